@@ -1,0 +1,10 @@
+//! netlinkdb: the Linux network stack as an in-memory transactional database.
+//!
+//! Floors, lowest first; a module names only floors below its own (tests/floors.rs keeps it so):
+//! `sys` (sockets, namespaces, every system call), `wire` (netlink as bytes), `object` (one table per
+//! kind of object), `state` (snapshots and how they follow the kernel), `plan` (what a transaction
+//! sends and how it is undone), `engine` (threads), `api` (what users name).
+#![cfg(target_os = "linux")]
+
+#[allow(unsafe_code)]
+mod sys;
