@@ -8,3 +8,7 @@
 
 #[allow(unsafe_code)]
 mod sys;
+#[allow(dead_code)]
+mod wire;
+
+pub use wire::{HardwareAddress, ParseHardwareAddressError};
