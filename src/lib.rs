@@ -6,6 +6,8 @@
 //! sends and how it is undone), `engine` (threads), `api` (what users name).
 #![cfg(target_os = "linux")]
 
+#[allow(dead_code)]
+mod object;
 #[allow(unsafe_code)]
 mod sys;
 #[allow(dead_code)]
