@@ -5,8 +5,10 @@
 //! accessor all come from the row, so a new attribute is one row and a new link kind is one file and one line
 //! in [`kinds::KINDS`]. Pure: what an object does *over time* is `state`.
 
+pub mod address;
 pub mod kinds;
 pub mod link;
+pub mod port;
 mod record;
 mod reference;
 pub mod shape;
@@ -14,10 +16,14 @@ pub mod table;
 mod tree;
 mod value;
 
-pub use link::{LINK, Link, LinkFlags, OperState};
+pub use address::{ADDRESS, Address, AddressFlags, AddressProtocol, Family, Lifetime, Scope};
+pub use link::{
+    AddrGenMode, LINK, Link, LinkEvent, LinkFlags, LinkMode, LinkType, OperState, Statistics,
+};
+pub use port::{BRIDGE_PORT, BridgePortData};
 pub use record::{FieldChange, Record};
 pub use reference::LinkRef;
 pub use shape::{Named, Shape, Typed, UnknownName};
-pub use table::{Form, Names, Place, Role, Row, Silent, Table};
+pub use table::{Argument, Form, Names, Place, Role, Row, Silent, Table};
 pub use tree::Tree;
 pub use value::Value;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::shape::bit_names;
 use super::table::Lookup;
-use super::{Form, Names, Place, Row, Table, Tree, Value};
-use crate::wire::{Attribute, Attributes, Builder, Malformed};
+use super::{Form, Names, Place, Row, Shape, Table, Tree, Value};
+use crate::wire::{Attribute, Attributes, Builder, HEADER, Malformed};
 
 /// The attributes that one object has, in the order of its table's rows, and those that no row knows.
 ///
@@ -44,16 +44,18 @@ impl Record {
         };
         let mut record = Record::new(table);
         record.fields.reserve(table.rows.len());
-        for (id, row) in table.rows.iter().enumerate() {
-            let Place::Header(offset) = row.place else { continue };
-            let bytes = fixed.get(offset..).unwrap_or_default();
-            if let Some(value) = row.shape.read(bytes, &Attributes::new(&[])) {
-                record.fields.push((id as u16, value));
-            }
-        }
+        record.read_header(fixed);
         record.read(&[], Attributes::new(attributes));
+        record.read_narrow(fixed);
         record.fields.sort_by_key(|(id, _)| *id);
         Ok(record)
+    }
+
+    /// Reads a struct of [`Place::Header`] rows; a shorter one than ours lacks the rows at its end.
+    pub fn decode_struct(table: &'static Table, bytes: &[u8]) -> Self {
+        let mut record = Record::new(table);
+        record.read_header(bytes);
+        record
     }
 
     /// Reads attributes alone. What does not parse ends the reading; what came before it is kept.
@@ -62,6 +64,26 @@ impl Record {
         record.read(&[], Attributes::new(bytes));
         record.fields.sort_by_key(|(id, _)| *id);
         record
+    }
+
+    fn read_header(&mut self, fixed: &[u8]) {
+        for (id, row) in self.table.rows.iter().enumerate() {
+            let Place::Header(offset) = row.place else { continue };
+            let bytes = fixed.get(offset..).unwrap_or_default();
+            if let Some(value) = row.shape.read(bytes, &Attributes::new(&[])) {
+                self.fields.push((id as u16, value));
+            }
+        }
+    }
+
+    /// What an old kernel says in the fixed struct only.
+    fn read_narrow(&mut self, fixed: &[u8]) {
+        for (id, row) in self.table.rows.iter().enumerate() {
+            let Some(byte) = row.narrow.and_then(|offset| fixed.get(offset)) else { continue };
+            if !self.fields.iter().any(|(own, _)| usize::from(*own) == id) {
+                self.fields.push((id as u16, Value::Number((*byte).into())));
+            }
+        }
     }
 
     fn read(&mut self, path: &[u16], attributes: Attributes<'_>) {
@@ -199,9 +221,18 @@ impl Record {
     pub fn encode_header(&self) -> Vec<u8> {
         let mut header = vec![0; self.table.header];
         for (_, row, value) in self.fields() {
-            let Place::Header(offset) = row.place else { continue };
-            let mut bytes = Vec::with_capacity(4);
-            row.shape.write(value, &mut bytes);
+            let mut bytes = Vec::with_capacity(8);
+            let offset = match (row.place, row.narrow) {
+                (Place::Header(offset), _) => {
+                    row.shape.write(value, &mut bytes);
+                    offset
+                }
+                (_, Some(offset)) => {
+                    Shape::U8.write(value, &mut bytes);
+                    offset
+                }
+                _ => continue,
+            };
             if let Some(place) = header.get_mut(offset..offset + bytes.len()) {
                 place.copy_from_slice(&bytes);
             }
@@ -235,12 +266,21 @@ fn path(row: &'static Row) -> Option<&'static [u16]> {
 
 fn write_value(number: u16, row: &Row, value: &Value, to: &mut Builder) {
     match (value, row.shape) {
+        (Value::Nested(record), Shape::Struct(_)) => to.attribute(number, &record.encode_header()),
+        (Value::Nested(record), Shape::Message(_)) => {
+            to.attribute(number | NESTED, &message_payload(record));
+        }
         (Value::Nested(record), _) => {
             to.open(number);
             record.encode(to);
             to.close();
         }
-        (Value::Texts(texts), super::Shape::Texts(inner)) => {
+        (Value::Hardwares(addresses), Shape::Hardwares(inner)) => {
+            to.open(number);
+            addresses.iter().for_each(|address| to.attribute(inner, address.as_bytes()));
+            to.close();
+        }
+        (Value::Texts(texts), Shape::Texts(inner)) => {
             to.open(number);
             for text in texts {
                 let mut payload = text.as_bytes().to_vec();
@@ -255,6 +295,16 @@ fn write_value(number: u16, row: &Row, value: &Value, to: &mut Builder) {
             to.attribute(number, &payload);
         }
     }
+}
+
+/// `NLA_F_NESTED`.
+const NESTED: u16 = 0x8000;
+
+/// Fixed struct and attributes, as behind a message's header.
+fn message_payload(record: &Record) -> Vec<u8> {
+    let mut message = Builder::new(0, 0).fixed(&record.encode_header());
+    record.encode(&mut message);
+    message.finish().split_off(HEADER)
 }
 
 fn show(
@@ -273,6 +323,8 @@ fn show(
         Form::Bool => Tree::Bool(matches!(value, Value::Present) || number != 0),
         Form::Hex => Tree::Text(format!("{number:#x}")),
         Form::Hundredths => Tree::Decimal(number as f64 / 100.0),
+        Form::Link if number == 0 => return,
+        Form::Link => link_name(number as u32, names),
         Form::Names(table) => match table.iter().find(|(n, _)| *n == number) {
             Some((_, name)) => Tree::from(*name),
             None => Tree::Number(number),
@@ -286,11 +338,25 @@ fn show(
     object.push((row.name.to_owned(), tree));
 }
 
+/// An interface by name, as `ip` spells one that it does not know.
+pub fn link_name(index: u32, names: &dyn Names) -> Tree {
+    match names.name_of(index) {
+        Some(name) => Tree::from(name),
+        None => Tree::Text(format!("if{index}")),
+    }
+}
+
 fn plain(value: &Value, names: &dyn Names) -> Tree {
     match value {
         Value::Number(n) => Tree::Number(*n),
         Value::Signed(n) => u64::try_from(*n).map_or(Tree::Signed(*n), Tree::Number),
         Value::Nested(record) => Tree::Map(record.tree(names)),
+        Value::Numbers(numbers) => {
+            Tree::List(numbers.iter().map(|n| Tree::Number((*n).into())).collect())
+        }
+        Value::Hardwares(all) => {
+            Tree::List(all.iter().map(|a| Tree::Text(a.to_string())).collect())
+        }
         Value::Texts(texts) => Tree::List(texts.iter().map(|text| Tree::from(&**text)).collect()),
         Value::Present => Tree::Bool(true),
         other => Tree::Text(other.to_string()),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::{Form, Record, Table, Value};
 use crate::wire::{
     Attributes, HardwareAddress, be16, be32, ne_i32, ne_u16, ne_u32, ne_u64, put_be16, put_be32,
-    put_ne_u16, put_ne_u32, put_ne_u64,
+    put_ne_u16, put_ne_u32, put_ne_u64, u32_at,
 };
 
 /// How the payload of an attribute is read.
@@ -36,8 +36,23 @@ pub enum Shape {
     Ip,
     /// Kept as it is.
     Bytes,
+    /// Six bytes of a link-layer address inside a struct.
+    Mac,
+    /// Numbers of four bytes, as many as there are.
+    U32s,
     /// Texts in attributes of this type inside this one.
     Texts(u16),
+    /// Link-layer addresses in attributes of this type inside this one.
+    Hardwares(u16),
+    /// A C struct: the rows of its table stand at offsets. Shorter and longer ones than ours are accepted.
+    Struct(&'static Table),
+    /// Attributes of another table inside this one.
+    Nest(&'static Table),
+    /// A message of another table inside this one: its fixed struct, then attributes.
+    Message(&'static Table),
+    /// One bit of `struct br_boolopt_multi`, a value and a mask of four bytes each. Several rows stand in
+    /// the same attribute; each is there when the mask says so.
+    Option(u8),
     /// A table that the sibling attribute of type `kind` chooses by name; bytes where it names none of them.
     ByKind {
         /// The type of the sibling that holds the name.
@@ -62,8 +77,23 @@ impl Shape {
             Shape::Present => Some(Value::Present),
             Shape::Text => Some(Value::Text(text(payload))),
             Shape::Hardware => HardwareAddress::new(payload).map(Value::Hardware),
-            Shape::Ip => ip(payload),
+            Shape::Ip => ip_value(payload),
+            Shape::Mac => HardwareAddress::new(payload.get(..6)?).map(Value::Hardware),
+            Shape::U32s => {
+                Some(Value::Numbers(payload.chunks_exact(4).filter_map(ne_u32).collect()))
+            }
             Shape::Bytes => Some(Value::Bytes(payload.into())),
+            Shape::Struct(table) => nested(Record::decode_struct(table, payload)),
+            Shape::Nest(table) => nested(Record::decode_attributes(table, payload)),
+            Shape::Message(table) => nested(Record::decode(table, payload).ok()?),
+            Shape::Option(bit) => option(bit, payload),
+            Shape::Hardwares(inner) => {
+                let all = Attributes::new(payload).map_while(Result::ok);
+                let all = all.filter(|a| a.kind == inner);
+                Some(Value::Hardwares(
+                    all.filter_map(|a| HardwareAddress::new(a.payload)).collect(),
+                ))
+            }
             Shape::Texts(inner) => {
                 let all = Attributes::new(payload).map_while(Result::ok);
                 Some(Value::Texts(
@@ -97,7 +127,10 @@ impl Shape {
                 to.extend_from_slice(text.as_bytes());
                 to.push(0);
             }
-            (Shape::Hardware, Value::Hardware(address)) => to.extend_from_slice(address.as_bytes()),
+            (Shape::U32s, Value::Numbers(all)) => all.iter().for_each(|n| put_ne_u32(to, *n)),
+            (Shape::Hardware | Shape::Mac, Value::Hardware(address)) => {
+                to.extend_from_slice(address.as_bytes())
+            }
             (Shape::Ip, Value::V4(address)) => to.extend_from_slice(&address.octets()),
             (Shape::Ip, Value::V6(address)) => to.extend_from_slice(&address.octets()),
             (Shape::Bytes | Shape::ByKind { .. }, Value::Bytes(bytes)) => {
@@ -113,7 +146,18 @@ fn text(payload: &[u8]) -> Box<str> {
     String::from_utf8_lossy(own).into()
 }
 
-fn ip(payload: &[u8]) -> Option<Value> {
+fn nested(record: Record) -> Option<Value> {
+    Some(Value::Nested(Box::new(record)))
+}
+
+fn option(bit: u8, payload: &[u8]) -> Option<Value> {
+    let (value, mask) = (u32_at(payload, 0)?, u32_at(payload, 4)?);
+    let bit = 1u32.checked_shl(bit.into())?;
+    (mask & bit != 0).then_some(Value::Number((value & bit != 0).into()))
+}
+
+/// An IP address whose family is its length.
+pub fn ip_value(payload: &[u8]) -> Option<Value> {
     match payload.len() {
         4 => Some(Value::V4(Ipv4Addr::from(<[u8; 4]>::try_from(payload).ok()?))),
         16 => Some(Value::V6(Ipv6Addr::from(<[u8; 16]>::try_from(payload).ok()?))),
@@ -211,6 +255,23 @@ impl Typed for Present {
     }
 }
 
+/// An interface index; 0 means none.
+#[derive(Debug)]
+pub struct Index;
+
+impl Typed for Index {
+    type Out<'a> = u32;
+    type In = u32;
+    const SHAPE: Shape = Shape::U32;
+    const FORM: Form = Form::Link;
+    fn read(value: &Value) -> Option<u32> {
+        U32::read(value).filter(|index| *index != 0)
+    }
+    fn write(value: u32) -> Value {
+        Value::Number(value.into())
+    }
+}
+
 /// A text.
 #[derive(Debug)]
 pub struct Text;
@@ -304,6 +365,81 @@ impl<const INNER: u16> Typed for Texts<INNER> {
     }
     fn write(value: Box<[Box<str>]>) -> Value {
         Value::Texts(value)
+    }
+}
+
+/// Link-layer addresses in attributes of type `INNER` inside this one.
+#[derive(Debug)]
+pub struct Hardwares<const INNER: u16>;
+
+impl<const INNER: u16> Typed for Hardwares<INNER> {
+    type Out<'a> = &'a [HardwareAddress];
+    type In = Box<[HardwareAddress]>;
+    const SHAPE: Shape = Shape::Hardwares(INNER);
+    fn read(value: &Value) -> Option<&[HardwareAddress]> {
+        match value {
+            Value::Hardwares(all) => Some(all),
+            _ => None,
+        }
+    }
+    fn write(value: Box<[HardwareAddress]>) -> Value {
+        Value::Hardwares(value)
+    }
+}
+
+/// An array of numbers, one from each four bytes.
+#[derive(Debug)]
+pub struct U32s;
+
+impl Typed for U32s {
+    type Out<'a> = &'a [u32];
+    type In = Box<[u32]>;
+    const SHAPE: Shape = Shape::U32s;
+    fn read(value: &Value) -> Option<&[u32]> {
+        match value {
+            Value::Numbers(all) => Some(all),
+            _ => None,
+        }
+    }
+    fn write(value: Box<[u32]>) -> Value {
+        Value::Numbers(value)
+    }
+}
+
+/// Declares a type for rows whose values are records: `Struct`, `Nest` or `Message` of a table, read as a view.
+macro_rules! records {
+    ($($(#[$meta:meta])* $name:ident: $shape:ident $table:path, $view:ident;)*) => {$(
+        $(#[$meta])*
+        #[derive(Debug)]
+        pub struct $name;
+        impl $crate::object::Typed for $name {
+            type Out<'a> = $view<'a>;
+            type In = $crate::object::Record;
+            const SHAPE: $crate::object::Shape = $crate::object::Shape::$shape(&$table);
+            fn read(value: &$crate::object::Value) -> Option<$view<'_>> {
+                value.nested().map($view)
+            }
+            fn write(value: $crate::object::Record) -> $crate::object::Value {
+                $crate::object::Value::Nested(Box::new(value))
+            }
+        }
+    )*};
+}
+pub(crate) use records;
+
+/// One bit of a `struct br_boolopt_multi`.
+#[derive(Debug)]
+pub struct OptionBit<const BIT: u8>;
+
+impl<const BIT: u8> Typed for OptionBit<BIT> {
+    type Out<'a> = bool;
+    type In = bool;
+    const SHAPE: Shape = Shape::Option(BIT);
+    fn read(value: &Value) -> Option<bool> {
+        value.number().map(|n| n != 0)
+    }
+    fn write(value: bool) -> Value {
+        Value::Number(value.into())
     }
 }
 

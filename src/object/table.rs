@@ -36,8 +36,12 @@ pub struct Row {
     pub keyword: &'static str,
     /// The unit of the number.
     pub unit: &'static str,
+    /// How that command writes the value, where it differs from JSON's way.
+    pub argument: Argument,
     /// When the kernel changes it without a notification.
     pub silent: Silent,
+    /// Where the fixed struct holds the low eight bits of it for old programs; the attribute overrides them.
+    pub narrow: Option<usize>,
     /// The number by which a *request* says "none", where an absent attribute in a notification says it (K49).
     pub none: Option<u64>,
     /// What it is.
@@ -56,7 +60,9 @@ impl Row {
         form: Form::Plain,
         keyword: "",
         unit: "",
+        argument: Argument::Shown,
         silent: Silent::Never,
+        narrow: None,
         none: None,
         doc: "",
     };
@@ -96,6 +102,23 @@ pub enum Role {
     Statistic,
 }
 
+/// How an `ip link` command line writes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// As JSON shows it.
+    Shown,
+    /// The number.
+    Number,
+    /// `on` or `off`.
+    OnOff,
+    /// `1` or `0`.
+    ZeroOne,
+    /// The word alone when on, the word with `no` before it when off.
+    NoWord,
+    /// By a function of the value; the word before it comes from the row.
+    By(fn(&Value) -> String),
+}
+
 /// When the kernel changes an attribute without a notification (KERNEL 3I, K51).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Silent {
@@ -126,6 +149,8 @@ pub enum Form {
     Hex,
     /// Hundredths of a second as a number of seconds with two decimals.
     Hundredths,
+    /// An interface index, by the name of the interface; `if7` where nobody knows the name.
+    Link,
     /// Not shown.
     Hidden,
     /// Shown by a function, which adds what it wants to the object.
@@ -146,6 +171,7 @@ impl std::fmt::Debug for Form {
             Form::NotZero => "NotZero",
             Form::Hex => "Hex",
             Form::Hundredths => "Hundredths",
+            Form::Link => "Link",
             Form::Hidden => "Hidden",
             Form::Custom(_) => "Custom",
         })
@@ -156,6 +182,12 @@ impl std::fmt::Debug for Form {
 pub trait Names {
     /// The name of the interface with this index.
     fn name_of(&self, index: u32) -> Option<&str>;
+
+    /// Whether the interface with this index is up.
+    fn is_up(&self, index: u32) -> Option<bool> {
+        let _ = index;
+        None
+    }
 }
 
 /// Nobody knows any name.
@@ -218,8 +250,11 @@ impl Table {
         while i < rows.len() {
             if let Place::Path(path) = rows[i].place {
                 let number = path[0] as usize;
-                index[number] =
-                    if path.len() == 1 { Lookup::Row(i as u16) } else { Lookup::Inside };
+                match (path.len(), index[number]) {
+                    (1, Lookup::Row(_)) => {}
+                    (1, _) => index[number] = Lookup::Row(i as u16),
+                    _ => index[number] = Lookup::Inside,
+                }
             }
             i += 1;
         }
@@ -238,22 +273,24 @@ impl Table {
 ///     setters [Bridge BridgeOptions];    // by-value setters go here; each needs `fn record_mut(&mut self)`
 ///     rows {
 ///         /// Doc, with units.
-///         MTU mtu: U32 = Path(&[4]), "IFLA_MTU", Set, keyword: "mtu", unit: "bytes";
+///         MTU mtu or 0: U32 = Path(&[4]), "IFLA_MTU", Set, keyword: "mtu", unit: "bytes";
 ///     }
 /// }
 /// ```
+///
+/// An accessor gives an `Option`, or with `or DEFAULT` behind its name the bare value.
 macro_rules! table {
     (
         $(#[$meta:meta])* pub static $table:ident: $name:literal, header $header:expr;
         fields $fields:ident;
         view [$($life:lifetime)?] $view:ty;
         setters [$($setter:ident)*];
-        rows { $($(#[doc = $doc:literal])+ $field:ident $accessor:ident: $shape:ty = $place:expr, $constant:literal, $role:ident $(, $key:ident: $value:expr)*;)* }
+        rows { $($(#[doc = $doc:literal])+ $field:ident $accessor:ident $(or $default:tt)?: $shape:ty = $place:expr, $constant:literal, $role:ident $(, $key:ident: $value:expr)*;)* }
     ) => {
         $(#[$meta])*
         pub static $table: $crate::object::Table = {
             #[allow(unused_imports)]
-            use $crate::object::{Form::*, Place::*, Silent::*};
+            use $crate::object::{Argument::{By, NoWord, OnOff, ZeroOne}, Form::*, Place::*, Silent::*};
             use $crate::object::{Role, Row, Table, Typed};
             #[allow(unused_imports)]
             use $crate::object::shape::*;
@@ -283,19 +320,31 @@ macro_rules! table {
         }
 
         impl $(<$life>)? $view {
-            $(
-                $(#[doc = $doc])+
-                #[doc = ""]
-                #[doc = concat!("`None` when the kernel does not say. Source: `", $constant, "`.")]
-                #[doc(alias = $constant)]
-                pub fn $accessor(&self) -> Option<<$shape as $crate::object::Typed>::Out<'_>> {
-                    let value = self.record().value($fields::$field)?;
-                    <$shape as $crate::object::Typed>::read(value)
-                }
-            )*
+            $($crate::object::table::table!(
+                @accessor $fields $field $accessor [$shape] [$($default)?] $constant $($doc)+
+            );)*
         }
 
         $crate::object::table::table!(@setters [$($setter)*] $fields { $($(#[doc = $doc])+ $field $accessor $shape, $role;)* });
+    };
+    (@accessor $fields:ident $field:ident $accessor:ident [$shape:ty] [] $constant:literal $($doc:literal)+) => {
+        $(#[doc = $doc])+
+        #[doc = ""]
+        #[doc = concat!("`None` when the kernel does not say. Source: `", $constant, "`.")]
+        #[doc(alias = $constant)]
+        pub fn $accessor(&self) -> Option<<$shape as $crate::object::Typed>::Out<'_>> {
+            <$shape as $crate::object::Typed>::read(self.record().value($fields::$field)?)
+        }
+    };
+    (@accessor $fields:ident $field:ident $accessor:ident [$shape:ty] [$default:tt] $constant:literal $($doc:literal)+) => {
+        $(#[doc = $doc])+
+        #[doc = ""]
+        #[doc = concat!("Source: `", $constant, "`.")]
+        #[doc(alias = $constant)]
+        pub fn $accessor(&self) -> <$shape as $crate::object::Typed>::Out<'_> {
+            let value = self.record().value($fields::$field);
+            value.and_then(<$shape as $crate::object::Typed>::read).unwrap_or($default)
+        }
     };
     (@setters [] $fields:ident $rows:tt) => {};
     (@setters [$first:ident $($rest:ident)*] $fields:ident { $($(#[doc = $doc:literal])+ $field:ident $accessor:ident $shape:ty, $role:ident;)* }) => {

@@ -5,6 +5,8 @@ use std::fmt;
 /// A value of JSON's shapes, with keys in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tree {
+    /// Nothing.
+    Null,
     /// `true` or `false`.
     Bool(bool),
     /// An unsigned number.
@@ -47,6 +49,7 @@ impl From<String> for Tree {
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Tree::Null => f.write_str("none"),
             Tree::Bool(b) => write!(f, "{b}"),
             Tree::Number(n) => write!(f, "{n}"),
             Tree::Signed(n) => write!(f, "{n}"),
@@ -72,6 +75,7 @@ impl fmt::Display for Tree {
 impl serde::Serialize for Tree {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
+            Tree::Null => to.serialize_unit(),
             Tree::Bool(b) => to.serialize_bool(*b),
             Tree::Number(n) => to.serialize_u64(*n),
             Tree::Signed(n) => to.serialize_i64(*n),

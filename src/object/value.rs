@@ -29,6 +29,10 @@ pub enum Value {
     Nested(Box<Record>),
     /// The same attribute several times (alternative names).
     Texts(Box<[Box<str>]>),
+    /// The same attribute several times, each a link-layer address.
+    Hardwares(Box<[HardwareAddress]>),
+    /// An array of numbers.
+    Numbers(Box<[u32]>),
 }
 
 impl Value {
@@ -83,8 +87,17 @@ impl fmt::Display for Value {
             Value::Present => f.write_str("on"),
             Value::Nested(record) => write!(f, "{record}"),
             Value::Texts(texts) => f.write_str(&texts.join(" ")),
+            Value::Hardwares(all) => words(all, f),
+            Value::Numbers(all) => words(all, f),
         }
     }
+}
+
+fn words<T: fmt::Display>(all: &[T], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (i, one) in all.iter().enumerate() {
+        write!(f, "{}{one}", if i == 0 { "" } else { " " })?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Value {
