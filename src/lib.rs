@@ -6,11 +6,14 @@
 //! sends and how it is undone), `engine` (threads), `api` (what users name).
 #![cfg(target_os = "linux")]
 // The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.
-#![cfg_attr(not(feature = "internals"), allow(unreachable_pub))]
+#![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
 
+mod object;
 #[allow(unsafe_code)]
-#[allow(dead_code, unused_imports)] // Until the engine uses all of it.
 mod sys;
+mod wire;
+
+pub use wire::{HardwareAddress, ParseHardwareAddressError};
 
 /// The floors, for this project's own tests, benches and fuzz targets; no promise of any kind.
 #[cfg(feature = "internals")]
@@ -19,5 +22,13 @@ pub mod internals {
     /// Sockets, namespaces, every system call.
     pub mod sys {
         pub use crate::sys::*;
+    }
+    /// Netlink as bytes.
+    pub mod wire {
+        pub use crate::wire::*;
+    }
+    /// One table per kind of object.
+    pub mod object {
+        pub use crate::object::*;
     }
 }

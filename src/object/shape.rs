@@ -1,0 +1,467 @@
+//! Shapes: how the bytes of an attribute are read and written, and which Rust type the accessor gives.
+
+use std::marker::PhantomData;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{Form, Record, Table, Value};
+use crate::wire::{
+    Attributes, HardwareAddress, be16, be32, ne_i32, ne_u16, ne_u32, ne_u64, put_be16, put_be32,
+    put_ne_u16, put_ne_u32, put_ne_u64,
+};
+
+/// How the payload of an attribute is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    /// One byte.
+    U8,
+    /// Two bytes in the machine's order.
+    U16,
+    /// Four bytes in the machine's order.
+    U32,
+    /// Eight bytes in the machine's order.
+    U64,
+    /// Four signed bytes in the machine's order.
+    I32,
+    /// Two bytes in network order.
+    Be16,
+    /// Four bytes in network order.
+    Be32,
+    /// No payload: the attribute is there or it is not.
+    Present,
+    /// A text, ended by NUL or by the payload.
+    Text,
+    /// A link-layer address; its length is the payload's.
+    Hardware,
+    /// An IP address; its family is the payload's length.
+    Ip,
+    /// Kept as it is.
+    Bytes,
+    /// Texts in attributes of this type inside this one.
+    Texts(u16),
+    /// A table that the sibling attribute of type `kind` chooses by name; bytes where it names none of them.
+    ByKind {
+        /// The type of the sibling that holds the name.
+        kind: u16,
+        /// Name and table.
+        tables: &'static [(&'static str, &'static Table)],
+    },
+}
+
+impl Shape {
+    /// Reads a payload. Longer payloads than ours are accepted (newer kernels); too short ones are `None`.
+    pub fn read(self, payload: &[u8], siblings: &Attributes<'_>) -> Option<Value> {
+        let number = |n: u64| Some(Value::Number(n));
+        match self {
+            Shape::U8 => number((*payload.first()?).into()),
+            Shape::U16 => number(ne_u16(payload)?.into()),
+            Shape::U32 => number(ne_u32(payload)?.into()),
+            Shape::U64 => number(ne_u64(payload)?),
+            Shape::I32 => Some(Value::Signed(ne_i32(payload)?.into())),
+            Shape::Be16 => number(be16(payload)?.into()),
+            Shape::Be32 => number(be32(payload)?.into()),
+            Shape::Present => Some(Value::Present),
+            Shape::Text => Some(Value::Text(text(payload))),
+            Shape::Hardware => HardwareAddress::new(payload).map(Value::Hardware),
+            Shape::Ip => ip(payload),
+            Shape::Bytes => Some(Value::Bytes(payload.into())),
+            Shape::Texts(inner) => {
+                let all = Attributes::new(payload).map_while(Result::ok);
+                Some(Value::Texts(
+                    all.filter(|a| a.kind == inner).map(|a| text(a.payload)).collect(),
+                ))
+            }
+            Shape::ByKind { kind, tables } => {
+                let name = siblings.clone().find(kind).map(|a| text(a.payload));
+                let known = tables.iter().find(|(n, _)| Some(*n) == name.as_deref());
+                Some(match known {
+                    Some((_, table)) => {
+                        Value::Nested(Box::new(Record::decode_attributes(table, payload)))
+                    }
+                    None => Value::Bytes(payload.into()),
+                })
+            }
+        }
+    }
+
+    /// Writes a payload; a value of another kind than the shape's writes nothing.
+    pub fn write(self, value: &Value, to: &mut Vec<u8>) {
+        match (self, value) {
+            (Shape::U8, Value::Number(n)) => to.push(*n as u8),
+            (Shape::U16, Value::Number(n)) => put_ne_u16(to, *n as u16),
+            (Shape::U32, Value::Number(n)) => put_ne_u32(to, *n as u32),
+            (Shape::U64, Value::Number(n)) => put_ne_u64(to, *n),
+            (Shape::I32, Value::Signed(n)) => put_ne_u32(to, *n as i32 as u32),
+            (Shape::Be16, Value::Number(n)) => put_be16(to, *n as u16),
+            (Shape::Be32, Value::Number(n)) => put_be32(to, *n as u32),
+            (Shape::Text, Value::Text(text)) => {
+                to.extend_from_slice(text.as_bytes());
+                to.push(0);
+            }
+            (Shape::Hardware, Value::Hardware(address)) => to.extend_from_slice(address.as_bytes()),
+            (Shape::Ip, Value::V4(address)) => to.extend_from_slice(&address.octets()),
+            (Shape::Ip, Value::V6(address)) => to.extend_from_slice(&address.octets()),
+            (Shape::Bytes | Shape::ByKind { .. }, Value::Bytes(bytes)) => {
+                to.extend_from_slice(bytes)
+            }
+            _ => {}
+        }
+    }
+}
+
+fn text(payload: &[u8]) -> Box<str> {
+    let own = payload.split(|b| *b == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(own).into()
+}
+
+fn ip(payload: &[u8]) -> Option<Value> {
+    match payload.len() {
+        4 => Some(Value::V4(Ipv4Addr::from(<[u8; 4]>::try_from(payload).ok()?))),
+        16 => Some(Value::V6(Ipv6Addr::from(<[u8; 16]>::try_from(payload).ok()?))),
+        _ => None,
+    }
+}
+
+/// A shape together with the Rust type that its accessor gives and its setter takes.
+pub trait Typed {
+    /// What the accessor gives.
+    type Out<'a>;
+    /// What the setter takes.
+    type In;
+    /// How its bytes are read.
+    const SHAPE: Shape;
+    /// How `ip -json` shows it unless the row says otherwise.
+    const FORM: Form = Form::Plain;
+    /// The accessor's value.
+    fn read(value: &Value) -> Option<Self::Out<'_>>;
+    /// The value that the setter stores.
+    fn write(value: Self::In) -> Value;
+}
+
+macro_rules! numbers {
+    ($($name:ident $type:ty;)*) => {$(
+        #[doc = concat!("A number, `", stringify!($type), "`.")]
+        #[derive(Debug)]
+        pub struct $name;
+        impl Typed for $name {
+            type Out<'a> = $type;
+            type In = $type;
+            const SHAPE: Shape = Shape::$name;
+            fn read(value: &Value) -> Option<$type> {
+                value.number().and_then(|n| <$type>::try_from(n).ok())
+            }
+            fn write(value: $type) -> Value {
+                Value::Number(value.into())
+            }
+        }
+    )*};
+}
+
+numbers! { U8 u8; U16 u16; U32 u32; U64 u64; Be16 u16; Be32 u32; }
+
+/// A signed number.
+#[derive(Debug)]
+pub struct I32;
+
+impl Typed for I32 {
+    type Out<'a> = i32;
+    type In = i32;
+    const SHAPE: Shape = Shape::I32;
+    fn read(value: &Value) -> Option<i32> {
+        match value {
+            Value::Signed(n) => i32::try_from(*n).ok(),
+            _ => None,
+        }
+    }
+    fn write(value: i32) -> Value {
+        Value::Signed(value.into())
+    }
+}
+
+/// A number of shape `S` of which only zero and not zero count.
+#[derive(Debug)]
+pub struct Switch<S>(PhantomData<S>);
+
+impl<S: Typed> Typed for Switch<S> {
+    type Out<'a> = bool;
+    type In = bool;
+    const SHAPE: Shape = S::SHAPE;
+    const FORM: Form = Form::Bool;
+    fn read(value: &Value) -> Option<bool> {
+        value.number().map(|n| n != 0)
+    }
+    fn write(value: bool) -> Value {
+        Value::Number(value.into())
+    }
+}
+
+/// An attribute whose presence is all it says.
+#[derive(Debug)]
+pub struct Present;
+
+impl Typed for Present {
+    type Out<'a> = bool;
+    type In = bool;
+    const SHAPE: Shape = Shape::Present;
+    const FORM: Form = Form::Bool;
+    fn read(_: &Value) -> Option<bool> {
+        Some(true)
+    }
+    fn write(_: bool) -> Value {
+        Value::Present
+    }
+}
+
+/// A text.
+#[derive(Debug)]
+pub struct Text;
+
+impl Typed for Text {
+    type Out<'a> = &'a str;
+    type In = Box<str>;
+    const SHAPE: Shape = Shape::Text;
+    fn read(value: &Value) -> Option<&str> {
+        value.text()
+    }
+    fn write(value: Box<str>) -> Value {
+        Value::Text(value)
+    }
+}
+
+/// A link-layer address.
+#[derive(Debug)]
+pub struct Hardware;
+
+impl Typed for Hardware {
+    type Out<'a> = HardwareAddress;
+    type In = HardwareAddress;
+    const SHAPE: Shape = Shape::Hardware;
+    fn read(value: &Value) -> Option<HardwareAddress> {
+        match value {
+            Value::Hardware(address) => Some(*address),
+            _ => None,
+        }
+    }
+    fn write(value: HardwareAddress) -> Value {
+        Value::Hardware(value)
+    }
+}
+
+/// An IP address of either family.
+#[derive(Debug)]
+pub struct Ip;
+
+impl Typed for Ip {
+    type Out<'a> = IpAddr;
+    type In = IpAddr;
+    const SHAPE: Shape = Shape::Ip;
+    fn read(value: &Value) -> Option<IpAddr> {
+        match value {
+            Value::V4(address) => Some((*address).into()),
+            Value::V6(address) => Some((*address).into()),
+            _ => None,
+        }
+    }
+    fn write(value: IpAddr) -> Value {
+        match value {
+            IpAddr::V4(address) => Value::V4(address),
+            IpAddr::V6(address) => Value::V6(address),
+        }
+    }
+}
+
+/// Bytes kept as they are.
+#[derive(Debug)]
+pub struct Bytes;
+
+impl Typed for Bytes {
+    type Out<'a> = &'a [u8];
+    type In = Box<[u8]>;
+    const SHAPE: Shape = Shape::Bytes;
+    fn read(value: &Value) -> Option<&[u8]> {
+        match value {
+            Value::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+    fn write(value: Box<[u8]>) -> Value {
+        Value::Bytes(value)
+    }
+}
+
+/// Texts in attributes of type `INNER` inside this one.
+#[derive(Debug)]
+pub struct Texts<const INNER: u16>;
+
+impl<const INNER: u16> Typed for Texts<INNER> {
+    type Out<'a> = &'a [Box<str>];
+    type In = Box<[Box<str>]>;
+    const SHAPE: Shape = Shape::Texts(INNER);
+    fn read(value: &Value) -> Option<&[Box<str>]> {
+        match value {
+            Value::Texts(texts) => Some(texts),
+            _ => None,
+        }
+    }
+    fn write(value: Box<[Box<str>]>) -> Value {
+        Value::Texts(value)
+    }
+}
+
+/// A type of numbers that have names: the kernel's constants, with unknown numbers kept.
+pub trait Named: Copy {
+    /// How the number is stored.
+    type Number: Typed;
+    /// Number and the name that `ip` prints.
+    const NAMES: &'static [(u64, &'static str)];
+    /// From any number.
+    fn from_number(number: u64) -> Self;
+    /// The number.
+    fn number(self) -> u64;
+}
+
+/// A number that has a name.
+#[derive(Debug)]
+pub struct OneOf<N>(PhantomData<N>);
+
+impl<N: Named> Typed for OneOf<N> {
+    type Out<'a> = N;
+    type In = N;
+    const SHAPE: Shape = N::Number::SHAPE;
+    const FORM: Form = Form::Names(N::NAMES);
+    fn read(value: &Value) -> Option<N> {
+        value.number().map(N::from_number)
+    }
+    fn write(value: N) -> Value {
+        Value::Number(value.number())
+    }
+}
+
+/// A number whose bits have names.
+#[derive(Debug)]
+pub struct BitsOf<N>(PhantomData<N>);
+
+impl<N: Named> Typed for BitsOf<N> {
+    type Out<'a> = N;
+    type In = N;
+    const SHAPE: Shape = N::Number::SHAPE;
+    const FORM: Form = Form::Bits(N::NAMES);
+    fn read(value: &Value) -> Option<N> {
+        value.number().map(N::from_number)
+    }
+    fn write(value: N) -> Value {
+        Value::Number(value.number())
+    }
+}
+
+/// Declares an open enumeration (`enum`) or a set of bits (`bits`): a number type whose known values have
+/// names, those that `ip` prints. Unknown numbers and bits are kept and shown as numbers.
+macro_rules! names {
+    ($(#[$meta:meta])* $how:ident $name:ident: $repr:ident as $shape:ident { $($constant:ident = $number:literal $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $repr);
+
+        impl $name {
+            $(#[doc = concat!("`", $text, "`, ", stringify!($number), ".")] pub const $constant: Self = Self($number);)*
+        }
+
+        impl $crate::object::Named for $name {
+            type Number = $crate::object::shape::$shape;
+            const NAMES: &'static [(u64, &'static str)] = &[$(($number, $text)),*];
+            fn from_number(number: u64) -> Self {
+                Self(number as $repr)
+            }
+            fn number(self) -> u64 {
+                self.0.into()
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
+
+        $crate::object::shape::names!(@$how $name $repr);
+    };
+    (@enum $name:ident $repr:ident) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let names = <Self as $crate::object::Named>::NAMES;
+                match names.iter().find(|(n, _)| *n == u64::from(self.0)) {
+                    Some((_, name)) => f.pad(name),
+                    None => write!(f, "{}", self.0),
+                }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::object::UnknownName;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let names = <Self as $crate::object::Named>::NAMES;
+                match names.iter().find(|(_, name)| name.eq_ignore_ascii_case(text)) {
+                    Some((n, _)) => Ok(Self(*n as $repr)),
+                    None => text.parse().map(Self).map_err(|_| $crate::object::UnknownName {
+                        text: text.to_owned(),
+                        of: stringify!($name),
+                    }),
+                }
+            }
+        }
+    };
+    (@bits $name:ident $repr:ident) => {
+        impl $name {
+            /// Whether every bit of `other` is set here.
+            pub fn contains(self, other: Self) -> bool {
+                self.0 & other.0 == other.0
+            }
+
+            /// The names of the bits that are set, in the order that `ip` prints; what has no name is left out.
+            pub fn names(self) -> impl Iterator<Item = &'static str> {
+                let names = <Self as $crate::object::Named>::NAMES;
+                names.iter().filter(move |(bit, _)| u64::from(self.0) & bit == *bit).map(|(_, name)| *name)
+            }
+        }
+
+        impl std::ops::BitOr for $name {
+            type Output = Self;
+            fn bitor(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&$crate::object::shape::bit_names(
+                    self.0.into(),
+                    <Self as $crate::object::Named>::NAMES,
+                ))
+            }
+        }
+    };
+}
+pub(crate) use names;
+
+/// The names of the bits with commas between; bits that have none as one hexadecimal number at the end.
+pub fn bit_names(number: u64, names: &[(u64, &str)]) -> String {
+    let mut parts: Vec<_> = names
+        .iter()
+        .filter(|(bit, _)| number & bit == *bit)
+        .map(|(_, name)| (*name).to_owned())
+        .collect();
+    let rest = names.iter().fold(number, |rest, (bit, _)| rest & !bit);
+    if rest != 0 {
+        parts.push(format!("{rest:#x}"));
+    }
+    parts.join(",")
+}
+
+/// A text that names no value of an open enumeration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no {of}")]
+pub struct UnknownName {
+    /// The text.
+    pub text: String,
+    /// The enumeration.
+    pub of: &'static str,
+}
