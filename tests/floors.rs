@@ -36,11 +36,7 @@ fn a_floor_names_only_floors_below_it() {
     let mut read = 0;
     let mut found = Vec::new();
     for floor in FLOORS {
-        for file in sources(
-            &Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("src")
-                .join(floor),
-        ) {
+        for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(floor)) {
             let text = fs::read_to_string(&file).unwrap();
             found.extend(check(floor, &file, &text));
             read += 1;
@@ -56,10 +52,7 @@ fn every_source_is_on_a_floor() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for entry in fs::read_dir(&src).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(
-            name == "lib.rs" || FLOORS.contains(&name.as_str()),
-            "src/{name} is on no floor"
-        );
+        assert!(name == "lib.rs" || FLOORS.contains(&name.as_str()), "src/{name} is on no floor");
     }
 }
 
@@ -68,10 +61,7 @@ fn every_source_is_on_a_floor() {
 fn the_check_finds_what_it_is_for() {
     let faults = |floor, depth: &str, text| -> Vec<String> {
         let file = Path::new("src").join(floor).join(depth);
-        check(floor, &file, text)
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        check(floor, &file, text).iter().map(ToString::to_string).collect()
     };
     let state = |text| faults("state", "sample.rs", text);
 
@@ -117,14 +107,7 @@ fn the_check_finds_what_it_is_for() {
         ["src/sys/socket.rs:1: sys names wire, above it"]
     );
 
-    assert_eq!(
-        faults(
-            "sys",
-            "socket.rs",
-            "fn a() { unsafe { b() } }\nuse std::thread;"
-        ),
-        [""; 0]
-    );
+    assert_eq!(faults("sys", "socket.rs", "fn a() { unsafe { b() } }\nuse std::thread;"), [""; 0]);
     assert_eq!(
         state(
             "// use crate::engine\n/* unsafe /* crate::api */ */ let a = \"crate::api \\\" unsafe\";"
@@ -142,11 +125,7 @@ fn the_check_finds_what_it_is_for() {
         [""; 0]
     );
     assert_eq!(
-        faults(
-            "engine",
-            "a.rs",
-            "use crate::{sys, wire, plan};\nuse std::time::Instant;"
-        ),
+        faults("engine", "a.rs", "use crate::{sys, wire, plan};\nuse std::time::Instant;"),
         [""; 0]
     );
 }
@@ -168,13 +147,7 @@ fn check(floor: &str, file: &Path, text: &str) -> Vec<Fault> {
     let code = blank(text);
     let pure = PURE.contains(&floor);
     let mut found = Vec::new();
-    let mut fault = |line, what| {
-        found.push(Fault {
-            file: file.to_owned(),
-            line,
-            what,
-        })
-    };
+    let mut fault = |line, what| found.push(Fault { file: file.to_owned(), line, what });
     for (line, path) in paths(&code) {
         if let Some(target) = floor_named(file, &path) {
             let rank = |name: &str| FLOORS.iter().position(|&floor| floor == name);
@@ -207,11 +180,7 @@ fn floor_named<'a>(file: &Path, path: &'a str) -> Option<&'a str> {
             let ups = names.clone().take_while(|&name| name == "super").count();
             // src/FLOOR/mod.rs is one below the root, src/FLOOR/a.rs is two, src/FLOOR/a/b.rs three.
             let inside = file.iter().skip_while(|&part| part != "src").count() - 1;
-            let depth = if file.ends_with("mod.rs") {
-                inside - 1
-            } else {
-                inside
-            };
+            let depth = if file.ends_with("mod.rs") { inside - 1 } else { inside };
             // An inner module (`mod tests`) may go up once more; a floor's name reached too early is no floor.
             if ups < depth {
                 return None;
@@ -220,9 +189,7 @@ fn floor_named<'a>(file: &Path, path: &'a str) -> Option<&'a str> {
         }
         _ => return None,
     }
-    names
-        .next()
-        .filter(|&name| name == "*" || FLOORS.contains(&name))
+    names.next().filter(|&name| name == "*" || FLOORS.contains(&name))
 }
 
 /// Every path in the code, with groups (`a::{b, c::d}`) spelled out, and the line of its last part.
@@ -234,11 +201,8 @@ fn paths(code: &str) -> Vec<(usize, String)> {
     let mut line = 1;
     let mut rest = code;
     while let Some(first) = rest.chars().next() {
-        let word: usize = rest
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .map(char::len_utf8)
-            .sum();
+        let word: usize =
+            rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum();
         let step = if word > 0 || (first == '*' && path.ends_with("::")) {
             let step = word.max(1);
             if !path.ends_with("::") {
@@ -282,11 +246,7 @@ fn blank(text: &str) -> String {
             code.push(first);
             rest = &rest[first.len_utf8()..];
         } else {
-            code.extend(
-                rest[..skipped]
-                    .chars()
-                    .map(|c| if c == '\n' { '\n' } else { ' ' }),
-            );
+            code.extend(rest[..skipped].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
             rest = &rest[skipped..];
         }
     }
@@ -310,9 +270,7 @@ fn skip(rest: &str, before: Option<char>) -> usize {
         if rest[1 + hashes..].starts_with('"') {
             let end = format!("\"{}", "#".repeat(hashes));
             let body = 2 + hashes;
-            return rest[body..]
-                .find(&end)
-                .map_or(rest.len(), |at| body + at + end.len());
+            return rest[body..].find(&end).map_or(rest.len(), |at| body + at + end.len());
         }
     }
     // A character, not a lifetime: it is escaped, or closed right after one character.
