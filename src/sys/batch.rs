@@ -94,13 +94,8 @@ impl Batch {
         // own slot; all of them stay where they are until the call returns. A null timeout is none.
         let receive = || unsafe {
             let (messages, count) = (self.messages.as_mut_ptr(), self.messages.len() as u32);
-            libc::recvmmsg(
-                socket.as_raw_fd(),
-                messages,
-                count,
-                flags as _,
-                ptr::null_mut(),
-            ) as isize
+            libc::recvmmsg(socket.as_raw_fd(), messages, count, flags as _, ptr::null_mut())
+                as isize
         };
         // When an error comes after the first datagram, the kernel returns the datagrams and keeps the error in
         // the socket, from where the next call reports it before anything else (net/socket.c, do_recvmmsg).
@@ -142,11 +137,7 @@ impl Batch {
     /// Points the headers to the slots; the kernel overwrites lengths and flags, so this precedes every call.
     fn aim(&mut self) {
         let slots = self.bytes.chunks_exact_mut(self.slot_bytes);
-        let rest = self
-            .messages
-            .iter_mut()
-            .zip(&mut self.vectors)
-            .zip(&mut self.senders);
+        let rest = self.messages.iter_mut().zip(&mut self.vectors).zip(&mut self.senders);
         for (slot, ((message, vector), sender)) in slots.zip(rest) {
             vector.iov_base = slot.as_mut_ptr().cast();
             vector.iov_len = slot.len();

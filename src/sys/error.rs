@@ -38,11 +38,7 @@ impl From<Error> for io::Error {
 
 /// Turns the `-1` of a system call into the [`Error`] that `errno` tells.
 pub(super) fn check(what: &'static str, result: libc::c_int) -> Result<libc::c_int, Error> {
-    if result < 0 {
-        Err(Error::last(what))
-    } else {
-        Ok(result)
-    }
+    if result < 0 { Err(Error::last(what)) } else { Ok(result) }
 }
 
 /// Repeats a system call for as long as a signal interrupts it.

@@ -19,10 +19,7 @@ pub struct Namespace {
 impl Namespace {
     /// The namespace that this thread is in.
     pub fn current() -> Result<Namespace, Error> {
-        Namespace::named(
-            "open(/proc/thread-self/ns/net)",
-            Path::new("/proc/thread-self/ns/net"),
-        )
+        Namespace::named("open(/proc/thread-self/ns/net)", Path::new("/proc/thread-self/ns/net"))
     }
 
     /// The namespace that a file stands for, such as `/run/netns/blue` or `/proc/1/ns/net`.
@@ -52,9 +49,7 @@ impl Namespace {
                 .name("netlinkdb-netns".to_owned())
                 .spawn_scoped(scope, inside)
                 .map_err(|error| Error::from_io("start a thread for setns", &error))?;
-            thread
-                .join()
-                .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+            thread.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
         })
     }
 
@@ -65,10 +60,7 @@ impl Namespace {
             Ok((file, (about.dev(), about.ino())))
         };
         let (file, identity) = open().map_err(|error: io::Error| Error::from_io(what, &error))?;
-        Ok(Namespace {
-            fd: Arc::new(file.into()),
-            identity,
-        })
+        Ok(Namespace { fd: Arc::new(file.into()), identity })
     }
 
     fn enter(&self) -> Result<(), Error> {
@@ -91,29 +83,15 @@ pub fn enter_private() -> Result<(), Error> {
     if thread_count() > 1 {
         let what =
             "unshare(CLONE_NEWUSER), which must come before this process starts its second thread";
-        return Err(Error {
-            what,
-            errno: libc::EINVAL,
-        });
+        return Err(Error { what, errno: libc::EINVAL });
     }
     // SAFETY: these calls take nothing and cannot fail.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
-    unshare(
-        "unshare(CLONE_NEWUSER | CLONE_NEWNET)",
-        libc::CLONE_NEWUSER | libc::CLONE_NEWNET,
-    )?;
+    unshare("unshare(CLONE_NEWUSER | CLONE_NEWNET)", libc::CLONE_NEWUSER | libc::CLONE_NEWNET)?;
     // Without "deny" an ordinary user may not write gid_map: user_namespaces(7).
     write("write /proc/self/setgroups", "/proc/self/setgroups", "deny")?;
-    write(
-        "write /proc/self/uid_map",
-        "/proc/self/uid_map",
-        &format!("0 {uid} 1"),
-    )?;
-    write(
-        "write /proc/self/gid_map",
-        "/proc/self/gid_map",
-        &format!("0 {gid} 1"),
-    )
+    write("write /proc/self/uid_map", "/proc/self/uid_map", &format!("0 {uid} 1"))?;
+    write("write /proc/self/gid_map", "/proc/self/gid_map", &format!("0 {gid} 1"))
 }
 
 fn unshare(what: &'static str, flags: libc::c_int) -> Result<(), Error> {
@@ -139,9 +117,7 @@ mod tests {
         let here = Namespace::current().unwrap();
         let by_path = Namespace::open(Path::new("/proc/thread-self/ns/net")).unwrap();
         assert_eq!(here.identity(), by_path.identity());
-        let inside = here
-            .run(|| Namespace::current().unwrap().identity())
-            .unwrap();
+        let inside = here.run(|| Namespace::current().unwrap().identity()).unwrap();
         assert_eq!(inside, here.identity());
     }
 

@@ -13,11 +13,8 @@ pub fn wait<const N: usize>(
     fds: [BorrowedFd<'_>; N],
     timeout: Option<Duration>,
 ) -> Result<[bool; N], Error> {
-    let mut polled = fds.map(|fd| libc::pollfd {
-        fd: fd.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    });
+    let mut polled =
+        fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
     // A deadline beyond the clock's range is no deadline.
     let deadline = timeout.and_then(|timeout| monotonic().checked_add(timeout));
     loop {
@@ -25,14 +22,8 @@ pub fn wait<const N: usize>(
         let left = left.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: `polled` has N entries and `left` is null or points to a timespec that outlives the call; a
         // null signal mask leaves the mask alone.
-        let result = unsafe {
-            libc::ppoll(
-                polled.as_mut_ptr(),
-                N as libc::nfds_t,
-                left,
-                std::ptr::null(),
-            )
-        };
+        let result =
+            unsafe { libc::ppoll(polled.as_mut_ptr(), N as libc::nfds_t, left, std::ptr::null()) };
         match check("ppoll", result) {
             Ok(_) => return Ok(polled.map(|fd| fd.revents != 0)),
             Err(error) if error.errno == libc::EINTR => continue,
@@ -105,10 +96,7 @@ mod tests {
     fn a_timeout_passes_and_reports_nothing_ready() {
         let waker = Waker::new().unwrap();
         let before = monotonic();
-        assert_eq!(
-            wait([waker.as_fd()], Some(Duration::from_millis(20))).unwrap(),
-            [false]
-        );
+        assert_eq!(wait([waker.as_fd()], Some(Duration::from_millis(20))).unwrap(), [false]);
         assert!(monotonic() - before >= Duration::from_millis(20));
         assert_eq!(wait([], Some(Duration::ZERO)).unwrap(), []);
     }

@@ -41,10 +41,7 @@ fn effective_capabilities() -> Result<u32, Error> {
     }
     const VERSION_3: u32 = 0x2008_0522;
 
-    let mut header = Header {
-        version: VERSION_3,
-        pid: 0,
-    };
+    let mut header = Header { version: VERSION_3, pid: 0 };
     let mut data = [Data::default(), Data::default()];
     // SAFETY: both pointers are to live values of the layout that version 3 asks for (one header, two data).
     let result = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) };
@@ -66,10 +63,7 @@ mod tests {
     #[test]
     fn the_capability_is_the_one_that_proc_shows() {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("CapEff:"))
-            .unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
         let effective = u64::from_str_radix(line.trim(), 16).unwrap();
         assert_eq!(has_net_admin().unwrap(), effective & (1 << 12) != 0);
     }

@@ -75,12 +75,7 @@ impl Socket {
             )?;
         }
         let receive_buffer = receive_buffer(&fd)?;
-        Ok(Socket {
-            fd,
-            port,
-            strict,
-            receive_buffer,
-        })
+        Ok(Socket { fd, port, strict, receive_buffer })
     }
 
     /// The number that the kernel gave this socket (nl_pid).
@@ -123,10 +118,7 @@ impl Socket {
         };
         match retry("sendto", send)? {
             sent if sent == bytes.len() => Ok(()),
-            _ => Err(Error {
-                what: "sendto: a datagram was cut short",
-                errno: libc::EIO,
-            }),
+            _ => Err(Error { what: "sendto: a datagram was cut short", errno: libc::EIO }),
         }
     }
 
@@ -147,12 +139,7 @@ impl Socket {
     pub fn drops(&self) -> Result<Option<u32>, Error> {
         const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
         let mut counters = [0u32; DROPS + 1];
-        match get(
-            &self.fd,
-            "getsockopt(SO_MEMINFO)",
-            libc::SO_MEMINFO,
-            &mut counters,
-        ) {
+        match get(&self.fd, "getsockopt(SO_MEMINFO)", libc::SO_MEMINFO, &mut counters) {
             Ok(length) if length < size_of_val(&counters) => Ok(None),
             Ok(_) => Ok(Some(counters[DROPS])),
             Err(error) if error.errno == libc::ENOPROTOOPT => Ok(None),
@@ -193,20 +180,10 @@ fn bind(fd: &OwnedFd) -> Result<u32, Error> {
 /// As large as asked for with the privilege, or as large as the system allows without (K16).
 fn set_receive_buffer(fd: &OwnedFd, bytes: usize) -> Result<(), Error> {
     let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
-    match set(
-        fd,
-        "setsockopt(SO_RCVBUFFORCE)",
-        libc::SOL_SOCKET,
-        libc::SO_RCVBUFFORCE,
-        bytes,
-    ) {
-        Err(error) if error.errno == libc::EPERM => set(
-            fd,
-            "setsockopt(SO_RCVBUF)",
-            libc::SOL_SOCKET,
-            libc::SO_RCVBUF,
-            bytes,
-        ),
+    match set(fd, "setsockopt(SO_RCVBUFFORCE)", libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, bytes) {
+        Err(error) if error.errno == libc::EPERM => {
+            set(fd, "setsockopt(SO_RCVBUF)", libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
+        }
         result => result,
     }
 }
@@ -236,13 +213,7 @@ fn set(
     let length = size_of_val(&value) as libc::socklen_t;
     // SAFETY: the pointer and the length are those of `value`.
     let result = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            level,
-            option,
-            (&raw const value).cast(),
-            length,
-        )
+        libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const value).cast(), length)
     };
     check(what, result).map(drop)
 }
@@ -300,10 +271,7 @@ mod tests {
     #[test]
     fn strict_is_what_was_asked_for_and_known() {
         assert!(!open().strict());
-        let asked = Options {
-            strict: true,
-            ..Options::default()
-        };
+        let asked = Options { strict: true, ..Options::default() };
         println!("strict: {}", Socket::open(&asked).unwrap().strict());
     }
 
@@ -312,16 +280,9 @@ mod tests {
         let rtnlgrp_nsid = 28;
         let rtnlgrp_nexthop = 32;
         let groups = vec![1, rtnlgrp_nsid, rtnlgrp_nexthop];
-        Socket::open(&Options {
-            groups,
-            ..Options::default()
-        })
-        .unwrap();
-        let error = Socket::open(&Options {
-            groups: vec![u32::MAX],
-            ..Options::default()
-        })
-        .unwrap_err();
+        Socket::open(&Options { groups, ..Options::default() }).unwrap();
+        let error =
+            Socket::open(&Options { groups: vec![u32::MAX], ..Options::default() }).unwrap_err();
         assert_eq!(error.what, "setsockopt(NETLINK_ADD_MEMBERSHIP)");
         assert_eq!(error.errno(), libc::EINVAL);
     }
@@ -331,10 +292,7 @@ mod tests {
         let (socket, mut batch) = (open(), Batch::new());
         assert_eq!(socket.receive(&mut batch).unwrap(), Received::Empty);
         assert_eq!(batch.iter().count(), 0);
-        assert_eq!(
-            wait([socket.as_fd()], Some(Duration::ZERO)).unwrap(),
-            [false]
-        );
+        assert_eq!(wait([socket.as_fd()], Some(Duration::ZERO)).unwrap(), [false]);
     }
 
     #[test]
@@ -376,10 +334,7 @@ mod tests {
     /// Replies overflow the queue as notifications do.
     #[test]
     fn an_overrun_is_reported_once_and_what_came_before_it_is_received() {
-        let tiny = Options {
-            receive_buffer: Some(1),
-            ..Options::default()
-        };
+        let tiny = Options { receive_buffer: Some(1), ..Options::default() };
         let socket = Socket::open(&tiny).unwrap();
         let mut batch = Batch::new();
         for _ in 0..50 {
@@ -392,11 +347,7 @@ mod tests {
                 other => met.push(other),
             }
         }
-        assert_eq!(
-            met.iter().filter(|&&met| met == Received::Overrun).count(),
-            1,
-            "{met:?}"
-        );
+        assert_eq!(met.iter().filter(|&&met| met == Received::Overrun).count(), 1, "{met:?}");
         assert!(met.contains(&Received::Datagrams), "{met:?}");
         assert_ne!(socket.drops().unwrap(), Some(0));
     }
@@ -418,11 +369,6 @@ mod tests {
         }
         assert_eq!(socket.receive(&mut batch).unwrap(), Received::Datagrams);
         let seen: Vec<_> = batch.iter().collect();
-        assert_eq!(
-            seen,
-            [Datagram::Foreign {
-                port: stranger.port()
-            }]
-        );
+        assert_eq!(seen, [Datagram::Foreign { port: stranger.port() }]);
     }
 }

@@ -34,11 +34,9 @@ const RTNLGRP_NEXTHOP: u32 = 32;
 
 /// K1. What a program must know that wants to resynchronize after ENOBUFS: room in the queue is not enough.
 fn an_overrun_leaves_the_socket_deaf_until_it_is_drained() {
-    let listener = Socket::open(&Options {
-        receive_buffer: Some(16 * 1024),
-        ..hearing(&[RTNLGRP_LINK])
-    })
-    .unwrap();
+    let listener =
+        Socket::open(&Options { receive_buffer: Some(16 * 1024), ..hearing(&[RTNLGRP_LINK]) })
+            .unwrap();
     let mut link = Loopback::new();
     let mut one = Batch::with_slots(1, 64 * 1024);
     let mut events = 0;
@@ -73,10 +71,7 @@ fn an_overrun_leaves_the_socket_deaf_until_it_is_drained() {
 /// kernel's own count of what it dropped is the judge.
 fn every_event_is_received_or_known_to_be_lost() {
     const EVENTS: usize = 4000;
-    let small = Options {
-        receive_buffer: Some(8 * 1024),
-        ..hearing(&[RTNLGRP_LINK])
-    };
+    let small = Options { receive_buffer: Some(8 * 1024), ..hearing(&[RTNLGRP_LINK]) };
     let listener = Socket::open(&small).unwrap();
     let mut seen = Drained::default();
     std::thread::scope(|scope| {
@@ -127,9 +122,7 @@ fn a_stranger_is_told_from_the_kernel() {
     let mut batch = Batch::new();
     let mut link = Loopback::new();
     link.toggle();
-    stranger
-        .send_to(listener.port(), &Request::set_up(LOOPBACK, false).finish())
-        .unwrap();
+    stranger.send_to(listener.port(), &Request::set_up(LOOPBACK, false).finish()).unwrap();
     assert_eq!(listener.receive(&mut batch).unwrap(), Received::Datagrams);
     let seen: Vec<_> = batch.iter().collect();
     assert!(
@@ -179,16 +172,12 @@ fn a_namespace_is_run_in_and_left() {
     let here = Namespace::current().unwrap();
     let other = elsewhere(|| Namespace::current().unwrap());
     assert_ne!(other.identity(), here.identity());
-    let inside = other
-        .run(|| Namespace::current().unwrap().identity())
-        .unwrap();
+    let inside = other.run(|| Namespace::current().unwrap().identity()).unwrap();
     assert_eq!(inside, other.identity());
     assert_eq!(Namespace::current().unwrap().identity(), here.identity());
 
     // A socket belongs to where it was opened: what happens there is heard here, and nothing of here.
-    let listener = other
-        .run(|| Socket::open(&hearing(&[RTNLGRP_LINK])).unwrap())
-        .unwrap();
+    let listener = other.run(|| Socket::open(&hearing(&[RTNLGRP_LINK])).unwrap()).unwrap();
     Loopback::new().toggle();
     assert_eq!(drain(&listener).datagrams, 0);
     other.clone().run(|| Loopback::new().toggle()).unwrap();
@@ -204,28 +193,17 @@ fn a_panic_inside_of_a_namespace_goes_on_outside() {
 }
 
 fn a_file_that_is_no_namespace_is_refused() {
-    let error = Namespace::open(Path::new("/proc/self/status"))
-        .unwrap()
-        .run(|| ())
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "setns(CLONE_NEWNET): Invalid argument (os error 22)"
-    );
+    let error = Namespace::open(Path::new("/proc/self/status")).unwrap().run(|| ()).unwrap_err();
+    assert_eq!(error.to_string(), "setns(CLONE_NEWNET): Invalid argument (os error 22)");
 }
 
 /// K16. Without the privilege the answer is net.core.rmem_max, twice, whatever was asked for beyond it.
 fn the_receive_buffer_is_forced_or_held_to_the_limit() {
     let size = |bytes| {
-        let options = Options {
-            receive_buffer: Some(bytes),
-            ..Options::default()
-        };
+        let options = Options { receive_buffer: Some(bytes), ..Options::default() };
         Socket::open(&options).unwrap().receive_buffer()
     };
-    let initial = std::fs::read_to_string("/proc/self/uid_map")
-        .unwrap()
-        .contains("4294967295");
+    let initial = std::fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295");
     let large = size(256 << 20);
     if initial {
         assert_eq!(large, 512 << 20);
@@ -246,10 +224,7 @@ fn a_waker_ends_the_wait_for_a_silent_socket() {
     });
     Loopback::new().toggle();
     waker.drain().unwrap();
-    assert_eq!(
-        sys::wait([listener.as_fd(), waker.as_fd()], None).unwrap(),
-        [true, false]
-    );
+    assert_eq!(sys::wait([listener.as_fd(), waker.as_fd()], None).unwrap(), [true, false]);
 }
 
 /// Tests run next to this one, so that counting descriptors tells nothing; but the lowest free one is always the
@@ -258,21 +233,14 @@ fn nothing_is_left_open() {
     let next = || Waker::new().unwrap().as_fd().as_raw_fd();
     let before = next();
     for _ in 0..1000 {
-        Socket::open(&Options {
-            strict: true,
-            ..hearing(&[RTNLGRP_LINK, RTNLGRP_NEXTHOP])
-        })
-        .unwrap();
+        Socket::open(&Options { strict: true, ..hearing(&[RTNLGRP_LINK, RTNLGRP_NEXTHOP]) })
+            .unwrap();
         // Fails after the socket is made.
         Socket::open(&hearing(&[u32::MAX])).unwrap_err();
         Waker::new().unwrap();
         Namespace::current().unwrap();
     }
-    assert!(
-        next() < before + 500,
-        "descriptor {before} at first and {} now",
-        next()
-    );
+    assert!(next() < before + 500, "descriptor {before} at first and {} now", next());
 }
 
 fn this_process_may_change_its_network() {
@@ -334,10 +302,7 @@ fn try_request(request: Request) -> i32 {
 }
 
 fn hearing(groups: &[u32]) -> Options {
-    Options {
-        groups: groups.to_vec(),
-        ..Options::default()
-    }
+    Options { groups: groups.to_vec(), ..Options::default() }
 }
 
 #[allow(clippy::host_endian_bytes)]

@@ -26,10 +26,7 @@ pub fn try_ip(arguments: &[&str]) -> Output {
     if !ip_available() {
         skip("iproute2 (the command `ip`) is not installed");
     }
-    Command::new("ip")
-        .args(arguments)
-        .output()
-        .expect("starting ip")
+    Command::new("ip").args(arguments).output().expect("starting ip")
 }
 
 /// What `ip -json -details ARGUMENTS` prints.
@@ -47,10 +44,7 @@ pub fn ip_json(arguments: &[&str]) -> serde_json::Value {
 /// Whether the command `ip` is there.
 pub fn ip_available() -> bool {
     static FOUND: LazyLock<bool> = LazyLock::new(|| {
-        Command::new("ip")
-            .arg("-Version")
-            .output()
-            .is_ok_and(|output| output.status.success())
+        Command::new("ip").arg("-Version").output().is_ok_and(|output| output.status.success())
     });
     *FOUND
 }

@@ -28,10 +28,7 @@ pub struct Case {
 impl Case {
     /// `path` is the function's, beginning with the crate.
     pub fn new(path: &str, run: fn()) -> Case {
-        let name = path
-            .split_once("::")
-            .map_or(path, |(_, inside)| inside)
-            .to_owned();
+        let name = path.split_once("::").map_or(path, |(_, inside)| inside).to_owned();
         Case { name, run }
     }
 
@@ -87,11 +84,7 @@ fn in_thread(name: &str, run: fn()) -> Result<(), Box<dyn Any + Send>> {
 }
 
 fn panic_text(payload: &(dyn Any + Send)) -> String {
-    let literal = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
+    let literal = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let formatted = || payload.downcast_ref::<String>().cloned();
-    literal
-        .or_else(formatted)
-        .unwrap_or_else(|| "panicked".to_owned())
+    literal.or_else(formatted).unwrap_or_else(|| "panicked".to_owned())
 }

@@ -43,20 +43,14 @@ pub fn need_kind(kind: &str) {
 /// Whether the kernel knows a link kind: `veth`, `bridge`, `vxlan` ... Asked once per kind.
 pub fn kind_available(kind: &str) -> bool {
     static KNOWN: LazyLock<Mutex<HashMap<String, bool>>> = LazyLock::new(Mutex::default);
-    let mut known = KNOWN
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
-    *known
-        .entry(kind.to_owned())
-        .or_insert_with(|| elsewhere(|| !is_unknown_kind(kind)))
+    let mut known = KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    *known.entry(kind.to_owned()).or_insert_with(|| elsewhere(|| !is_unknown_kind(kind)))
 }
 
 /// Asks for a link of that kind with no further word. Most kinds refuse that; only the reason matters.
 fn is_unknown_kind(kind: &str) -> bool {
     let socket = Socket::open(&Options::default()).expect("a netlink socket");
-    socket
-        .send(&Request::new_link("probe", kind).finish())
-        .expect("sending a request");
+    socket.send(&Request::new_link("probe", kind).finish()).expect("sending a request");
     let answer = receive_one(&socket);
     let text = b"Unknown device type";
     answer.windows(text.len()).any(|window| window == text)
@@ -67,10 +61,7 @@ pub fn receive_one(socket: &Socket) -> Vec<u8> {
     let mut batch = Batch::with_slots(1, 64 * 1024);
     let ready = sys::wait([socket.as_fd()], Some(Duration::from_secs(10))).expect("poll");
     assert_eq!(ready, [true], "no answer from the kernel");
-    assert_eq!(
-        socket.receive(&mut batch).expect("recvmmsg"),
-        Received::Datagrams
-    );
+    assert_eq!(socket.receive(&mut batch).expect("recvmmsg"), Received::Datagrams);
     match batch.iter().next() {
         Some(Datagram::Data(bytes)) => bytes.to_vec(),
         other => panic!("not a datagram from the kernel: {other:?}"),
