@@ -9,6 +9,7 @@
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
 
 mod object;
+mod state;
 #[allow(unsafe_code)]
 mod sys;
 mod wire;
@@ -44,5 +45,9 @@ pub mod internals {
     /// One table per kind of object.
     pub mod object {
         pub use crate::object::*;
+    }
+    /// The kernel's state as a value.
+    pub mod state {
+        pub use crate::state::*;
     }
 }
