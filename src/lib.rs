@@ -5,12 +5,12 @@
 //! kind of object), `state` (snapshots and how they follow the kernel), `plan` (what a transaction
 //! sends and how it is undone), `engine` (threads), `api` (what users name).
 #![cfg(target_os = "linux")]
+// The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.
+#![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
 
-#[allow(dead_code)]
 mod object;
 #[allow(unsafe_code)]
 mod sys;
-#[allow(dead_code)]
 mod wire;
 
 /// The pure floors, for this project's own tests, benches and fuzz targets; not part of the public interface.
@@ -28,3 +28,21 @@ pub mod internals {
 }
 
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
+
+/// The floors, for this project's own tests, benches and fuzz targets; no promise of any kind.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    /// Sockets, namespaces, every system call.
+    pub mod sys {
+        pub use crate::sys::*;
+    }
+    /// Netlink as bytes.
+    pub mod wire {
+        pub use crate::wire::*;
+    }
+    /// One table per kind of object.
+    pub mod object {
+        pub use crate::object::*;
+    }
+}

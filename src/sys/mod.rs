@@ -1,1 +1,20 @@
 //! Every system call of the crate and all of its `unsafe`.
+//!
+//! Sockets that carry netlink datagrams, a poll that can be woken, network namespaces, the clock, and the
+//! one capability that decides whether a change is allowed. Nothing here looks inside a datagram: what the
+//! bytes mean is the business of `wire`, and what to do about a loss that is reported here (an overrun, a
+//! truncation) is the business of the engine. No thread outlives a call.
+
+mod batch;
+mod error;
+mod netns;
+mod poll;
+mod process;
+mod socket;
+
+pub use batch::{Batch, Datagram};
+pub use error::Error;
+pub use netns::{Namespace, enter_private, unshare_network};
+pub use poll::{Waker, wait};
+pub use process::{has_net_admin, monotonic};
+pub use socket::{Options, Received, Socket};

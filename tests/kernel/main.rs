@@ -1,0 +1,27 @@
+//! The tests against the real kernel, each in a network namespace of its own.
+//!
+//! `cargo test --test kernel` needs no root: the process enters a user namespace first, which must happen while
+//! it has a single thread, so this binary has its own `main`. libtest's arguments work: a filter, `--list`,
+//! `--test-threads`. Where namespaces are forbidden every test is skipped, and says why.
+
+#![allow(unreachable_pub)] // Nothing of a test binary is reachable.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod harness;
+mod sys;
+
+use libtest_mimic::Arguments;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let entered = support::namespaces::enter();
+    if let Err(why) = &entered {
+        eprintln!("skipped: all of the kernel tests: {why}");
+    }
+    let cases = [harness::cases(), sys::cases()].into_iter().flatten();
+    let trials = cases.map(|case| case.into_trial(&entered)).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
