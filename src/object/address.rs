@@ -1,12 +1,14 @@
 //! Addresses: `RTM_NEWADDR` with `struct ifaddrmsg`.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Record;
 use super::shape::*;
+
 use super::table::table;
+use super::{Named, Names, Record, Tree, Value};
 
 /// One address of an interface, as the kernel last described it.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,6 +86,48 @@ impl Address {
             IpAddr::V4(address) => address.is_link_local(),
             IpAddr::V6(address) => address.is_unicast_link_local(),
         }
+    }
+}
+
+impl Address {
+    /// What `ip -json -details address show` prints of it inside `addr_info`.
+    pub fn tree(&self, names: &dyn Names) -> Tree {
+        Tree::Map(self.record.tree(names))
+    }
+}
+
+/// One line, as `ip -o address` prints it; the interface by its index.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tree = self.tree(&());
+        let text = |key: &str| tree.key(key).map(Tree::to_string).unwrap_or_default();
+        write!(f, "if{} {} {}", self.index(), text("family"), self.local())?;
+        if let Some(peer) = self.peer() {
+            write!(f, " peer {peer}")?;
+        }
+        write!(f, "/{}", self.prefix_length())?;
+        for (key, word) in [("metric", "metric"), ("broadcast", "brd"), ("scope", "scope")] {
+            if let Some(value) = tree.key(key) {
+                write!(f, " {word} {value}")?;
+            }
+        }
+        for name in self.flags().names().filter(|name| *name != "permanent") {
+            write!(f, " {name}")?;
+        }
+        self.label().map_or(Ok(()), |label| write!(f, " {label}"))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.record, f)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Address {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.tree(&()).serialize(to)
     }
 }
 
@@ -174,13 +218,13 @@ table! {
     setters [];
     rows {
         /// The address family: 2 for IPv4, 10 for IPv6.
-        FAMILY family_number or 0: U8 = Header(0), "ifa_family", Identity, name: "family";
+        FAMILY family_number or 0: U8 = Header(0), "ifa_family", Identity, name: "family", form: Custom(show_family);
         /// The interface, by its index.
         INDEX index or 0: U32 = Header(4), "ifa_index", Identity, form: Hidden;
         /// The interface's own address; the kernel gives it for IPv6 only where the peer has another (K28).
         LOCAL local_attribute: Ip = Path(&[2]), "IFA_LOCAL", Identity, name: "local";
         /// The peer's address on a point-to-point link, elsewhere the interface's own (K28).
-        ADDRESS address_attribute: Ip = Path(&[1]), "IFA_ADDRESS", Identity, name: "address", keyword: "peer";
+        ADDRESS address_attribute: Ip = Path(&[1]), "IFA_ADDRESS", Identity, name: "address", form: Custom(show_address), keyword: "peer";
         /// Bits of the prefix, 0 to 32 or 128.
         PREFIX_LENGTH prefix_length or 0: U8 = Header(1), "ifa_prefixlen", Identity, name: "prefixlen", unit: "bits";
         /// The metric of the prefix route; `None` for the kernel's own choice.
@@ -190,15 +234,15 @@ table! {
         /// The anycast address (IPv6).
         ANYCAST anycast: Ip = Path(&[5]), "IFA_ANYCAST", Status;
         /// How far the address is valid.
-        SCOPE scope or (Scope(0)): OneOf<Scope> = Header(3), "ifa_scope", Create, keyword: "scope";
+        SCOPE scope or (Scope(0)): OneOf<Scope> = Header(3), "ifa_scope", Create, form: Custom(show_scope), keyword: "scope";
         /// The flags.
-        FLAGS flags or (AddressFlags(0)): BitsOf<AddressFlags> = Path(&[8]), "IFA_FLAGS", Set, narrow: Some(2);
+        FLAGS flags or (AddressFlags(0)): BitsOf<AddressFlags> = Path(&[8]), "IFA_FLAGS", Set, form: Custom(show_flags), narrow: Some(2);
         /// The label (IPv4): the interface's name, or that with a colon and more, at most 15 bytes.
         LABEL label: Text = Path(&[3]), "IFA_LABEL", Create, keyword: "label";
         /// Who made the address (Linux 5.18).
         PROTO proto: OneOf<AddressProtocol> = Path(&[11]), "IFA_PROTO", Set, name: "protocol", keyword: "proto";
         /// Lifetimes and time stamps; [`Address::valid_lifetime`] and its sibling read them.
-        CACHEINFO cache_info: CacheInfoOf = Path(&[6]), "IFA_CACHEINFO", Set;
+        CACHEINFO cache_info: CacheInfoOf = Path(&[6]), "IFA_CACHEINFO", Set, form: Custom(show_lifetimes);
         /// The namespace that a request was about, by its number.
         TARGET_NETNSID target_netnsid: I32 = Path(&[10]), "IFA_TARGET_NETNSID", Statistic, form: Hidden;
     }
@@ -231,4 +275,53 @@ table! {
         /// When it was changed, in 1/100 s since the machine started.
         UPDATED updated or 0: U32 = Header(12), "ifa_cacheinfo.tstamp", Statistic, unit: "1/100 s", form: Hidden;
     }
+}
+
+type Object<'a> = &'a mut Vec<(String, Tree)>;
+
+fn show_family(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
+    object.push(match value.number() {
+        Some(2) => ("family".to_owned(), Tree::from("inet")),
+        Some(10) => ("family".to_owned(), Tree::from("inet6")),
+        other => ("family_index".to_owned(), Tree::Number(other.unwrap_or(0))),
+    });
+}
+
+/// The peer, or the only address there is.
+fn show_address(value: &Value, record: &Record, _: &dyn Names, object: Object<'_>) {
+    match record.value(row::LOCAL) {
+        Some(local) if local == value => {}
+        Some(_) => object.push(("address".to_owned(), Tree::Text(value.to_string()))),
+        None => object.push(("local".to_owned(), Tree::Text(value.to_string()))),
+    }
+}
+
+fn show_scope(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
+    let scope = Scope(value.number().unwrap_or(0) as u8);
+    object.push(("scope".to_owned(), Tree::Text(scope.to_string())));
+}
+
+/// Each flag under its own name; `dynamic` for what is not permanent.
+fn show_flags(value: &Value, record: &Record, _: &dyn Names, object: Object<'_>) {
+    let flags = AddressFlags(value.number().unwrap_or(0) as u32);
+    let inet6 = record.number(row::FAMILY) == 10;
+    for (bit, name) in AddressFlags::NAMES {
+        let on = u64::from(flags.0) & bit != 0;
+        let name = match *name {
+            "permanent" if on => continue,
+            "permanent" => "dynamic",
+            _ if !on => continue,
+            "secondary" if inet6 => "temporary",
+            name => name,
+        };
+        object.push((name.to_owned(), Tree::Bool(true)));
+    }
+    let unknown = AddressFlags::NAMES.iter().fold(flags.0, |rest, (bit, _)| rest & !(*bit as u32));
+    if unknown != 0 {
+        object.push(("ifa_flags".to_owned(), Tree::Text(format!("{unknown:02x}"))));
+    }
+}
+
+fn show_lifetimes(value: &Value, _: &Record, names: &dyn Names, object: Object<'_>) {
+    object.extend(value.nested().map(|info| info.tree(names)).unwrap_or_default());
 }

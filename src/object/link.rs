@@ -1,9 +1,11 @@
 //! Links: `RTM_NEWLINK` with `struct ifinfomsg`, which iproute2 and users call interfaces.
 
-use super::kinds::{self, BridgeData, BridgePortData, KINDS, MacvlanData, PORT_KINDS, VxlanData};
+use std::fmt;
+
+use super::kinds::{self, BridgeData, KINDS, MacvlanData, PORT_KINDS, VxlanData};
 use super::shape::*;
 use super::table::table;
-use super::{Named, Names, Record, Shape, Tree, Value};
+use super::{BridgePortData, Named, Names, Record, Shape, Tree, Value};
 
 /// One interface, as the kernel last described it.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,9 +61,58 @@ impl Link {
         self.nested(row::STATS64, &STATISTICS).map(Statistics)
     }
 
+    /// What `ip -json -details link show` prints of it.
+    pub fn tree(&self, names: &dyn Names) -> Tree {
+        Tree::Map(self.record.tree(names))
+    }
+
     fn nested(&self, id: u16, table: &'static super::Table) -> Option<&Record> {
         let record = self.record.value(id)?.nested()?;
         std::ptr::eq(record.table(), table).then_some(record)
+    }
+}
+
+/// One line, as `ip -o link` prints it; other interfaces by their index.
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.index(), self.name())?;
+        if let Some(below) = self.link() {
+            write!(f, "@if{below}")?;
+        }
+        let tree = self.tree(&());
+        let text = |key: &str| tree.key(key).map(Tree::to_string).unwrap_or_default();
+        write!(f, ": <{}> mtu {}", text("flags"), self.mtu())?;
+        for (key, word) in WORDS {
+            if let Some(value) = tree.key(key) {
+                write!(f, " {word} {value}")?;
+            }
+        }
+        write!(f, " link/{}", text("link_type"))?;
+        if let Some(address) = self.address() {
+            write!(f, " {address}")?;
+        }
+        self.kind().map_or(Ok(()), |kind| write!(f, " {kind}"))
+    }
+}
+
+const WORDS: &[(&str, &str)] = &[
+    ("qdisc", "qdisc"),
+    ("master", "master"),
+    ("operstate", "state"),
+    ("group", "group"),
+    ("txqlen", "qlen"),
+];
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} (generation {})", self.record, self.generation)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Link {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.tree(&()).serialize(to)
     }
 }
 
@@ -479,7 +530,7 @@ fn show_link(value: &Value, record: &Record, names: &dyn Names, object: Object<'
     let (key, tree) = match record.value(row::LINK_NETNSID) {
         _ if index == 0 => ("link", Tree::Null),
         Some(_) => ("link_index", Tree::Number(index.into())),
-        None => ("link", super::record::link_name(index, names)),
+        None => ("link", super::show::link_name(index, names)),
     };
     object.push((key.to_owned(), tree));
 }

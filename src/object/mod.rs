@@ -12,15 +12,21 @@ pub mod port;
 mod record;
 mod reference;
 pub mod shape;
+mod show;
 pub mod table;
 mod tree;
 mod value;
 
 pub use address::{ADDRESS, Address, AddressFlags, AddressProtocol, Family, Lifetime, Scope};
+pub use kinds::{
+    Bridge, BridgeData, BridgeId, BridgeOptions, Ifb, MacaddrMode, Macvlan, MacvlanData,
+    MacvlanFlags, MacvlanMode, MacvlanOptions, NewLink, Veth, VlanProtocol, Vxlan, VxlanData,
+    VxlanDf, VxlanOptions,
+};
 pub use link::{
     AddrGenMode, LINK, Link, LinkEvent, LinkFlags, LinkMode, LinkType, OperState, Statistics,
 };
-pub use port::{BRIDGE_PORT, BridgePortData};
+pub use port::{BRIDGE_PORT, BridgePortData, BridgePortOptions, PortState};
 pub use record::{FieldChange, Record};
 pub use reference::LinkRef;
 pub use shape::{Named, Shape, Typed, UnknownName};

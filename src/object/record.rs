@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::shape::bit_names;
+use super::show::{show, words};
 use super::table::Lookup;
 use super::{Form, Names, Place, Row, Shape, Table, Tree, Value};
-use crate::wire::{Attribute, Attributes, Builder, HEADER, Malformed};
+use crate::wire::{Attribute, Attributes, Builder, HEADER, Malformed, put_ne_u32};
 
 /// The attributes that one object has, in the order of its table's rows, and those that no row knows.
 ///
@@ -90,6 +90,7 @@ impl Record {
         for attribute in attributes.clone().map_while(Result::ok) {
             match self.table.lookup(path, attribute.kind) {
                 Lookup::Row(id) => self.read_row(path, id, &attribute, &attributes),
+                Lookup::Options => self.read_options(path, &attribute, &attributes),
                 Lookup::Inside if path.len() < 4 => {
                     self.read(&[path, &[attribute.kind]].concat(), attribute.nested());
                 }
@@ -111,6 +112,19 @@ impl Record {
             }
             Some(_) => {}
             None => self.keep(path, attribute),
+        }
+    }
+
+    /// Several rows in one attribute: those of which it speaks.
+    fn read_options(&mut self, path: &[u16], attribute: &Attribute<'_>, siblings: &Attributes<'_>) {
+        let own = [path, &[attribute.kind]].concat();
+        for (id, row) in self.table.rows.iter().enumerate() {
+            if !matches!(row.place, Place::Path(path) if path == own) {
+                continue;
+            }
+            let known = self.fields.iter().any(|(own, _)| usize::from(*own) == id);
+            let value = row.shape.read(attribute.payload, siblings).filter(|_| !known);
+            self.fields.extend(value.map(|value| (id as u16, value)));
         }
     }
 
@@ -205,6 +219,8 @@ impl Record {
         let mut rows: Vec<_> =
             self.fields().filter_map(|(_, row, value)| Some((path(row)?, row, value))).collect();
         rows.sort_by_key(|(path, ..)| *path);
+        let options = merged_options(&rows);
+        rows.dedup_by_key(|(path, ..)| *path);
         let mut open: &[u16] = &[];
         for (path, row, value) in rows {
             let (last, nest) = path.split_last().unwrap_or((&0, &[]));
@@ -212,7 +228,10 @@ impl Record {
             (shared..open.len()).for_each(|_| to.close());
             nest[shared..].iter().for_each(|number| to.open(*number));
             open = nest;
-            write_value(*last, row, value, to);
+            match options.iter().find(|(own, ..)| *own == path) {
+                Some((_, on, mask)) => to.attribute(*last, &option_payload(*on, *mask)),
+                None => write_value(*last, row, value, to),
+            }
         }
         open.iter().for_each(|_| to.close());
     }
@@ -248,6 +267,14 @@ impl Record {
         }
         object
     }
+
+    /// What an `ip link` command line says of this: for each row that has a keyword, keyword and value.
+    pub fn words(&self, names: &dyn Names) -> Vec<String> {
+        let rows = self.fields().filter(|(_, row, _)| row.settable());
+        rows.map(|(_, row, value)| words(row, value, self, names))
+            .filter(|w| !w.is_empty())
+            .collect()
+    }
 }
 
 fn same_value(a: &Value, b: &Value) -> bool {
@@ -262,6 +289,30 @@ fn path(row: &'static Row) -> Option<&'static [u16]> {
         Place::Path(path) => Some(path),
         Place::Header(_) => None,
     }
+}
+
+type Rows<'a> = [(&'static [u16], &'static Row, &'a Value)];
+
+/// For each attribute in which several options stand: path, bits that are on, bits that are said.
+fn merged_options(rows: &Rows<'_>) -> Vec<(&'static [u16], u32, u32)> {
+    let mut merged: Vec<(&'static [u16], u32, u32)> = Vec::new();
+    for (path, row, value) in rows {
+        let Shape::Option(bit) = row.shape else { continue };
+        let bit = 1u32.checked_shl(bit.into()).unwrap_or(0);
+        let on = if value.number() == Some(0) { 0 } else { bit };
+        match merged.iter_mut().find(|(own, ..)| own == path) {
+            Some((_, all, mask)) => (*all, *mask) = (*all | on, *mask | bit),
+            None => merged.push((*path, on, bit)),
+        }
+    }
+    merged
+}
+
+fn option_payload(on: u32, mask: u32) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(8);
+    put_ne_u32(&mut payload, on);
+    put_ne_u32(&mut payload, mask);
+    payload
 }
 
 fn write_value(number: u16, row: &Row, value: &Value, to: &mut Builder) {
@@ -305,62 +356,6 @@ fn message_payload(record: &Record) -> Vec<u8> {
     let mut message = Builder::new(0, 0).fixed(&record.encode_header());
     record.encode(&mut message);
     message.finish().split_off(HEADER)
-}
-
-fn show(
-    row: &Row,
-    value: &Value,
-    record: &Record,
-    names: &dyn Names,
-    object: &mut Vec<(String, Tree)>,
-) {
-    let number = value.number().unwrap_or(0);
-    let tree = match row.form {
-        Form::Hidden => return,
-        Form::Custom(function) => return function(value, record, names, object),
-        Form::OnlyTrue | Form::NotZero if number == 0 => return,
-        Form::OnlyTrue => Tree::Bool(true),
-        Form::Bool => Tree::Bool(matches!(value, Value::Present) || number != 0),
-        Form::Hex => Tree::Text(format!("{number:#x}")),
-        Form::Hundredths => Tree::Decimal(number as f64 / 100.0),
-        Form::Link if number == 0 => return,
-        Form::Link => link_name(number as u32, names),
-        Form::Names(table) => match table.iter().find(|(n, _)| *n == number) {
-            Some((_, name)) => Tree::from(*name),
-            None => Tree::Number(number),
-        },
-        Form::Bits(table) => {
-            let text = bit_names(number, table);
-            Tree::List(text.split(',').filter(|s| !s.is_empty()).map(Tree::from).collect())
-        }
-        Form::Plain | Form::NotZero => plain(value, names),
-    };
-    object.push((row.name.to_owned(), tree));
-}
-
-/// An interface by name, as `ip` spells one that it does not know.
-pub fn link_name(index: u32, names: &dyn Names) -> Tree {
-    match names.name_of(index) {
-        Some(name) => Tree::from(name),
-        None => Tree::Text(format!("if{index}")),
-    }
-}
-
-fn plain(value: &Value, names: &dyn Names) -> Tree {
-    match value {
-        Value::Number(n) => Tree::Number(*n),
-        Value::Signed(n) => u64::try_from(*n).map_or(Tree::Signed(*n), Tree::Number),
-        Value::Nested(record) => Tree::Map(record.tree(names)),
-        Value::Numbers(numbers) => {
-            Tree::List(numbers.iter().map(|n| Tree::Number((*n).into())).collect())
-        }
-        Value::Hardwares(all) => {
-            Tree::List(all.iter().map(|a| Tree::Text(a.to_string())).collect())
-        }
-        Value::Texts(texts) => Tree::List(texts.iter().map(|text| Tree::from(&**text)).collect()),
-        Value::Present => Tree::Bool(true),
-        other => Tree::Text(other.to_string()),
-    }
 }
 
 impl PartialEq for Record {

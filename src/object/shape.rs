@@ -48,8 +48,9 @@ pub enum Shape {
     Struct(&'static Table),
     /// Attributes of another table inside this one.
     Nest(&'static Table),
-    /// A message of another table inside this one: its fixed struct, then attributes.
-    Message(&'static Table),
+    /// A message of another table inside this one: its fixed struct, then attributes. The table is behind a
+    /// function because it may lead back here (a veth's peer is a link).
+    Message(fn() -> &'static Table),
     /// One bit of `struct br_boolopt_multi`, a value and a mask of four bytes each. Several rows stand in
     /// the same attribute; each is there when the mask says so.
     Option(u8),
@@ -85,14 +86,14 @@ impl Shape {
             Shape::Bytes => Some(Value::Bytes(payload.into())),
             Shape::Struct(table) => nested(Record::decode_struct(table, payload)),
             Shape::Nest(table) => nested(Record::decode_attributes(table, payload)),
-            Shape::Message(table) => nested(Record::decode(table, payload).ok()?),
+            Shape::Message(table) => nested(Record::decode(table(), payload).ok()?),
             Shape::Option(bit) => option(bit, payload),
             Shape::Hardwares(inner) => {
                 let all = Attributes::new(payload).map_while(Result::ok);
                 let all = all.filter(|a| a.kind == inner);
-                Some(Value::Hardwares(
-                    all.filter_map(|a| HardwareAddress::new(a.payload)).collect(),
-                ))
+                let mut all: Vec<_> = all.filter_map(|a| HardwareAddress::new(a.payload)).collect();
+                all.sort();
+                Some(Value::Hardwares(all.into()))
             }
             Shape::Texts(inner) => {
                 let all = Attributes::new(payload).map_while(Result::ok);
@@ -179,6 +180,10 @@ pub trait Typed {
     fn read(value: &Value) -> Option<Self::Out<'_>>;
     /// The value that the setter stores.
     fn write(value: Self::In) -> Value;
+    /// What the setter does.
+    fn store(value: Self::In, record: &mut Record, id: u16) {
+        record.set(id, Self::write(value));
+    }
 }
 
 macro_rules! numbers {
@@ -253,6 +258,13 @@ impl Typed for Present {
     fn write(_: bool) -> Value {
         Value::Present
     }
+    fn store(value: bool, record: &mut Record, id: u16) {
+        if value {
+            record.set(id, Value::Present);
+        } else {
+            record.remove(id);
+        }
+    }
 }
 
 /// An interface index; 0 means none.
@@ -307,6 +319,22 @@ impl Typed for Hardware {
     }
 }
 
+/// A link-layer address of six bytes inside a struct.
+#[derive(Debug)]
+pub struct Mac;
+
+impl Typed for Mac {
+    type Out<'a> = HardwareAddress;
+    type In = HardwareAddress;
+    const SHAPE: Shape = Shape::Mac;
+    fn read(value: &Value) -> Option<HardwareAddress> {
+        Hardware::read(value)
+    }
+    fn write(value: HardwareAddress) -> Value {
+        Value::Hardware(value)
+    }
+}
+
 /// An IP address of either family.
 #[derive(Debug)]
 pub struct Ip;
@@ -329,6 +357,30 @@ impl Typed for Ip {
         }
     }
 }
+
+macro_rules! one_family {
+    ($($name:ident $variant:ident $address:ident;)*) => {$(
+        #[doc = concat!("An IP address, `", stringify!($address), "`.")]
+        #[derive(Debug)]
+        pub struct $name;
+        impl Typed for $name {
+            type Out<'a> = $address;
+            type In = $address;
+            const SHAPE: Shape = Shape::Ip;
+            fn read(value: &Value) -> Option<$address> {
+                match value {
+                    Value::$variant(address) => Some(*address),
+                    _ => None,
+                }
+            }
+            fn write(value: $address) -> Value {
+                Value::$variant(value)
+            }
+        }
+    )*};
+}
+
+one_family! { Ip4 V4 Ipv4Addr; Ip6 V6 Ipv6Addr; }
 
 /// Bytes kept as they are.
 #[derive(Debug)]
@@ -368,7 +420,7 @@ impl<const INNER: u16> Typed for Texts<INNER> {
     }
 }
 
-/// Link-layer addresses in attributes of type `INNER` inside this one.
+/// Link-layer addresses in attributes of type `INNER` inside this one: a set, so kept in order.
 #[derive(Debug)]
 pub struct Hardwares<const INNER: u16>;
 
@@ -382,7 +434,8 @@ impl<const INNER: u16> Typed for Hardwares<INNER> {
             _ => None,
         }
     }
-    fn write(value: Box<[HardwareAddress]>) -> Value {
+    fn write(mut value: Box<[HardwareAddress]>) -> Value {
+        value.sort();
         Value::Hardwares(value)
     }
 }
@@ -406,7 +459,7 @@ impl Typed for U32s {
     }
 }
 
-/// Declares a type for rows whose values are records: `Struct`, `Nest` or `Message` of a table, read as a view.
+/// Declares a type for rows whose values are records: `Struct` or `Nest` of a table, read as a view.
 macro_rules! records {
     ($($(#[$meta:meta])* $name:ident: $shape:ident $table:path, $view:ident;)*) => {$(
         $(#[$meta])*

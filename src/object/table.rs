@@ -1,5 +1,7 @@
 //! Tables: what a row says, and the macro that turns rows into a table, accessors and setters.
 
+use std::ops::RangeInclusive;
+
 use super::{Record, Shape, Tree, Value};
 
 /// The table of one object kind, or of the attributes inside one attribute.
@@ -42,6 +44,8 @@ pub struct Row {
     pub silent: Silent,
     /// Where the fixed struct holds the low eight bits of it for old programs; the attribute overrides them.
     pub narrow: Option<usize>,
+    /// The values that the kernel takes; outside, a request is refused before it is sent.
+    pub range: RangeInclusive<u64>,
     /// The number by which a *request* says "none", where an absent attribute in a notification says it (K49).
     pub none: Option<u64>,
     /// What it is.
@@ -63,18 +67,19 @@ impl Row {
         argument: Argument::Shown,
         silent: Silent::Never,
         narrow: None,
+        range: 0..=u64::MAX,
         none: None,
         doc: "",
     };
 
     /// Whether a difference in it makes two records different.
     pub fn compared(&self) -> bool {
-        !matches!(self.role, Role::Statistic)
+        !matches!(self.role, Role::Statistic | Role::Action)
     }
 
     /// Whether a request may carry it.
     pub fn settable(&self) -> bool {
-        matches!(self.role, Role::Set | Role::Create)
+        matches!(self.role, Role::Set | Role::Create | Role::Action)
     }
 }
 
@@ -100,6 +105,8 @@ pub enum Role {
     Status,
     /// A counter or timer: readable, never compared.
     Statistic,
+    /// It does something when a request carries it; the kernel never reports it.
+    Action,
 }
 
 /// How an `ip link` command line writes a value.
@@ -115,7 +122,7 @@ pub enum Argument {
     ZeroOne,
     /// The word alone when on, the word with `no` before it when off.
     NoWord,
-    /// By a function of the value; the word before it comes from the row.
+    /// By a function, which gives the row's keyword too.
     By(fn(&Value) -> String),
 }
 
@@ -215,6 +222,8 @@ pub enum Lookup {
     Row(u16),
     /// Rows stand inside it.
     Inside,
+    /// Several rows stand in it, a bit each.
+    Options,
 }
 
 impl Table {
@@ -228,6 +237,9 @@ impl Table {
             let Place::Path(own) = row.place else { continue };
             let Some(rest) = own.strip_prefix(path) else { continue };
             match rest {
+                [last] if *last == number && matches!(row.shape, Shape::Option(_)) => {
+                    return Lookup::Options;
+                }
                 [last] if *last == number => return Lookup::Row(id as u16),
                 [first, _, ..] if *first == number => found = Lookup::Inside,
                 _ => {}
@@ -259,11 +271,11 @@ impl Table {
         while i < rows.len() {
             if let Place::Path(path) = rows[i].place {
                 let number = path[0] as usize;
-                match (path.len(), index[number]) {
-                    (1, Lookup::Row(_)) => {}
-                    (1, _) => index[number] = Lookup::Row(i as u16),
-                    _ => index[number] = Lookup::Inside,
-                }
+                index[number] = match (path.len(), rows[i].shape) {
+                    (1, Shape::Option(_)) => Lookup::Options,
+                    (1, _) => Lookup::Row(i as u16),
+                    _ => Lookup::Inside,
+                };
             }
             i += 1;
         }
@@ -299,7 +311,7 @@ macro_rules! table {
         $(#[$meta])*
         pub static $table: $crate::object::Table = {
             #[allow(unused_imports)]
-            use $crate::object::{Argument::{By, NoWord, OnOff, ZeroOne}, Form::*, Place::*, Silent::*};
+            use $crate::object::{Argument, Argument::{By, NoWord, OnOff, ZeroOne}, Form::*, Place::*, Silent::*};
             use $crate::object::{Role, Row, Table, Typed};
             #[allow(unused_imports)]
             use $crate::object::shape::*;
@@ -364,14 +376,16 @@ macro_rules! table {
         impl $on {
             $(#[doc = $doc])+
             pub fn $accessor(mut self, value: impl Into<<$shape as $crate::object::Typed>::In>) -> Self {
-                let value = <$shape as $crate::object::Typed>::write(value.into());
-                self.record_mut().set($fields::$field, value);
+                <$shape as $crate::object::Typed>::store(value.into(), self.record_mut(), $fields::$field);
                 self
             }
         }
     };
     (@setter Create $on:ident $fields:ident $field:ident $accessor:ident [$shape:ty] $($doc:literal)+) => {
         $crate::object::table::table!(@setter Set $on $fields $field $accessor [$shape] $($doc)+ "\n\nOnly when the interface is created.");
+    };
+    (@setter Action $on:ident $fields:ident $field:ident $accessor:ident [$shape:ty] $($doc:literal)+) => {
+        $crate::object::table::table!(@setter Set $on $fields $field $accessor [$shape] $($doc)+);
     };
     (@setter $role:ident $on:ident $fields:ident $field:ident $accessor:ident [$shape:ty] $($doc:literal)+) => {};
 }

@@ -1,0 +1,185 @@
+//! Interfaces to be created: what every kind has in common.
+
+use super::super::link::{LINK, row};
+use super::super::{LinkRef, Record, Value};
+
+/// An interface to be created, of any kind.
+#[derive(Clone, Debug)]
+pub struct NewLink {
+    /// What it shall be, as a link: name, kind, perhaps index, queues, address, MTU.
+    pub(crate) record: Record,
+    /// Options of the kind.
+    pub(crate) data: Option<Record>,
+    /// The interface below.
+    pub(crate) link: Option<LinkRef>,
+    /// The other end of a pair, as a link.
+    pub(crate) peer: Option<Record>,
+}
+
+impl NewLink {
+    /// An interface of a kind that this crate need not know: `dummy`, `vlan`, `wireguard`.
+    ///
+    /// The name has 1 to 15 bytes.
+    pub fn with_kind(name: &str, kind: &str) -> Self {
+        let mut record = Record::new(&LINK);
+        record.set(row::NAME, name.into());
+        record.set(row::KIND, kind.into());
+        NewLink { record, data: None, link: None, peer: None }
+    }
+
+    /// Options of the kind as the attributes inside `IFLA_INFO_DATA`, for a kind that this crate does not know.
+    pub fn raw_data(mut self, attributes: &[u8]) -> Self {
+        self.record.set(row::DATA, Value::Bytes(attributes.into()));
+        self
+    }
+
+    /// The interface below, by name, index or handle.
+    pub fn dev(mut self, link: impl Into<LinkRef>) -> Self {
+        self.link = Some(link.into());
+        self
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        self.record.value(row::NAME).and_then(Value::text).unwrap_or_default()
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> &str {
+        self.record.value(row::KIND).and_then(Value::text).unwrap_or_default()
+    }
+
+    /// What the request says: the whole `RTM_NEWLINK`, with the interface below at this index. Where that
+    /// index belongs (`IFLA_LINK`, or the kind's own attribute) is known here.
+    pub(crate) fn request(&self, link: Option<u32>) -> Record {
+        let (mut record, mut data) = (self.record.clone(), self.data.clone());
+        if let Some(index) = link {
+            let index = Value::Number(index.into());
+            match data.as_mut().and_then(|data| Some((data.table().row("link")?.0, data))) {
+                Some((own, data)) => data.set(own, index),
+                None => record.set(row::LINK, index),
+            }
+        }
+        if let Some(peer) = &self.peer {
+            let mut pair = Record::new(&super::VETH);
+            pair.set(super::veth::row::PEER, Value::Nested(Box::new(peer.clone())));
+            data = Some(pair);
+        }
+        if let Some(data) = data.filter(|data| !data.is_empty()) {
+            record.set(row::DATA, Value::Nested(Box::new(data)));
+        }
+        record
+    }
+}
+
+/// Setters that every new link has, on `self.0.record`.
+macro_rules! link_setters {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// The index, 1 to 2147483647; the kernel chooses when it is not given.
+            pub fn index(mut self, index: u32) -> Self {
+                self.0.set_number($crate::object::link::row::INDEX, index);
+                self
+            }
+
+            /// The link-layer address; the kernel makes one up when it is not given.
+            pub fn address(mut self, address: impl Into<$crate::wire::HardwareAddress>) -> Self {
+                let value = $crate::object::Value::Hardware(address.into());
+                self.0.record.set($crate::object::link::row::ADDRESS, value);
+                self
+            }
+
+            /// The largest packet that is sent, without the link-layer header, in bytes.
+            pub fn mtu(mut self, bytes: u32) -> Self {
+                self.0.set_number($crate::object::link::row::MTU, bytes);
+                self
+            }
+
+            /// The length of the transmit queue, in packets.
+            pub fn txqlen(mut self, packets: u32) -> Self {
+                self.0.set_number($crate::object::link::row::TXQLEN, packets);
+                self
+            }
+
+            /// Transmit queues, 1 to 4096.
+            pub fn num_tx_queues(mut self, queues: u32) -> Self {
+                self.0.set_number($crate::object::link::row::NUM_TX_QUEUES, queues);
+                self
+            }
+
+            /// Receive queues, 1 to 4096.
+            pub fn num_rx_queues(mut self, queues: u32) -> Self {
+                self.0.set_number($crate::object::link::row::NUM_RX_QUEUES, queues);
+                self
+            }
+        }
+    )*};
+}
+pub(crate) use link_setters;
+
+/// Declares the type of a new link of one kind: a [`NewLink`] with that kind's setters.
+macro_rules! new_links {
+    ($($(#[$meta:meta])* $name:ident;)*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        pub struct $name(pub(crate) $crate::object::kinds::NewLink);
+
+        $crate::object::kinds::new::link_setters!($name);
+
+        impl From<$name> for $crate::object::kinds::NewLink {
+            fn from(new: $name) -> Self {
+                new.0
+            }
+        }
+    )*};
+}
+pub(crate) use new_links;
+
+impl NewLink {
+    pub(crate) fn set_number(&mut self, id: u16, number: u32) {
+        self.record.set(id, Value::Number(number.into()));
+    }
+}
+
+/// Declares a view of options and a set of options to be sent, both records of one table.
+macro_rules! options {
+    ($table:path; $(#[$view_meta:meta])* $view:ident; $(#[$meta:meta])* $options:ident;) => {
+        $(#[$view_meta])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $view<'a>(pub(crate) &'a $crate::object::Record);
+
+        impl $view<'_> {
+            /// Everything that the kernel said of them.
+            pub fn record(&self) -> &$crate::object::Record {
+                self.0
+            }
+        }
+
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        pub struct $options(pub(crate) $crate::object::Record);
+
+        impl $options {
+            /// Without any option.
+            pub fn new() -> Self {
+                $options($crate::object::Record::new(&$table))
+            }
+
+            /// What has been set.
+            pub fn record(&self) -> &$crate::object::Record {
+                &self.0
+            }
+
+            fn record_mut(&mut self) -> &mut $crate::object::Record {
+                &mut self.0
+            }
+        }
+
+        impl Default for $options {
+            fn default() -> Self {
+                $options::new()
+            }
+        }
+    };
+}
+pub(crate) use options;

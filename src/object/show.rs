@@ -1,0 +1,85 @@
+//! How rows are shown: as `ip -json -details` shows them, and as an `ip link` command line says them.
+
+use super::shape::bit_names;
+use super::{Argument, Form, Names, Record, Row, Tree, Value};
+
+/// Adds what `ip -json` shows of one value to an object.
+pub fn show(
+    row: &Row,
+    value: &Value,
+    record: &Record,
+    names: &dyn Names,
+    object: &mut Vec<(String, Tree)>,
+) {
+    let number = value.number().unwrap_or(0);
+    let tree = match row.form {
+        Form::Hidden => return,
+        Form::Custom(function) => return function(value, record, names, object),
+        Form::OnlyTrue | Form::NotZero if number == 0 => return,
+        Form::OnlyTrue => Tree::Bool(true),
+        Form::Bool => Tree::Bool(matches!(value, Value::Present) || number != 0),
+        // As C's `%#x` does.
+        Form::Hex if number == 0 => Tree::from("0"),
+        Form::Hex => Tree::Text(format!("{number:#x}")),
+        Form::Hundredths => Tree::Decimal(number as f64 / 100.0),
+        Form::Link if number == 0 => return,
+        Form::Link => link_name(number as u32, names),
+        Form::Names(table) => match table.iter().find(|(n, _)| *n == number) {
+            Some((_, name)) => Tree::from(*name),
+            None => Tree::Number(number),
+        },
+        Form::Bits(table) => {
+            let text = bit_names(number, table);
+            Tree::List(text.split(',').filter(|s| !s.is_empty()).map(Tree::from).collect())
+        }
+        Form::Plain | Form::NotZero => plain(value, names),
+    };
+    object.push((row.name.to_owned(), tree));
+}
+
+/// An interface by name, as `ip` spells one that it does not know.
+pub fn link_name(index: u32, names: &dyn Names) -> Tree {
+    match names.name_of(index) {
+        Some(name) => Tree::from(name),
+        None => Tree::Text(format!("if{index}")),
+    }
+}
+
+fn plain(value: &Value, names: &dyn Names) -> Tree {
+    match value {
+        Value::Number(n) => Tree::Number(*n),
+        Value::Signed(n) => u64::try_from(*n).map_or(Tree::Signed(*n), Tree::Number),
+        Value::Nested(record) => Tree::Map(record.tree(names)),
+        Value::Numbers(numbers) => {
+            Tree::List(numbers.iter().map(|n| Tree::Number((*n).into())).collect())
+        }
+        Value::Hardwares(all) => {
+            Tree::List(all.iter().map(|a| Tree::Text(a.to_string())).collect())
+        }
+        Value::Texts(texts) => Tree::List(texts.iter().map(|text| Tree::from(&**text)).collect()),
+        Value::Present => Tree::Bool(true),
+        other => Tree::Text(other.to_string()),
+    }
+}
+
+/// Keyword and value as an `ip link` command line has them; empty when the row has no keyword.
+pub fn words(row: &Row, value: &Value, record: &Record, names: &dyn Names) -> String {
+    let on = matches!(value, Value::Present) || value.number().unwrap_or(0) != 0;
+    let keyword = row.keyword;
+    match row.argument {
+        Argument::By(function) => function(value),
+        _ if keyword.is_empty() => String::new(),
+        Argument::NoWord => format!("{}{keyword}", if on { "" } else { "no" }),
+        Argument::OnOff => format!("{keyword} {}", if on { "on" } else { "off" }),
+        Argument::ZeroOne => format!("{keyword} {}", u8::from(on)),
+        Argument::Number => format!("{keyword} {}", value.number().unwrap_or(0)),
+        Argument::Shown => format!("{keyword} {}", shown(row, value, record, names)),
+    }
+}
+
+/// The value alone, as JSON has it; as it is where JSON leaves it out.
+fn shown(row: &Row, value: &Value, record: &Record, names: &dyn Names) -> String {
+    let mut object = Vec::new();
+    show(row, value, record, names, &mut object);
+    object.pop().map_or_else(|| value.to_string(), |(_, tree)| tree.to_string())
+}
