@@ -9,25 +9,13 @@
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
 
 mod object;
+mod plan;
 mod state;
 #[allow(unsafe_code)]
 mod sys;
 mod wire;
 
-/// The pure floors, for this project's own tests, benches and fuzz targets; not part of the public interface.
-#[cfg(feature = "internals")]
-#[doc(hidden)]
-pub mod internals {
-    #[allow(missing_docs)]
-    pub mod object {
-        pub use crate::object::*;
-    }
-    #[allow(missing_docs)]
-    pub mod wire {
-        pub use crate::wire::*;
-    }
-}
-
+pub use plan::{AddressSpec, ParseAddressError};
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
 
 /// The floors, for this project's own tests, benches and fuzz targets; no promise of any kind.
@@ -49,5 +37,9 @@ pub mod internals {
     /// The kernel's state as a value.
     pub mod state {
         pub use crate::state::*;
+    }
+    /// What a transaction sends, and how it is undone.
+    pub mod plan {
+        pub use crate::plan::*;
     }
 }

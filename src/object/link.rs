@@ -72,26 +72,35 @@ impl Link {
     }
 }
 
-/// One line, as `ip -o link` prints it; other interfaces by their index.
-impl fmt::Display for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.index(), self.name())?;
-        if let Some(below) = self.link() {
-            write!(f, "@if{below}")?;
-        }
-        let tree = self.tree(&());
+impl Link {
+    /// One line, as `ip -o link` prints it, with the names of other interfaces.
+    pub fn line(&self, names: &dyn Names) -> String {
+        let tree = self.tree(names);
         let text = |key: &str| tree.key(key).map(Tree::to_string).unwrap_or_default();
-        write!(f, ": <{}> mtu {}", text("flags"), self.mtu())?;
+        let mut line = format!("{}: {}", self.index(), self.name());
+        match tree.key("link").or(tree.key("link_index")) {
+            Some(Tree::Text(below)) => line += &format!("@{below}"),
+            Some(below) => line += &format!("@if{below}"),
+            None => {}
+        }
+        line += &format!(": <{}> mtu {}", text("flags"), self.mtu());
         for (key, word) in WORDS {
             if let Some(value) = tree.key(key) {
-                write!(f, " {word} {value}")?;
+                line += &format!(" {word} {value}");
             }
         }
-        write!(f, " link/{}", text("link_type"))?;
-        if let Some(address) = self.address() {
-            write!(f, " {address}")?;
-        }
-        self.kind().map_or(Ok(()), |kind| write!(f, " {kind}"))
+        line += &format!(" link/{}", text("link_type"));
+        let address = self.address().filter(|address| !address.as_bytes().is_empty());
+        line.extend(address.map(|address| format!(" {address}")));
+        line.extend(self.kind().map(|kind| format!(" {kind}")));
+        line
+    }
+}
+
+/// As [`Link::line`], other interfaces by their index.
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line(&()))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fact::{Fact, Field};
 use super::{AddressSpec, Target};
+use crate::object::kinds::NewLink;
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Record, Value};
 use crate::wire::{Builder, flags, kind};
@@ -15,12 +16,12 @@ pub enum Action {
     Create {
         /// Which.
         target: Target,
-        /// Its attributes.
-        record: Box<Record>,
+        /// What it is made from.
+        new: Box<NewLink>,
         /// The interface below it.
         lower: Option<Target>,
         /// The other end of a veth pair.
-        peer: Option<(Target, Box<Record>)>,
+        peer: Option<Target>,
     },
     /// Deletes an interface.
     Delete {
@@ -126,19 +127,23 @@ impl Action {
 
     /// The request. `None` when an interface that it names has no index: its creation failed.
     pub fn encode(&self, indexes: &Indexes) -> Option<Vec<u8>> {
-        if let Action::Create { record, lower, peer, .. } = self {
+        if let Action::Create { new, lower, .. } = self {
             let lower = match lower {
                 Some(lower) => Some(indexes.of(*lower)?),
                 None => None,
             };
-            return Some(create(record, lower, peer.as_ref().map(|(_, record)| &**record)));
+            return Some(create(&new.request(lower)));
         }
         let index = indexes.of(self.target())?;
         Some(match self {
             Action::Create { .. } => return None,
-            Action::Delete { .. } => link_message(kind::RTM_DELLINK, 0, index, LinkFlags(0), LinkFlags(0)).finish(),
+            Action::Delete { .. } => {
+                link_message(kind::RTM_DELLINK, 0, index, LinkFlags(0), LinkFlags(0)).finish()
+            }
             Action::Set { id, value, .. } => set(index, *id, value.clone()),
-            Action::Flags { flags, mask, .. } => link_message(kind::RTM_NEWLINK, 0, index, *flags, *mask).finish(),
+            Action::Flags { flags, mask, .. } => {
+                link_message(kind::RTM_NEWLINK, 0, index, *flags, *mask).finish()
+            }
             Action::Data { options, .. } => set_data(index, options),
             Action::Port { options, .. } => set_port(index, options),
             Action::Master { master: None, .. } => set(index, row::MASTER, Value::Number(0)),
@@ -165,14 +170,15 @@ impl Action {
     pub fn attribute_name(&self, path: &[u16]) -> Option<&'static str> {
         const LINKINFO: u16 = 18;
         match (self, path) {
-            (Action::AddAddress { .. } | Action::DelAddress { .. }, _) => crate::object::ADDRESS.name_path(path),
-            (Action::Data { options, .. } | Action::Port { options, .. }, [LINKINFO, 2 | 5, inner @ ..])
-                if !inner.is_empty() =>
-            {
-                options.table().name_path(inner)
+            (Action::AddAddress { .. } | Action::DelAddress { .. }, _) => {
+                crate::object::ADDRESS.name_path(path)
             }
-            (Action::Create { record, .. }, [LINKINFO, 2, inner @ ..]) if !inner.is_empty() => {
-                record.value(row::DATA)?.nested()?.table().name_path(inner)
+            (
+                Action::Data { options, .. } | Action::Port { options, .. },
+                [LINKINFO, 2 | 5, inner @ ..],
+            ) if !inner.is_empty() => options.table().name_path(inner),
+            (Action::Create { new, .. }, [LINKINFO, 2, inner @ ..]) if !inner.is_empty() => {
+                new.data.as_ref()?.table().name_path(inner)
             }
             _ => LINK.name_path(path),
         }
@@ -183,13 +189,12 @@ impl Action {
         let Some(index) = indexes.of(self.target()) else { return Vec::new() };
         let one = |field, want| vec![Fact { index, field, want }];
         match self {
-            Action::Create { record, lower, peer, .. } => {
-                let mut facts = created(index, record);
-                if let Some(below) = lower.and_then(|lower| indexes.of(lower)) {
-                    facts.push(Fact { index, field: Field::Link(row::LINK), want: Some(Value::Number(below.into())) });
-                }
-                if let Some((index, record)) = peer.as_ref().and_then(|(t, r)| Some((indexes.of(*t)?, r))) {
-                    facts.extend(created(index, record));
+            Action::Create { new, peer, .. } => {
+                let mut facts = created(index, &new.record, new.data.as_ref());
+                if let Some((index, record)) =
+                    peer.and_then(|peer| Some((indexes.of(peer)?, new.peer.as_ref()?)))
+                {
+                    facts.extend(created(index, record, None));
                 }
                 facts
             }
@@ -202,8 +207,12 @@ impl Action {
                 let master = master.and_then(|master| indexes.of(master));
                 one(Field::Link(row::MASTER), Some(Value::Number(master.unwrap_or(0).into())))
             }
-            Action::Altname { name, add, .. } => one(Field::Altname(name.clone()), add.then_some(Value::Present)),
-            Action::AddAddress { spec, .. } => one(Field::Address(spec.clone()), Some(Value::Present)),
+            Action::Altname { name, add, .. } => {
+                one(Field::Altname(name.clone()), add.then_some(Value::Present))
+            }
+            Action::AddAddress { spec, .. } => {
+                one(Field::Address(spec.clone()), Some(Value::Present))
+            }
             Action::DelAddress { spec, .. } => one(Field::Address(spec.clone()), None),
         }
     }
@@ -216,7 +225,10 @@ impl Action {
             (Field::Exists, Some(_)) => return None,
             (Field::Link(row::MASTER), want) => {
                 let master = want.as_ref().and_then(Value::number).filter(|index| *index != 0);
-                Action::Master { target, master: master.map(|index| Target::Live { index: index as u32, generation: 0 }) }
+                Action::Master {
+                    target,
+                    master: master.map(|index| Target::Live { index: index as u32, generation: 0 }),
+                }
             }
             (Field::Link(id), want) => {
                 let row = &LINK.rows[usize::from(*id)];
@@ -228,7 +240,11 @@ impl Action {
             }
             (Field::Flag(bit), want) => {
                 let on = want.as_ref().and_then(Value::number).is_some_and(|n| n != 0);
-                Action::Flags { target, flags: LinkFlags(if on { *bit } else { 0 }), mask: LinkFlags(*bit) }
+                Action::Flags {
+                    target,
+                    flags: LinkFlags(if on { *bit } else { 0 }),
+                    mask: LinkFlags(*bit),
+                }
             }
             (Field::Option(part, table, id), want) => {
                 let mut options = Record::new(table);
@@ -238,24 +254,29 @@ impl Action {
                     _ => Action::Port { target, options },
                 }
             }
-            (Field::Altname(name), want) => Action::Altname { target, name: name.clone(), add: want.is_some() },
+            (Field::Altname(name), want) => {
+                Action::Altname { target, name: name.clone(), add: want.is_some() }
+            }
             (Field::Address(spec), Some(_)) => Action::AddAddress { target, spec: spec.clone() },
-            (Field::Address(spec), None) => Action::DelAddress { target, spec: spec.clone(), secondary: false },
+            (Field::Address(spec), None) => {
+                Action::DelAddress { target, spec: spec.clone(), secondary: false }
+            }
         })
     }
 }
 
-fn created(index: u32, record: &Record) -> Vec<Fact> {
+/// What a creation is to have made: that the interface is there, and everything that was named of it.
+fn created(index: u32, record: &Record, options: Option<&Record>) -> Vec<Fact> {
     let mut facts = vec![Fact { index, field: Field::Exists, want: Some(Value::Present) }];
-    for (id, _, value) in record.fields() {
-        match (id, value) {
-            (row::DATA, Value::Nested(options)) => facts.extend(option_facts(index, row::DATA, options)),
-            (row::NAME | row::KIND, value) => {
-                facts.push(Fact { index, field: Field::Link(id), want: Some(value.clone()) });
-            }
-            _ => {}
-        }
-    }
+    let named = record.fields().filter(|(id, row, value)| {
+        *id != row::INDEX && row.compared() && !matches!(value, Value::Nested(_) | Value::Bytes(_))
+    });
+    facts.extend(named.map(|(id, _, value)| Fact {
+        index,
+        field: Field::Link(id),
+        want: Some(value.clone()),
+    }));
+    facts.extend(options.into_iter().flat_map(|options| option_facts(index, row::DATA, options)));
     facts
 }
 
@@ -263,7 +284,12 @@ fn option_facts(index: u32, part: u16, options: &Record) -> Vec<Fact> {
     let table = options.table();
     // Some options are orders ("flush the FDB"): nothing of them can be seen afterwards.
     let seen = options.fields().filter(|(_, row, _)| row.compared());
-    seen.map(|(id, _, value)| Fact { index, field: Field::Option(part, table, id), want: Some(value.clone()) }).collect()
+    seen.map(|(id, _, value)| Fact {
+        index,
+        field: Field::Option(part, table, id),
+        want: Some(value.clone()),
+    })
+    .collect()
 }
 
 fn flag_facts(index: u32, flags: LinkFlags, mask: LinkFlags) -> Vec<Fact> {
@@ -286,21 +312,10 @@ fn link_message(kind: u16, more: u16, index: u32, flags: LinkFlags, mask: LinkFl
     Builder::new(kind, REQUEST | more).fixed(&header.encode_header())
 }
 
-fn create(record: &Record, lower: Option<u32>, peer: Option<&Record>) -> Vec<u8> {
-    const VETH_INFO_PEER: u16 = 1;
-    let mut record = record.clone();
-    if let Some(lower) = lower {
-        record.set(row::LINK, Value::Number(lower.into()));
-    }
-    if let Some(peer) = peer {
-        let mut nest = Builder::new(0, 0);
-        let mut inner = Builder::new(0, 0).fixed(&peer.encode_header());
-        peer.encode(&mut inner);
-        nest.attribute(VETH_INFO_PEER, &inner.finish()[crate::wire::HEADER..]);
-        record.set(row::DATA, Value::Bytes(nest.finish()[crate::wire::HEADER..].into()));
-    }
+fn create(record: &Record) -> Vec<u8> {
     let more = flags::CREATE | flags::EXCL | flags::ECHO;
-    let mut message = Builder::new(kind::RTM_NEWLINK, REQUEST | more).fixed(&record.encode_header());
+    let mut message =
+        Builder::new(kind::RTM_NEWLINK, REQUEST | more).fixed(&record.encode_header());
     record.encode(&mut message);
     message.finish()
 }

@@ -227,12 +227,13 @@ impl Commit {
     fn is_due(&self, number: u32) -> bool {
         let creates = |action: &Action| match action {
             Action::Create { target, peer, .. } => {
-                *target == Target::New(number) || peer.as_ref().is_some_and(|(t, _)| *t == Target::New(number))
+                *target == Target::New(number) || *peer == Some(Target::New(number))
             }
             _ => false,
         };
         let done = |entry: &&Entry| matches!(entry.sent, Sent::Done) && creates(&entry.action);
-        self.indexes.of(Target::New(number)).is_none() && self.journal.iter().any(|entry| done(&entry))
+        self.indexes.of(Target::New(number)).is_none()
+            && self.journal.iter().any(|entry| done(&entry))
     }
 
     fn handle_answer(&mut self, at: usize, answer: &Answer) {
@@ -241,8 +242,10 @@ impl Commit {
         let Some(ack) = &answer.ack else { return };
         if ack.is_ok() {
             entry.sent = Sent::Done;
-            if let (Action::Create { target, peer, .. }, Some((index, link))) = (&entry.action, answer.created) {
-                let pair = [(Some(*target), Some(index)), (peer.as_ref().map(|(t, _)| *t), link)];
+            if let (Action::Create { target, peer, .. }, Some((index, link))) =
+                (&entry.action, answer.created)
+            {
+                let pair = [(Some(*target), Some(index)), (*peer, link)];
                 for (target, index) in pair {
                     if let (Some(Target::New(number)), Some(index)) = (target, index) {
                         self.indexes.0.insert(number, index);
@@ -291,16 +294,25 @@ impl Commit {
     /// that the kernel has acknowledged as newly made (kernels before 6.2 echo nothing).
     fn locate(&mut self, now: &Snapshot, created: &BTreeMap<u32, u32>) {
         for entry in &self.journal {
-            let Action::Create { target: Target::New(number), peer, .. } = &entry.action else { continue };
+            let Action::Create { target: Target::New(number), peer, .. } = &entry.action else {
+                continue;
+            };
             if let (Some(index), None) = (created.get(&entry.seq), self.indexes.0.get(number)) {
                 self.indexes.0.insert(*number, *index);
             }
             let made = matches!(entry.sent, Sent::Done) || self.indexes.0.contains_key(number);
-            let peer = peer.as_ref().map(|(target, _)| *target);
-            for target in [Some(Target::New(*number)), peer].into_iter().flatten().filter(|_| made) {
+            for target in [Some(Target::New(*number)), *peer].into_iter().flatten().filter(|_| made)
+            {
                 let Target::New(number) = target else { continue };
                 let link = self.names.get(&number).and_then(|name| now.link_by_name(name));
-                let fresh = link.filter(|link| self.before.link(LinkRef::Handle { index: link.index(), generation: link.generation() }).is_none());
+                let fresh = link.filter(|link| {
+                    self.before
+                        .link(LinkRef::Handle {
+                            index: link.index(),
+                            generation: link.generation(),
+                        })
+                        .is_none()
+                });
                 if let (Some(link), None) = (fresh, self.indexes.0.get(&number)) {
                     self.indexes.0.insert(number, link.index());
                 }
@@ -375,7 +387,8 @@ impl Commit {
         let deleted = deleted_addresses(&actions, &self.indexes);
         let indexes: BTreeSet<_> = deleted.iter().map(|key| key.index).collect();
         let fell = indexes.into_iter().flat_map(|index| {
-            let deleted: Vec<_> = deleted.iter().filter(|key| key.index == index).copied().collect();
+            let deleted: Vec<_> =
+                deleted.iter().filter(|key| key.index == index).copied().collect();
             let target = Target::Live { index, generation: 0 };
             let specs = rules::secondaries_that_fell(index, &deleted, &self.before, now);
             specs.into_iter().map(move |spec| Action::AddAddress { target, spec })
@@ -427,13 +440,15 @@ impl Commit {
             let request = action.encode(&self.indexes).unwrap_or_default();
             self.undo_failures.push(failure(action, &request, ack, self.step(action)));
         }
-        let lost = answers.len() < self.undoing.len() || answers.iter().any(|answer| answer.ack.is_none());
+        let lost =
+            answers.len() < self.undoing.len() || answers.iter().any(|answer| answer.ack.is_none());
         self.stage = if lost { Stage::Decide } else { Stage::Look };
     }
 
     fn finish_undo(&mut self, left: &[Action], mut residue: Vec<Residue>, snapshot: Snapshot) {
         residue.extend(left.iter().flat_map(|action| self.left_over(action, &snapshot)));
-        let cause = self.cause.clone().unwrap_or(Failure { step: String::new(), why: Why::Unanswered });
+        let cause =
+            self.cause.clone().unwrap_or(Failure { step: String::new(), why: Why::Unanswered });
         self.outcome = Some(match residue.is_empty() {
             true => Outcome::RolledBack { cause, snapshot },
             false => Outcome::Torn { cause, residue, snapshot },
@@ -459,7 +474,8 @@ impl Commit {
     fn silent(&self) -> Vec<u32> {
         let actions = self.journal.iter().map(|entry| &entry.action).chain(&self.undoing);
         let silent = actions.filter(|action| is_silent(action));
-        let indexes: BTreeSet<_> = silent.filter_map(|action| self.indexes.of(action.target())).collect();
+        let indexes: BTreeSet<_> =
+            silent.filter_map(|action| self.indexes.of(action.target())).collect();
         indexes.into_iter().collect()
     }
 }
@@ -476,7 +492,8 @@ fn is_silent(action: &Action) -> bool {
 }
 
 fn failure(action: &Action, request: &[u8], ack: &Ack, step: String) -> Failure {
-    let path = ack.offset.map(|offset| locate(request, action.header(), offset)).unwrap_or_default();
+    let path =
+        ack.offset.map(|offset| locate(request, action.header(), offset)).unwrap_or_default();
     let attribute = if path.is_empty() { None } else { action.attribute_name(&path) };
     Failure { step, why: Why::Refused { ack: ack.clone(), attribute } }
 }

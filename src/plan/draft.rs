@@ -1,8 +1,8 @@
 //! What the user named, and nothing else.
 
+use crate::object::kinds::NewLink;
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Link, LinkRef, Record, Table, Value};
-use crate::object::kinds::NewLink;
 use crate::state::Snapshot;
 
 use super::rules;
@@ -160,7 +160,9 @@ impl Draft {
     /// The link that a target is in the base.
     fn base_link(&self, target: Target) -> Option<&Link> {
         match target {
-            Target::Live { index, generation } => self.base.link(LinkRef::Handle { index, generation }),
+            Target::Live { index, generation } => {
+                self.base.link(LinkRef::Handle { index, generation })
+            }
             Target::New(_) => None,
         }
     }
@@ -211,7 +213,10 @@ impl Draft {
     /// A name is free when nobody has it, or who has it gives it up in this transaction.
     fn check_free(&self, name: &str) -> Result<(), Refusal> {
         let taken = || Err(Refusal::Exists { what: format!("interface `{name}`") });
-        let new = self.links.iter().any(|draft| draft.create.as_ref().is_some_and(|create| create.name() == name));
+        let new = self
+            .links
+            .iter()
+            .any(|draft| draft.create.as_ref().is_some_and(|create| create.name() == name));
         if new {
             return taken();
         }
@@ -223,7 +228,8 @@ impl Draft {
 
     fn gives_up(&self, target: Target, name: &str) -> bool {
         self.links.iter().find(|draft| draft.target == target).is_some_and(|draft| {
-            let renamed = draft.set.value(row::NAME).and_then(Value::text).is_some_and(|new| new != name);
+            let renamed =
+                draft.set.value(row::NAME).and_then(Value::text).is_some_and(|new| new != name);
             let dropped = draft.altnames.iter().any(|(own, add)| !add && &**own == name);
             draft.remove || renamed || dropped
         })
@@ -254,8 +260,13 @@ impl Draft {
     }
 
     /// Names a link attribute.
-    pub fn set(&mut self, target: Target, id: u16, value: Value) {
+    ///
+    /// # Errors
+    /// When the value is outside the attribute's range.
+    pub fn set(&mut self, target: Target, id: u16, value: Value) -> Result<(), Refusal> {
+        rules::check_range(&LINK.rows[usize::from(id)], &value)?;
         self.edit(target).set.set(id, value);
+        Ok(())
     }
 
     /// Renames an interface.
@@ -269,9 +280,9 @@ impl Draft {
             self.check_free(name)?;
         }
         match &mut self.edit(target).create {
-            Some(Create::New(new, _)) => new.rename(name),
+            Some(Create::New(new, _)) => new.rename(name, false),
             Some(Create::Peer(_, own)) => *own = name.into(),
-            None => self.set(target, row::NAME, name.into()),
+            None => self.edit(target).set.set(row::NAME, name.into()),
         }
         Ok(())
     }
@@ -284,8 +295,7 @@ impl Draft {
         if let Some(link) = self.base_link(target) {
             rules::check_mtu(link, mtu)?;
         }
-        self.set(target, row::MTU, Value::Number(mtu.into()));
-        Ok(())
+        self.set(target, row::MTU, Value::Number(mtu.into()))
     }
 
     /// Names flags to be set or cleared.
@@ -327,7 +337,13 @@ impl Draft {
         Ok(())
     }
 
-    fn wrong_kind(&self, target: Target, what: &'static str, table: &'static Table, is: Option<String>) -> Refusal {
+    fn wrong_kind(
+        &self,
+        target: Target,
+        what: &'static str,
+        table: &'static Table,
+        is: Option<String>,
+    ) -> Refusal {
         let is = is.map_or("of no kind".to_owned(), |kind| format!("a {kind}"));
         Refusal::WrongKind { what, needs: table.name, name: self.name_of(target), is }
     }
@@ -341,8 +357,11 @@ impl Draft {
     }
 
     fn master_of(&self, target: Target) -> Option<Target> {
-        let named = self.links.iter().find(|draft| draft.target == target).and_then(|draft| draft.master);
-        named.unwrap_or_else(|| self.base.link_by_index(self.base_link(target)?.master()?).map(Target::of))
+        let named =
+            self.links.iter().find(|draft| draft.target == target).and_then(|draft| draft.master);
+        named.unwrap_or_else(|| {
+            self.base.link_by_index(self.base_link(target)?.master()?).map(Target::of)
+        })
     }
 
     /// Makes `port` a port of `master`.
@@ -359,10 +378,17 @@ impl Draft {
         if !kind.as_deref().is_some_and(rules::takes_ports) {
             let is = kind.map_or("of no kind".to_owned(), |kind| format!("a {kind}"));
             let needs = "bridge, bond, team or vrf";
-            return Err(Refusal::WrongKind { what: "add_port", needs, name: self.name_of(master), is });
+            return Err(Refusal::WrongKind {
+                what: "add_port",
+                needs,
+                name: self.name_of(master),
+                is,
+            });
         }
         if self.master_of(port) == Some(master) {
-            return Err(Refusal::Exists { what: format!("port `{name}` of `{}`", self.name_of(master)) });
+            return Err(Refusal::Exists {
+                what: format!("port `{name}` of `{}`", self.name_of(master)),
+            });
         }
         self.edit(port).master = Some(Some(master));
         Ok(())
@@ -387,14 +413,18 @@ impl Draft {
     /// When it cannot be one, is taken, or is not there.
     pub fn altname(&mut self, target: Target, name: &str, add: bool) -> Result<(), Refusal> {
         rules::check_altname(name)?;
-        let here = self.base_link(target).is_some_and(|link| link.altnames().iter().any(|own| &**own == name));
+        let here = self
+            .base_link(target)
+            .is_some_and(|link| link.altnames().iter().any(|own| &**own == name));
         let draft = self.edit(target);
         let before = draft.altnames.len();
         draft.altnames.retain(|(own, _)| &**own != name);
         let undone = before != draft.altnames.len();
         match (add, here || undone) {
             (true, false) => self.check_free(name)?,
-            (true, true) if !undone => return Err(Refusal::Exists { what: format!("altname `{name}`") }),
+            (true, true) if !undone => {
+                return Err(Refusal::Exists { what: format!("altname `{name}`") });
+            }
             (false, false) => return Err(Refusal::Missing { what: format!("altname `{name}`") }),
             _ => {}
         }
@@ -433,9 +463,12 @@ impl Draft {
     /// When it is not there.
     pub fn del_ip(&mut self, target: Target, spec: AddressSpec) -> Result<(), Refusal> {
         let here = self.find_address(target, &spec);
-        let missing = Refusal::Missing { what: format!("address {spec} of `{}`", self.name_of(target)) };
+        let missing =
+            Refusal::Missing { what: format!("address {spec} of `{}`", self.name_of(target)) };
         let draft = self.edit(target);
-        if let Some(at) = draft.addresses.iter().position(|(own, add)| *add && own.key(0) == spec.key(0)) {
+        if let Some(at) =
+            draft.addresses.iter().position(|(own, add)| *add && own.key(0) == spec.key(0))
+        {
             draft.addresses.remove(at);
             return Ok(());
         }

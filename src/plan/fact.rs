@@ -1,7 +1,6 @@
 //! Facts: one thing that a transaction wants to be so, and how to see in a snapshot whether it is.
 
 use super::AddressSpec;
-use crate::object::link::row;
 use crate::object::{LINK, Link, Row, Table, Value};
 use crate::state::Snapshot;
 
@@ -45,7 +44,9 @@ impl Fact {
                 let options = link.record().value(*part)?.nested()?;
                 (options.table() == *table).then(|| options.value(*id).cloned()).flatten()
             }
-            Field::Altname(name) => link.altnames().iter().any(|own| own == name).then_some(Value::Present),
+            Field::Altname(name) => {
+                link.altnames().iter().any(|own| own == name).then_some(Value::Present)
+            }
             Field::Address(spec) => {
                 let address = now.address(&spec.key(self.index))?;
                 Some(spec.lacks(address).map_or(Value::Present, |what| what.as_str().into()))
@@ -61,7 +62,9 @@ impl Fact {
     /// Whether a state is the wanted one.
     pub fn agrees(&self, state: Option<&Value>) -> bool {
         match (&self.want, state) {
-            (Some(Value::Number(want)), Some(Value::Number(have))) if self.is_rounded() => want.abs_diff(*have) <= 1,
+            (Some(Value::Number(want)), Some(Value::Number(have))) if self.is_rounded() => {
+                want.abs_diff(*have) <= 1
+            }
             (Some(want), Some(have)) => want == have,
             (None, None) => true,
             (None, Some(have)) => is_none(self.row(), have),

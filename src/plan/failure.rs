@@ -60,7 +60,9 @@ impl fmt::Display for Failure {
                     None => Ok(()),
                 }
             }
-            Why::Ignored { instead } => write!(f, "was acknowledged but did not take effect: {instead}"),
+            Why::Ignored { instead } => {
+                write!(f, "was acknowledged but did not take effect: {instead}")
+            }
             Why::Unanswered => write!(f, "was never acknowledged, and is not in effect"),
             Why::Hook(words) => write!(f, "failed: {words}"),
         }

@@ -8,8 +8,8 @@
 mod action;
 mod commit;
 mod draft;
-mod failure;
 pub(crate) mod fact;
+mod failure;
 mod order;
 mod refusal;
 mod review;

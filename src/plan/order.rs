@@ -9,8 +9,9 @@ use super::action::{Action, Indexes};
 use super::draft::{Create, LinkDraft};
 use super::fact::text;
 use super::{Draft, Fact, Refusal, Target, rules};
+use crate::object::kinds::NewLink;
 use crate::object::link::row;
-use crate::object::{LinkFlags, LinkRef, Record, Value};
+use crate::object::{LinkFlags, LinkRef, Value};
 use crate::state::{AddressKey, Snapshot};
 
 /// When an action has its turn; equal ones go together.
@@ -59,10 +60,18 @@ pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<Wave>, Refusal> 
     }
     free_names(draft, now, &mut planned)?;
     planned.sort_by_key(|(phase, _)| *phase);
-    Ok(planned.chunk_by(|a, b| a.0 == b.0).map(|same| same.iter().map(|(_, action)| action.clone()).collect()).collect())
+    Ok(planned
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|same| same.iter().map(|(_, action)| action.clone()).collect())
+        .collect())
 }
 
-fn plan_link(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) -> Result<(), Refusal> {
+fn plan_link(
+    draft: &Draft,
+    link: &LinkDraft,
+    now: &Snapshot,
+    to: &mut Vec<(Phase, Action)>,
+) -> Result<(), Refusal> {
     if link.remove {
         let Target::Live { index, .. } = link.target else { return Ok(()) };
         let action = Action::Delete { target: link.target };
@@ -70,7 +79,10 @@ fn plan_link(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phas
         return Ok(());
     }
     if let Some(Create::New(new, lower)) = &link.create {
-        to.push((Phase::Create(height(draft, link.target, now)), create(draft, link, new, *lower)));
+        to.push((
+            Phase::Create(height(draft, link.target, now)),
+            create(draft, link.target, new, *lower),
+        ));
     }
     let mut wanted = Vec::new();
     edits(draft, link, now, &mut wanted);
@@ -82,18 +94,13 @@ fn plan_link(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phas
     Ok(())
 }
 
-fn create(draft: &Draft, link: &LinkDraft, new: &crate::object::kinds::NewLink, lower: Option<Target>) -> Action {
-    let mut record = new.record().clone();
-    if let Some(options) = new.data() {
-        record.set(row::DATA, Value::Nested(Box::new(options.clone())));
+fn create(draft: &Draft, target: Target, new: &NewLink, lower: Option<Target>) -> Action {
+    let mut new = Box::new(new.clone());
+    let peer = draft.peer_of(target);
+    if let Some(peer) = peer {
+        new.rename(&draft.name_of(peer), true);
     }
-    let peer = draft.peer_of(link.target).and_then(|target| {
-        let name = draft.name_of(target);
-        let mut record = new.peer()?.clone();
-        record.set(row::NAME, name.as_str().into());
-        Some((target, Box::new(record)))
-    });
-    Action::Create { target: link.target, record: Box::new(record), lower, peer }
+    Action::Create { target, new, lower, peer }
 }
 
 /// How many interfaces are below a target, new ones included.
@@ -137,7 +144,9 @@ fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
 fn mtu_turn(draft: &Draft, target: Target, value: &Value, now: &Snapshot) -> u8 {
     let height = height(draft, target, now);
     let present = match target {
-        Target::Live { index, .. } => now.link_by_index(index).map_or(0, |link| u64::from(link.mtu())),
+        Target::Live { index, .. } => {
+            now.link_by_index(index).map_or(0, |link| u64::from(link.mtu()))
+        }
         Target::New(_) => 0,
     };
     if value.number().unwrap_or(0) >= present { height } else { u8::MAX - height }
@@ -160,7 +169,8 @@ fn flags(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
 
 fn addresses(link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
     let target = link.target;
-    let added: BTreeSet<_> = link.addresses.iter().filter(|(_, add)| *add).map(|(spec, _)| spec.local()).collect();
+    let added: BTreeSet<_> =
+        link.addresses.iter().filter(|(_, add)| *add).map(|(spec, _)| spec.local()).collect();
     for (spec, add) in &link.addresses {
         let spec = spec.clone();
         if *add {
@@ -168,7 +178,8 @@ fn addresses(link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
             continue;
         }
         let Target::Live { index, .. } = target else { continue };
-        let secondary = now.address(&spec.key(index)).is_some_and(crate::object::Address::is_secondary);
+        let secondary =
+            now.address(&spec.key(index)).is_some_and(crate::object::Address::is_secondary);
         let phase = match (added.contains(&spec.local()), secondary) {
             (true, _) => Phase::ReplaceAddress,
             (false, true) => Phase::DeleteSecondary,
@@ -206,7 +217,9 @@ fn is_moot(draft: &Draft, action: &Action, now: &Snapshot) -> Result<bool, Refus
 fn is_replacement(draft: &Draft, action: &Action) -> bool {
     let Action::AddAddress { target, spec } = action else { return false };
     let link = draft.links().iter().find(|link| link.target == *target);
-    link.is_some_and(|link| link.addresses.iter().any(|(own, add)| !add && own.local() == spec.local()))
+    link.is_some_and(|link| {
+        link.addresses.iter().any(|(own, add)| !add && own.local() == spec.local())
+    })
 }
 
 fn conflict(fact: &Fact, base: Option<Value>, now: Option<Value>, names: &Snapshot) -> Refusal {
@@ -220,19 +233,31 @@ fn conflict(fact: &Fact, base: Option<Value>, now: Option<Value>, names: &Snapsh
 
 /// Names that are wanted: refused when someone outside the transaction has them now, given up first when someone
 /// inside has them (a chain or a swap of names, or a new interface in the place of a deleted one).
-fn free_names(draft: &Draft, now: &Snapshot, planned: &mut Vec<(Phase, Action)>) -> Result<(), Refusal> {
+fn free_names(
+    draft: &Draft,
+    now: &Snapshot,
+    planned: &mut Vec<(Phase, Action)>,
+) -> Result<(), Refusal> {
     let mut freed = Vec::new();
     for (wanter, name) in wanted_names(planned) {
-        let Some(holder) = now.link_by_name(&name).filter(|holder| Target::of(holder) != wanter) else { continue };
+        let Some(holder) = now.link_by_name(&name).filter(|holder| Target::of(holder) != wanter)
+        else {
+            continue;
+        };
         let target = Target::of(holder);
         let leaves = draft.links().iter().find(|link| link.target == target).is_some_and(|link| {
-            link.remove || link.set.value(row::NAME).is_some() || link.altnames.iter().any(|(own, add)| !add && **own == *name)
+            link.remove
+                || link.set.value(row::NAME).is_some()
+                || link.altnames.iter().any(|(own, add)| !add && **own == *name)
         });
         if !leaves {
             return Err(Refusal::Exists { what: format!("interface `{name}`") });
         }
         if holder.name() == name {
-            freed.push((Phase::FreeName, Action::Set { target, id: row::NAME, value: parked_name(holder.index(), now) }));
+            freed.push((
+                Phase::FreeName,
+                Action::Set { target, id: row::NAME, value: parked_name(holder.index(), now) },
+            ));
         }
     }
     planned.extend(freed);
@@ -240,15 +265,16 @@ fn free_names(draft: &Draft, now: &Snapshot, planned: &mut Vec<(Phase, Action)>)
 }
 
 fn wanted_names(planned: &[(Phase, Action)]) -> Vec<(Target, String)> {
-    let name = |record: &Record| record.value(row::NAME).and_then(Value::text).unwrap_or_default().to_owned();
     let mut wanted = Vec::new();
     for (_, action) in planned {
         match action {
-            Action::Create { target, record, peer, .. } => {
-                wanted.push((*target, name(record)));
-                wanted.extend(peer.as_ref().map(|(target, record)| (*target, name(record))));
+            Action::Create { target, new, peer, .. } => {
+                wanted.push((*target, new.name().to_owned()));
+                wanted.extend(peer.and_then(|peer| Some((peer, new.peer_name()?.to_owned()))));
             }
-            Action::Set { target, id: row::NAME, value } => wanted.push((*target, value.to_string())),
+            Action::Set { target, id: row::NAME, value } => {
+                wanted.push((*target, value.to_string()))
+            }
             Action::Altname { target, name, add: true } => wanted.push((*target, name.to_string())),
             _ => {}
         }
@@ -259,7 +285,8 @@ fn wanted_names(planned: &[(Phase, Action)]) -> Vec<(Target, String)> {
 /// A name that nobody has, for an interface between two names.
 fn parked_name(index: u32, now: &Snapshot) -> Value {
     let taken = |name: &String| now.link(LinkRef::from(name.as_str())).is_some();
-    let name = (0..).map(|n| format!("nl{index}_{n}")).find(|name| name.len() <= 15 && !taken(name));
+    let name =
+        (0..).map(|n| format!("nl{index}_{n}")).find(|name| name.len() <= 15 && !taken(name));
     Value::Text(name.unwrap_or_default().into())
 }
 

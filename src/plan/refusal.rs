@@ -37,7 +37,9 @@ pub enum Refusal {
         what: String,
     },
     /// Someone else changed the same field meanwhile.
-    #[error("{what} was {base} when the transaction began and is {now}: changed by another program; it was to be {want}")]
+    #[error(
+        "{what} was {base} when the transaction began and is {now}: changed by another program; it was to be {want}"
+    )]
     Conflict {
         /// Which field of what.
         what: String,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::object::link::row;
-use crate::object::{Address, AddressFlags, Link, LinkRef, Record};
+use crate::object::{Address, AddressFlags, Link, LinkRef, Record, Row, Value};
 use crate::state::{AddressKey, Snapshot};
 
 use super::{Action, AddressSpec, Refusal};
@@ -68,12 +68,38 @@ pub(super) fn check_removable(link: &Link) -> Result<(), Refusal> {
 /// An option that only the kernel sets cannot be named.
 pub(super) fn check_settable(options: &Record) -> Result<(), Refusal> {
     match options.fields().find(|(_, row, _)| !row.settable()) {
-        None => Ok(()),
+        None => options.fields().try_for_each(|(_, row, value)| check_range(row, value)),
         Some((_, row, value)) => Err(Refusal::Invalid {
             what: row.name,
             value: value.to_string(),
             why: "the kernel sets it, nobody else".to_owned(),
         }),
+    }
+}
+
+/// The range that the attribute's row gives.
+pub(super) fn check_range(row: &'static Row, value: &Value) -> Result<(), Refusal> {
+    match value.number() {
+        Some(number) if !row.range.contains(&number) => {
+            let why = format!("it takes {} to {}", row.range.start(), row.range.end());
+            Err(Refusal::Invalid { what: row.name, value: number.to_string(), why })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The interface below a link: the one that it cannot exist without (macvlan, vxlan, vlan ...). For a veth it is
+/// the other end.
+pub(super) fn lower_of(link: &Link) -> Option<u32> {
+    let record = link.record();
+    let by_option = || {
+        let options = record.value(row::DATA)?.nested()?;
+        let index = options.value(options.table().row("link")?.0)?.number()?;
+        (index != 0).then_some(index as u32)
+    };
+    match record.value(row::LINK_NETNSID) {
+        None => link.link().filter(|lower| *lower != link.index()).or_else(by_option),
+        Some(_) => None,
     }
 }
 
@@ -101,7 +127,7 @@ pub(super) fn goes_with(index: u32, now: &Snapshot) -> Vec<u32> {
 }
 
 fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut Vec<u32>) {
-    let on_top = |link: &&Link| link.link() == Some(index) && link.record().value(row::LINK_NETNSID).is_none();
+    let on_top = |link: &&Link| lower_of(link) == Some(index);
     for link in now.links().filter(on_top) {
         if seen.insert(link.index()) {
             collect_with(link.index(), now, seen, all);
@@ -114,8 +140,8 @@ fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut 
 pub(super) fn height(index: u32, now: &Snapshot) -> u8 {
     let (mut at, mut height) = (index, 0u8);
     while let Some(link) = now.link_by_index(at).filter(|link| link.kind() != Some("veth")) {
-        match link.link().filter(|_| link.record().value(row::LINK_NETNSID).is_none()) {
-            Some(lower) if lower != at && height < 32 => (at, height) = (lower, height + 1),
+        match lower_of(link) {
+            Some(lower) if height < 32 => (at, height) = (lower, height + 1),
             _ => break,
         }
     }
@@ -125,13 +151,25 @@ pub(super) fn height(index: u32, now: &Snapshot) -> u8 {
 /// K25: deleting a primary address deletes its secondaries too, unless promote_secondaries is set. Those that the
 /// transaction did not name are to be there afterwards: the secondaries of `before` in the network of an address
 /// that was deleted, which `now` lacks.
-pub(super) fn secondaries_that_fell(index: u32, deleted: &[AddressKey], before: &Snapshot, now: &Snapshot) -> Vec<AddressSpec> {
+pub(super) fn secondaries_that_fell(
+    index: u32,
+    deleted: &[AddressKey],
+    before: &Snapshot,
+    now: &Snapshot,
+) -> Vec<AddressSpec> {
     let fell = before.addresses_of(index).into_iter().filter(|address| {
         let key = AddressKey::of(address);
         let within = |key: &AddressKey| {
-            deleted.iter().any(|d| d.local.is_ipv4() && d.prefix_length == key.prefix_length && d.network == key.network)
+            deleted.iter().any(|d| {
+                d.local.is_ipv4()
+                    && d.prefix_length == key.prefix_length
+                    && d.network == key.network
+            })
         };
-        address.is_secondary() && key.is_some_and(|key| within(&key) && !deleted.contains(&key) && now.address(&key).is_none())
+        address.is_secondary()
+            && key.is_some_and(|key| {
+                within(&key) && !deleted.contains(&key) && now.address(&key).is_none()
+            })
     });
     fell.filter_map(AddressSpec::of).collect()
 }
@@ -141,7 +179,9 @@ pub(super) fn secondaries_that_fell(index: u32, deleted: &[AddressKey], before: 
 pub(super) fn ipv6_that_fell(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<AddressSpec> {
     let fell = before.addresses_of(index).into_iter().filter(|address| {
         let key = AddressKey::of(address);
-        address.local().is_ipv6() && !made_by_kernel(address) && key.is_some_and(|key| now.address(&key).is_none())
+        address.local().is_ipv6()
+            && !made_by_kernel(address)
+            && key.is_some_and(|key| now.address(&key).is_none())
     });
     fell.filter_map(AddressSpec::of).collect()
 }
@@ -187,7 +227,8 @@ pub(super) fn live(index: u32, generation: u64, now: &Snapshot) -> Result<&Link,
 /// that it deleted took secondaries with it. What was there before and is not now comes back.
 pub(super) fn ipv4_that_fell(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<AddressSpec> {
     let fell = before.addresses_of(index).into_iter().filter(|address| {
-        address.is_secondary() && AddressKey::of(address).is_some_and(|key| now.address(&key).is_none())
+        address.is_secondary()
+            && AddressKey::of(address).is_some_and(|key| now.address(&key).is_none())
     });
     fell.filter_map(AddressSpec::of).collect()
 }
@@ -200,10 +241,16 @@ pub(super) fn misordered(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<A
         old.is_some_and(|old| old.is_secondary() != address.is_secondary())
     };
     let present = now.addresses_of(index);
-    let networks: BTreeSet<_> =
-        present.iter().copied().filter(is_other).filter_map(AddressKey::of).map(|key| (key.prefix_length, key.network)).collect();
+    let networks: BTreeSet<_> = present
+        .iter()
+        .copied()
+        .filter(is_other)
+        .filter_map(AddressKey::of)
+        .map(|key| (key.prefix_length, key.network))
+        .collect();
     let within = |address: &&Address| {
-        AddressKey::of(address).is_some_and(|k| k.local.is_ipv4() && networks.contains(&(k.prefix_length, k.network)))
+        AddressKey::of(address)
+            .is_some_and(|k| k.local.is_ipv4() && networks.contains(&(k.prefix_length, k.network)))
     };
     let target = super::Target::Live { index, generation: 0 };
     let spec = |address: &Address| AddressSpec::of(address);
@@ -212,9 +259,15 @@ pub(super) fn misordered(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<A
         Some(Action::DelAddress { target, spec: spec(address)?, secondary: address.is_secondary() })
     });
     let known = before.addresses_of(index).into_iter().filter(within);
-    let known = known.filter(|address| AddressKey::of(address).is_some_and(|key| now.address(&key).is_some()));
-    let foreign = group.iter().copied().filter(|a| AddressKey::of(a).is_some_and(|key| before.address(&key).is_none()));
-    let add = known.chain(foreign).filter_map(|address| Some(Action::AddAddress { target, spec: spec(address)? }));
+    let known = known
+        .filter(|address| AddressKey::of(address).is_some_and(|key| now.address(&key).is_some()));
+    let foreign = group
+        .iter()
+        .copied()
+        .filter(|a| AddressKey::of(a).is_some_and(|key| before.address(&key).is_none()));
+    let add = known
+        .chain(foreign)
+        .filter_map(|address| Some(Action::AddAddress { target, spec: spec(address)? }));
     delete.chain(add).collect()
 }
 
@@ -222,10 +275,15 @@ pub(super) fn misordered(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<A
 pub(super) fn kernel_chose(bridge: &Link, id: u16, now: &Snapshot) -> bool {
     let ports = || now.ports_of(bridge.index());
     match id {
-        row::MTU => u64::from(bridge.mtu()) == ports().map(|port| u64::from(port.mtu())).min().unwrap_or(1500),
+        row::MTU => {
+            u64::from(bridge.mtu())
+                == ports().map(|port| u64::from(port.mtu())).min().unwrap_or(1500)
+        }
         row::ADDRESS => match ports().filter_map(Link::address).min() {
             Some(least) => bridge.address() == Some(least),
-            None => bridge.address().is_some_and(|own| own.as_bytes().iter().all(|byte| *byte == 0)),
+            None => {
+                bridge.address().is_some_and(|own| own.as_bytes().iter().all(|byte| *byte == 0))
+            }
         },
         _ => false,
     }

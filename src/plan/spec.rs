@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::object::address::{ADDRESS, AddressFlags, Scope, row};
-use crate::object::cacheinfo::{CACHEINFO, row as lifetime};
+use crate::object::address::{
+    ADDRESS, AddressFlags, CACHE_INFO, Scope, cache_row as lifetime, row,
+};
 use crate::object::{Address, Record, Value};
 use crate::state::AddressKey;
 
@@ -47,10 +48,16 @@ impl AddressSpec {
     pub fn new(local: IpAddr, prefix_length: u8) -> Result<Self, ParseAddressError> {
         let most = if local.is_ipv4() { 32 } else { 128 };
         if prefix_length > most {
-            return Err(ParseAddressError::new(format!("{local}/{prefix_length}"), "the prefix is longer than the address"));
+            return Err(ParseAddressError::new(
+                format!("{local}/{prefix_length}"),
+                "the prefix is longer than the address",
+            ));
         }
         if local.is_unspecified() || local.is_multicast() {
-            return Err(ParseAddressError::new(format!("{local}/{prefix_length}"), "no interface can have this address"));
+            return Err(ParseAddressError::new(
+                format!("{local}/{prefix_length}"),
+                "no interface can have this address",
+            ));
         }
         let mut record = Record::new(&ADDRESS);
         let family = if local.is_ipv4() { AF_INET } else { AF_INET6 };
@@ -67,7 +74,10 @@ impl AddressSpec {
     /// When it is of the other family.
     pub fn peer(mut self, peer: IpAddr) -> Result<Self, ParseAddressError> {
         if peer.is_ipv4() != self.local().is_ipv4() {
-            return Err(ParseAddressError::new(peer.to_string(), "the peer is of the other family"));
+            return Err(ParseAddressError::new(
+                peer.to_string(),
+                "the peer is of the other family",
+            ));
         }
         self.0.set(row::ADDRESS, ip(peer));
         Ok(self)
@@ -99,7 +109,7 @@ impl AddressSpec {
 
     /// How long the address is preferred and valid, in seconds from now; `u32::MAX` is for ever.
     pub fn lifetimes(mut self, preferred: u32, valid: u32) -> Self {
-        let mut info = Record::new(&CACHEINFO);
+        let mut info = Record::new(&CACHE_INFO);
         info.set(lifetime::PREFERRED, Value::Number(preferred.into()));
         info.set(lifetime::VALID, Value::Number(valid.into()));
         self.0.set(row::CACHEINFO, Value::Nested(Box::new(info)));
@@ -140,9 +150,10 @@ impl AddressSpec {
 
     /// The same address, with everything about it that a request may say: to make it again.
     pub(super) fn of(address: &Address) -> Option<Self> {
-        let mut spec = AddressSpec::new(address.local()?, address.prefix_length()).ok()?;
+        let mut spec = AddressSpec::new(address.local(), address.prefix_length()).ok()?;
         for (id, _, value) in address.record().fields() {
-            let kept = [row::ADDRESS, row::BROADCAST, row::LABEL, row::SCOPE, row::PROTO, row::PRIORITY];
+            let kept =
+                [row::ADDRESS, row::BROADCAST, row::LABEL, row::SCOPE, row::PROTO, row::PRIORITY];
             if kept.contains(&id) {
                 spec.0.set(id, value.clone());
             }
@@ -152,7 +163,10 @@ impl AddressSpec {
         if !flags.contains(AddressFlags::PERMANENT) {
             let lifetimes = address.record().value(row::CACHEINFO).and_then(Value::nested);
             if let Some(info) = lifetimes {
-                spec = spec.lifetimes(info.number(lifetime::PREFERRED) as u32, info.number(lifetime::VALID) as u32);
+                spec = spec.lifetimes(
+                    info.number(lifetime::PREFERRED) as u32,
+                    info.number(lifetime::VALID) as u32,
+                );
             }
         }
         Some(spec)
@@ -178,7 +192,7 @@ impl AddressSpec {
             let same = match id {
                 row::FLAGS => want.number()? & !u64::from(address.flags().0) == 0,
                 row::CACHEINFO => lives(want.nested()?, have.and_then(Value::nested)?),
-                row::ADDRESS => Some(self.far()) == address.far(),
+                row::ADDRESS => self.far() == address.peer().unwrap_or(address.local()),
                 _ => have == Some(want),
             };
             (!same).then(|| {
@@ -187,7 +201,14 @@ impl AddressSpec {
             })
         };
         const NAMED: &[u16] = &[
-            row::ADDRESS, row::BROADCAST, row::LABEL, row::SCOPE, row::FLAGS, row::CACHEINFO, row::PROTO, row::PRIORITY,
+            row::ADDRESS,
+            row::BROADCAST,
+            row::LABEL,
+            row::SCOPE,
+            row::FLAGS,
+            row::CACHEINFO,
+            row::PROTO,
+            row::PRIORITY,
         ];
         NAMED.iter().find_map(|id| differs(*id))
     }
@@ -205,7 +226,11 @@ impl AddressSpec {
                 0xffff_ffff => "forever".to_owned(),
                 seconds => seconds.to_string(),
             };
-            text += &format!(" valid_lft {} preferred_lft {}", time(lifetime::VALID), time(lifetime::PREFERRED));
+            text += &format!(
+                " valid_lft {} preferred_lft {}",
+                time(lifetime::VALID),
+                time(lifetime::PREFERRED)
+            );
         }
         text
     }
@@ -213,9 +238,11 @@ impl AddressSpec {
 
 /// Whether a lifetime that counts down can be the one that was asked for.
 fn lives(want: &Record, have: &Record) -> bool {
-    [lifetime::PREFERRED, lifetime::VALID].iter().all(|id| match (want.number(*id), have.number(*id)) {
-        (0xffff_ffff, have) => have == 0xffff_ffff,
-        (want, have) => have <= want,
+    [lifetime::PREFERRED, lifetime::VALID].iter().all(|id| {
+        match (want.number(*id), have.number(*id)) {
+            (0xffff_ffff, have) => have == 0xffff_ffff,
+            (want, have) => have <= want,
+        }
     })
 }
 
@@ -240,7 +267,12 @@ impl fmt::Display for AddressSpec {
             (far, local) if far == local => write!(f, "{local}/{}", self.prefix_length())?,
             (far, local) => write!(f, "{local} peer {far}/{}", self.prefix_length())?,
         }
-        for (id, word) in [(row::BROADCAST, "brd"), (row::LABEL, "label"), (row::PROTO, "proto"), (row::PRIORITY, "metric")] {
+        for (id, word) in [
+            (row::BROADCAST, "brd"),
+            (row::LABEL, "label"),
+            (row::PROTO, "proto"),
+            (row::PRIORITY, "metric"),
+        ] {
             if let Some(value) = self.0.value(id) {
                 write!(f, " {word} {value}")?;
             }
@@ -287,8 +319,15 @@ impl FromStr for AddressSpec {
         let bad = |why| ParseAddressError::new(text.to_owned(), why);
         let local: IpAddr = address.parse().map_err(|_| bad("expected an IPv4 or IPv6 address"))?;
         let length = match length {
-            None => if local.is_ipv4() { 32 } else { 128 },
-            Some(length) => prefix_length(local, length).ok_or_else(|| bad("expected a prefix length or a mask"))?,
+            None => {
+                if local.is_ipv4() {
+                    32
+                } else {
+                    128
+                }
+            }
+            Some(length) => prefix_length(local, length)
+                .ok_or_else(|| bad("expected a prefix length or a mask"))?,
         };
         AddressSpec::new(local, length).map_err(|error| bad(error.why))
     }

@@ -10,6 +10,7 @@ use super::action::{Action, Indexes};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::{AddressSpec, Failure, Target, rules};
+use crate::object::kinds::NewLink;
 use crate::object::link::{LinkFlags, row};
 use crate::object::{Link, Record, Role, Value};
 use crate::state::Snapshot;
@@ -46,13 +47,21 @@ pub(super) struct Undo {
 
 /// Compares and says what is left to undo. Collateral changes are judged from the second round on, when what caused
 /// them has been undone.
-pub(super) fn undo(journal: &[Entry], before: &Snapshot, now: &Snapshot, indexes: &Indexes, round: u32) -> Undo {
+pub(super) fn undo(
+    journal: &[Entry],
+    before: &Snapshot,
+    now: &Snapshot,
+    indexes: &Indexes,
+    round: u32,
+) -> Undo {
     let mut undo = Undo { actions: Vec::new(), residue: Vec::new() };
     let mut restored = BTreeSet::new();
     for entry in journal.iter().rev() {
         match (&entry.action, &entry.sent) {
             (_, Outcome::Doubtful(_)) => {}
-            (Action::Create { .. }, sent) => undo_create(entry, sent, before, now, indexes, &mut undo),
+            (Action::Create { .. }, sent) => {
+                undo_create(entry, sent, before, now, indexes, &mut undo)
+            }
             (Action::Delete { target }, Outcome::Done | Outcome::Lost) => {
                 let index = indexes.of(*target).unwrap_or(0);
                 restore(index, before, now, &mut restored, &mut undo);
@@ -73,8 +82,15 @@ fn is_group(action: &Action) -> bool {
     matches!(action, Action::Data { .. } | Action::Port { .. } | Action::Flags { .. })
 }
 
-fn undo_create(entry: &Entry, sent: &Outcome, before: &Snapshot, now: &Snapshot, indexes: &Indexes, undo: &mut Undo) {
-    let Action::Create { target, record, .. } = &entry.action else { return };
+fn undo_create(
+    entry: &Entry,
+    sent: &Outcome,
+    before: &Snapshot,
+    now: &Snapshot,
+    indexes: &Indexes,
+    undo: &mut Undo,
+) {
+    let Action::Create { target, new, .. } = &entry.action else { return };
     match (sent, indexes.of(*target)) {
         (Outcome::Refused | Outcome::Doubtful(_), _) => {}
         (_, Some(index)) => {
@@ -85,8 +101,9 @@ fn undo_create(entry: &Entry, sent: &Outcome, before: &Snapshot, now: &Snapshot,
         (_, None) => {
             // Neither the acknowledgement nor the echo arrived. An interface of this name may be ours or another
             // program's: it is left alone, and said so.
-            let name = record.value(row::NAME).and_then(Value::text).unwrap_or_default();
-            let new = now.link_by_name(name).filter(|link| before.link_by_index(link.index()).is_none());
+            let name = new.name();
+            let new =
+                now.link_by_name(name).filter(|link| before.link_by_index(link.index()).is_none());
             undo.residue.extend(new.map(|_| Residue {
                 what: format!("interface `{name}`, which may be ours or another program's"),
                 was: "none".to_owned(),
@@ -150,12 +167,20 @@ fn exact(fact: &Fact, before: &Snapshot) -> Fact {
 }
 
 /// Brings back a deleted interface, with its index (K50), and what went with it.
-fn restore(index: u32, before: &Snapshot, now: &Snapshot, done: &mut BTreeSet<u32>, undo: &mut Undo) {
+fn restore(
+    index: u32,
+    before: &Snapshot,
+    now: &Snapshot,
+    done: &mut BTreeSet<u32>,
+    undo: &mut Undo,
+) {
     let mut with = rules::goes_with(index, before);
     with.push(index);
     // Lower before upper: the reverse of the order in which they went.
     for index in with.into_iter().rev().collect::<Vec<_>>() {
-        let Some(old) = before.link_by_index(index).filter(|_| done.insert(index)) else { continue };
+        let Some(old) = before.link_by_index(index).filter(|_| done.insert(index)) else {
+            continue;
+        };
         match now.link_by_index(index) {
             Some(new) if new.kind() != old.kind() => undo.residue.push(Residue {
                 what: format!("interface `{}` with index {index}", old.name()),
@@ -165,7 +190,9 @@ fn restore(index: u32, before: &Snapshot, now: &Snapshot, done: &mut BTreeSet<u3
             }),
             Some(new) => undo.actions.extend(differences(old, new, before, now)),
             None => {
-                let peer = (old.kind() == Some("veth")).then(|| before.link_by_index(old.link()?)).flatten();
+                let peer = (old.kind() == Some("veth"))
+                    .then(|| before.link_by_index(old.link()?))
+                    .flatten();
                 done.extend(peer.map(Link::index));
                 undo.actions.push(recreate(old, peer));
             }
@@ -174,27 +201,36 @@ fn restore(index: u32, before: &Snapshot, now: &Snapshot, done: &mut BTreeSet<u3
 }
 
 fn recreate(old: &Link, peer: Option<&Link>) -> Action {
-    let mut record = creation(old);
-    if peer.is_none() {
-        if let Some(Value::Nested(options)) = old.record().value(row::DATA) {
-            record.set(row::DATA, Value::Nested(Box::new(settable(options))));
-        } else if let Some(raw) = old.record().value(row::DATA) {
-            record.set(row::DATA, raw.clone());
-        }
+    let mut new = NewLink::with_kind(old.name(), old.kind().unwrap_or_default());
+    new.record = creation(old);
+    new.peer = peer.map(creation);
+    match old.record().value(row::DATA) {
+        Some(Value::Nested(options)) if peer.is_none() => new.data = Some(settable(options)),
+        Some(raw @ Value::Bytes(_)) => new.record.set(row::DATA, raw.clone()),
+        _ => {}
     }
-    let lower = old.link().filter(|_| peer.is_none());
+    let live = |index| Target::Live { index, generation: 0 };
+    let lower = rules::lower_of(old).filter(|_| peer.is_none()).map(live);
     Action::Create {
-        target: Target::Live { index: old.index(), generation: 0 },
-        record: Box::new(record),
-        lower: lower.map(|index| Target::Live { index, generation: 0 }),
-        peer: peer.map(|peer| (Target::Live { index: peer.index(), generation: 0 }, Box::new(creation(peer)))),
+        target: live(old.index()),
+        new: Box::new(new),
+        lower,
+        peer: peer.map(|peer| live(peer.index())),
     }
 }
 
 /// What a creation can say of an interface at once.
 fn creation(old: &Link) -> Record {
     let mut record = Record::new(&crate::object::LINK);
-    let kept = [row::INDEX, row::NAME, row::KIND, row::MTU, row::ADDRESS, row::NUM_TX_QUEUES, row::NUM_RX_QUEUES];
+    let kept = [
+        row::INDEX,
+        row::NAME,
+        row::KIND,
+        row::MTU,
+        row::ADDRESS,
+        row::NUM_TX_QUEUES,
+        row::NUM_RX_QUEUES,
+    ];
     for id in kept {
         if let Some(value) = old.record().value(id) {
             record.set(id, value.clone());
@@ -217,15 +253,24 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     let index = old.index();
     let mut facts = Vec::new();
     for (id, row, value) in old.record().fields() {
-        let later = [row::MASTER, row::FLAGS, row::DATA, row::PORT, row::ALTNAMES, row::LINK].contains(&id);
+        let later =
+            [row::MASTER, row::FLAGS, row::DATA, row::PORT, row::ALTNAMES, row::LINK].contains(&id);
         if row.role == Role::Set && !later {
             facts.push(Fact { index, field: Field::Link(id), want: Some(value.clone()) });
         }
     }
     let names = old.altnames().iter();
-    facts.extend(names.map(|name| Fact { index, field: Field::Altname(name.clone()), want: Some(Value::Present) }));
+    facts.extend(names.map(|name| Fact {
+        index,
+        field: Field::Altname(name.clone()),
+        want: Some(Value::Present),
+    }));
     facts.extend(options(old, row::DATA));
-    facts.push(Fact { index, field: Field::Link(row::MASTER), want: old.record().value(row::MASTER).cloned() });
+    facts.push(Fact {
+        index,
+        field: Field::Link(row::MASTER),
+        want: old.record().value(row::MASTER).cloned(),
+    });
     for port in before.ports_of(index) {
         let want = Some(Value::Number(index.into()));
         facts.push(Fact { index: port.index(), field: Field::Link(row::MASTER), want });
@@ -234,23 +279,32 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     if new.master().is_some() {
         facts.extend(options(old, row::PORT));
     }
-    for address in before.addresses_of(index).into_iter().filter(|address| !rules::made_by_kernel(address)) {
+    for address in
+        before.addresses_of(index).into_iter().filter(|address| !rules::made_by_kernel(address))
+    {
         let field = AddressSpec::of(address).map(Field::Address);
         facts.extend(field.map(|field| Fact { index, field, want: Some(Value::Present) }));
     }
-    const FLAGS: u32 = LinkFlags::NOARP.0 | LinkFlags::PROMISC.0 | LinkFlags::ALLMULTI.0 | LinkFlags::MULTICAST.0
-        | LinkFlags::DYNAMIC.0 | LinkFlags::UP.0;
+    const FLAGS: u32 = LinkFlags::NOARP.0
+        | LinkFlags::PROMISC.0
+        | LinkFlags::ALLMULTI.0
+        | LinkFlags::MULTICAST.0
+        | LinkFlags::DYNAMIC.0
+        | LinkFlags::UP.0;
     facts.extend((0..32).map(|bit| 1 << bit).filter(|bit| FLAGS & bit != 0).map(|bit| Fact {
         index,
         field: Field::Flag(bit),
         want: Some(Value::Number(u64::from(old.flags().0 & bit != 0))),
     }));
-    let differs = facts.iter().filter(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
+    let differs =
+        facts.iter().filter(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
     differs.filter_map(Action::for_fact).collect()
 }
 
 fn options(link: &Link, part: u16) -> Vec<Fact> {
-    let Some(options) = link.record().value(part).and_then(Value::nested) else { return Vec::new() };
+    let Some(options) = link.record().value(part).and_then(Value::nested) else {
+        return Vec::new();
+    };
     let set = options.fields().filter(|(_, row, _)| row.role == Role::Set);
     set.map(|(id, _, value)| Fact {
         index: link.index(),
@@ -261,14 +315,23 @@ fn options(link: &Link, part: u16) -> Vec<Fact> {
 }
 
 /// What the kernel changed along with what this commit asked for, and did not change back with it.
-fn collateral(journal: &[Entry], before: &Snapshot, now: &Snapshot, indexes: &Indexes, undo: &mut Undo) {
+fn collateral(
+    journal: &[Entry],
+    before: &Snapshot,
+    now: &Snapshot,
+    indexes: &Indexes,
+    undo: &mut Undo,
+) {
     let mut touched = BTreeSet::new();
     let mut readdressed = BTreeSet::new();
-    for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost)) {
+    for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
+    {
         let Some(index) = indexes.of(entry.action.target()) else { continue };
         match &entry.action {
             Action::Flags { mask, .. } if mask.contains(LinkFlags::UP) => touched.insert(index),
-            Action::Master { .. } | Action::Set { id: row::MTU | row::ADDRESS, .. } | Action::Delete { .. } => touched.insert(index),
+            Action::Master { .. }
+            | Action::Set { id: row::MTU | row::ADDRESS, .. }
+            | Action::Delete { .. } => touched.insert(index),
             Action::AddAddress { .. } | Action::DelAddress { .. } => readdressed.insert(index),
             _ => false,
         };
@@ -288,7 +351,9 @@ fn fell(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
         return;
     }
     let target = Target::Live { index, generation: 0 };
-    let specs = rules::ipv6_that_fell(index, before, now).into_iter().chain(rules::ipv4_that_fell(index, before, now));
+    let specs = rules::ipv6_that_fell(index, before, now)
+        .into_iter()
+        .chain(rules::ipv4_that_fell(index, before, now));
     undo.actions.extend(specs.map(|spec| Action::AddAddress { target, spec }));
 }
 
@@ -297,7 +362,9 @@ fn fell(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
 fn masters(port: u32, before: &Snapshot, undo: &mut Undo, now: &Snapshot) {
     let of = |snapshot: &Snapshot| snapshot.link_by_index(port).and_then(Link::master);
     for index in [of(before), of(now), Some(port)].into_iter().flatten().collect::<BTreeSet<_>>() {
-        let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else { continue };
+        let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
+            continue;
+        };
         if !rules::follows_ports(old) {
             continue;
         }

@@ -22,7 +22,9 @@ impl Snapshot {
     /// Makes this the state after `event`. `stamp` is a number that grows with every event.
     pub(super) fn apply(&mut self, event: Event, stamp: u64) -> Doubt {
         match event {
-            Event::Link(index, LinkEvent::Is(record)) => return self.link_is(index, *record, stamp),
+            Event::Link(index, LinkEvent::Is(record)) => {
+                return self.link_is(index, *record, stamp);
+            }
             Event::Link(index, LinkEvent::Gone { .. }) => {
                 self.remove_link(index);
                 return Doubt::Gone;

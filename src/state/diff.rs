@@ -42,7 +42,9 @@ impl Diff {
             match item {
                 DiffItem::Add(_, link) => added.push(link),
                 DiffItem::Remove(_, link) => gone.push(link),
-                DiffItem::Update { old: (_, a), new: (_, b) } if a.generation() != b.generation() => {
+                DiffItem::Update { old: (_, a), new: (_, b) }
+                    if a.generation() != b.generation() =>
+                {
                     gone.push(a);
                     added.push(b);
                 }
@@ -105,7 +107,9 @@ impl<'a> IntoIterator for &'a Diff {
 }
 
 fn object(of: &Snapshot, key: &AddressKey, placed: &Placed) -> Object {
-    let name = of.link_by_index(key.index).map_or_else(|| format!("if{}", key.index).into(), |l| l.name().into());
+    let name = of
+        .link_by_index(key.index)
+        .map_or_else(|| format!("if{}", key.index).into(), |l| l.name().into());
     Object::Address(placed.address.clone(), name)
 }
 
@@ -124,7 +128,9 @@ impl Change {
     pub fn fields(&self) -> Vec<FieldChange> {
         match (&self.before, &self.after) {
             (Some(Object::Link(a)), Some(Object::Link(b))) => a.record().changes(b.record()),
-            (Some(Object::Address(a, _)), Some(Object::Address(b, _))) => a.record().changes(b.record()),
+            (Some(Object::Address(a, _)), Some(Object::Address(b, _))) => {
+                a.record().changes(b.record())
+            }
             _ => Vec::new(),
         }
     }

@@ -61,13 +61,19 @@ fn link(message: &Message<'_>) -> Result<Option<Event>, Malformed> {
     let index = record.number(link_row::INDEX) as u32;
     let gone = message.kind == kind::RTM_DELLINK;
     let event = match (record.number(link_row::FAMILY), gone) {
-        (AF_UNSPEC, true) => LinkEvent::Gone { moved: record.value(link_row::NEW_NETNSID).is_some() },
+        (AF_UNSPEC, true) => {
+            LinkEvent::Gone { moved: record.value(link_row::NEW_NETNSID).is_some() }
+        }
         (AF_UNSPEC, false) => LinkEvent::Is(Box::new(record)),
         (AF_BRIDGE, true) => LinkEvent::PortGone,
         (AF_BRIDGE, false) => {
-            let attributes = Attributes::new(message.payload.get(LINK.header..).unwrap_or_default());
+            let attributes =
+                Attributes::new(message.payload.get(LINK.header..).unwrap_or_default());
             match attributes.find(IFLA_PROTINFO) {
-                Some(info) => LinkEvent::PortIs(Box::new(Record::decode_attributes(&BRIDGE_PORT, info.payload))),
+                Some(info) => LinkEvent::PortIs(Box::new(Record::decode_attributes(
+                    &BRIDGE_PORT,
+                    info.payload,
+                ))),
                 None => return Ok(None),
             }
         }

@@ -13,10 +13,10 @@ use std::collections::{BTreeSet, VecDeque};
 use super::apply::Doubt;
 use super::event::decode;
 use super::{AddressKey, Event, LinkEvent, Snapshot};
-use crate::object::{Link, Record};
+use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
-use crate::object::Value;
+use crate::object::{Link, Record};
 use crate::wire::{Ack, Builder, Message, Messages, flags, kind, u16_at};
 
 /// What a database leaves out, to save memory and work.
@@ -78,9 +78,15 @@ pub struct Losses {
 enum Phase {
     /// Throwing away what is queued, until the socket is empty and hears again (K1).
     Draining,
-    Dumping { what: Dump, seq: u32, tries: u32 },
+    Dumping {
+        what: Dump,
+        seq: u32,
+        tries: u32,
+    },
     /// All is dumped; the fence with this number has not come back yet.
-    Settling { fence: u32 },
+    Settling {
+        fence: u32,
+    },
     Live,
 }
 
@@ -226,7 +232,8 @@ impl Follower {
             Dump::Links => (kind::RTM_GETLINK, LINK.header),
             Dump::Addresses => (kind::RTM_GETADDR, ADDRESS.header),
         };
-        let mut bytes = Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&vec![0; header]).finish();
+        let mut bytes =
+            Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&vec![0; header]).finish();
         Builder::stamp(&mut bytes, seq);
         self.out.push_back(Transmit { outlet, bytes });
         self.phase = Phase::Dumping { what, seq, tries };
@@ -271,7 +278,8 @@ impl Follower {
         match decode(message) {
             Ok(Some(Event::Link(index, LinkEvent::Is(record)))) => {
                 self.stamp += 1;
-                let generation = self.shown.link_by_index(index).filter(|old| is_same_link(old, &record));
+                let generation =
+                    self.shown.link_by_index(index).filter(|old| is_same_link(old, &record));
                 let generation = generation.map_or(self.stamp, Link::generation);
                 self.rebuilt.put_link(Link::new(*record, generation));
             }
@@ -338,7 +346,9 @@ impl Follower {
         if self.is_answer(message) {
             return self.handle_answer_part(event);
         }
-        if let (Some(asked), Event::AddressNew(a) | Event::AddressGone(a)) = (&mut self.asked, &event) {
+        if let (Some(asked), Event::AddressNew(a) | Event::AddressGone(a)) =
+            (&mut self.asked, &event)
+        {
             asked.touched.extend(AddressKey::of(a));
         }
         self.apply(event);
@@ -375,7 +385,9 @@ impl Follower {
         let Some(asked) = &mut self.asked else { return };
         match (&event, asked.query) {
             (Event::AddressNew(address), Query::Addresses(index)) => {
-                let Some(key) = AddressKey::of(address).filter(|key| key.index == index) else { return };
+                let Some(key) = AddressKey::of(address).filter(|key| key.index == index) else {
+                    return;
+                };
                 asked.seen.insert(key);
                 if !asked.touched.contains(&key) {
                     self.apply(event);
@@ -426,7 +438,9 @@ impl Follower {
             .shown
             .placed_of(index)
             .map(|(key, _)| *key)
-            .filter(|key| key.local.is_ipv6() && !asked.seen.contains(key) && !asked.touched.contains(key))
+            .filter(|key| {
+                key.local.is_ipv6() && !asked.seen.contains(key) && !asked.touched.contains(key)
+            })
             .collect();
         self.dirty |= !gone.is_empty();
         for key in gone {
@@ -467,7 +481,8 @@ impl Follower {
             };
             Builder::stamp(&mut bytes, seq);
             self.out.push_back(Transmit { outlet: Outlet::Event, bytes });
-            self.asked = Some(Asked { query, seq, seen: BTreeSet::new(), touched: BTreeSet::new() });
+            self.asked =
+                Some(Asked { query, seq, seen: BTreeSet::new(), touched: BTreeSet::new() });
             return;
         }
     }
@@ -475,7 +490,9 @@ impl Follower {
     fn is_needed(&self, query: Query) -> bool {
         match query {
             Query::Link(index) => self.shown.link_by_index(index).is_some(),
-            Query::Addresses(index) => self.shown.placed_of(index).any(|(key, _)| key.local.is_ipv6()),
+            Query::Addresses(index) => {
+                self.shown.placed_of(index).any(|(key, _)| key.local.is_ipv6())
+            }
         }
     }
 
@@ -487,7 +504,10 @@ impl Follower {
         let before = self.passed;
         let answered = self.answered_total;
         let ready = self.held.iter().filter(|(_, asked)| *asked <= answered);
-        self.passed = ready.fold(before, |passed, (fence, _)| if is_later(*fence, passed) { *fence } else { passed });
+        self.passed = ready.fold(
+            before,
+            |passed, (fence, _)| if is_later(*fence, passed) { *fence } else { passed },
+        );
         self.held.retain(|(_, asked)| *asked > answered);
         if !self.dirty && self.passed == before {
             return None;
@@ -535,5 +555,7 @@ fn addresses_request(index: u32) -> Vec<u8> {
     let mut record = Record::new(&ADDRESS);
     record.set(address_row::FAMILY, Value::Number(AF_INET6));
     record.set(address_row::INDEX, Value::Number(index.into()));
-    Builder::new(kind::RTM_GETADDR, flags::REQUEST | flags::DUMP).fixed(&record.encode_header()).finish()
+    Builder::new(kind::RTM_GETADDR, flags::REQUEST | flags::DUMP)
+        .fixed(&record.encode_header())
+        .finish()
 }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use im::{OrdMap, OrdSet};
 
 use super::diff::Diff;
-use crate::object::address::row as address_row;
 use crate::object::{Address, LINK, Link, LinkRef, Names, Tree};
 
 /// What makes an address this one and no other (K28): for IPv4 the interface, the local address, the prefix
@@ -30,13 +29,9 @@ pub struct AddressKey {
 impl AddressKey {
     /// The key of an address; `None` for one without an IP address.
     pub fn of(address: &Address) -> Option<Self> {
-        let far = address.record().value(address_row::ADDRESS).or(address.record().value(address_row::LOCAL));
-        let far = far.and_then(|value| match value {
-            crate::object::Value::V4(a) => Some(IpAddr::V4(*a)),
-            crate::object::Value::V6(a) => Some(IpAddr::V6(*a)),
-            _ => None,
-        })?;
-        Some(AddressKey::new(address.index(), address.local()?, address.prefix_length(), far))
+        let local = Some(address.local()).filter(|local| !local.is_unspecified())?;
+        let far = address.peer().unwrap_or(local);
+        Some(AddressKey::new(address.index(), local, address.prefix_length(), far))
     }
 
     /// From its parts; `far` is the peer, or the address itself where there is none.
@@ -57,7 +52,7 @@ impl AddressKey {
 }
 
 /// An address and its place among those of its interface.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Placed {
     pub(super) address: Address,
     pub(super) order: u64,
@@ -168,7 +163,10 @@ impl Snapshot {
         Diff::between(self, later)
     }
 
-    pub(super) fn placed_of(&self, index: u32) -> impl Iterator<Item = (&AddressKey, &Arc<Placed>)> {
+    pub(super) fn placed_of(
+        &self,
+        index: u32,
+    ) -> impl Iterator<Item = (&AddressKey, &Arc<Placed>)> {
         let from = AddressKey::first_of(index);
         self.addresses.range(from..).take_while(move |(key, _)| key.index == index)
     }
@@ -208,8 +206,10 @@ fn shows(tree: &Tree, attribute: &str, value: &str) -> bool {
 fn kernel_order(placed: &Placed) -> (bool, bool, u8, u64, Option<IpAddr>) {
     let address = &placed.address;
     match address.local() {
-        Some(IpAddr::V4(_)) => (false, address.is_secondary(), u8::MAX - address.scope().0, placed.order, None),
-        other => (true, false, 0, 0, other),
+        IpAddr::V4(_) => {
+            (false, address.is_secondary(), u8::MAX - address.scope().0, placed.order, None)
+        }
+        other => (true, false, 0, 0, Some(other)),
     }
 }
 
@@ -230,7 +230,7 @@ impl fmt::Display for Snapshot {
         for link in self.links() {
             writeln!(f, "{}", link.line(self))?;
             for address in self.addresses_of(link.index()) {
-                writeln!(f, "    {}", address.line(self))?;
+                writeln!(f, "    {address}")?;
             }
         }
         Ok(())
