@@ -8,6 +8,7 @@
 // The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
 
+mod engine;
 mod object;
 mod plan;
 mod state;

@@ -211,6 +211,7 @@ impl Commit {
         for (at, answer) in self.in_flight.clone().into_iter().zip(answers) {
             self.handle_answer(at, answer);
         }
+        self.take_back(answers.len());
         let sent = || self.in_flight.iter().map(|at| &self.journal[*at].sent);
         self.stage = if self.cause.is_some() {
             Stage::Look
@@ -221,6 +222,16 @@ impl Commit {
         } else {
             Stage::Send
         };
+    }
+
+    /// Requests that were not sent, because one before them was refused, are not in the journal. If that refusal
+    /// turns out to be none, they are the next wave.
+    fn take_back(&mut self, sent: usize) {
+        let unsent = self.in_flight.split_off(sent.min(self.in_flight.len()));
+        let unsent = self.journal.split_off(unsent.first().copied().unwrap_or(self.journal.len()));
+        if !unsent.is_empty() {
+            self.waves.push_front(unsent.into_iter().map(|entry| entry.action).collect());
+        }
     }
 
     /// Whether a new interface has been created and its index is not known.
