@@ -277,12 +277,19 @@ impl Record {
         object
     }
 
-    /// A value as `ip` shows it, or as it is where `ip` does not.
+    /// A value as `ip` shows it under the row's own key, or as it is; options that come or go together as their
+    /// number.
     fn shown(&self, row: &Row, value: Option<&Value>) -> String {
-        let Some(value) = value else { return "none".to_owned() };
-        let mut object = Vec::new();
-        show(row, value, self, &(), &mut object);
-        object.first().map_or_else(|| value.to_string(), |(_, tree)| tree.to_string())
+        match value {
+            None => "none".to_owned(),
+            Some(Value::Nested(record)) => format!("({} attributes)", record.fields.len()),
+            Some(value) => {
+                let mut object = Vec::new();
+                show(row, value, self, &(), &mut object);
+                let own = object.into_iter().find(|(key, _)| key == row.name);
+                own.map_or_else(|| value.to_string(), |(_, tree)| tree.to_string())
+            }
+        }
     }
 
     /// What an `ip link` command line says of this: for each row that has a keyword, keyword and value.

@@ -12,6 +12,9 @@ use crate::object::{Address, Link, Record, Value};
 pub(super) enum Doubt {
     /// Nothing is in doubt.
     None,
+    /// The link is new, and its first notification may lack what was set up after it: the other end of a veth,
+    /// the parameters of a tun (K34).
+    Appeared,
     /// The link is gone; who refers to it by `IFLA_LINK` gets no event (K32, K36).
     Gone,
     /// The link went down; IPv6 addresses that stay (keep_addr_on_down) become tentative in silence (K27).
@@ -47,7 +50,11 @@ impl Snapshot {
         let link = Link::new(record, generation);
         let down = old.as_ref().is_some_and(|old| old.is_up() && !link.is_up());
         self.put_link(link);
-        if down { Doubt::WentDown } else { Doubt::None }
+        match old {
+            None => Doubt::Appeared,
+            Some(_) if down => Doubt::WentDown,
+            Some(_) => Doubt::None,
+        }
     }
 
     /// Puts a link in the place of the one with its index, and mends what is looked up by.

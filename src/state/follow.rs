@@ -371,6 +371,7 @@ impl Follower {
         self.dirty = true;
         match doubt {
             Doubt::None => {}
+            Doubt::Appeared => self.ask(Query::Link(index)),
             Doubt::Gone => {
                 let lost = |link: &&Link| link.link() == Some(index) && link.index() != index;
                 let left: Vec<_> = self.shown.links().filter(lost).map(Link::index).collect();
