@@ -13,20 +13,6 @@ mod object;
 mod sys;
 mod wire;
 
-/// The pure floors, for this project's own tests, benches and fuzz targets; not part of the public interface.
-#[cfg(feature = "internals")]
-#[doc(hidden)]
-pub mod internals {
-    #[allow(missing_docs)]
-    pub mod object {
-        pub use crate::object::*;
-    }
-    #[allow(missing_docs)]
-    pub mod wire {
-        pub use crate::wire::*;
-    }
-}
-
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
 
 /// The floors, for this project's own tests, benches and fuzz targets; no promise of any kind.

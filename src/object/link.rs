@@ -294,7 +294,7 @@ table! {
         /// Whether a program holds the protocols above down.
         PROTO_DOWN proto_down: Switch<U8> = Path(&[39]), "IFLA_PROTO_DOWN", Set, keyword: "protodown", argument: OnOff, form: OnlyTrue;
         /// Why the protocols above are held down: bits whose meaning programs agree on.
-        PROTO_DOWN_REASON proto_down_reason: U32 = Path(&[55, 2]), "IFLA_PROTO_DOWN_REASON_VALUE", Status, form: Hidden;
+        PROTO_DOWN_REASON proto_down_reason: U32 = Path(&[55, 2]), "IFLA_PROTO_DOWN_REASON_VALUE", Status, form: Custom(show_reason);
         /// How many users want every frame: above 0 the interface is promiscuous.
         PROMISCUITY promiscuity: U32 = Path(&[30]), "IFLA_PROMISCUITY", Status;
         /// How many users want every multicast frame.
@@ -587,6 +587,16 @@ fn show_type(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
     let name = LinkType::NAMES.iter().find(|(n, _)| *n == number);
     let text = name.map_or_else(|| format!("[{number}]"), |(_, name)| (*name).to_owned());
     object.push(("link_type".to_owned(), Tree::Text(text)));
+}
+
+/// The numbers of the bits; iproute2 knows their names from a file.
+fn show_reason(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
+    let reason = value.number().unwrap_or(0);
+    let bits = (0..32).filter(|bit| reason & (1 << bit) != 0);
+    let list: Vec<_> = bits.map(|bit: u32| Tree::Text(bit.to_string())).collect();
+    if !list.is_empty() {
+        object.push(("proto_down_reason".to_owned(), Tree::List(list)));
+    }
 }
 
 fn show_group(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {

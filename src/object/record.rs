@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::show::{show, words};
 use super::table::Lookup;
-use super::{Form, Names, Place, Row, Shape, Table, Tree, Value};
+use super::{Names, Place, Row, Shape, Table, Tree, Value};
 use crate::wire::{Attribute, Attributes, Builder, HEADER, Malformed, put_ne_u32};
 
 /// The attributes that one object has, in the order of its table's rows, and those that no row knows.

@@ -110,7 +110,7 @@ pub enum Role {
 }
 
 /// How an `ip link` command line writes a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Argument {
     /// As JSON shows it.
     Shown,

@@ -1,0 +1,245 @@
+//! The object tables against the real kernel: what they read from a dump is what iproute2 reads from it.
+
+use crate::support::oracle::{compare_addresses, compare_links, to_json};
+use crate::support::{Request, ip, ip_json, kind_available, need_kind};
+use netlinkdb::internals::object::{ADDRESS, Address, LINK, Link, Names, Record};
+use netlinkdb::internals::sys::{self, Batch, Datagram, Options, Socket};
+use netlinkdb::internals::wire::{Messages, kind};
+use serde_json::Value;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+crate::cases![
+    every_kind_reads_as_iproute2_prints_it,
+    every_option_of_a_bridge_reads_as_iproute2_prints_it,
+    every_option_of_a_bridge_port_reads_as_iproute2_prints_it,
+    every_option_of_a_vxlan_reads_as_iproute2_prints_it,
+    every_option_of_a_macvlan_reads_as_iproute2_prints_it,
+    what_every_link_has_reads_as_iproute2_prints_it,
+    addresses_read_as_iproute2_prints_them,
+];
+
+/// Runs each line as arguments of `ip`.
+fn scene(lines: &str) {
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        ip(&line.split_whitespace().collect::<Vec<_>>());
+    }
+}
+
+fn every_kind_reads_as_iproute2_prints_it() {
+    ["bridge", "veth", "vxlan", "macvlan", "ifb"].into_iter().for_each(need_kind);
+    scene(
+        "link add br0 type bridge
+         link add v0 type veth peer name v1
+         link set v0 master br0
+         link add vx0 type vxlan id 42 dev br0 dstport 4789 group 239.1.1.1
+         link add mv0 link v1 type macvlan mode bridge
+         link add ifb0 numtxqueues 3 numrxqueues 2 type ifb
+         link set lo up
+         link set v0 up",
+    );
+    check_links();
+    scene(
+        "link set v1 up\n link set br0 up\n link set vx0 up\n link set mv0 up\n link set ifb0 up",
+    );
+    check_links();
+    scene("link set v1 down\n link set br0 promisc on\n link set br0 allmulticast on");
+    check_links();
+}
+
+fn every_option_of_a_bridge_reads_as_iproute2_prints_it() {
+    need_kind("bridge");
+    scene("link add br0 address 02:00:5e:10:00:01 type bridge");
+    let options = "forward_delay 1600|hello_time 300|max_age 2100|ageing_time 0|stp_state 1|priority 4096|
+         group_fwd_mask 0x4008|group_address 01:80:c2:00:00:05|no_linklocal_learn 1|mcast_snooping 0|
+         mcast_router 2|mcast_query_use_ifaddr 1|mcast_querier 1|mcast_hash_max 512|
+         mcast_last_member_count 3|mcast_startup_query_count 4|mcast_last_member_interval 200|
+         mcast_membership_interval 20000|mcast_querier_interval 20001|mcast_query_interval 10001|
+         mcast_query_response_interval 999|mcast_startup_query_interval 3000|mcast_stats_enabled 1|
+         mcast_igmp_version 3|mcast_mld_version 2|nf_call_iptables 1|nf_call_ip6tables 1|nf_call_arptables 1";
+    each_option("br0", "bridge", options);
+    scene("link set br0 up");
+    check_links();
+}
+
+fn every_option_of_a_bridge_port_reads_as_iproute2_prints_it() {
+    ["bridge", "veth"].into_iter().for_each(need_kind);
+    scene(
+        "link add br0 type bridge
+         link add v0 type veth peer name v1
+         link add v2 type veth peer name v3
+         link set v0 master br0
+         link set v2 master br0
+         link set v1 up
+         link set v0 up
+         link set br0 up",
+    );
+    let options = "state 0|state 1|state 2|state 3|state 4|priority 5|cost 77|guard on|hairpin on|fastleave on|root_block on|
+         learning off|flood off|proxy_arp on|proxy_arp_wifi on|mcast_router 2|mcast_flood off|
+         bcast_flood off|mcast_to_unicast on|group_fwd_mask 0x400c|neigh_suppress on|isolated on|
+         locked on|backup_port v2";
+    each_option("v0", "bridge_slave", options);
+}
+
+fn every_option_of_a_vxlan_reads_as_iproute2_prints_it() {
+    ["vxlan", "veth"].into_iter().for_each(need_kind);
+    scene("link add v0 type veth peer name v1");
+    let options = "external gpe nolearning dstport 4788|id 16777215 dstport 4787|external dstport 4789 vnifilter|
+         id 1 dstport 4789 remote 10.0.0.2 local 10.0.0.1 ttl 5 tos 0x10 df set dev v0|
+         id 2 dstport 4790 remote fd00::2 local fd00::1 ttl inherit flowlabel 0x12345 df inherit|
+         id 3 dstport 4791 group ff05::5 dev v1 tos inherit udp6zerocsumtx udp6zerocsumrx|
+         id 4 dstport 4792 srcport 1000 2000 nolearning proxy rsc l2miss l3miss ageing 0 maxaddress 9|
+         id 5 dstport 4793 noudpcsum remcsumtx remcsumrx gbp|id 6 dstport 4794 ttl 0 ageing 17";
+    for (i, words) in options.split('|').enumerate() {
+        scene(&format!("link add vx{i} type vxlan {}", words.trim()));
+        check_links();
+    }
+}
+
+fn every_option_of_a_macvlan_reads_as_iproute2_prints_it() {
+    ["macvlan", "veth"].into_iter().for_each(need_kind);
+    scene("link add v0 type veth peer name v1");
+    let options = "mode private|mode vepa|mode bridge bcqueuelen 77|mode source macaddr add 02:00:00:00:00:05|
+         mode source flag nodst macaddr set 02:00:00:00:00:07 02:00:00:00:00:06";
+    for (i, words) in options.split('|').enumerate() {
+        scene(&format!("link add mv{i} link v0 type macvlan {}", words.trim()));
+        check_links();
+    }
+    scene("link set mv0 protodown on");
+    check_links();
+    scene("link set mv0 protodown_reason 3 on");
+    check_links();
+    scene("link add mv9 link v1 type macvlan mode passthru flag nopromisc");
+    check_links();
+}
+
+fn what_every_link_has_reads_as_iproute2_prints_it() {
+    need_kind("veth");
+    scene("link add v0 numtxqueues 4 numrxqueues 3 type veth peer name v1");
+    let changes =
+        "up|alias some-words|group 7|txqueuelen 0|txqueuelen 77|mtu 1400|address 02:00:00:00:00:01|
+         broadcast ff:ff:ff:ff:ff:fe|addrgenmode none|addrgenmode random|mode dormant|
+         gso_max_size 32768|gso_max_segs 100|gro_max_size 32768|arp off|multicast off|dynamic on|
+         trailers off|promisc on|allmulticast on|down";
+    for words in changes.split('|') {
+        scene(&format!("link set v0 {}", words.trim()));
+        check_links();
+    }
+    scene(
+        "link property add dev v0 altname another altname a-third-name-that-is-longer-than-fifteen",
+    );
+    check_links();
+    if kind_available("ipip") {
+        scene("link add t0 type ipip local 10.0.0.1 remote 10.0.0.2");
+        check_links();
+    }
+}
+
+fn addresses_read_as_iproute2_prints_them() {
+    need_kind("veth");
+    scene(
+        "link add v0 type veth peer name v1
+         link set v0 up
+         link set v1 up
+         address add 10.0.0.1/24 dev v0
+         address add 10.0.0.2/24 brd + dev v0 label v0:x
+         address add 10.1.0.1 peer 10.1.0.2/30 dev v0 scope link
+         address add 10.2.0.1/32 dev v0 valid_lft 1000 preferred_lft 500 metric 77 noprefixroute
+         address add 224.1.1.1/32 dev v0 autojoin
+         address add 10.4.0.1/24 dev v0 valid_lft 1000 preferred_lft 0 scope 100
+         address add fd00::1/64 dev v0 nodad home mngtmpaddr
+         address add fd00::2 peer fd00::3 dev v0
+         address add fd00::4/64 dev v0 valid_lft 1000 preferred_lft 0",
+    );
+    check_addresses();
+}
+
+/// Sets each option by itself, and compares after each.
+fn each_option(name: &str, kind: &str, options: &str) {
+    for words in options.split('|') {
+        scene(&format!("link set {name} type {kind} {}", words.trim()));
+        check_links();
+    }
+}
+
+#[track_caller]
+fn check_links() {
+    let theirs = ip_json(&["link", "show"]);
+    let links = Links::dump();
+    let ours: Vec<Value> = links.0.iter().map(|link| to_json(&link.tree(&links))).collect();
+    let differences = compare_links(&ours, theirs.as_array().expect("a list"));
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+}
+
+#[track_caller]
+fn check_addresses() {
+    let theirs = ip_json(&["address", "show"]);
+    let links = Links::dump();
+    let all: Vec<Address> = dump(kind::RTM_GETADDR, 8, &ADDRESS, kind::RTM_NEWADDR)
+        .into_iter()
+        .map(Address::new)
+        .collect();
+    let mut compared = 0;
+    for link in theirs.as_array().expect("a list") {
+        let own =
+            all.iter().filter(|address| Some(address.index().into()) == link["ifindex"].as_u64());
+        let ours: Vec<Value> = own.map(|address| to_json(&address.tree(&links))).collect();
+        let theirs = link["addr_info"].as_array().expect("a list");
+        let differences = compare_addresses(&ours, theirs);
+        assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+        compared += theirs.len();
+    }
+    assert_eq!(compared, all.len());
+}
+
+struct Links(Vec<Link>);
+
+impl Links {
+    fn dump() -> Links {
+        let records = dump(kind::RTM_GETLINK, 16, &LINK, kind::RTM_NEWLINK);
+        Links(records.into_iter().map(|record| Link::new(record, 0)).collect())
+    }
+
+    fn link(&self, index: u32) -> Option<&Link> {
+        self.0.iter().find(|link| link.index() == index)
+    }
+}
+
+impl Names for Links {
+    fn name_of(&self, index: u32) -> Option<&str> {
+        self.link(index).map(Link::name)
+    }
+
+    fn is_up(&self, index: u32) -> Option<bool> {
+        self.link(index).map(Link::is_up)
+    }
+}
+
+fn dump(
+    request: u16,
+    fixed: usize,
+    table: &'static netlinkdb::internals::object::Table,
+    answer: u16,
+) -> Vec<Record> {
+    let socket = Socket::open(&Options::default()).expect("a netlink socket");
+    let request = Request::new(request, libc::NLM_F_DUMP).bytes(&vec![0; fixed]);
+    socket.send(&request.finish()).expect("sending a request");
+    let mut records = Vec::new();
+    let mut batch = Batch::with_slots(4, 256 * 1024);
+    loop {
+        let ready = sys::wait([socket.as_fd()], Some(Duration::from_secs(10))).expect("poll");
+        assert_eq!(ready, [true], "no answer from the kernel");
+        socket.receive(&mut batch).expect("recvmmsg");
+        for datagram in batch.iter() {
+            let Datagram::Data(bytes) = datagram else { panic!("{datagram:?}") };
+            for message in Messages::new(bytes) {
+                let message = message.expect("a message");
+                if message.kind == kind::NLMSG_DONE {
+                    return records;
+                }
+                assert_eq!(message.kind, answer);
+                records.push(Record::decode(table, message.payload).expect("an object"));
+            }
+        }
+    }
+}
