@@ -1,10 +1,15 @@
 //! The object tables against the real kernel: what they read from a dump is what iproute2 reads from it.
 
+use crate::support::namespaces::receive_one;
 use crate::support::oracle::{compare_addresses, compare_links, to_json};
 use crate::support::{Request, ip, ip_json, kind_available, need_kind};
-use netlinkdb::internals::object::{ADDRESS, Address, LINK, Link, Names, Record};
+use netlinkdb::internals::object::link::row;
+use netlinkdb::internals::object::{
+    ADDRESS, Address, Bridge, Ifb, LINK, Link, Macvlan, MacvlanMode, Names, NewLink, Record, Veth,
+    Vxlan,
+};
 use netlinkdb::internals::sys::{self, Batch, Datagram, Options, Socket};
-use netlinkdb::internals::wire::{Messages, kind};
+use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
 use serde_json::Value;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -17,6 +22,7 @@ crate::cases![
     every_option_of_a_macvlan_reads_as_iproute2_prints_it,
     what_every_link_has_reads_as_iproute2_prints_it,
     addresses_read_as_iproute2_prints_them,
+    what_is_to_be_created_is_created_so,
 ];
 
 /// Runs each line as arguments of `ip`.
@@ -152,6 +158,64 @@ fn addresses_read_as_iproute2_prints_them() {
          address add fd00::4/64 dev v0 valid_lft 1000 preferred_lft 0",
     );
     check_addresses();
+}
+
+/// What a specification says stands in the new link; names and numbers given are those it has.
+fn what_is_to_be_created_is_created_so() {
+    ["bridge", "veth", "vxlan", "macvlan", "ifb"].into_iter().for_each(need_kind);
+    create(Veth::new("v0", "v1").index(11).peer_index(12).num_tx_queues(2).peer_mtu(1400), None);
+    create(
+        Bridge::new("br0")
+            .index(10)
+            .forward_delay(1600u32)
+            .stp_state(true)
+            .no_linklocal_learn(true),
+        None,
+    );
+    create(
+        Vxlan::new("vx0", 42)
+            .dev(11)
+            .remote(std::net::Ipv4Addr::new(10, 0, 0, 2))
+            .source_ports(1000, 2000)
+            .port(4789u16)
+            .gbp(true)
+            .label(0u32),
+        Some(11),
+    );
+    let sources = [[2, 0, 0, 0, 0, 7].into(), [2, 0, 0, 0, 0, 6].into()];
+    create(Macvlan::new("mv0", 12).mode(MacvlanMode::SOURCE).sources(&sources), Some(12));
+    create(Ifb::new("ifb0").num_rx_queues(3).mtu(9000), None);
+    check_links();
+}
+
+fn create(new: impl Into<NewLink>, below: Option<u32>) {
+    let wanted = new.into().request(below);
+    let mut message =
+        Builder::new(kind::RTM_NEWLINK, flags::REQUEST | flags::ACK | flags::CREATE | flags::EXCL)
+            .fixed(&wanted.encode_header());
+    wanted.encode(&mut message);
+    let socket = Socket::open(&Options::default()).expect("a netlink socket");
+    socket.send(&message.finish()).expect("sending a request");
+    let answer = receive_one(&socket);
+    let ack = Messages::new(&answer).next().map(|message| Ack::parse(&message.expect("a message")));
+    let ack = ack.flatten().expect("an ACK").expect("a whole ACK");
+    assert!(ack.is_ok(), "{wanted}: {ack:?}");
+    let links = Links::dump();
+    let name = wanted.value(row::NAME);
+    let found =
+        links.0.iter().find(|link| link.record().value(row::NAME) == name).expect("the link");
+    for (id, field, value) in wanted.fields().filter(|(_, field, _)| field.compared()) {
+        match (value.nested(), found.record().value(id).and_then(|value| value.nested())) {
+            (Some(wanted), Some(found)) => {
+                for (id, field, value) in wanted.fields().filter(|(_, field, _)| field.compared()) {
+                    assert_eq!(found.value(id), Some(value), "{}", field.constant);
+                }
+            }
+            (Some(_), None) => assert_eq!(found.kind(), Some("veth")),
+            _ if field.constant == "ifi_index" && value.number() == Some(0) => {}
+            _ => assert_eq!(found.record().value(id), Some(value), "{}", field.constant),
+        }
+    }
 }
 
 /// Sets each option by itself, and compares after each.
