@@ -90,7 +90,10 @@ impl Shape {
             Shape::Bytes => Some(Value::Bytes(payload.into())),
             Shape::Struct(table) => nested(Record::decode_struct(table, payload)),
             Shape::Nest(table) => nested(Record::decode_attributes(table, payload)),
-            Shape::Message(table) => nested(Record::decode(table(), payload).ok()?),
+            Shape::Message(table) if payload.len() <= LONGEST_INNER_MESSAGE => {
+                nested(Record::decode(table(), payload).ok()?)
+            }
+            Shape::Message(_) => None,
             Shape::Option(bit) => option(bit, payload),
             Shape::Hardwares(inner) => {
                 let all = Attributes::new(payload).map_while(Result::ok);
@@ -149,6 +152,10 @@ impl Shape {
         }
     }
 }
+
+/// Bytes of a message inside an attribute. Ours have some hundred; without a bound, bytes that nest such
+/// messages in each other a thousand deep would exhaust the stack.
+const LONGEST_INNER_MESSAGE: usize = 2048;
 
 fn text(payload: &[u8]) -> Box<str> {
     let own = payload.split(|b| *b == 0).next().unwrap_or_default();

@@ -135,7 +135,7 @@ pub fn to_json(tree: &Tree) -> Value {
 fn a_difference_is_found_and_an_allowed_one_is_not() {
     let ours = json!({"ifindex": 1, "mtu": 1500, "gso_ipv4_max_size": 7, "valid_life_time": 3});
     let theirs = json!({"ifindex": 1, "mtu": 1500, "valid_life_time": 4});
-    assert_eq!(compare_links(&[ours.clone()], &[theirs]), [""; 0]);
+    assert_eq!(compare_links(std::slice::from_ref(&ours), &[theirs]), [""; 0]);
     let theirs = json!({"ifindex": 1, "mtu": 1400, "x": {"y": 1}});
     assert_eq!(compare_links(&[ours], &[theirs]).len(), 3);
 }
