@@ -9,10 +9,13 @@
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
 
 mod object;
+mod plan;
+mod state;
 #[allow(unsafe_code)]
 mod sys;
 mod wire;
 
+pub use plan::{AddressSpec, ParseAddressError};
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
 
 /// The floors, for this project's own tests, benches and fuzz targets; no promise of any kind.
@@ -30,5 +33,13 @@ pub mod internals {
     /// One table per kind of object.
     pub mod object {
         pub use crate::object::*;
+    }
+    /// The kernel's state as a value.
+    pub mod state {
+        pub use crate::state::*;
+    }
+    /// What a transaction sends, and how it is undone.
+    pub mod plan {
+        pub use crate::plan::*;
     }
 }

@@ -55,6 +55,14 @@ impl Address {
         IpNet::new(local, self.prefix_length().min(most)).unwrap_or_else(|_| local.into())
     }
 
+    /// The local address, the peer if there is one, and the prefix length, as `ip` writes them.
+    pub fn prefix(&self) -> String {
+        match self.peer() {
+            Some(peer) => format!("{} peer {peer}/{}", self.local(), self.prefix_length()),
+            None => format!("{}/{}", self.local(), self.prefix_length()),
+        }
+    }
+
     /// How long it is valid, as of the message that brought this description.
     pub fn valid_lifetime(&self) -> Lifetime {
         self.cache_info().map_or(Lifetime::Forever, |info| Lifetime::from_seconds(info.valid()))
@@ -96,16 +104,12 @@ impl Address {
     }
 }
 
-/// One line, as `ip -o address` prints it; the interface by its index.
+/// One line, as `ip address` prints it under its interface.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tree = self.tree(&());
         let text = |key: &str| tree.key(key).map(Tree::to_string).unwrap_or_default();
-        write!(f, "if{} {} {}", self.index(), text("family"), self.local())?;
-        if let Some(peer) = self.peer() {
-            write!(f, " peer {peer}")?;
-        }
-        write!(f, "/{}", self.prefix_length())?;
+        write!(f, "{} {}", text("family"), self.prefix())?;
         for (key, word) in [("metric", "metric"), ("broadcast", "brd"), ("scope", "scope")] {
             if let Some(value) = tree.key(key) {
                 write!(f, " {word} {value}")?;

@@ -98,26 +98,36 @@ impl Link {
     }
 }
 
-/// One line, as `ip -o link` prints it; other interfaces by their index.
-impl fmt::Display for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.index(), self.name())?;
-        if let Some(below) = self.link() {
-            write!(f, "@if{below}")?;
-        }
-        let tree = self.tree(&());
+impl Link {
+    /// One line, as `ip -o link` prints it, with the names of other interfaces.
+    pub fn line(&self, names: &dyn Names) -> String {
+        let tree = self.tree(names);
         let text = |key: &str| tree.key(key).map(Tree::to_string).unwrap_or_default();
-        write!(f, ": <{}> mtu {}", text("flags"), self.mtu())?;
+        let mut line = format!("{}: {}", self.index(), self.name());
+        match tree.key("link").or(tree.key("link_index")) {
+            Some(Tree::Null) => line += "@NONE",
+            Some(Tree::Text(below)) => line += &format!("@{below}"),
+            Some(below) => line += &format!("@if{below}"),
+            None => {}
+        }
+        line += &format!(": <{}> mtu {}", text("flags"), self.mtu());
         for (key, word) in WORDS {
             if let Some(value) = tree.key(key) {
-                write!(f, " {word} {value}")?;
+                line += &format!(" {word} {value}");
             }
         }
-        write!(f, " link/{}", text("link_type"))?;
-        if let Some(address) = self.address() {
-            write!(f, " {address}")?;
-        }
-        self.kind().map_or(Ok(()), |kind| write!(f, " {kind}"))
+        line += &format!(" link/{}", text("link_type"));
+        let address = self.address().filter(|address| !address.as_bytes().is_empty());
+        line.extend(address.map(|address| format!(" {address}")));
+        line.extend(self.kind().map(|kind| format!(" {kind}")));
+        line
+    }
+}
+
+/// As [`Link::line`], other interfaces by their index.
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line(&()))
     }
 }
 
@@ -453,10 +463,10 @@ impl Statistics32<'_> {
 }
 
 macro_rules! counters {
-    ($($(#[$meta:meta])* $table:ident $view:ident $fields:ident $shape:ident $width:literal;)*) => {$(
+    ($($(#[$meta:meta])* $table:ident $name:literal $view:ident $fields:ident $shape:ident $width:literal;)*) => {$(
         table! {
             $(#[$meta])*
-            pub static $table: "statistics", header 24 * $width;
+            pub static $table: $name, header 24 * $width;
             fields $fields;
             view ['a] $view<'a>;
             setters [];
@@ -516,9 +526,9 @@ macro_rules! counters {
 
 counters! {
     /// `struct rtnl_link_stats64`, all but what came after `rx_nohandler`.
-    STATISTICS Statistics statistics_row U64 8;
+    STATISTICS "statistics" Statistics statistics_row U64 8;
     /// `struct rtnl_link_stats`.
-    STATISTICS32 Statistics32 statistics32_row U32 4;
+    STATISTICS32 "statistics32" Statistics32 statistics32_row U32 4;
 }
 
 /// Hardware parameters of old cards.

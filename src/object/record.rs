@@ -27,10 +27,18 @@ pub struct FieldChange {
     pub table: &'static str,
     /// The key in `ip -json`.
     pub name: &'static str,
-    /// What it was, as text.
+    /// What it was.
     pub before: Option<Value>,
     /// What it is.
     pub after: Option<Value>,
+    shown: (String, String),
+}
+
+/// `mtu 1500 -> 1400`.
+impl fmt::Display for FieldChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} -> {}", self.name, self.shown.0, self.shown.1)
+    }
 }
 
 impl Record {
@@ -211,6 +219,7 @@ impl Record {
                     name: row.name,
                     before: a.cloned(),
                     after: b.cloned(),
+                    shown: (self.shown(row, a), after.shown(row, b)),
                 }),
             }
         }
@@ -269,6 +278,14 @@ impl Record {
             show(row, value, self, names, &mut object);
         }
         object
+    }
+
+    /// A value as `ip` shows it, or as it is where `ip` does not.
+    fn shown(&self, row: &Row, value: Option<&Value>) -> String {
+        let Some(value) = value else { return "none".to_owned() };
+        let mut object = Vec::new();
+        show(row, value, self, &(), &mut object);
+        object.first().map_or_else(|| value.to_string(), |(_, tree)| tree.to_string())
     }
 
     /// What an `ip link` command line says of this: for each row that has a keyword, keyword and value.

@@ -204,6 +204,15 @@ impl Names for () {
     }
 }
 
+/// A table is known by its name.
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Table {}
+
 /// What a table knows of an attribute type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {

@@ -49,6 +49,24 @@ impl NewLink {
         self.record.value(row::KIND).and_then(Value::text).unwrap_or_default()
     }
 
+    /// The interface below, as the user named it.
+    pub(crate) fn lower(&self) -> Option<&LinkRef> {
+        self.link.as_ref()
+    }
+
+    /// The name of the other end of a pair.
+    pub(crate) fn peer_name(&self) -> Option<&str> {
+        self.peer.as_ref()?.value(row::NAME)?.text()
+    }
+
+    /// Gives it, or the other end, another name.
+    pub(crate) fn rename(&mut self, name: &str, other_end: bool) {
+        let record = if other_end { self.peer.as_mut() } else { Some(&mut self.record) };
+        if let Some(record) = record {
+            record.set(row::NAME, name.into());
+        }
+    }
+
     /// What the request says: the whole `RTM_NEWLINK`, with the interface below at this index. Where that
     /// index belongs (`IFLA_LINK`, or the kind's own attribute) is known here.
     #[doc(hidden)]

@@ -1,0 +1,366 @@
+//! Actions: one request each, with what it is to make so.
+
+use std::collections::BTreeMap;
+
+use super::fact::{Fact, Field};
+use super::{AddressSpec, Target};
+use crate::object::kinds::NewLink;
+use crate::object::link::{LINK, LinkFlags, row};
+use crate::object::{Record, Value};
+use crate::wire::{Builder, flags, kind};
+
+/// One request.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Creates an interface.
+    Create {
+        /// Which.
+        target: Target,
+        /// What it is made from.
+        new: Box<NewLink>,
+        /// The interface below it.
+        lower: Option<Target>,
+        /// The other end of a veth pair.
+        peer: Option<Target>,
+    },
+    /// Deletes an interface.
+    Delete {
+        /// Which.
+        target: Target,
+    },
+    /// Sets one attribute.
+    Set {
+        /// Of which interface.
+        target: Target,
+        /// Which attribute.
+        id: u16,
+        /// To what.
+        value: Value,
+    },
+    /// Sets and clears flags.
+    Flags {
+        /// Of which interface.
+        target: Target,
+        /// To what.
+        flags: LinkFlags,
+        /// Which ones.
+        mask: LinkFlags,
+    },
+    /// Sets options of the kind.
+    Data {
+        /// Of which interface.
+        target: Target,
+        /// The options.
+        options: Record,
+    },
+    /// Sets options as a port.
+    Port {
+        /// Of which interface.
+        target: Target,
+        /// The options.
+        options: Record,
+    },
+    /// Makes an interface a port, or no port.
+    Master {
+        /// Which interface.
+        target: Target,
+        /// Of which.
+        master: Option<Target>,
+    },
+    /// Adds or deletes an alternative name.
+    Altname {
+        /// Of which interface.
+        target: Target,
+        /// The name.
+        name: Box<str>,
+        /// Whether it is added.
+        add: bool,
+    },
+    /// Adds an address.
+    AddAddress {
+        /// To which interface.
+        target: Target,
+        /// The address.
+        spec: AddressSpec,
+    },
+    /// Deletes an address.
+    DelAddress {
+        /// From which interface.
+        target: Target,
+        /// The address, with all that it was.
+        spec: AddressSpec,
+        /// Whether it was a secondary.
+        secondary: bool,
+    },
+}
+
+/// The indexes of targets: those that are there have theirs, new ones get theirs when they are created.
+#[derive(Clone, Debug, Default)]
+pub struct Indexes(pub(super) BTreeMap<u32, u32>);
+
+impl Indexes {
+    /// The index of a target, if it has one yet.
+    pub fn of(&self, target: Target) -> Option<u32> {
+        match target {
+            Target::Live { index, .. } => Some(index),
+            Target::New(number) => self.0.get(&number).copied(),
+        }
+    }
+}
+
+impl Action {
+    /// Which interface it is about.
+    pub fn target(&self) -> Target {
+        match self {
+            Action::Create { target, .. }
+            | Action::Delete { target }
+            | Action::Set { target, .. }
+            | Action::Flags { target, .. }
+            | Action::Data { target, .. }
+            | Action::Port { target, .. }
+            | Action::Master { target, .. }
+            | Action::Altname { target, .. }
+            | Action::AddAddress { target, .. }
+            | Action::DelAddress { target, .. } => *target,
+        }
+    }
+
+    /// The request. `None` when an interface that it names has no index: its creation failed.
+    pub fn encode(&self, indexes: &Indexes) -> Option<Vec<u8>> {
+        if let Action::Create { new, lower, .. } = self {
+            let lower = match lower {
+                Some(lower) => Some(indexes.of(*lower)?),
+                None => None,
+            };
+            return Some(create(&new.request(lower)));
+        }
+        let index = indexes.of(self.target())?;
+        Some(match self {
+            Action::Create { .. } => return None,
+            Action::Delete { .. } => {
+                link_message(kind::RTM_DELLINK, 0, index, LinkFlags(0), LinkFlags(0)).finish()
+            }
+            Action::Set { id, value, .. } => set(index, *id, value.clone()),
+            Action::Flags { flags, mask, .. } => {
+                link_message(kind::RTM_NEWLINK, 0, index, *flags, *mask).finish()
+            }
+            Action::Data { options, .. } => set_data(index, options),
+            Action::Port { options, .. } => set_port(index, options),
+            Action::Master { master: None, .. } => set(index, row::MASTER, Value::Number(0)),
+            Action::Master { master: Some(master), .. } => {
+                set(index, row::MASTER, Value::Number(indexes.of(*master)?.into()))
+            }
+            Action::Altname { name, add, .. } => altname(index, name, *add),
+            Action::AddAddress { spec, .. } => {
+                address(kind::RTM_NEWADDR, flags::CREATE | flags::EXCL, &spec.record(index))
+            }
+            Action::DelAddress { spec, .. } => address(kind::RTM_DELADDR, 0, &spec.record(index)),
+        })
+    }
+
+    /// The length of the fixed struct in its request.
+    pub fn header(&self) -> usize {
+        match self {
+            Action::AddAddress { .. } | Action::DelAddress { .. } => crate::object::ADDRESS.header,
+            _ => LINK.header,
+        }
+    }
+
+    /// The table that names the attributes in its request.
+    pub fn attribute_name(&self, path: &[u16]) -> Option<&'static str> {
+        const LINKINFO: u16 = 18;
+        match (self, path) {
+            (Action::AddAddress { .. } | Action::DelAddress { .. }, _) => {
+                crate::object::ADDRESS.name_path(path)
+            }
+            (
+                Action::Data { options, .. } | Action::Port { options, .. },
+                [LINKINFO, 2 | 5, inner @ ..],
+            ) if !inner.is_empty() => options.table().name_path(inner),
+            (Action::Create { new, .. }, [LINKINFO, 2, inner @ ..]) if !inner.is_empty() => {
+                new.data.as_ref()?.table().name_path(inner)
+            }
+            _ => LINK.name_path(path),
+        }
+    }
+
+    /// What is to be so afterwards. Facts about interfaces that have no index yet are left out.
+    pub fn facts(&self, indexes: &Indexes) -> Vec<Fact> {
+        let Some(index) = indexes.of(self.target()) else { return Vec::new() };
+        let one = |field, want| vec![Fact { index, field, want }];
+        match self {
+            Action::Create { new, peer, .. } => {
+                let mut facts = created(index, &new.record, new.data.as_ref());
+                if let Some((index, record)) =
+                    peer.and_then(|peer| Some((indexes.of(peer)?, new.peer.as_ref()?)))
+                {
+                    facts.extend(created(index, record, None));
+                }
+                facts
+            }
+            Action::Delete { .. } => one(Field::Exists, None),
+            Action::Set { id, value, .. } => one(Field::Link(*id), Some(value.clone())),
+            Action::Flags { flags, mask, .. } => flag_facts(index, *flags, *mask),
+            Action::Data { options, .. } => option_facts(index, row::DATA, options),
+            Action::Port { options, .. } => option_facts(index, row::PORT, options),
+            Action::Master { master, .. } => {
+                let master = master.and_then(|master| indexes.of(master));
+                one(Field::Link(row::MASTER), Some(Value::Number(master.unwrap_or(0).into())))
+            }
+            Action::Altname { name, add, .. } => {
+                one(Field::Altname(name.clone()), add.then_some(Value::Present))
+            }
+            Action::AddAddress { spec, .. } => {
+                one(Field::Address(spec.clone()), Some(Value::Present))
+            }
+            Action::DelAddress { spec, .. } => one(Field::Address(spec.clone()), None),
+        }
+    }
+
+    /// The action that makes one fact so.
+    pub fn for_fact(fact: &Fact) -> Option<Action> {
+        let target = Target::Live { index: fact.index, generation: 0 };
+        Some(match (&fact.field, &fact.want) {
+            (Field::Exists, None) => Action::Delete { target },
+            (Field::Exists, Some(_)) => return None,
+            (Field::Link(row::MASTER), want) => {
+                let master = want.as_ref().and_then(Value::number).filter(|index| *index != 0);
+                Action::Master {
+                    target,
+                    master: master.map(|index| Target::Live { index: index as u32, generation: 0 }),
+                }
+            }
+            (Field::Link(id), want) => {
+                let row = &LINK.rows[usize::from(*id)];
+                let none = || match row.none {
+                    Some(number) => Value::Number(number),
+                    None => "".into(),
+                };
+                Action::Set { target, id: *id, value: want.clone().unwrap_or_else(none) }
+            }
+            (Field::Flag(bit), want) => {
+                let on = want.as_ref().and_then(Value::number).is_some_and(|n| n != 0);
+                Action::Flags {
+                    target,
+                    flags: LinkFlags(if on { *bit } else { 0 }),
+                    mask: LinkFlags(*bit),
+                }
+            }
+            (Field::Option(part, table, id), want) => {
+                let mut options = Record::new(table);
+                options.set(*id, want.clone()?);
+                match *part {
+                    row::DATA => Action::Data { target, options },
+                    _ => Action::Port { target, options },
+                }
+            }
+            (Field::Altname(name), want) => {
+                Action::Altname { target, name: name.clone(), add: want.is_some() }
+            }
+            (Field::Address(spec), Some(_)) => Action::AddAddress { target, spec: spec.clone() },
+            (Field::Address(spec), None) => {
+                Action::DelAddress { target, spec: spec.clone(), secondary: false }
+            }
+        })
+    }
+}
+
+/// What a creation is to have made: that the interface is there, and everything that was named of it.
+fn created(index: u32, record: &Record, options: Option<&Record>) -> Vec<Fact> {
+    let mut facts = vec![Fact { index, field: Field::Exists, want: Some(Value::Present) }];
+    let named = record.fields().filter(|(id, row, value)| {
+        *id != row::INDEX && row.compared() && !matches!(value, Value::Nested(_) | Value::Bytes(_))
+    });
+    facts.extend(named.map(|(id, _, value)| Fact {
+        index,
+        field: Field::Link(id),
+        want: Some(value.clone()),
+    }));
+    facts.extend(options.into_iter().flat_map(|options| option_facts(index, row::DATA, options)));
+    facts
+}
+
+fn option_facts(index: u32, part: u16, options: &Record) -> Vec<Fact> {
+    let table = options.table();
+    // Some options are orders ("flush the FDB"): nothing of them can be seen afterwards.
+    let seen = options.fields().filter(|(_, row, _)| row.compared());
+    seen.map(|(id, _, value)| Fact {
+        index,
+        field: Field::Option(part, table, id),
+        want: Some(value.clone()),
+    })
+    .collect()
+}
+
+fn flag_facts(index: u32, flags: LinkFlags, mask: LinkFlags) -> Vec<Fact> {
+    let bits = (0..32).map(|bit| 1u32 << bit).filter(|bit| mask.0 & bit != 0);
+    bits.map(|bit| Fact {
+        index,
+        field: Field::Flag(bit),
+        want: Some(Value::Number(u64::from(flags.0 & bit != 0))),
+    })
+    .collect()
+}
+
+const REQUEST: u16 = flags::REQUEST | flags::ACK;
+
+fn link_message(kind: u16, more: u16, index: u32, flags: LinkFlags, mask: LinkFlags) -> Builder {
+    let mut header = Record::new(&LINK);
+    header.set(row::INDEX, Value::Number(index.into()));
+    header.set(row::FLAGS, Value::Number(flags.0.into()));
+    header.set(row::CHANGE, Value::Number(mask.0.into()));
+    Builder::new(kind, REQUEST | more).fixed(&header.encode_header())
+}
+
+fn create(record: &Record) -> Vec<u8> {
+    let more = flags::CREATE | flags::EXCL | flags::ECHO;
+    let mut message =
+        Builder::new(kind::RTM_NEWLINK, REQUEST | more).fixed(&record.encode_header());
+    record.encode(&mut message);
+    message.finish()
+}
+
+fn set(index: u32, id: u16, value: Value) -> Vec<u8> {
+    let mut record = Record::new(&LINK);
+    record.set(id, value);
+    let mut message = link_message(kind::RTM_NEWLINK, 0, index, LinkFlags(0), LinkFlags(0));
+    record.encode(&mut message);
+    message.finish()
+}
+
+fn set_data(index: u32, options: &Record) -> Vec<u8> {
+    let mut record = Record::new(&LINK);
+    record.set(row::KIND, options.table().name.into());
+    record.set(row::DATA, Value::Nested(Box::new(options.clone())));
+    let mut message = link_message(kind::RTM_NEWLINK, 0, index, LinkFlags(0), LinkFlags(0));
+    record.encode(&mut message);
+    message.finish()
+}
+
+fn set_port(index: u32, options: &Record) -> Vec<u8> {
+    let mut record = Record::new(&LINK);
+    record.set(row::PORT_KIND, "bridge".into());
+    record.set(row::PORT, Value::Nested(Box::new(options.clone())));
+    let mut message = link_message(kind::RTM_NEWLINK, 0, index, LinkFlags(0), LinkFlags(0));
+    record.encode(&mut message);
+    message.finish()
+}
+
+fn altname(index: u32, name: &str, add: bool) -> Vec<u8> {
+    let mut record = Record::new(&LINK);
+    record.set(row::ALTNAMES, Value::Texts(Box::new([name.into()])));
+    // EXCL on the deletion would mean NLM_F_BULK (K35, KERNEL 3I).
+    let (kind, more) = match add {
+        true => (kind::RTM_NEWLINKPROP, flags::CREATE | flags::EXCL | flags::APPEND),
+        false => (kind::RTM_DELLINKPROP, 0),
+    };
+    let mut message = link_message(kind, more, index, LinkFlags(0), LinkFlags(0));
+    record.encode(&mut message);
+    message.finish()
+}
+
+fn address(kind: u16, more: u16, record: &Record) -> Vec<u8> {
+    let mut message = Builder::new(kind, REQUEST | more).fixed(&record.encode_header());
+    record.encode(&mut message);
+    message.finish()
+}

@@ -1,0 +1,499 @@
+//! The commit as a machine: `poll` says what is to be done, `handle_*` takes what came of it.
+//!
+//! Forward: wave after wave is sent, each one's answers awaited; then the state is observed behind a fence and
+//! every fact is checked. Backward, on any failure: the state is observed, what this commit changed and nobody
+//! else changed since is undone, newest first, until a look finds nothing left to undo.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::action::{Action, Indexes};
+use super::fact::{Field, text};
+use super::order::{Wave, deleted_addresses, plan};
+use super::undo::{Entry, Outcome as Sent, undo};
+use super::{Draft, Failure, Refusal, Target, Why, review, rules};
+use crate::object::link::{LINK, row};
+use crate::object::{LinkRef, Silent};
+use crate::state::Snapshot;
+use crate::wire::{Ack, locate};
+
+/// What the machine wants done next.
+#[derive(Debug)]
+pub enum Poll {
+    /// Send these requests, in this order, and hand every answer to [`Commit::handle_answers`].
+    Send(Vec<Vec<u8>>),
+    /// Look: ask for these interfaces on the event socket (they may have changed in silence), pass a fence, and hand
+    /// the snapshot to [`Commit::handle_snapshot`].
+    Observe {
+        /// Interfaces by index.
+        refresh: Vec<u32>,
+        /// Whether everything is to be read anew, because an answer was lost.
+        resync: bool,
+    },
+    /// Everything is as wanted: run the commit hooks, then [`Commit::accept`] or [`Commit::fail`].
+    Verified(Snapshot),
+    /// It has ended.
+    Finished(Outcome),
+}
+
+/// What came of one request.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// Its sequence number.
+    pub seq: u32,
+    /// The kernel's answer; `None` when it was lost (K12).
+    pub ack: Option<Ack>,
+    /// The index that the kernel's echo of a creation shows, and its `IFLA_LINK` (the peer of a veth).
+    pub created: Option<(u32, Option<u32>)>,
+}
+
+/// How a commit ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Everything is as wanted: read back and found so.
+    Committed {
+        /// The state in which it was found so.
+        snapshot: Snapshot,
+        /// The indexes of the interfaces that it created.
+        created: BTreeMap<u32, u32>,
+    },
+    /// Everything that it had changed is as before: read back and found so.
+    RolledBack {
+        /// Why.
+        cause: Failure,
+        /// The state in which it was found so.
+        snapshot: Snapshot,
+    },
+    /// Some of it could not be undone.
+    Torn {
+        /// Why it was to be undone.
+        cause: Failure,
+        /// What is left.
+        residue: Vec<Residue>,
+        /// The state now.
+        snapshot: Snapshot,
+    },
+}
+
+/// Something that a rollback could not bring back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Residue {
+    /// What it is about.
+    pub what: String,
+    /// How it was before.
+    pub was: String,
+    /// How it is now.
+    pub is: String,
+    /// What the kernel said when it was to be undone.
+    pub failure: Option<Failure>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The next wave is to be sent.
+    Send,
+    /// Answers to a wave are awaited.
+    Sent,
+    /// An index of a created interface is to be found by a look.
+    Locate,
+    /// An answer was lost; a look decides.
+    Decide,
+    /// The facts are to be checked by a look.
+    Check,
+    /// They were found; the hooks run.
+    Verified,
+    /// What is left to undo is to be found by a look.
+    Look,
+    /// Undoing is to be sent.
+    UndoSend,
+    /// Answers to undoing are awaited.
+    Undoing,
+    Finished,
+}
+
+/// How often a rollback looks and undoes before it is torn: restoring a deleted interface takes three.
+const UNDO_ROUNDS: u32 = 8;
+
+/// How often addresses that fell with a primary are put back before that counts as a failure.
+const MEND_ROUNDS: u32 = 3;
+
+/// A running commit. See the module's head.
+#[derive(Debug)]
+pub struct Commit {
+    before: Snapshot,
+    seen: Snapshot,
+    names: BTreeMap<u32, String>,
+    waves: VecDeque<Wave>,
+    indexes: Indexes,
+    journal: Vec<Entry>,
+    in_flight: Vec<usize>,
+    undoing: Wave,
+    undo_failures: Vec<Failure>,
+    stage: Stage,
+    rounds: u32,
+    mended: u32,
+    cause: Option<Failure>,
+    outcome: Option<Outcome>,
+}
+
+impl Commit {
+    /// Plans a commit of `draft` on the state `now`.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; nothing is to be sent then.
+    pub fn new(draft: &Draft, now: Snapshot) -> Result<Self, Refusal> {
+        let waves: VecDeque<_> = plan(draft, &now)?.into();
+        let names = draft.links().iter().filter_map(|link| match link.target {
+            Target::New(number) => Some((number, draft.name_of(link.target))),
+            Target::Live { .. } => None,
+        });
+        let mut commit = Commit {
+            names: names.collect(),
+            seen: now.clone(),
+            before: now,
+            waves,
+            indexes: Indexes::default(),
+            journal: Vec::new(),
+            in_flight: Vec::new(),
+            undoing: Vec::new(),
+            undo_failures: Vec::new(),
+            stage: Stage::Send,
+            rounds: 0,
+            mended: 0,
+            cause: None,
+            outcome: None,
+        };
+        if commit.waves.is_empty() {
+            commit.stage = Stage::Verified;
+        }
+        Ok(commit)
+    }
+
+    /// What is to be done next.
+    pub fn poll(&mut self) -> Poll {
+        match self.stage {
+            Stage::Send => self.send_wave(),
+            Stage::UndoSend => self.send_undo(),
+            Stage::Sent | Stage::Undoing => Poll::Send(Vec::new()),
+            Stage::Locate => Poll::Observe { refresh: Vec::new(), resync: false },
+            Stage::Decide => Poll::Observe { refresh: Vec::new(), resync: true },
+            Stage::Check | Stage::Look => Poll::Observe { refresh: self.silent(), resync: false },
+            Stage::Verified => Poll::Verified(self.seen.clone()),
+            Stage::Finished => match &self.outcome {
+                Some(outcome) => Poll::Finished(outcome.clone()),
+                None => Poll::Finished(self.committed()),
+            },
+        }
+    }
+
+    fn send_wave(&mut self) -> Poll {
+        let Some(wave) = self.waves.pop_front() else {
+            self.stage = Stage::Check;
+            return self.poll();
+        };
+        self.in_flight.clear();
+        let mut requests = Vec::with_capacity(wave.len());
+        for action in wave {
+            // Without an index the creation has failed, and then no further wave is sent.
+            let Some(request) = action.encode(&self.indexes) else { continue };
+            self.in_flight.push(self.journal.len());
+            self.journal.push(Entry { action, request: request.clone(), seq: 0, sent: Sent::Lost });
+            requests.push(request);
+        }
+        self.stage = Stage::Sent;
+        Poll::Send(requests)
+    }
+
+    /// What came of the requests of the last [`Poll::Send`], in their order.
+    pub fn handle_answers(&mut self, answers: &[Answer]) {
+        if self.stage == Stage::Undoing {
+            return self.handle_undo_answers(answers);
+        }
+        for (at, answer) in self.in_flight.clone().into_iter().zip(answers) {
+            self.handle_answer(at, answer);
+        }
+        let sent = || self.in_flight.iter().map(|at| &self.journal[*at].sent);
+        self.stage = if self.cause.is_some() {
+            Stage::Look
+        } else if sent().any(|sent| matches!(sent, Sent::Lost)) {
+            Stage::Decide
+        } else if self.names.keys().any(|number| self.is_due(*number)) {
+            Stage::Locate
+        } else {
+            Stage::Send
+        };
+    }
+
+    /// Whether a new interface has been created and its index is not known.
+    fn is_due(&self, number: u32) -> bool {
+        let creates = |action: &Action| match action {
+            Action::Create { target, peer, .. } => {
+                *target == Target::New(number) || *peer == Some(Target::New(number))
+            }
+            _ => false,
+        };
+        let done = |entry: &&Entry| matches!(entry.sent, Sent::Done) && creates(&entry.action);
+        self.indexes.of(Target::New(number)).is_none()
+            && self.journal.iter().any(|entry| done(&entry))
+    }
+
+    fn handle_answer(&mut self, at: usize, answer: &Answer) {
+        let entry = &mut self.journal[at];
+        entry.seq = answer.seq;
+        let Some(ack) = &answer.ack else { return };
+        if ack.is_ok() {
+            entry.sent = Sent::Done;
+            if let (Action::Create { target, peer, .. }, Some((index, link))) =
+                (&entry.action, answer.created)
+            {
+                let pair = [(Some(*target), Some(index)), (*peer, link)];
+                for (target, index) in pair {
+                    if let (Some(Target::New(number)), Some(index)) = (target, index) {
+                        self.indexes.0.insert(number, index);
+                    }
+                }
+            }
+            return;
+        }
+        let failure = self.refused(at, ack);
+        let entry = &mut self.journal[at];
+        if rules::is_tolerable(&entry.action, ack.errno) {
+            entry.sent = Sent::Doubtful(failure);
+        } else {
+            entry.sent = Sent::Refused;
+            self.cause.get_or_insert(failure);
+        }
+    }
+
+    fn refused(&self, at: usize, ack: &Ack) -> Failure {
+        let entry = &self.journal[at];
+        failure(&entry.action, &entry.request, ack, self.step(&entry.action))
+    }
+
+    fn step(&self, action: &Action) -> String {
+        let name = |target| match target {
+            Target::Live { index, .. } => rules::name(index, &self.before),
+            Target::New(number) => self.names.get(&number).cloned().unwrap_or_default(),
+        };
+        review::command(action, &name)
+    }
+
+    /// The state behind the fence. `created` are links that have appeared by requests of this database: sequence
+    /// number to index.
+    pub fn handle_snapshot(&mut self, now: Snapshot, created: &BTreeMap<u32, u32>) {
+        self.locate(&now, created);
+        match self.stage {
+            Stage::Locate => self.stage = Stage::Send,
+            Stage::Decide => self.decide(&now),
+            Stage::Check => self.check(now),
+            Stage::Look => self.look(now),
+            _ => {}
+        }
+    }
+
+    /// Finds the indexes of created interfaces: by the kernel's own word where it gives one, otherwise by the name
+    /// that the kernel has acknowledged as newly made (kernels before 6.2 echo nothing).
+    fn locate(&mut self, now: &Snapshot, created: &BTreeMap<u32, u32>) {
+        for entry in &self.journal {
+            let Action::Create { target: Target::New(number), peer, .. } = &entry.action else {
+                continue;
+            };
+            if let (Some(index), None) = (created.get(&entry.seq), self.indexes.0.get(number)) {
+                self.indexes.0.insert(*number, *index);
+            }
+            let made = matches!(entry.sent, Sent::Done) || self.indexes.0.contains_key(number);
+            for target in [Some(Target::New(*number)), *peer].into_iter().flatten().filter(|_| made)
+            {
+                let Target::New(number) = target else { continue };
+                let link = self.names.get(&number).and_then(|name| now.link_by_name(name));
+                let fresh = link.filter(|link| {
+                    self.before
+                        .link(LinkRef::Handle {
+                            index: link.index(),
+                            generation: link.generation(),
+                        })
+                        .is_none()
+                });
+                if let (Some(link), None) = (fresh, self.indexes.0.get(&number)) {
+                    self.indexes.0.insert(number, link.index());
+                }
+            }
+        }
+    }
+
+    /// An answer was lost: what is so was done (K12).
+    fn decide(&mut self, now: &Snapshot) {
+        if self.rounds > 0 {
+            return self.look(now.clone());
+        }
+        for at in self.in_flight.clone() {
+            let entry = &self.journal[at];
+            if !matches!(entry.sent, Sent::Lost) {
+                continue;
+            }
+            let facts = entry.action.facts(&self.indexes);
+            if !facts.is_empty() && facts.iter().all(|fact| fact.holds(now)) {
+                self.journal[at].sent = Sent::Done;
+            } else {
+                let step = self.step(&entry.action);
+                self.cause.get_or_insert(Failure { step, why: Why::Unanswered });
+            }
+        }
+        self.stage = if self.cause.is_some() { Stage::Look } else { Stage::Send };
+    }
+
+    fn check(&mut self, now: Snapshot) {
+        if let Some(failure) = self.unmet(&now) {
+            self.cause = Some(failure);
+            return self.look(now);
+        }
+        let mend = self.mend(&now);
+        if !mend.is_empty() && self.mended < MEND_ROUNDS {
+            self.mended += 1;
+            self.waves.push_back(mend);
+            self.stage = Stage::Send;
+            return;
+        }
+        self.seen = now;
+        self.stage = Stage::Verified;
+    }
+
+    /// The first fact that is not so. A name that is given up on the way to another is not to last.
+    fn unmet(&self, now: &Snapshot) -> Option<Failure> {
+        let mut superseded = BTreeSet::new();
+        let mut first = None;
+        for entry in self.journal.iter().rev() {
+            for fact in entry.action.facts(&self.indexes) {
+                let renames = matches!(fact.field, Field::Link(row::NAME));
+                let old = renames && !superseded.insert(fact.index);
+                if matches!(fact.field, Field::Exists) && fact.want.is_none() {
+                    superseded.insert(fact.index);
+                }
+                if old || fact.holds(now) {
+                    continue;
+                }
+                let instead = format!("{} is {}", fact.title(now), text(fact.state(now).as_ref()));
+                first = Some(match &entry.sent {
+                    Sent::Doubtful(failure) => failure.clone(),
+                    _ => Failure { step: self.step(&entry.action), why: Why::Ignored { instead } },
+                });
+            }
+        }
+        first
+    }
+
+    /// Addresses that the kernel deleted together with a primary (K25) and that nobody asked to be deleted.
+    fn mend(&self, now: &Snapshot) -> Wave {
+        let actions: Vec<_> = self.journal.iter().map(|entry| entry.action.clone()).collect();
+        let deleted = deleted_addresses(&actions, &self.indexes);
+        let indexes: BTreeSet<_> = deleted.iter().map(|key| key.index).collect();
+        let fell = indexes.into_iter().flat_map(|index| {
+            let deleted: Vec<_> =
+                deleted.iter().filter(|key| key.index == index).copied().collect();
+            let target = Target::Live { index, generation: 0 };
+            let specs = rules::secondaries_that_fell(index, &deleted, &self.before, now);
+            specs.into_iter().map(move |spec| Action::AddAddress { target, spec })
+        });
+        fell.collect()
+    }
+
+    /// The hooks are content.
+    pub fn accept(&mut self) {
+        if self.stage == Stage::Verified {
+            self.stage = Stage::Finished;
+        }
+    }
+
+    /// A hook is not content: everything is undone.
+    pub fn fail(&mut self, cause: Failure) {
+        if self.stage == Stage::Verified {
+            self.cause = Some(cause);
+            self.stage = Stage::Look;
+        }
+    }
+
+    fn committed(&self) -> Outcome {
+        Outcome::Committed { snapshot: self.seen.clone(), created: self.indexes.0.clone() }
+    }
+
+    /// Backward: what is left to undo, and if nothing is, the end.
+    fn look(&mut self, now: Snapshot) {
+        let undo = undo(&self.journal, &self.before, &now, &self.indexes, self.rounds);
+        if undo.actions.is_empty() || self.rounds >= UNDO_ROUNDS {
+            return self.finish_undo(&undo.actions, undo.residue, now);
+        }
+        self.rounds += 1;
+        self.undoing = undo.actions;
+        self.undo_failures.clear();
+        self.seen = now;
+        self.stage = Stage::UndoSend;
+    }
+
+    fn send_undo(&mut self) -> Poll {
+        self.stage = Stage::Undoing;
+        let encode = |action: &Action| action.encode(&self.indexes).unwrap_or_default();
+        Poll::Send(self.undoing.iter().map(encode).collect())
+    }
+
+    fn handle_undo_answers(&mut self, answers: &[Answer]) {
+        for (action, answer) in self.undoing.iter().zip(answers) {
+            let Some(ack) = answer.ack.as_ref().filter(|ack| !ack.is_ok()) else { continue };
+            let request = action.encode(&self.indexes).unwrap_or_default();
+            self.undo_failures.push(failure(action, &request, ack, self.step(action)));
+        }
+        let lost =
+            answers.len() < self.undoing.len() || answers.iter().any(|answer| answer.ack.is_none());
+        self.stage = if lost { Stage::Decide } else { Stage::Look };
+    }
+
+    fn finish_undo(&mut self, left: &[Action], mut residue: Vec<Residue>, snapshot: Snapshot) {
+        residue.extend(left.iter().flat_map(|action| self.left_over(action, &snapshot)));
+        let cause =
+            self.cause.clone().unwrap_or(Failure { step: String::new(), why: Why::Unanswered });
+        self.outcome = Some(match residue.is_empty() {
+            true => Outcome::RolledBack { cause, snapshot },
+            false => Outcome::Torn { cause, residue, snapshot },
+        });
+        self.stage = Stage::Finished;
+    }
+
+    fn left_over(&self, action: &Action, now: &Snapshot) -> Vec<Residue> {
+        let step = self.step(action);
+        let failure = self.undo_failures.iter().find(|failure| failure.step == step);
+        let facts = action.facts(&self.indexes).into_iter();
+        let residue = facts.filter(|fact| !fact.holds(now)).map(|fact| Residue {
+            what: fact.title(&self.before),
+            was: text(fact.want.as_ref()),
+            is: text(fact.state(now).as_ref()),
+            failure: failure.cloned(),
+        });
+        residue.collect()
+    }
+
+    /// Interfaces of which something was set that the kernel may have set in silence (K51, KERNEL 3I): they are
+    /// asked for.
+    fn silent(&self) -> Vec<u32> {
+        let actions = self.journal.iter().map(|entry| &entry.action).chain(&self.undoing);
+        let silent = actions.filter(|action| is_silent(action));
+        let indexes: BTreeSet<_> =
+            silent.filter_map(|action| self.indexes.of(action.target())).collect();
+        indexes.into_iter().collect()
+    }
+}
+
+fn is_silent(action: &Action) -> bool {
+    match action {
+        Action::Set { id, .. } => LINK.rows[usize::from(*id)].silent != Silent::Never,
+        Action::Data { options, .. } | Action::Port { options, .. } => {
+            options.fields().any(|(_, row, _)| row.silent != Silent::Never)
+        }
+        Action::Master { .. } => true,
+        _ => false,
+    }
+}
+
+fn failure(action: &Action, request: &[u8], ack: &Ack, step: String) -> Failure {
+    let path =
+        ack.offset.map(|offset| locate(request, action.header(), offset)).unwrap_or_default();
+    let attribute = if path.is_empty() { None } else { action.attribute_name(&path) };
+    Failure { step, why: Why::Refused { ack: ack.clone(), attribute } }
+}

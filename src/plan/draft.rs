@@ -1,0 +1,504 @@
+//! What the user named, and nothing else.
+
+use crate::object::kinds::NewLink;
+use crate::object::link::{LINK, LinkFlags, row};
+use crate::object::{Link, LinkRef, Record, Table, Value};
+use crate::state::Snapshot;
+
+use super::rules;
+use super::{AddressSpec, Refusal};
+
+/// An interface that a transaction edits: one that is there, or one that it creates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// One that is there, with its generation (K33).
+    Live {
+        /// Its index.
+        index: u32,
+        /// Its generation.
+        generation: u64,
+    },
+    /// The one created by this transaction at this place.
+    New(u32),
+}
+
+impl Target {
+    /// The target that a link is.
+    pub fn of(link: &Link) -> Self {
+        Target::Live { index: link.index(), generation: link.generation() }
+    }
+}
+
+/// Everything that a transaction is to change, and the state that its user saw when it began.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    base: Snapshot,
+    links: Vec<LinkDraft>,
+    created: u32,
+}
+
+/// What is to change about one interface.
+#[derive(Clone, Debug)]
+pub struct LinkDraft {
+    /// Which interface.
+    pub(super) target: Target,
+    /// How it comes to be, when it is new.
+    pub(super) create: Option<Create>,
+    /// Whether it is to be deleted.
+    pub(super) remove: bool,
+    /// Link attributes to be set.
+    pub(super) set: Record,
+    /// Flags to be set or cleared.
+    pub(super) flags: LinkFlags,
+    /// Which flags are named.
+    pub(super) mask: LinkFlags,
+    /// Options of its kind.
+    pub(super) data: Option<Record>,
+    /// Options as a port.
+    pub(super) port: Option<Record>,
+    /// The master to be: `Some(None)` is none.
+    pub(super) master: Option<Option<Target>>,
+    /// Alternative names: `true` to be added.
+    pub(super) altnames: Vec<(Box<str>, bool)>,
+    /// Addresses: `true` to be added.
+    pub(super) addresses: Vec<(AddressSpec, bool)>,
+}
+
+/// How a new interface comes to be.
+#[derive(Clone, Debug)]
+pub(super) enum Create {
+    /// By a request of its own, on top of another interface if it has one below.
+    New(NewLink, Option<Target>),
+    /// As the other end of a veth pair, together with the first.
+    Peer(Target, Box<str>),
+}
+
+impl Create {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Create::New(new, _) => new.name(),
+            Create::Peer(_, name) => name,
+        }
+    }
+
+    fn kind(&self) -> &str {
+        match self {
+            Create::New(new, _) => new.kind(),
+            Create::Peer(..) => "veth",
+        }
+    }
+}
+
+impl LinkDraft {
+    fn new(target: Target) -> Self {
+        LinkDraft {
+            target,
+            create: None,
+            remove: false,
+            set: Record::new(&LINK),
+            flags: LinkFlags(0),
+            mask: LinkFlags(0),
+            data: None,
+            port: None,
+            master: None,
+            altnames: Vec::new(),
+            addresses: Vec::new(),
+        }
+    }
+}
+
+impl Draft {
+    /// A draft that changes nothing, on the state that its user sees.
+    pub fn new(base: Snapshot) -> Self {
+        Draft { base, links: Vec::new(), created: 0 }
+    }
+
+    /// The state that its user saw.
+    pub fn base(&self) -> &Snapshot {
+        &self.base
+    }
+
+    /// What is named, per interface, in the order of naming.
+    pub(super) fn links(&self) -> &[LinkDraft] {
+        &self.links
+    }
+
+    /// Whether nothing is named.
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// Finds an interface: one that this draft creates by its name, or one that is there.
+    pub fn resolve(&self, which: &LinkRef) -> Result<Target, Refusal> {
+        let created = self.links.iter().find(|draft| match (&draft.create, which) {
+            (Some(_), LinkRef::New(number)) => draft.target == Target::New(*number),
+            (Some(create), LinkRef::Name(name)) => create.name() == &**name,
+            _ => false,
+        });
+        if let Some(draft) = created {
+            return Ok(draft.target);
+        }
+        match (self.base.link(which.clone()), which) {
+            (Some(link), _) => Ok(Target::of(link)),
+            (None, LinkRef::Handle { index, .. }) => Err(rules::stale(*index, &self.base)),
+            (None, which) => Err(Refusal::Unknown(which.to_string())),
+        }
+    }
+
+    /// The interface's name, as this transaction will leave it.
+    pub(super) fn name_of(&self, target: Target) -> String {
+        let own = self.links.iter().find(|draft| draft.target == target);
+        let renamed = own.and_then(|draft| draft.set.value(row::NAME)).and_then(Value::text);
+        let created = own.and_then(|draft| draft.create.as_ref()).map(Create::name);
+        match (renamed.or(created), target) {
+            (Some(name), _) => name.to_owned(),
+            (None, Target::Live { index, .. }) => rules::name(index, &self.base),
+            (None, Target::New(number)) => format!("new interface {number}"),
+        }
+    }
+
+    /// The link that a target is in the base.
+    fn base_link(&self, target: Target) -> Option<&Link> {
+        match target {
+            Target::Live { index, generation } => {
+                self.base.link(LinkRef::Handle { index, generation })
+            }
+            Target::New(_) => None,
+        }
+    }
+
+    /// What is named about a target, begun if nothing was.
+    fn edit(&mut self, target: Target) -> &mut LinkDraft {
+        let at = self.links.iter().position(|draft| draft.target == target).unwrap_or_else(|| {
+            self.links.push(LinkDraft::new(target));
+            self.links.len() - 1
+        });
+        &mut self.links[at]
+    }
+
+    /// Creates an interface.
+    ///
+    /// # Errors
+    /// When the name cannot be a name or is taken, or the lower interface is unknown.
+    pub fn create(&mut self, new: NewLink) -> Result<Target, Refusal> {
+        rules::check_name(new.name())?;
+        if let Some(peer) = new.peer_name() {
+            rules::check_name(peer)?;
+            self.check_free(peer)?;
+        }
+        self.check_free(new.name())?;
+        let lower = new.lower().map(|which| self.resolve(which)).transpose()?;
+        let target = self.new_target();
+        let peer = new.peer_name().map(Box::<str>::from);
+        self.edit(target).create = Some(Create::New(new, lower));
+        if let Some(peer) = peer {
+            // The other end of a veth pair appears with the first; it can be edited like any new interface.
+            let other = self.new_target();
+            self.edit(other).create = Some(Create::Peer(target, peer));
+        }
+        Ok(target)
+    }
+
+    /// The other end of a veth pair that this draft creates.
+    pub fn peer_of(&self, target: Target) -> Option<Target> {
+        let is_peer = |draft: &&LinkDraft| matches!(&draft.create, Some(Create::Peer(of, _)) if *of == target);
+        self.links.iter().find(is_peer).map(|draft| draft.target)
+    }
+
+    fn new_target(&mut self) -> Target {
+        self.created += 1;
+        Target::New(self.created - 1)
+    }
+
+    /// A name is free when nobody has it, or who has it gives it up in this transaction.
+    fn check_free(&self, name: &str) -> Result<(), Refusal> {
+        let taken = || Err(Refusal::Exists { what: format!("interface `{name}`") });
+        let new = self
+            .links
+            .iter()
+            .any(|draft| draft.create.as_ref().is_some_and(|create| create.name() == name));
+        if new {
+            return taken();
+        }
+        match self.base.link_by_name(name) {
+            Some(link) if !self.gives_up(Target::of(link), name) => taken(),
+            _ => Ok(()),
+        }
+    }
+
+    fn gives_up(&self, target: Target, name: &str) -> bool {
+        self.links.iter().find(|draft| draft.target == target).is_some_and(|draft| {
+            let renamed =
+                draft.set.value(row::NAME).and_then(Value::text).is_some_and(|new| new != name);
+            let dropped = draft.altnames.iter().any(|(own, add)| !add && &**own == name);
+            draft.remove || renamed || dropped
+        })
+    }
+
+    /// Deletes an interface. One that this draft creates is forgotten together with all that was named about it.
+    pub fn remove(&mut self, target: Target) -> Result<(), Refusal> {
+        if let Some(link) = self.base_link(target) {
+            rules::check_removable(link)?;
+        }
+        if matches!(target, Target::New(_)) {
+            let pair = self.pair_of(target);
+            self.links.retain(|draft| !pair.contains(&draft.target));
+        } else {
+            self.edit(target).remove = true;
+        }
+        Ok(())
+    }
+
+    /// A new interface and, when it is one end of a veth pair, the other.
+    fn pair_of(&self, target: Target) -> Vec<Target> {
+        let first = self.links.iter().find_map(|draft| match &draft.create {
+            Some(Create::Peer(of, _)) if draft.target == target => Some(*of),
+            _ => None,
+        });
+        let first = first.unwrap_or(target);
+        [Some(first), self.peer_of(first)].into_iter().flatten().collect()
+    }
+
+    /// Names a link attribute.
+    ///
+    /// # Errors
+    /// When the value is outside the attribute's range.
+    pub fn set(&mut self, target: Target, id: u16, value: Value) -> Result<(), Refusal> {
+        rules::check_range(&LINK.rows[usize::from(id)], &value)?;
+        self.edit(target).set.set(id, value);
+        Ok(())
+    }
+
+    /// Renames an interface.
+    ///
+    /// # Errors
+    /// When the name cannot be a name, or is taken.
+    pub fn rename(&mut self, target: Target, name: &str) -> Result<(), Refusal> {
+        rules::check_name(name)?;
+        let own = self.base_link(target).is_some_and(|link| link.name() == name);
+        if !own {
+            self.check_free(name)?;
+        }
+        match &mut self.edit(target).create {
+            Some(Create::New(new, _)) => new.rename(name, false),
+            Some(Create::Peer(_, own)) => *own = name.into(),
+            None => self.edit(target).set.set(row::NAME, name.into()),
+        }
+        Ok(())
+    }
+
+    /// Names the largest packet.
+    ///
+    /// # Errors
+    /// When it is outside what the interface says it can.
+    pub fn set_mtu(&mut self, target: Target, mtu: u32) -> Result<(), Refusal> {
+        if let Some(link) = self.base_link(target) {
+            rules::check_mtu(link, mtu)?;
+        }
+        self.set(target, row::MTU, Value::Number(mtu.into()))
+    }
+
+    /// Names flags to be set or cleared.
+    pub fn set_flags(&mut self, target: Target, flags: LinkFlags, on: bool) {
+        let draft = self.edit(target);
+        draft.mask = draft.mask | flags;
+        draft.flags = if on { draft.flags | flags } else { LinkFlags(draft.flags.0 & !flags.0) };
+    }
+
+    /// Names options of a kind.
+    ///
+    /// # Errors
+    /// When the interface is of another kind.
+    pub fn set_data(&mut self, target: Target, options: &Record) -> Result<(), Refusal> {
+        rules::check_settable(options)?;
+        let kind = self.kind_of(target);
+        if kind.as_deref() != Some(options.table().name) {
+            return Err(self.wrong_kind(target, "this option", options.table(), kind));
+        }
+        merge(&mut self.edit(target).data, options);
+        Ok(())
+    }
+
+    /// Names options as a port of a bridge.
+    ///
+    /// # Errors
+    /// When the interface is not a port, and does not become one in this transaction.
+    pub fn set_port(&mut self, target: Target, options: &Record) -> Result<(), Refusal> {
+        rules::check_settable(options)?;
+        let master = self.master_of(target);
+        let kind = master.and_then(|master| self.kind_of(master));
+        if kind.as_deref() != Some("bridge") {
+            let needs = "port of a bridge";
+            let is = kind.map_or("no port".to_owned(), |kind| format!("a port of a {kind}"));
+            let name = self.name_of(target);
+            return Err(Refusal::WrongKind { what: "this option", needs, name, is });
+        }
+        merge(&mut self.edit(target).port, options);
+        Ok(())
+    }
+
+    fn wrong_kind(
+        &self,
+        target: Target,
+        what: &'static str,
+        table: &'static Table,
+        is: Option<String>,
+    ) -> Refusal {
+        let is = is.map_or("of no kind".to_owned(), |kind| format!("a {kind}"));
+        Refusal::WrongKind { what, needs: table.name, name: self.name_of(target), is }
+    }
+
+    fn kind_of(&self, target: Target) -> Option<String> {
+        let own = self.links.iter().find(|draft| draft.target == target);
+        match own.and_then(|draft| draft.create.as_ref()) {
+            Some(create) => Some(create.kind().to_owned()),
+            None => self.base_link(target)?.kind().map(str::to_owned),
+        }
+    }
+
+    fn master_of(&self, target: Target) -> Option<Target> {
+        let named =
+            self.links.iter().find(|draft| draft.target == target).and_then(|draft| draft.master);
+        named.unwrap_or_else(|| {
+            self.base.link_by_index(self.base_link(target)?.master()?).map(Target::of)
+        })
+    }
+
+    /// Makes `port` a port of `master`.
+    ///
+    /// # Errors
+    /// When it is its own master, the master takes no ports, or it is its port already.
+    pub fn add_port(&mut self, master: Target, port: Target) -> Result<(), Refusal> {
+        let name = self.name_of(port);
+        if master == port {
+            let why = "an interface cannot be its own master".to_owned();
+            return Err(Refusal::Invalid { what: "port", value: name, why });
+        }
+        let kind = self.kind_of(master);
+        if !kind.as_deref().is_some_and(rules::takes_ports) {
+            let is = kind.map_or("of no kind".to_owned(), |kind| format!("a {kind}"));
+            let needs = "bridge, bond, team or vrf";
+            return Err(Refusal::WrongKind {
+                what: "add_port",
+                needs,
+                name: self.name_of(master),
+                is,
+            });
+        }
+        if self.master_of(port) == Some(master) {
+            return Err(Refusal::Exists {
+                what: format!("port `{name}` of `{}`", self.name_of(master)),
+            });
+        }
+        self.edit(port).master = Some(Some(master));
+        Ok(())
+    }
+
+    /// Releases `port` from `master`.
+    ///
+    /// # Errors
+    /// When it is not its port.
+    pub fn del_port(&mut self, master: Target, port: Target) -> Result<(), Refusal> {
+        if self.master_of(port) != Some(master) {
+            let what = format!("port `{}` of `{}`", self.name_of(port), self.name_of(master));
+            return Err(Refusal::Missing { what });
+        }
+        self.edit(port).master = Some(None);
+        Ok(())
+    }
+
+    /// Adds or deletes an alternative name.
+    ///
+    /// # Errors
+    /// When it cannot be one, is taken, or is not there.
+    pub fn altname(&mut self, target: Target, name: &str, add: bool) -> Result<(), Refusal> {
+        rules::check_altname(name)?;
+        let here = self
+            .base_link(target)
+            .is_some_and(|link| link.altnames().iter().any(|own| &**own == name));
+        let draft = self.edit(target);
+        let before = draft.altnames.len();
+        draft.altnames.retain(|(own, _)| &**own != name);
+        let undone = before != draft.altnames.len();
+        match (add, here || undone) {
+            (true, false) => self.check_free(name)?,
+            (true, true) if !undone => {
+                return Err(Refusal::Exists { what: format!("altname `{name}`") });
+            }
+            (false, false) => return Err(Refusal::Missing { what: format!("altname `{name}`") }),
+            _ => {}
+        }
+        if here != add {
+            self.edit(target).altnames.push((name.into(), add));
+        }
+        Ok(())
+    }
+
+    /// Adds an address.
+    ///
+    /// # Errors
+    /// When it is there already.
+    pub fn add_ip(&mut self, target: Target, spec: AddressSpec) -> Result<(), Refusal> {
+        let there = self.find_address(target, &spec).is_some();
+        let draft = self.edit(target);
+        let pending = draft.addresses.iter().position(|(own, _)| own.key(0) == spec.key(0));
+        match pending.map(|at| draft.addresses[at].1) {
+            None if there => Err(self.address_exists(target, &spec)),
+            Some(true) => Err(self.address_exists(target, &spec)),
+            // Deleted and added in one transaction: what was there stays only if it is the same.
+            _ => {
+                draft.addresses.push((spec, true));
+                Ok(())
+            }
+        }
+    }
+
+    fn address_exists(&self, target: Target, spec: &AddressSpec) -> Refusal {
+        Refusal::Exists { what: format!("address {spec} of `{}`", self.name_of(target)) }
+    }
+
+    /// Deletes an address.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn del_ip(&mut self, target: Target, spec: AddressSpec) -> Result<(), Refusal> {
+        let here = self.find_address(target, &spec);
+        let missing =
+            Refusal::Missing { what: format!("address {spec} of `{}`", self.name_of(target)) };
+        let draft = self.edit(target);
+        if let Some(at) =
+            draft.addresses.iter().position(|(own, add)| *add && own.key(0) == spec.key(0))
+        {
+            draft.addresses.remove(at);
+            return Ok(());
+        }
+        let deleted = draft.addresses.iter().any(|(own, _)| own.key(0) == spec.key(0));
+        match here {
+            Some(found) if !deleted => draft.addresses.push((found, false)),
+            _ => return Err(missing),
+        }
+        Ok(())
+    }
+
+    /// The address that the base has and that `spec` names: its local address and prefix length, and its peer if
+    /// one is named.
+    fn find_address(&self, target: Target, spec: &AddressSpec) -> Option<AddressSpec> {
+        let link = self.base_link(target)?;
+        let exact = self.base.address(&spec.key(link.index()));
+        let named = exact.filter(|address| address.prefix_length() == spec.prefix_length());
+        let by_local = || {
+            let all = self.base.addresses_of(link.index()).into_iter();
+            let plain = spec.far() == spec.local();
+            all.filter(|address| plain && address.local() == spec.local())
+                .find(|address| address.prefix_length() == spec.prefix_length())
+        };
+        AddressSpec::of(named.or_else(by_local)?)
+    }
+}
+
+fn merge(into: &mut Option<Record>, options: &Record) {
+    let own = into.get_or_insert_with(|| Record::new(options.table()));
+    for (id, _, value) in options.fields() {
+        own.set(id, value.clone());
+    }
+}

@@ -1,0 +1,70 @@
+//! Why a commit did not hold.
+
+use std::fmt;
+
+use crate::wire::Ack;
+
+/// Why a commit did not hold: the step that failed, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What was tried, as an iproute2 command.
+    pub step: String,
+    /// How it failed.
+    pub why: Why,
+}
+
+/// How a step failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// The kernel refused it.
+    Refused {
+        /// The kernel's answer.
+        ack: Ack,
+        /// The attribute that the answer points at.
+        attribute: Option<&'static str>,
+    },
+    /// The kernel acknowledged it, and it is not so (K41).
+    Ignored {
+        /// What is so instead.
+        instead: String,
+    },
+    /// No acknowledgement arrived, and it is not so.
+    Unanswered,
+    /// A commit hook refused.
+    Hook(String),
+}
+
+impl Failure {
+    /// The errno, where the kernel gave one.
+    pub fn errno(&self) -> Option<i32> {
+        match &self.why {
+            Why::Refused { ack, .. } => Some(ack.errno),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ", self.step)?;
+        match &self.why {
+            Why::Refused { ack, attribute } => {
+                let words = std::io::Error::from_raw_os_error(ack.errno);
+                write!(f, "was refused: {words}")?;
+                if let Some(message) = &ack.message {
+                    write!(f, "; the kernel says: {message}")?;
+                }
+                match attribute {
+                    Some(attribute) => write!(f, " (at {attribute})"),
+                    None => Ok(()),
+                }
+            }
+            Why::Ignored { instead } => {
+                write!(f, "was acknowledged but did not take effect: {instead}")
+            }
+            Why::Unanswered => write!(f, "was never acknowledged, and is not in effect"),
+            Why::Hook(words) => write!(f, "failed: {words}"),
+        }
+    }
+}

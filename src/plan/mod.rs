@@ -1,0 +1,27 @@
+//! What a transaction sends, in which order, how it is judged and how it is undone.
+//!
+//! A [`Draft`] holds what the user named and nothing else. [`Commit::new`] turns it into facts, drops those that
+//! already hold, finds conflicts, orders the rest into waves of [`Action`]s; the [`Commit`] machine then says what
+//! to send (`poll`) and takes what came back (`handle_*`), until one of three endings is known. The kernel's
+//! manners live in `rules`, one named function each. Pure: no socket, thread or clock.
+
+mod action;
+mod commit;
+mod draft;
+pub(crate) mod fact;
+mod failure;
+mod order;
+mod refusal;
+mod review;
+mod rules;
+mod spec;
+mod undo;
+
+pub use action::Action;
+pub use commit::{Answer, Commit, Outcome, Poll, Residue};
+pub use draft::{Draft, LinkDraft, Target};
+pub use fact::{Fact, Field};
+pub use failure::{Failure, Why};
+pub use refusal::Refusal;
+pub use review::{Review, ReviewLine, Sign};
+pub use spec::{AddressSpec, ParseAddressError};

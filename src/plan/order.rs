@@ -1,0 +1,300 @@
+//! Order: from a draft and the state now to waves of actions.
+//!
+//! A wave holds actions that do not depend on each other; they are sent together. The next wave starts when
+//! every one has been acknowledged. The phases, top to bottom, are the dependencies that always hold.
+
+use std::collections::BTreeSet;
+
+use super::action::{Action, Indexes};
+use super::draft::{Create, LinkDraft};
+use super::fact::text;
+use super::{Draft, Fact, Refusal, Target, rules};
+use crate::object::kinds::NewLink;
+use crate::object::link::row;
+use crate::object::{LinkFlags, LinkRef, Value};
+use crate::state::{AddressKey, Snapshot};
+
+/// When an action has its turn; equal ones go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// A name that someone else in this transaction wants is given up.
+    FreeName,
+    Down,
+    Release,
+    /// Lower before upper.
+    Create(u8),
+    Rename,
+    Attribute,
+    /// Raising: lower before upper; lowering: upper before lower. A macvlan may not exceed what it stands on.
+    Mtu(u8),
+    Data,
+    Master,
+    Port,
+    /// An address that comes back with other attributes must go first.
+    ReplaceAddress,
+    /// Added before others are deleted (K5): the last address to go takes every route with it.
+    AddAddress,
+    /// Secondaries before primaries (K25).
+    DeleteSecondary,
+    DeletePrimary,
+    /// Lower before upper.
+    Up(u8),
+    /// Upper before lower. What cannot be undone exactly comes last.
+    Delete(u8),
+}
+
+/// Actions that are sent together.
+pub(super) type Wave = Vec<Action>;
+
+/// Turns a draft into waves: the delta against `now`, what already holds left out.
+///
+/// # Errors
+/// When a handle is stale, a name is taken, or another program has changed the same field (see [`Refusal`]).
+pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<Wave>, Refusal> {
+    let mut planned = Vec::new();
+    for link in draft.links() {
+        if let Target::Live { index, generation } = link.target {
+            rules::live(index, generation, now)?;
+        }
+        plan_link(draft, link, now, &mut planned)?;
+    }
+    free_names(draft, now, &mut planned)?;
+    planned.sort_by_key(|(phase, _)| *phase);
+    Ok(planned
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|same| same.iter().map(|(_, action)| action.clone()).collect())
+        .collect())
+}
+
+fn plan_link(
+    draft: &Draft,
+    link: &LinkDraft,
+    now: &Snapshot,
+    to: &mut Vec<(Phase, Action)>,
+) -> Result<(), Refusal> {
+    if link.remove {
+        let Target::Live { index, .. } = link.target else { return Ok(()) };
+        let action = Action::Delete { target: link.target };
+        to.push((Phase::Delete(u8::MAX - rules::height(index, now)), action));
+        return Ok(());
+    }
+    if let Some(Create::New(new, lower)) = &link.create {
+        to.push((
+            Phase::Create(height(draft, link.target, now)),
+            create(draft, link.target, new, *lower),
+        ));
+    }
+    let mut wanted = Vec::new();
+    edits(draft, link, now, &mut wanted);
+    for (phase, action) in wanted {
+        if !is_moot(draft, &action, now)? {
+            to.push((phase, action));
+        }
+    }
+    Ok(())
+}
+
+fn create(draft: &Draft, target: Target, new: &NewLink, lower: Option<Target>) -> Action {
+    let mut new = Box::new(new.clone());
+    let peer = draft.peer_of(target);
+    if let Some(peer) = peer {
+        new.rename(&draft.name_of(peer), true);
+    }
+    Action::Create { target, new, lower, peer }
+}
+
+/// How many interfaces are below a target, new ones included.
+fn height(draft: &Draft, target: Target, now: &Snapshot) -> u8 {
+    let own = draft.links().iter().find(|link| link.target == target);
+    match (own.and_then(|link| link.create.as_ref()), target) {
+        (Some(Create::New(_, Some(lower))), _) => height(draft, *lower, now).saturating_add(1),
+        (Some(_), _) | (None, Target::New(_)) => 0,
+        (None, Target::Live { index, .. }) => rules::height(index, now),
+    }
+}
+
+fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
+    let target = link.target;
+    for (id, _, value) in link.set.fields() {
+        let phase = match id {
+            row::NAME => Phase::Rename,
+            row::MTU => Phase::Mtu(mtu_turn(draft, target, value, now)),
+            _ => Phase::Attribute,
+        };
+        to.push((phase, Action::Set { target, id, value: value.clone() }));
+    }
+    flags(draft, link, now, to);
+    if let Some(options) = &link.data {
+        to.push((Phase::Data, Action::Data { target, options: options.clone() }));
+    }
+    if let Some(master) = link.master {
+        let phase = if master.is_some() { Phase::Master } else { Phase::Release };
+        to.push((phase, Action::Master { target, master }));
+    }
+    if let Some(options) = &link.port {
+        to.push((Phase::Port, Action::Port { target, options: options.clone() }));
+    }
+    for (name, add) in &link.altnames {
+        let phase = if *add { Phase::Master } else { Phase::Release };
+        to.push((phase, Action::Altname { target, name: name.clone(), add: *add }));
+    }
+    addresses(link, now, to);
+}
+
+fn mtu_turn(draft: &Draft, target: Target, value: &Value, now: &Snapshot) -> u8 {
+    let height = height(draft, target, now);
+    let present = match target {
+        Target::Live { index, .. } => {
+            now.link_by_index(index).map_or(0, |link| u64::from(link.mtu()))
+        }
+        Target::New(_) => 0,
+    };
+    if value.number().unwrap_or(0) >= present { height } else { u8::MAX - height }
+}
+
+fn flags(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
+    let target = link.target;
+    let up = LinkFlags::UP;
+    if link.mask.contains(up) {
+        let raise = link.flags.contains(up);
+        let phase = if raise { Phase::Up(height(draft, target, now)) } else { Phase::Down };
+        to.push((phase, Action::Flags { target, flags: LinkFlags(link.flags.0 & up.0), mask: up }));
+    }
+    let others = LinkFlags(link.mask.0 & !up.0);
+    if others.0 != 0 {
+        let flags = LinkFlags(link.flags.0 & others.0);
+        to.push((Phase::Attribute, Action::Flags { target, flags, mask: others }));
+    }
+}
+
+fn addresses(link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
+    let target = link.target;
+    let added: BTreeSet<_> =
+        link.addresses.iter().filter(|(_, add)| *add).map(|(spec, _)| spec.local()).collect();
+    for (spec, add) in &link.addresses {
+        let spec = spec.clone();
+        if *add {
+            to.push((Phase::AddAddress, Action::AddAddress { target, spec }));
+            continue;
+        }
+        let Target::Live { index, .. } = target else { continue };
+        let secondary =
+            now.address(&spec.key(index)).is_some_and(crate::object::Address::is_secondary);
+        let phase = match (added.contains(&spec.local()), secondary) {
+            (true, _) => Phase::ReplaceAddress,
+            (false, true) => Phase::DeleteSecondary,
+            (false, false) => Phase::DeletePrimary,
+        };
+        to.push((phase, Action::DelAddress { target, spec, secondary }));
+    }
+}
+
+/// Whether an action is to change nothing: what it wants is so already. Refuses when another program has changed
+/// the same field since the transaction began, to something else.
+fn is_moot(draft: &Draft, action: &Action, now: &Snapshot) -> Result<bool, Refusal> {
+    if matches!(action.target(), Target::New(_)) {
+        return Ok(false);
+    }
+    if let Action::Master { master: Some(Target::New(_)), .. } = action {
+        return Ok(false);
+    }
+    let facts = action.facts(&Indexes::default());
+    let mut moot = true;
+    for fact in &facts {
+        let (base, present) = (fact.state(draft.base()), fact.state(now));
+        if fact.agrees(present.as_ref()) {
+            continue;
+        }
+        if base != present {
+            return Err(conflict(fact, base, present, now));
+        }
+        moot = false;
+    }
+    // An address that is deleted and added in one transaction is not moot because it is there now.
+    Ok(moot && !is_replacement(draft, action))
+}
+
+fn is_replacement(draft: &Draft, action: &Action) -> bool {
+    let Action::AddAddress { target, spec } = action else { return false };
+    let link = draft.links().iter().find(|link| link.target == *target);
+    link.is_some_and(|link| {
+        link.addresses.iter().any(|(own, add)| !add && own.local() == spec.local())
+    })
+}
+
+fn conflict(fact: &Fact, base: Option<Value>, now: Option<Value>, names: &Snapshot) -> Refusal {
+    Refusal::Conflict {
+        what: fact.title(names),
+        base: text(base.as_ref()),
+        now: text(now.as_ref()),
+        want: text(fact.want.as_ref()),
+    }
+}
+
+/// Names that are wanted: refused when someone outside the transaction has them now, given up first when someone
+/// inside has them (a chain or a swap of names, or a new interface in the place of a deleted one).
+fn free_names(
+    draft: &Draft,
+    now: &Snapshot,
+    planned: &mut Vec<(Phase, Action)>,
+) -> Result<(), Refusal> {
+    let mut freed = Vec::new();
+    for (wanter, name) in wanted_names(planned) {
+        let Some(holder) = now.link_by_name(&name).filter(|holder| Target::of(holder) != wanter)
+        else {
+            continue;
+        };
+        let target = Target::of(holder);
+        let leaves = draft.links().iter().find(|link| link.target == target).is_some_and(|link| {
+            link.remove
+                || link.set.value(row::NAME).is_some()
+                || link.altnames.iter().any(|(own, add)| !add && **own == *name)
+        });
+        if !leaves {
+            return Err(Refusal::Exists { what: format!("interface `{name}`") });
+        }
+        if holder.name() == name {
+            freed.push((
+                Phase::FreeName,
+                Action::Set { target, id: row::NAME, value: parked_name(holder.index(), now) },
+            ));
+        }
+    }
+    planned.extend(freed);
+    Ok(())
+}
+
+fn wanted_names(planned: &[(Phase, Action)]) -> Vec<(Target, String)> {
+    let mut wanted = Vec::new();
+    for (_, action) in planned {
+        match action {
+            Action::Create { target, new, peer, .. } => {
+                wanted.push((*target, new.name().to_owned()));
+                wanted.extend(peer.and_then(|peer| Some((peer, new.peer_name()?.to_owned()))));
+            }
+            Action::Set { target, id: row::NAME, value } => {
+                wanted.push((*target, value.to_string()))
+            }
+            Action::Altname { target, name, add: true } => wanted.push((*target, name.to_string())),
+            _ => {}
+        }
+    }
+    wanted
+}
+
+/// A name that nobody has, for an interface between two names.
+fn parked_name(index: u32, now: &Snapshot) -> Value {
+    let taken = |name: &String| now.link(LinkRef::from(name.as_str())).is_some();
+    let name =
+        (0..).map(|n| format!("nl{index}_{n}")).find(|name| name.len() <= 15 && !taken(name));
+    Value::Text(name.unwrap_or_default().into())
+}
+
+/// The addresses that a list of actions deletes.
+pub(super) fn deleted_addresses(actions: &[Action], indexes: &Indexes) -> Vec<AddressKey> {
+    let key = |action: &Action| match action {
+        Action::DelAddress { target, spec, .. } => Some(spec.key(indexes.of(*target)?)),
+        _ => None,
+    };
+    actions.iter().filter_map(key).collect()
+}

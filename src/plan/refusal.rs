@@ -1,0 +1,72 @@
+//! Why a transaction is refused before anything is sent.
+
+/// Why a transaction, or an edit of it, is refused. Nothing has been sent then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such interface.
+    #[error("there is no interface `{0}`")]
+    Unknown(String),
+    /// The handle's interface is gone, or another one has its index now.
+    #[error("the interface with index {index} that this handle means is gone{}", replaced(.by))]
+    Stale {
+        /// The index.
+        index: u32,
+        /// Who has the index now.
+        by: Option<String>,
+    },
+    /// A bad value.
+    #[error("{what} `{value}`: {why}")]
+    Invalid {
+        /// What it was to be.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// To be added, but there.
+    #[error("{what} is there already")]
+    Exists {
+        /// What.
+        what: String,
+    },
+    /// To be removed, but not there.
+    #[error("{what} is not there")]
+    Missing {
+        /// What.
+        what: String,
+    },
+    /// Someone else changed the same field meanwhile.
+    #[error(
+        "{what} was {base} when the transaction began and is {now}: changed by another program; it was to be {want}"
+    )]
+    Conflict {
+        /// Which field of what.
+        what: String,
+        /// At the beginning.
+        base: String,
+        /// Now.
+        now: String,
+        /// What the transaction wants.
+        want: String,
+    },
+    /// The interface is of another kind.
+    #[error("{what} is for a {needs}, and `{name}` is {is}")]
+    WrongKind {
+        /// What was asked for.
+        what: &'static str,
+        /// What it is for.
+        needs: &'static str,
+        /// The interface.
+        name: String,
+        /// What it is.
+        is: String,
+    },
+    /// The database was opened in explicit mode, and no transaction was begun.
+    #[error("the database is in explicit mode: begin a transaction before editing")]
+    Explicit,
+}
+
+fn replaced(by: &Option<String>) -> String {
+    by.as_ref().map(|name| format!("; `{name}` has that index now")).unwrap_or_default()
+}

@@ -1,0 +1,300 @@
+//! The review: what a transaction would change, as sets and as iproute2 commands.
+
+use std::fmt;
+
+use super::action::{Action, Indexes};
+use super::fact::{Field, text};
+use super::order::plan;
+use super::{Draft, Refusal, Target, rules};
+use crate::object::Value;
+use crate::object::link::{LINK, LinkFlags, row};
+use crate::state::Snapshot;
+
+/// Whether a fact comes, goes or changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// It comes.
+    Plus,
+    /// It goes.
+    Minus,
+    /// It changes.
+    Change,
+}
+
+/// One fact that would change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewLine {
+    /// Comes, goes or changes.
+    pub sign: Sign,
+    /// The interface, by the name that it will have.
+    pub on: String,
+    /// What: `address 10.0.0.1/24`, `mtu`, `port veth0`.
+    pub what: String,
+    /// How it is now, for a change.
+    pub before: Option<String>,
+    /// How it will be, for a change.
+    pub after: Option<String>,
+}
+
+/// What a transaction would change if it were committed now: the delta as sets, and the same as iproute2 commands
+/// in the order in which it would be sent.
+///
+/// `Display` prints both, the commands as comments of the sets.
+#[derive(Clone, Debug, Default)]
+pub struct Review {
+    lines: Vec<ReviewLine>,
+    commands: Vec<String>,
+}
+
+impl Review {
+    /// Reviews `draft` on the state `now`.
+    ///
+    /// # Errors
+    /// What a commit would refuse, a review refuses.
+    pub fn new(draft: &Draft, now: &Snapshot) -> Result<Self, Refusal> {
+        let mut review = Review::default();
+        let name = |target| draft.name_of(target);
+        for action in plan(draft, now)?.iter().flatten() {
+            review.commands.push(command(action, &current_name(draft, now)));
+            review.add(action, now, &name);
+        }
+        Ok(review)
+    }
+
+    /// The facts that would change.
+    pub fn lines(&self) -> &[ReviewLine] {
+        &self.lines
+    }
+
+    /// The same as iproute2 commands, in the order of sending.
+    pub fn commands(&self) -> &[String] {
+        &self.commands
+    }
+
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    fn add(&mut self, action: &Action, now: &Snapshot, name: &dyn Fn(Target) -> String) {
+        let on = name(action.target());
+        let mut push = |sign, what: String, before: Option<String>, after: Option<String>| {
+            self.lines.push(ReviewLine { sign, on: on.clone(), what, before, after });
+        };
+        match action {
+            Action::Create { new, peer, .. } => {
+                let with =
+                    peer.map(|peer| format!(" and its peer {}", name(peer))).unwrap_or_default();
+                push(Sign::Plus, format!("interface, {}{with}", new.kind()), None, None);
+                for word in options(action) {
+                    push(Sign::Plus, word, None, None);
+                }
+            }
+            Action::Delete { target: Target::Live { index, .. } } => {
+                push(Sign::Minus, "interface".to_owned(), None, None);
+                for other in rules::goes_with(*index, now) {
+                    push(
+                        Sign::Minus,
+                        format!("interface {}, which goes with it", rules::name(other, now)),
+                        None,
+                        None,
+                    );
+                }
+            }
+            Action::AddAddress { spec, .. } => {
+                push(Sign::Plus, format!("address {spec}"), None, None)
+            }
+            Action::DelAddress { spec, .. } => {
+                push(Sign::Minus, format!("address {spec}"), None, None)
+            }
+            Action::Altname { name, add, .. } => {
+                push(
+                    if *add { Sign::Plus } else { Sign::Minus },
+                    format!("altname {name}"),
+                    None,
+                    None,
+                );
+            }
+            Action::Master { target, master } => {
+                let old = match target {
+                    Target::Live { index, .. } => {
+                        now.link_by_index(*index).and_then(|link| link.master())
+                    }
+                    Target::New(_) => None,
+                };
+                let before = old.map_or("none".to_owned(), |old| rules::name(old, now));
+                let after = master.map_or("none".to_owned(), name);
+                push(Sign::Change, "master".to_owned(), Some(before), Some(after));
+            }
+            _ => {
+                let facts = action.facts(&Indexes::default());
+                if facts.is_empty() {
+                    push(Sign::Plus, words(action), None, None);
+                }
+                for fact in facts {
+                    let shown = |state: Option<&Value>| show(&fact.field, state);
+                    let (before, after) =
+                        (shown(fact.state(now).as_ref()), shown(fact.want.as_ref()));
+                    push(Sign::Change, field_name(&fact.field), Some(before), Some(after));
+                }
+            }
+        }
+    }
+}
+
+fn current_name<'a>(draft: &'a Draft, now: &'a Snapshot) -> impl Fn(Target) -> String + 'a {
+    |target| match target {
+        Target::Live { index, .. } => rules::name(index, now),
+        Target::New(_) => draft.name_of(target),
+    }
+}
+
+fn field_name(field: &Field) -> String {
+    match field {
+        Field::Link(id) => LINK.rows[usize::from(*id)].name.to_owned(),
+        Field::Flag(bit) => LinkFlags(*bit).to_string(),
+        Field::Option(_, table, id) => table.rows[usize::from(*id)].name.to_owned(),
+        Field::Exists => "interface".to_owned(),
+        Field::Altname(name) => format!("altname {name}"),
+        Field::Address(spec) => format!("address {spec}"),
+    }
+}
+
+fn show(field: &Field, state: Option<&Value>) -> String {
+    match (field, state.and_then(Value::number)) {
+        (Field::Flag(_), Some(0)) => "off".to_owned(),
+        (Field::Flag(_), Some(_)) => "on".to_owned(),
+        _ => text(state),
+    }
+}
+
+/// `+`, `-` and `~` lines grouped by interface, then the commands.
+impl fmt::Display for Review {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("nothing to change");
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        for line in &self.lines {
+            if !seen.contains(&&*line.on) {
+                seen.push(&line.on);
+            }
+        }
+        for on in seen {
+            writeln!(f, "{on}")?;
+            for line in self.lines.iter().filter(|line| line.on == on) {
+                writeln!(f, "  {line}")?;
+            }
+        }
+        f.write_str("as iproute2 commands")?;
+        self.commands.iter().try_for_each(|command| write!(f, "\n  {command}"))
+    }
+}
+
+impl fmt::Display for ReviewLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.sign {
+            Sign::Plus => '+',
+            Sign::Minus => '-',
+            Sign::Change => '~',
+        };
+        write!(f, "{sign} {}", self.what)?;
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => write!(f, " {before} -> {after}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The iproute2 command that does the same as an action.
+pub(super) fn command(action: &Action, name: &dyn Fn(Target) -> String) -> String {
+    let dev = name(action.target());
+    match action {
+        Action::Create { .. } => create_command(action, name),
+        Action::Delete { .. } => format!("ip link del dev {dev}"),
+        Action::Master { master: None, .. } => format!("ip link set dev {dev} nomaster"),
+        Action::Master { master: Some(master), .. } => {
+            format!("ip link set dev {dev} master {}", name(*master))
+        }
+        Action::Altname { name, add, .. } => {
+            format!(
+                "ip link property {} dev {dev} altname {name}",
+                if *add { "add" } else { "del" }
+            )
+        }
+        Action::AddAddress { spec, .. } => format!("ip addr add {} dev {dev}", spec.arguments()),
+        Action::DelAddress { spec, .. } => format!("ip addr del {spec} dev {dev}"),
+        Action::Data { options, .. } => {
+            format!("ip link set dev {dev} type {} {}", options.table().name, words(action))
+        }
+        Action::Port { .. } => format!("ip link set dev {dev} type bridge_slave {}", words(action)),
+        Action::Set { .. } | Action::Flags { .. } => {
+            format!("ip link set dev {dev} {}", words(action))
+        }
+    }
+}
+
+/// The arguments that say what an action sets.
+fn words(action: &Action) -> String {
+    match action {
+        Action::Set { id: row::ALIAS, value, .. } => format!("alias '{value}'"),
+        Action::Set { id, value, .. } => {
+            let mut record = crate::object::Record::new(&LINK);
+            record.set(*id, value.clone());
+            record.words(&()).join(" ")
+        }
+        Action::Data { options, .. } | Action::Port { options, .. } => options.words(&()).join(" "),
+        Action::Flags { flags, mask, .. } => flag_words(*flags, *mask),
+        _ => String::new(),
+    }
+}
+
+/// `ip link set` names some flags by what they forbid.
+fn flag_words(flags: LinkFlags, mask: LinkFlags) -> String {
+    let mut words = Vec::new();
+    if mask.contains(LinkFlags::UP) {
+        words.push(if flags.contains(LinkFlags::UP) { "up".to_owned() } else { "down".to_owned() });
+    }
+    let named = [
+        (LinkFlags::NOARP, "arp", true),
+        (LinkFlags::MULTICAST, "multicast", false),
+        (LinkFlags::ALLMULTI, "allmulticast", false),
+        (LinkFlags::PROMISC, "promisc", false),
+        (LinkFlags::DYNAMIC, "dynamic", false),
+        (LinkFlags::NOTRAILERS, "trailers", true),
+    ];
+    for (flag, word, inverted) in named {
+        if mask.contains(flag) {
+            let on = flags.contains(flag) != inverted;
+            words.push(format!("{word} {}", if on { "on" } else { "off" }));
+        }
+    }
+    words.join(" ")
+}
+
+fn options(action: &Action) -> Vec<String> {
+    let Action::Create { new, .. } = action else { return Vec::new() };
+    new.data.as_ref().map(|options| options.words(&())).unwrap_or_default()
+}
+
+fn create_command(action: &Action, name: &dyn Fn(Target) -> String) -> String {
+    let Action::Create { target, new, lower, peer } = action else { return String::new() };
+    let own_dev = new.data.as_ref().is_some_and(|options| options.table().row("link").is_some());
+    let lower = lower.map(name);
+    let link = lower
+        .as_ref()
+        .filter(|_| !own_dev)
+        .map(|lower| format!("link {lower} "))
+        .unwrap_or_default();
+    let mut attributes = new.record.clone();
+    for id in [row::NAME, row::KIND, row::DATA] {
+        attributes.remove(id);
+    }
+    let mut parts = vec![format!("ip link add {link}name {}", name(*target))];
+    parts.extend(attributes.words(&()));
+    parts.push(format!("type {}", new.kind()));
+    parts.extend(lower.filter(|_| own_dev).map(|lower| format!("dev {lower}")));
+    parts.extend(options(action));
+    parts.extend(peer.map(|peer| format!("peer name {}", name(peer))));
+    parts.join(" ")
+}

@@ -1,0 +1,290 @@
+//! The kernel's manners: one named function each, with its fact's number in KERNEL.md where it has one.
+
+use std::collections::BTreeSet;
+
+use crate::object::link::row;
+use crate::object::{Address, AddressFlags, Link, LinkRef, Record, Row, Value};
+use crate::state::{AddressKey, Snapshot};
+
+use super::{Action, AddressSpec, Refusal};
+
+/// `dev_valid_name`: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space.
+pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
+    let why = match name {
+        "" => "a name has at least one byte",
+        "." | ".." => "the kernel keeps this name",
+        _ if name.len() > 15 => "a name has at most 15 bytes",
+        _ => return check_characters("interface name", name),
+    };
+    Err(Refusal::Invalid { what: "interface name", value: name.to_owned(), why: why.to_owned() })
+}
+
+/// `IFALIASNAMSIZ`'s sibling `ALTIFNAMSIZ`: 1 to 127 bytes, otherwise as a name.
+pub(super) fn check_altname(name: &str) -> Result<(), Refusal> {
+    let why = match name.len() {
+        0 => "a name has at least one byte",
+        1..=127 => return check_characters("alternative name", name),
+        _ => "an alternative name has at most 127 bytes",
+    };
+    Err(Refusal::Invalid { what: "alternative name", value: name.to_owned(), why: why.to_owned() })
+}
+
+fn check_characters(what: &'static str, name: &str) -> Result<(), Refusal> {
+    // The kernel's isspace() is the one of latin1: 0xa0 counts, which UTF-8 names may contain as a byte.
+    let space = |b: &u8| matches!(b, b' ' | b'\t'..=b'\r' | 0xa0);
+    match name.as_bytes().iter().find(|b| matches!(b, b'/' | b':' | 0) || space(b)) {
+        None => Ok(()),
+        Some(bad) => {
+            let why = format!("{:?} cannot be in a name", char::from(*bad));
+            Err(Refusal::Invalid { what, value: name.to_owned(), why })
+        }
+    }
+}
+
+/// The range that the interface itself gives; 0 as the largest is no limit.
+pub(super) fn check_mtu(link: &Link, mtu: u32) -> Result<(), Refusal> {
+    let (least, most) = (link.min_mtu().unwrap_or(0), link.max_mtu().unwrap_or(0));
+    if mtu >= least && (most == 0 || mtu <= most) {
+        return Ok(());
+    }
+    let most = if most == 0 { "4294967295".to_owned() } else { most.to_string() };
+    let why = format!("`{}` takes {least} to {most}", link.name());
+    Err(Refusal::Invalid { what: "mtu", value: mtu.to_string(), why })
+}
+
+/// Only interfaces that have a kind were made by a request and can be deleted by one.
+pub(super) fn check_removable(link: &Link) -> Result<(), Refusal> {
+    match link.kind() {
+        Some(_) => Ok(()),
+        None => Err(Refusal::WrongKind {
+            what: "remove",
+            needs: "virtual interface",
+            name: link.name().to_owned(),
+            is: "a device of its own".to_owned(),
+        }),
+    }
+}
+
+/// An option that only the kernel sets cannot be named.
+pub(super) fn check_settable(options: &Record) -> Result<(), Refusal> {
+    match options.fields().find(|(_, row, _)| !row.settable()) {
+        None => options.fields().try_for_each(|(_, row, value)| check_range(row, value)),
+        Some((_, row, value)) => Err(Refusal::Invalid {
+            what: row.name,
+            value: value.to_string(),
+            why: "the kernel sets it, nobody else".to_owned(),
+        }),
+    }
+}
+
+/// The range that the attribute's row gives.
+pub(super) fn check_range(row: &'static Row, value: &Value) -> Result<(), Refusal> {
+    match value.number() {
+        Some(number) if !row.range.contains(&number) => {
+            let why = format!("it takes {} to {}", row.range.start(), row.range.end());
+            Err(Refusal::Invalid { what: row.name, value: number.to_string(), why })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The interface below a link: the one that it cannot exist without (macvlan, vxlan, vlan ...). For a veth it is
+/// the other end.
+pub(super) fn lower_of(link: &Link) -> Option<u32> {
+    let record = link.record();
+    let by_option = || {
+        let options = record.value(row::DATA)?.nested()?;
+        let index = options.value(options.table().row("link")?.0)?.number()?;
+        (index != 0).then_some(index as u32)
+    };
+    match record.value(row::LINK_NETNSID) {
+        None => link.link().filter(|lower| *lower != link.index()).or_else(by_option),
+        Some(_) => None,
+    }
+}
+
+/// Kinds that have ports.
+pub(super) fn takes_ports(kind: &str) -> bool {
+    matches!(kind, "bridge" | "bond" | "team" | "vrf" | "hsr" | "prp" | "openvswitch" | "batadv")
+}
+
+/// A handle outlives its interface, and never means another one (K33).
+pub(super) fn stale(index: u32, now: &Snapshot) -> Refusal {
+    Refusal::Stale { index, by: now.link_by_index(index).map(|link| link.name().to_owned()) }
+}
+
+/// The name of the interface with an index, or its number.
+pub(super) fn name(index: u32, now: &Snapshot) -> String {
+    now.link_by_index(index).map_or_else(|| format!("if{index}"), |link| link.name().to_owned())
+}
+
+/// What goes with a link when it is deleted: its veth peer, and what is stacked on it (macvlan, vxlan, vlan ...).
+/// In the order of deletion by dependence: uppers first.
+pub(super) fn goes_with(index: u32, now: &Snapshot) -> Vec<u32> {
+    let mut all = Vec::new();
+    collect_with(index, now, &mut BTreeSet::from([index]), &mut all);
+    all
+}
+
+fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut Vec<u32>) {
+    let on_top = |link: &&Link| lower_of(link) == Some(index);
+    for link in now.links().filter(on_top) {
+        if seen.insert(link.index()) {
+            collect_with(link.index(), now, seen, all);
+            all.push(link.index());
+        }
+    }
+}
+
+/// How many interfaces are below this one: what is below is made, and raised, first.
+pub(super) fn height(index: u32, now: &Snapshot) -> u8 {
+    let (mut at, mut height) = (index, 0u8);
+    while let Some(link) = now.link_by_index(at).filter(|link| link.kind() != Some("veth")) {
+        match lower_of(link) {
+            Some(lower) if height < 32 => (at, height) = (lower, height + 1),
+            _ => break,
+        }
+    }
+    height
+}
+
+/// K25: deleting a primary address deletes its secondaries too, unless promote_secondaries is set. Those that the
+/// transaction did not name are to be there afterwards: the secondaries of `before` in the network of an address
+/// that was deleted, which `now` lacks.
+pub(super) fn secondaries_that_fell(
+    index: u32,
+    deleted: &[AddressKey],
+    before: &Snapshot,
+    now: &Snapshot,
+) -> Vec<AddressSpec> {
+    let fell = before.addresses_of(index).into_iter().filter(|address| {
+        let key = AddressKey::of(address);
+        let within = |key: &AddressKey| {
+            deleted.iter().any(|d| {
+                d.local.is_ipv4()
+                    && d.prefix_length == key.prefix_length
+                    && d.network == key.network
+            })
+        };
+        address.is_secondary()
+            && key.is_some_and(|key| {
+                within(&key) && !deleted.contains(&key) && now.address(&key).is_none()
+            })
+    });
+    fell.filter_map(AddressSpec::of).collect()
+}
+
+/// K27: taking a link down, or an mtu below 1280, deletes its IPv6 addresses. Undoing it gives back those that no
+/// kernel process makes again by itself.
+pub(super) fn ipv6_that_fell(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<AddressSpec> {
+    let fell = before.addresses_of(index).into_iter().filter(|address| {
+        let key = AddressKey::of(address);
+        address.local().is_ipv6()
+            && !made_by_kernel(address)
+            && key.is_some_and(|key| now.address(&key).is_none())
+    });
+    fell.filter_map(AddressSpec::of).collect()
+}
+
+/// Addresses that the kernel makes by itself: link-local ones when a link goes up, autoconfigured ones. They are
+/// never added, deleted or compared. Before `IFA_PROTO` (5.18) the link-local ones are known by what they are.
+pub(super) fn made_by_kernel(address: &Address) -> bool {
+    let autoconfigured = !address.flags().contains(AddressFlags::PERMANENT);
+    let local = address.local().is_ipv6() && address.is_link_local();
+    match address.proto() {
+        Some(proto) if proto.0 != 0 => (1..=3).contains(&proto.0),
+        _ => local && !autoconfigured,
+    }
+}
+
+/// A bridge takes the least hardware address of its ports, and the least mtu, unless they were set on it: both may
+/// change when a port comes, goes or changes. Undoing that gives them back. (A bridge whose last port leaves has
+/// the address 00:00:00:00:00:00, not the one it had before its first port; setting it back makes it fixed.)
+pub(super) const FOLLOWS_PORTS: [u16; 2] = [row::ADDRESS, row::MTU];
+
+/// Whether the master of a port is one that follows its ports.
+pub(super) fn follows_ports(master: &Link) -> bool {
+    master.kind() == Some("bridge")
+}
+
+/// K44: errors that mean "it may be so already", after which the state decides.
+pub(super) fn is_tolerable(action: &Action, errno: i32) -> bool {
+    match action {
+        Action::AddAddress { .. } | Action::Altname { add: true, .. } => errno == libc::EEXIST,
+        Action::DelAddress { .. } => matches!(errno, libc::EADDRNOTAVAIL | libc::ENODEV),
+        Action::Altname { add: false, .. } => matches!(errno, libc::ENOENT | libc::ENODEV),
+        Action::Delete { .. } => errno == libc::ENODEV,
+        _ => false,
+    }
+}
+
+/// The link that a handle means, or why there is none.
+pub(super) fn live(index: u32, generation: u64, now: &Snapshot) -> Result<&Link, Refusal> {
+    now.link(LinkRef::Handle { index, generation }).ok_or_else(|| stale(index, now))
+}
+
+/// K25 in a rollback: a primary that this commit added has become the primary of another program's address, or one
+/// that it deleted took secondaries with it. What was there before and is not now comes back.
+pub(super) fn ipv4_that_fell(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<AddressSpec> {
+    let fell = before.addresses_of(index).into_iter().filter(|address| {
+        address.is_secondary()
+            && AddressKey::of(address).is_some_and(|key| now.address(&key).is_none())
+    });
+    fell.filter_map(AddressSpec::of).collect()
+}
+
+/// K25 in a rollback: an address that comes back is behind those that stayed. Where a network's primary is not the
+/// one that it was, its addresses are taken away, secondaries first, and put back in their old order.
+pub(super) fn misordered(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Action> {
+    let is_other = |address: &&Address| {
+        let old = AddressKey::of(address).and_then(|key| before.address(&key));
+        old.is_some_and(|old| old.is_secondary() != address.is_secondary())
+    };
+    let present = now.addresses_of(index);
+    let networks: BTreeSet<_> = present
+        .iter()
+        .copied()
+        .filter(is_other)
+        .filter_map(AddressKey::of)
+        .map(|key| (key.prefix_length, key.network))
+        .collect();
+    let within = |address: &&Address| {
+        AddressKey::of(address)
+            .is_some_and(|k| k.local.is_ipv4() && networks.contains(&(k.prefix_length, k.network)))
+    };
+    let target = super::Target::Live { index, generation: 0 };
+    let spec = |address: &Address| AddressSpec::of(address);
+    let group: Vec<_> = present.into_iter().filter(within).collect();
+    let delete = group.iter().rev().filter_map(|address| {
+        Some(Action::DelAddress { target, spec: spec(address)?, secondary: address.is_secondary() })
+    });
+    let known = before.addresses_of(index).into_iter().filter(within);
+    let known = known
+        .filter(|address| AddressKey::of(address).is_some_and(|key| now.address(&key).is_some()));
+    let foreign = group
+        .iter()
+        .copied()
+        .filter(|a| AddressKey::of(a).is_some_and(|key| before.address(&key).is_none()));
+    let add = known
+        .chain(foreign)
+        .filter_map(|address| Some(Action::AddAddress { target, spec: spec(address)? }));
+    delete.chain(add).collect()
+}
+
+/// Whether a bridge's address or mtu is what the kernel would choose from its ports: then no program set it.
+pub(super) fn kernel_chose(bridge: &Link, id: u16, now: &Snapshot) -> bool {
+    let ports = || now.ports_of(bridge.index());
+    match id {
+        row::MTU => {
+            u64::from(bridge.mtu())
+                == ports().map(|port| u64::from(port.mtu())).min().unwrap_or(1500)
+        }
+        row::ADDRESS => match ports().filter_map(Link::address).min() {
+            Some(least) => bridge.address() == Some(least),
+            None => {
+                bridge.address().is_some_and(|own| own.as_bytes().iter().all(|byte| *byte == 0))
+            }
+        },
+        _ => false,
+    }
+}

@@ -1,0 +1,172 @@
+//! The next state from one event: upserts and removals, with the indexes kept right.
+
+use std::sync::Arc;
+
+use super::snapshot::Placed;
+use super::{AddressKey, Event, LinkEvent, Snapshot};
+use crate::object::link::row;
+use crate::object::{Address, Link, Record, Value};
+
+/// What applying an event has shown besides the new state: where the kernel may have changed more than it said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Nothing is in doubt.
+    None,
+    /// The link is gone; who refers to it by `IFLA_LINK` gets no event (K32, K36).
+    Gone,
+    /// The link went down; IPv6 addresses that stay (keep_addr_on_down) become tentative in silence (K27).
+    WentDown,
+}
+
+impl Snapshot {
+    /// Makes this the state after `event`. `stamp` is a number that grows with every event.
+    pub(super) fn apply(&mut self, event: Event, stamp: u64) -> Doubt {
+        match event {
+            Event::Link(index, LinkEvent::Is(record)) => {
+                return self.link_is(index, *record, stamp);
+            }
+            Event::Link(index, LinkEvent::Gone { .. }) => {
+                self.remove_link(index);
+                return Doubt::Gone;
+            }
+            Event::Link(index, LinkEvent::PortIs(port)) => self.port_is(index, *port),
+            Event::Link(index, LinkEvent::PortGone) => self.port_gone(index),
+            Event::AddressNew(address) => self.address_is(address, stamp),
+            Event::AddressGone(address) => {
+                if let Some(key) = AddressKey::of(&address) {
+                    self.addresses.remove(&key);
+                }
+            }
+        }
+        Doubt::None
+    }
+
+    fn link_is(&mut self, index: u32, record: Record, stamp: u64) -> Doubt {
+        let old = self.links.get(&index).cloned();
+        let generation = old.as_ref().map_or(stamp, |link| link.generation());
+        let link = Link::new(record, generation);
+        let down = old.as_ref().is_some_and(|old| old.is_up() && !link.is_up());
+        self.put_link(link);
+        if down { Doubt::WentDown } else { Doubt::None }
+    }
+
+    /// Puts a link in the place of the one with its index, and mends what is looked up by.
+    pub(super) fn put_link(&mut self, link: Link) {
+        let index = link.index();
+        match self.links.get(&index).cloned() {
+            Some(old) if old.name() == link.name() && old.altnames() == link.altnames() => {
+                self.move_port(index, old.master(), link.master());
+            }
+            Some(old) => {
+                self.forget_names(&old);
+                self.learn_names(&link);
+                self.move_port(index, old.master(), link.master());
+            }
+            None => {
+                self.learn_names(&link);
+                self.move_port(index, None, link.master());
+            }
+        }
+        self.links.insert(index, Arc::new(link));
+    }
+
+    pub(super) fn remove_link(&mut self, index: u32) {
+        let Some(old) = self.links.remove(&index) else { return };
+        self.forget_names(&old);
+        self.move_port(index, old.master(), None);
+        let keys: Vec<_> = self.placed_of(index).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.addresses.remove(&key);
+        }
+    }
+
+    fn port_is(&mut self, index: u32, port: Record) {
+        self.change_link(index, |record| {
+            // A port message that overtakes nothing: the link itself already says that it has a master.
+            if record.number(row::MASTER) != 0 {
+                record.set(row::PORT_KIND, "bridge".into());
+                record.set(row::PORT, Value::Nested(Box::new(port)));
+            }
+        });
+    }
+
+    fn port_gone(&mut self, index: u32) {
+        self.change_link(index, |record| {
+            for part in [row::MASTER, row::PORT_KIND, row::PORT] {
+                record.remove(part);
+            }
+        });
+    }
+
+    fn change_link(&mut self, index: u32, change: impl FnOnce(&mut Record)) {
+        let Some(old) = self.links.get(&index) else { return };
+        let mut record = old.record().clone();
+        change(&mut record);
+        let link = Link::new(record, old.generation());
+        self.put_link(link);
+    }
+
+    fn address_is(&mut self, address: Address, stamp: u64) {
+        let Some(key) = AddressKey::of(&address) else { return };
+        // IPv6's timers may still speak of an address whose interface is gone: it is not there (as K38 for
+        // neighbours).
+        if !self.links.contains_key(&key.index) {
+            return;
+        }
+        // A secondary that becomes primary moves behind the primaries (`__inet_del_ifa`).
+        let order = match self.addresses.get(&key) {
+            Some(old) if old.address.is_secondary() == address.is_secondary() => old.order,
+            _ => stamp,
+        };
+        self.addresses.insert(key, Arc::new(Placed { address, order }));
+    }
+
+    fn learn_names(&mut self, link: &Link) {
+        for name in std::iter::once(link.name()).chain(link.altnames().iter().map(|n| &**n)) {
+            self.names.insert((name.into(), link.index()));
+        }
+    }
+
+    fn forget_names(&mut self, link: &Link) {
+        for name in std::iter::once(link.name()).chain(link.altnames().iter().map(|n| &**n)) {
+            self.names.remove(&(std::sync::Arc::<str>::from(name), link.index()));
+        }
+    }
+
+    fn move_port(&mut self, port: u32, from: Option<u32>, to: Option<u32>) {
+        if from == to {
+            return;
+        }
+        if let Some(master) = from {
+            self.ports.remove(&(master, port));
+        }
+        if let Some(master) = to {
+            self.ports.insert((master, port));
+        }
+    }
+
+    /// Panics unless the indexes say what the objects say. For tests and fuzzing.
+    #[doc(hidden)]
+    pub fn check(&self) {
+        let names: usize = self.links().map(|l| distinct_names(l)).sum();
+        assert_eq!(names, self.names.len(), "names");
+        for link in self.links() {
+            assert_ne!(link.index(), 0);
+            assert!(self.names.contains(&(link.name().into(), link.index())), "name of {link:?}");
+            if let Some(master) = link.master() {
+                assert!(self.ports.contains(&(master, link.index())), "port {link:?}");
+            }
+        }
+        let ports = self.links().filter(|link| link.master().is_some()).count();
+        assert_eq!(ports, self.ports.len(), "ports");
+        for (key, placed) in &self.addresses {
+            assert_eq!(AddressKey::of(&placed.address), Some(*key));
+            assert!(self.links.contains_key(&key.index), "address without interface: {key:?}");
+        }
+    }
+}
+
+fn distinct_names(link: &Link) -> usize {
+    let all = std::iter::once(link.name()).chain(link.altnames().iter().map(|n| &**n));
+    all.collect::<std::collections::BTreeSet<_>>().len()
+}

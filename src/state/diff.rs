@@ -1,0 +1,171 @@
+//! Differences between two snapshots, as before and after.
+
+use std::fmt;
+use std::sync::Arc;
+
+use im::ordmap::DiffItem;
+
+use super::snapshot::Placed;
+use super::{AddressKey, Snapshot};
+use crate::object::{Address, FieldChange, Link};
+
+/// What changed between two snapshots, removals before additions, interfaces before addresses where they
+/// appear and after them where they go.
+#[derive(Clone, Debug, Default)]
+pub struct Diff {
+    changes: Vec<Change>,
+}
+
+/// An object of some kind.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Object {
+    /// An interface.
+    Link(Arc<Link>),
+    /// An address, and the name of its interface.
+    Address(Address, Box<str>),
+}
+
+/// One object before and after; one of them is `None` when it came or went.
+#[derive(Clone, Debug)]
+pub struct Change {
+    before: Option<Object>,
+    after: Option<Object>,
+}
+
+impl Diff {
+    pub(super) fn between(old: &Snapshot, new: &Snapshot) -> Self {
+        let mut diff = Diff::default();
+        let mut added = Vec::new();
+        let mut gone = Vec::new();
+        for item in old.links.diff(&new.links) {
+            match item {
+                DiffItem::Add(_, link) => added.push(link),
+                DiffItem::Remove(_, link) => gone.push(link),
+                DiffItem::Update { old: (_, a), new: (_, b) }
+                    if a.generation() != b.generation() =>
+                {
+                    gone.push(a);
+                    added.push(b);
+                }
+                DiffItem::Update { old: (_, a), new: (_, b) } if !a.record().same(b.record()) => {
+                    diff.push(Some(Object::Link(a.clone())), Some(Object::Link(b.clone())));
+                }
+                DiffItem::Update { .. } => {}
+            }
+        }
+        let (fresh, stale) = diff.addresses(old, new);
+        stale.into_iter().for_each(|object| diff.push(Some(object), None));
+        gone.into_iter().for_each(|link| diff.push(Some(Object::Link(link.clone())), None));
+        added.into_iter().for_each(|link| diff.push(None, Some(Object::Link(link.clone()))));
+        fresh.into_iter().for_each(|object| diff.push(None, Some(object)));
+        diff
+    }
+
+    fn addresses(&mut self, old: &Snapshot, new: &Snapshot) -> (Vec<Object>, Vec<Object>) {
+        let (mut fresh, mut stale) = (Vec::new(), Vec::new());
+        for item in old.addresses.diff(&new.addresses) {
+            match item {
+                DiffItem::Add(key, placed) => fresh.push(object(new, key, placed)),
+                DiffItem::Remove(key, placed) => stale.push(object(old, key, placed)),
+                DiffItem::Update { old: (key, a), new: (_, b) } => {
+                    if !a.address.record().same(b.address.record()) {
+                        self.push(Some(object(old, key, a)), Some(object(new, key, b)));
+                    }
+                }
+            }
+        }
+        (fresh, stale)
+    }
+
+    fn push(&mut self, before: Option<Object>, after: Option<Object>) {
+        self.changes.push(Change { before, after });
+    }
+
+    /// The changes.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// How many objects changed.
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diff {
+    type Item = &'a Change;
+    type IntoIter = std::slice::Iter<'a, Change>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.changes.iter()
+    }
+}
+
+fn object(of: &Snapshot, key: &AddressKey, placed: &Placed) -> Object {
+    let name = of
+        .link_by_index(key.index)
+        .map_or_else(|| format!("if{}", key.index).into(), |l| l.name().into());
+    Object::Address(placed.address.clone(), name)
+}
+
+impl Change {
+    /// The object before; `None` when it was not there.
+    pub fn before(&self) -> Option<&Object> {
+        self.before.as_ref()
+    }
+
+    /// The object after; `None` when it is gone.
+    pub fn after(&self) -> Option<&Object> {
+        self.after.as_ref()
+    }
+
+    /// The attributes that differ; empty when the object came or went.
+    pub fn fields(&self) -> Vec<FieldChange> {
+        match (&self.before, &self.after) {
+            (Some(Object::Link(a)), Some(Object::Link(b))) => a.record().changes(b.record()),
+            (Some(Object::Address(a, _)), Some(Object::Address(b, _))) => {
+                a.record().changes(b.record())
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// `+` and the object, `-` and the object, or `~`, its name, and each attribute as `before -> after`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.before, &self.after) {
+            (None, Some(object)) => write!(f, "+ {object}"),
+            (Some(object), None) => write!(f, "- {object}"),
+            (Some(before), Some(_)) => {
+                write!(f, "~ {}", before.title())?;
+                self.fields().iter().try_for_each(|change| write!(f, "  {change}"))
+            }
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl Object {
+    /// What it is, in a few words: `link eth0`, `addr 10.0.0.1/24 dev eth0`.
+    pub fn title(&self) -> String {
+        match self {
+            Object::Link(link) => format!("link {}", link.name()),
+            Object::Address(address, name) => format!("addr {} dev {name}", address.prefix()),
+        }
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Object::Link(link) => write!(f, "link {link}"),
+            Object::Address(address, name) => write!(f, "addr {address} dev {name}"),
+        }
+    }
+}

@@ -1,0 +1,561 @@
+//! The machine that keeps a snapshot equal to the kernel.
+//!
+//! Order of things (K1, K14): the event socket is subscribed before anything is read. After a loss it is
+//! drained until it is empty (until then it is deaf), then everything is dumped on another socket while events
+//! pile up, then a fence is sent on the event socket, and when it has come back the events are replayed on what
+//! was dumped and one new state is shown. Events are upserts, so that replaying one that the dump already knew
+//! changes nothing.
+//!
+//! Not here: when to poll, which socket is which, who waits. A state is shown only while nothing is lost.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::apply::Doubt;
+use super::event::decode;
+use super::{AddressKey, Event, LinkEvent, Snapshot};
+use crate::object::Value;
+use crate::object::address::{ADDRESS, row as address_row};
+use crate::object::link::{LINK, row as link_row};
+use crate::object::{Link, Record};
+use crate::wire::{Ack, Builder, Message, Messages, flags, kind, u16_at};
+
+/// What a database leaves out, to save memory and work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Views {
+    /// Whether addresses are followed.
+    pub addresses: bool,
+}
+
+/// Which socket a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlet {
+    /// The event socket: the answer queues behind the notifications.
+    Event,
+    /// The dump socket, which must be a new one: an abandoned dump leaves the old one busy (K13).
+    FreshDump,
+    /// The dump socket that is in use.
+    Dump,
+}
+
+/// A request to be sent.
+#[derive(Clone, Debug)]
+pub struct Transmit {
+    /// Which socket it is for.
+    pub outlet: Outlet,
+    /// The message.
+    pub bytes: Vec<u8>,
+}
+
+/// A state to be shown.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The state.
+    pub snapshot: Snapshot,
+    /// The newest fence whose effects it holds.
+    pub passed: u32,
+    /// Links that have appeared by a request of ours: port, sequence number, index (K11).
+    pub created: Vec<(u32, u32, u32)>,
+}
+
+/// What was lost and repaired since the database was opened. Counters only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Losses {
+    /// The event socket's queue was full and the kernel dropped notifications (`ENOBUFS`).
+    pub overruns: u64,
+    /// A notification was longer than the buffer.
+    pub truncated: u64,
+    /// Bytes that are no netlink message.
+    pub malformed: u64,
+    /// Datagrams that did not come from the kernel, passed over (K19).
+    pub foreign: u64,
+    /// Dumps that the kernel marked as inconsistent and that were repeated (K14).
+    pub interrupted: u64,
+    /// Times that everything was read anew; the first is the opening.
+    pub resyncs: u64,
+}
+
+enum Phase {
+    /// Throwing away what is queued, until the socket is empty and hears again (K1).
+    Draining,
+    Dumping {
+        what: Dump,
+        seq: u32,
+        tries: u32,
+    },
+    /// All is dumped; the fence with this number has not come back yet.
+    Settling {
+        fence: u32,
+    },
+    Live,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dump {
+    Links,
+    Addresses,
+}
+
+/// One object that is asked for on the event socket, because the kernel may have changed it in silence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Query {
+    Link(u32),
+    Addresses(u32),
+}
+
+struct Asked {
+    query: Query,
+    seq: u32,
+    seen: BTreeSet<AddressKey>,
+    touched: BTreeSet<AddressKey>,
+}
+
+/// How often a dump that the kernel marks as inconsistent is repeated before the replay must do.
+const DUMP_TRIES: u32 = 5;
+
+/// Our own sequence numbers on the event and dump sockets; those of committers have this bit clear.
+const OWN: u32 = 0x8000_0000;
+
+/// Follows the kernel. See the module's head.
+pub struct Follower {
+    views: Views,
+    phase: Phase,
+    shown: Snapshot,
+    rebuilt: Snapshot,
+    backlog: Vec<Event>,
+    stamp: u64,
+    seq: u32,
+    out: VecDeque<Transmit>,
+    queries: VecDeque<Query>,
+    asked: Option<Asked>,
+    asked_total: u64,
+    answered_total: u64,
+    held: Vec<(u32, u64)>,
+    passed: u32,
+    sent_at_drain: u32,
+    created: Vec<(u32, u32, u32)>,
+    dirty: bool,
+    losses: Losses,
+    failure: Option<Ack>,
+}
+
+impl Follower {
+    /// A follower that knows nothing yet. It starts to dump when the event socket has been found empty.
+    pub fn new(views: Views) -> Self {
+        Follower {
+            views,
+            phase: Phase::Draining,
+            shown: Snapshot::default(),
+            rebuilt: Snapshot::default(),
+            backlog: Vec::new(),
+            stamp: 0,
+            seq: OWN,
+            out: VecDeque::new(),
+            queries: VecDeque::new(),
+            asked: None,
+            asked_total: 0,
+            answered_total: 0,
+            held: Vec::new(),
+            passed: 0,
+            sent_at_drain: 0,
+            created: Vec::new(),
+            dirty: false,
+            losses: Losses::default(),
+            failure: None,
+        }
+    }
+
+    /// What was lost so far.
+    pub fn losses(&self) -> Losses {
+        self.losses
+    }
+
+    /// Why the kernel refused to be read, if it did: nothing can be known then.
+    pub fn failure(&self) -> Option<&Ack> {
+        self.failure.as_ref()
+    }
+
+    /// Whether a state can be shown.
+    pub fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Live)
+    }
+
+    /// Notifications were dropped.
+    pub fn handle_overrun(&mut self) {
+        self.losses.overruns += 1;
+        self.resync();
+    }
+
+    /// A notification did not fit.
+    pub fn handle_truncated(&mut self) {
+        self.losses.truncated += 1;
+        self.resync();
+    }
+
+    /// A datagram came from someone else than the kernel.
+    pub fn handle_foreign(&mut self) {
+        self.losses.foreign += 1;
+    }
+
+    /// Reads everything anew.
+    pub fn resync(&mut self) {
+        self.phase = Phase::Draining;
+        self.backlog.clear();
+        self.queries.clear();
+        self.asked = None;
+        self.answered_total = self.asked_total;
+    }
+
+    /// The event socket was found empty. `sent` is the newest fence that any committer has taken a number for.
+    pub fn handle_drained(&mut self, sent: u32) {
+        if !matches!(self.phase, Phase::Draining) {
+            return;
+        }
+        self.losses.resyncs += 1;
+        self.sent_at_drain = sent;
+        self.held.clear();
+        self.rebuilt = Snapshot::default();
+        self.start_dump(Dump::Links, 0, Outlet::FreshDump);
+    }
+
+    /// What was dumped was lost on its way.
+    pub fn handle_dump_loss(&mut self) {
+        if matches!(self.phase, Phase::Dumping { .. }) {
+            self.rebuilt = Snapshot::default();
+            self.start_dump(Dump::Links, 0, Outlet::FreshDump);
+        }
+    }
+
+    fn start_dump(&mut self, what: Dump, tries: u32, outlet: Outlet) {
+        let seq = self.next_seq();
+        let (kind, header) = match what {
+            Dump::Links => (kind::RTM_GETLINK, LINK.header),
+            Dump::Addresses => (kind::RTM_GETADDR, ADDRESS.header),
+        };
+        let mut bytes =
+            Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&vec![0; header]).finish();
+        Builder::stamp(&mut bytes, seq);
+        self.out.push_back(Transmit { outlet, bytes });
+        self.phase = Phase::Dumping { what, seq, tries };
+    }
+
+    fn next_seq(&mut self) -> u32 {
+        self.seq = OWN | self.seq.wrapping_add(1);
+        self.seq
+    }
+
+    /// A datagram of the dump socket.
+    pub fn handle_dump(&mut self, datagram: &[u8]) {
+        for message in Messages::new(datagram) {
+            let Phase::Dumping { what, seq, tries } = self.phase else { return };
+            match message {
+                Ok(message) if message.seq != seq => {}
+                Ok(message) => self.dump_message(&message, what, tries),
+                Err(_) => {
+                    self.losses.malformed += 1;
+                    return self.handle_dump_loss();
+                }
+            }
+        }
+    }
+
+    fn dump_message(&mut self, message: &Message<'_>, what: Dump, tries: u32) {
+        if message.flags & flags::DUMP_INTR != 0 && tries < DUMP_TRIES {
+            // Reading on to DONE would keep this socket; a new one starts again at once (K13, K14).
+            self.losses.interrupted += 1;
+            self.rebuilt = Snapshot::default();
+            return self.start_dump(Dump::Links, tries + 1, Outlet::FreshDump);
+        }
+        match Ack::parse(message) {
+            Some(Ok(ack)) if ack.is_ok() => self.dump_done(what, tries),
+            Some(Ok(ack)) => self.failure = Some(ack),
+            Some(Err(_)) => self.handle_dump_loss(),
+            None => self.gather(message),
+        }
+    }
+
+    fn gather(&mut self, message: &Message<'_>) {
+        match decode(message) {
+            Ok(Some(Event::Link(index, LinkEvent::Is(record)))) => {
+                self.stamp += 1;
+                let generation =
+                    self.shown.link_by_index(index).filter(|old| is_same_link(old, &record));
+                let generation = generation.map_or(self.stamp, Link::generation);
+                self.rebuilt.put_link(Link::new(*record, generation));
+            }
+            Ok(Some(event)) => {
+                self.stamp += 1;
+                self.rebuilt.apply(event, self.stamp);
+            }
+            Ok(None) => {}
+            Err(_) => self.losses.malformed += 1,
+        }
+    }
+
+    fn dump_done(&mut self, what: Dump, tries: u32) {
+        if what == Dump::Links && self.views.addresses {
+            return self.start_dump(Dump::Addresses, tries, Outlet::Dump);
+        }
+        let fence = self.next_seq();
+        self.out.push_back(Transmit { outlet: Outlet::Event, bytes: fence_request(fence) });
+        self.phase = Phase::Settling { fence };
+    }
+
+    /// A datagram of the event socket.
+    pub fn handle_event(&mut self, datagram: &[u8]) {
+        for message in Messages::new(datagram) {
+            if matches!(self.phase, Phase::Draining) {
+                return;
+            }
+            match message {
+                Ok(message) => self.event_message(&message),
+                Err(_) => {
+                    self.losses.malformed += 1;
+                    return self.resync();
+                }
+            }
+        }
+    }
+
+    fn event_message(&mut self, message: &Message<'_>) {
+        match message.kind {
+            kind::NLMSG_ERROR | kind::NLMSG_DONE => self.answer(message),
+            kind::NLMSG_OVERRUN => self.handle_overrun(),
+            _ => match decode(message) {
+                Ok(Some(event)) => self.handle_decoded(message, event),
+                Ok(None) => {}
+                Err(_) => {
+                    self.losses.malformed += 1;
+                    self.resync();
+                }
+            },
+        }
+    }
+
+    fn handle_decoded(&mut self, message: &Message<'_>, event: Event) {
+        if !self.views.addresses && matches!(event, Event::AddressNew(_) | Event::AddressGone(_)) {
+            return;
+        }
+        let creates = matches!(event, Event::Link(_, LinkEvent::Is(_)));
+        if creates && message.port != 0 && self.shown.link_by_index(event.index()).is_none() {
+            self.created.push((message.port, message.seq, event.index()));
+        }
+        if !self.is_live() {
+            return self.backlog.push(event);
+        }
+        if self.is_answer(message) {
+            return self.handle_answer_part(event);
+        }
+        if let (Some(asked), Event::AddressNew(a) | Event::AddressGone(a)) =
+            (&mut self.asked, &event)
+        {
+            asked.touched.extend(AddressKey::of(a));
+        }
+        self.apply(event);
+    }
+
+    fn apply(&mut self, event: Event) {
+        self.stamp += 1;
+        let index = event.index();
+        let doubt = self.shown.apply(event, self.stamp);
+        self.dirty = true;
+        match doubt {
+            Doubt::None => {}
+            Doubt::Gone => {
+                let lost = |link: &&Link| link.link() == Some(index) && link.index() != index;
+                let left: Vec<_> = self.shown.links().filter(lost).map(Link::index).collect();
+                left.into_iter().for_each(|index| self.ask(Query::Link(index)));
+            }
+            Doubt::WentDown => self.ask(Query::Addresses(index)),
+        }
+    }
+
+    fn ask(&mut self, query: Query) {
+        if self.views.addresses || matches!(query, Query::Link(_)) {
+            self.queries.push_back(query);
+            self.asked_total += 1;
+        }
+    }
+
+    fn is_answer(&self, message: &Message<'_>) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.seq == message.seq && message.seq & OWN != 0)
+    }
+
+    fn handle_answer_part(&mut self, event: Event) {
+        let Some(asked) = &mut self.asked else { return };
+        match (&event, asked.query) {
+            (Event::AddressNew(address), Query::Addresses(index)) => {
+                let Some(key) = AddressKey::of(address).filter(|key| key.index == index) else {
+                    return;
+                };
+                asked.seen.insert(key);
+                if !asked.touched.contains(&key) {
+                    self.apply(event);
+                }
+            }
+            (Event::Link(..), Query::Link(_)) => {
+                self.apply(event);
+                self.answered();
+            }
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self) {
+        self.asked = None;
+        self.answered_total += 1;
+    }
+
+    /// An ACK or the end of a dump, on the event socket.
+    fn answer(&mut self, message: &Message<'_>) {
+        if self.is_answer(message) {
+            return self.end_of_answer(message);
+        }
+        let inner = message.payload.get(4..).and_then(|request| u16_at(request, 4));
+        if message.kind != kind::NLMSG_ERROR || inner != Some(kind::NLMSG_NOOP) {
+            return;
+        }
+        match self.phase {
+            Phase::Settling { fence } if fence == message.seq => self.go_live(),
+            _ if message.seq & OWN == 0 => self.held.push((message.seq, self.asked_total)),
+            _ => {}
+        }
+    }
+
+    fn end_of_answer(&mut self, message: &Message<'_>) {
+        let ack = Ack::parse(message).and_then(Result::ok).unwrap_or_default();
+        let Some(asked) = self.asked.take() else { return };
+        self.answered_total += 1;
+        let Query::Addresses(index) = asked.query else { return };
+        if message.flags & flags::DUMP_INTR != 0 {
+            return self.ask(Query::Addresses(index));
+        }
+        if !ack.is_ok() {
+            // Not to be had this way: then everything is read anew, rather than guessed.
+            return self.resync();
+        }
+        let gone: Vec<_> = self
+            .shown
+            .placed_of(index)
+            .map(|(key, _)| *key)
+            .filter(|key| {
+                key.local.is_ipv6() && !asked.seen.contains(key) && !asked.touched.contains(key)
+            })
+            .collect();
+        self.dirty |= !gone.is_empty();
+        for key in gone {
+            self.shown.addresses.remove(&key);
+        }
+    }
+
+    fn go_live(&mut self) {
+        let mut next = std::mem::take(&mut self.rebuilt);
+        next.revision = self.shown.revision;
+        self.shown = next;
+        self.phase = Phase::Live;
+        self.dirty = true;
+        for event in std::mem::take(&mut self.backlog) {
+            self.apply(event);
+        }
+        self.held.push((self.sent_at_drain, 0));
+    }
+
+    /// The next request to be sent.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        if self.asked.is_none() && self.is_live() {
+            self.send_query();
+        }
+        self.out.pop_front()
+    }
+
+    fn send_query(&mut self) {
+        while let Some(query) = self.queries.pop_front() {
+            if !self.is_needed(query) {
+                self.answered_total += 1;
+                continue;
+            }
+            let seq = self.next_seq();
+            let mut bytes = match query {
+                Query::Link(index) => link_request(index),
+                Query::Addresses(index) => addresses_request(index),
+            };
+            Builder::stamp(&mut bytes, seq);
+            self.out.push_back(Transmit { outlet: Outlet::Event, bytes });
+            self.asked =
+                Some(Asked { query, seq, seen: BTreeSet::new(), touched: BTreeSet::new() });
+            return;
+        }
+    }
+
+    fn is_needed(&self, query: Query) -> bool {
+        match query {
+            Query::Link(index) => self.shown.link_by_index(index).is_some(),
+            Query::Addresses(index) => {
+                self.shown.placed_of(index).any(|(key, _)| key.local.is_ipv6())
+            }
+        }
+    }
+
+    /// The state to be shown now, when there is a new one or a fence has been passed.
+    pub fn poll_update(&mut self) -> Option<Update> {
+        if !self.is_live() {
+            return None;
+        }
+        let before = self.passed;
+        let answered = self.answered_total;
+        let ready = self.held.iter().filter(|(_, asked)| *asked <= answered);
+        self.passed = ready.fold(
+            before,
+            |passed, (fence, _)| if is_later(*fence, passed) { *fence } else { passed },
+        );
+        self.held.retain(|(_, asked)| *asked > answered);
+        if !self.dirty && self.passed == before {
+            return None;
+        }
+        self.shown.revision += u64::from(std::mem::take(&mut self.dirty));
+        let created = std::mem::take(&mut self.created);
+        Some(Update { snapshot: self.shown.clone(), passed: self.passed, created })
+    }
+}
+
+/// Whether fence `a` is newer than fence `b`; numbers have 31 bits and wrap.
+pub fn is_later(a: u32, b: u32) -> bool {
+    let ahead = a.wrapping_sub(b) & !OWN;
+    ahead != 0 && ahead < OWN / 2
+}
+
+/// The number of the fence after `fence`.
+pub fn next_fence(fence: u32) -> u32 {
+    fence.wrapping_add(1) & !OWN
+}
+
+/// Whether what a dump shows under an index is the link that was there before a loss. The kernel does not
+/// say; the kind must be the same, and the name or the hardware address.
+fn is_same_link(old: &Link, new: &Record) -> bool {
+    let same = |id| old.record().value(id) == new.value(id);
+    same(link_row::KIND) && (same(link_row::NAME) || same(link_row::ADDRESS))
+}
+
+/// The request whose answer is a fence: it queues behind every notification so far.
+pub fn fence_request(seq: u32) -> Vec<u8> {
+    let mut bytes = Builder::new(kind::NLMSG_NOOP, flags::REQUEST | flags::ACK).finish();
+    Builder::stamp(&mut bytes, seq);
+    bytes
+}
+
+/// The request for one link.
+pub fn link_request(index: u32) -> Vec<u8> {
+    let mut record = Record::new(&LINK);
+    record.set(link_row::INDEX, Value::Number(index.into()));
+    Builder::new(kind::RTM_GETLINK, flags::REQUEST).fixed(&record.encode_header()).finish()
+}
+
+fn addresses_request(index: u32) -> Vec<u8> {
+    const AF_INET6: u64 = 10;
+    let mut record = Record::new(&ADDRESS);
+    record.set(address_row::FAMILY, Value::Number(AF_INET6));
+    record.set(address_row::INDEX, Value::Number(index.into()));
+    Builder::new(kind::RTM_GETADDR, flags::REQUEST | flags::DUMP)
+        .fixed(&record.encode_header())
+        .finish()
+}

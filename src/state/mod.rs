@@ -1,0 +1,20 @@
+//! The kernel's state as a value, and how it follows what the kernel says.
+//!
+//! [`Snapshot`] is immutable; `apply` makes the next one from one [`Event`]; [`Follower`] is the machine
+//! around both: it knows when to dump, when to replay, what the kernel changes without a word, and when a
+//! state may be shown. Pure: bytes and facts come in by `handle_*`, bytes to be sent and snapshots go out by
+//! `poll_*`. No socket, thread or clock here; those are `engine`.
+
+mod apply;
+mod diff;
+mod event;
+mod follow;
+mod snapshot;
+
+pub use diff::{Change, Diff, Object};
+pub use event::{Event, LinkEvent, decode};
+pub use follow::{
+    Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_later, link_request,
+    next_fence,
+};
+pub use snapshot::{AddressKey, Snapshot, UnknownAttribute};
