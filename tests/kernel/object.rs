@@ -3,14 +3,17 @@
 use crate::support::namespaces::receive_one;
 use crate::support::oracle::{compare_addresses, compare_links, to_json};
 use crate::support::{Request, ip, ip_json, kind_available, need_kind};
+use netlinkdb::internals::object::kinds::bridge::{BRIDGE, BRIDGE_ID, QUERIER};
+use netlinkdb::internals::object::kinds::{MACVLAN, VXLAN};
 use netlinkdb::internals::object::link::row;
 use netlinkdb::internals::object::{
-    ADDRESS, Address, Bridge, Ifb, LINK, Link, Macvlan, MacvlanMode, Names, NewLink, Record, Veth,
-    Vxlan,
+    ADDRESS, Address, BRIDGE_PORT, Bridge, Ifb, LINK, Link, Macvlan, MacvlanMode, Names, NewLink,
+    Record, Silent, Veth, Vxlan,
 };
 use netlinkdb::internals::sys::{self, Batch, Datagram, Options, Socket};
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -23,6 +26,7 @@ crate::cases![
     what_every_link_has_reads_as_iproute2_prints_it,
     addresses_read_as_iproute2_prints_them,
     what_is_to_be_created_is_created_so,
+    what_changes_in_silence_is_marked_so,
 ];
 
 /// Runs each line as arguments of `ip`.
@@ -305,5 +309,131 @@ fn dump(
                 records.push(Record::decode(table, message.payload).expect("an object"));
             }
         }
+    }
+}
+
+/// Every change that no notification tells is one that a row's `silent` warns of (the list in the head of
+/// `object/link.rs`).
+fn what_changes_in_silence_is_marked_so() {
+    ["bridge", "veth", "vxlan", "macvlan", "ifb"].into_iter().for_each(need_kind);
+    scene(
+        "link add br0 type bridge
+         link add v0 type veth peer name v1
+         link add v2 type veth peer name v3
+         link set v0 master br0
+         link set v2 master br0
+         link add vx0 type vxlan id 42 dev v3 dstport 4789 local 10.0.0.1
+         link add mv0 link v3 type macvlan mode bridge
+         link add mv1 link v3 type macvlan mode source
+         link add ifb0 type ifb",
+    );
+    let mut mirror = Mirror::new();
+    let steps = |number: u32| {
+        let common = format!(
+            "alias a{number}|group {number}|mtu {}|txqueuelen {number}|addrgenmode random|addrgenmode eui64|
+             mode dormant|mode default|gso_max_size 3{number}000|gso_max_segs 1{number}|
+             gro_max_size 3{number}001|arp off|arp on|promisc on|promisc off|allmulticast on|allmulticast off",
+            1400 + number
+        );
+        let options = "br0 bridge forward_delay 160N|br0 bridge ageing_time 100N|br0 bridge priority 40N|
+             br0 bridge group_fwd_mask 0x4N0|br0 bridge mcast_snooping 0|br0 bridge mcast_snooping 1|
+             br0 bridge mcast_querier 1|br0 bridge mcast_querier 0|br0 bridge mcast_startup_query_count N|
+             br0 bridge no_linklocal_learn 1|br0 bridge no_linklocal_learn 0|
+             v0 bridge_slave priority N|v0 bridge_slave cost N|v0 bridge_slave hairpin on|
+             v0 bridge_slave hairpin off|v0 bridge_slave isolated on|v0 bridge_slave isolated off|
+             v0 bridge_slave backup_port v2|v0 bridge_slave nobackup_port|
+             vx0 vxlan ttl N|vx0 vxlan ageing 10N|vx0 vxlan df set|vx0 vxlan df unset|vx0 vxlan dev v1|
+             mv0 macvlan mode private|mv0 macvlan bcqueuelen 500N|mv0 macvlan mode bridge|
+             mv1 macvlan mode source macaddr add 02:00:00:00:00:0N|mv1 macvlan mode source macaddr flush";
+        let options = options.replace('N', &number.to_string());
+        let each = |dev: &'static str| {
+            common
+                .split('|')
+                .map(move |words| format!("{dev} {}", words.trim()))
+                .collect::<Vec<_>>()
+        };
+        let typed =
+            options.split('|').map(|words| words.trim().replacen(' ', " type ", 1)).collect();
+        [each("br0"), each("v0"), each("vx0"), each("mv0"), each("ifb0"), typed].concat()
+    };
+    let run = |mirror: &mut Mirror, words: &str| {
+        scene(&format!("link set {words}"));
+        mirror.check(words);
+    };
+    steps(6).iter().for_each(|words| run(&mut mirror, words));
+    scene("link set v1 up\n link set v3 up\n link set v0 up\n link set v2 up\n link set br0 up");
+    scene("link set vx0 up\n link set mv0 up\n link set mv1 up\n link set ifb0 up");
+    // The carrier is looked at once a second.
+    std::thread::sleep(Duration::from_millis(1500));
+    mirror.events();
+    mirror.links = Mirror::dump();
+    steps(7).iter().for_each(|words| run(&mut mirror, words));
+}
+
+/// Links as the notifications tell them.
+struct Mirror {
+    socket: Socket,
+    links: BTreeMap<u32, Record>,
+}
+
+impl Mirror {
+    fn new() -> Mirror {
+        let options = Options { groups: vec![1], ..Options::default() };
+        Mirror { socket: Socket::open(&options).expect("a netlink socket"), links: Mirror::dump() }
+    }
+
+    fn dump() -> BTreeMap<u32, Record> {
+        let all = Links::dump().0.into_iter();
+        all.map(|link| (link.index(), link.record().clone())).collect()
+    }
+
+    fn events(&mut self) {
+        let mut batch = Batch::with_slots(16, 64 * 1024);
+        while sys::wait([self.socket.as_fd()], Some(Duration::ZERO)).expect("poll") == [true] {
+            self.socket.receive(&mut batch).expect("recvmmsg");
+            for datagram in batch.iter() {
+                let Datagram::Data(bytes) = datagram else { panic!("{datagram:?}") };
+                for message in Messages::new(bytes).map(|message| message.expect("a message")) {
+                    let record = Record::decode(&LINK, message.payload).expect("a link");
+                    self.event(record);
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, record: Record) {
+        let index = record.number(row::INDEX) as u32;
+        if record.number(row::FAMILY) == 0 {
+            self.links.insert(index, record);
+            return;
+        }
+        // AF_BRIDGE: what it is as a port, and nothing else (K29).
+        let Some(link) = self.links.get_mut(&index) else { return };
+        if let (Some(bytes), Some(_)) = (record.value(row::PROTINFO), link.value(row::PORT)) {
+            let netlinkdb::internals::object::Value::Bytes(bytes) = bytes else { return };
+            let port = Record::decode_attributes(&BRIDGE_PORT, bytes);
+            link.set(row::PORT, netlinkdb::internals::object::Value::Nested(Box::new(port)));
+        }
+    }
+
+    #[track_caller]
+    fn check(&mut self, what: &str) {
+        self.events();
+        let now = Mirror::dump();
+        for (index, record) in &now {
+            let up = record.number(row::FLAGS) & 1 == 1;
+            for change in self.links[index].changes(record) {
+                let tables = [&LINK, &BRIDGE, &VXLAN, &MACVLAN, &BRIDGE_PORT, &BRIDGE_ID, &QUERIER];
+                let table = tables.into_iter().find(|table| table.name == change.table);
+                let (_, field) = table.and_then(|table| table.row(change.name)).expect("a row");
+                let marked = match field.silent {
+                    Silent::Always => true,
+                    Silent::WhileDown => !up,
+                    Silent::Never => false,
+                };
+                assert!(marked, "{what}: interface {index}: {change} without a notification");
+            }
+        }
+        self.links = now;
     }
 }

@@ -61,9 +61,9 @@ table! {
     setters [];
     rows {
         /// The priority, 0 to 65535; the lowest becomes the root.
-        PRIORITY priority or 0: Be16 = Header(0), "ifla_bridge_id.prio", Status;
+        PRIORITY priority or 0: Be16 = Header(0), "ifla_bridge_id.prio", Status, silent: Always;
         /// The address.
-        ADDRESS address: Mac = Header(2), "ifla_bridge_id.addr", Status;
+        ADDRESS address: Mac = Header(2), "ifla_bridge_id.addr", Status, silent: Always;
     }
 }
 
@@ -90,15 +90,15 @@ table! {
     setters [];
     rows {
         /// The IPv4 querier.
-        IP_ADDRESS ip_address: Ip4 = Path(&[1]), "BRIDGE_QUERIER_IP_ADDRESS", Status, name: "mcast_querier_ipv4_addr";
+        IP_ADDRESS ip_address: Ip4 = Path(&[1]), "BRIDGE_QUERIER_IP_ADDRESS", Status, name: "mcast_querier_ipv4_addr", silent: Always;
         /// The port behind which it is, by the interface's index.
-        IP_PORT ip_port: Index = Path(&[2]), "BRIDGE_QUERIER_IP_PORT", Status, name: "mcast_querier_ipv4_port";
+        IP_PORT ip_port: Index = Path(&[2]), "BRIDGE_QUERIER_IP_PORT", Status, name: "mcast_querier_ipv4_port", silent: Always;
         /// How long another IPv4 querier counts, in 1/100 s.
         IP_OTHER_TIMER ip_other_timer: U64 = Path(&[3]), "BRIDGE_QUERIER_IP_OTHER_TIMER", Statistic, name: "mcast_querier_ipv4_other_timer", unit: "1/100 s", form: Hundredths;
         /// The IPv6 querier.
-        IPV6_ADDRESS ipv6_address: Ip6 = Path(&[5]), "BRIDGE_QUERIER_IPV6_ADDRESS", Status, name: "mcast_querier_ipv6_addr";
+        IPV6_ADDRESS ipv6_address: Ip6 = Path(&[5]), "BRIDGE_QUERIER_IPV6_ADDRESS", Status, name: "mcast_querier_ipv6_addr", silent: Always;
         /// The port behind which it is, by the interface's index.
-        IPV6_PORT ipv6_port: Index = Path(&[6]), "BRIDGE_QUERIER_IPV6_PORT", Status, name: "mcast_querier_ipv6_port";
+        IPV6_PORT ipv6_port: Index = Path(&[6]), "BRIDGE_QUERIER_IPV6_PORT", Status, name: "mcast_querier_ipv6_port", silent: Always;
         /// How long another IPv6 querier counts, in 1/100 s.
         IPV6_OTHER_TIMER ipv6_other_timer: U64 = Path(&[7]), "BRIDGE_QUERIER_IPV6_OTHER_TIMER", Statistic, name: "mcast_querier_ipv6_other_timer", unit: "1/100 s", form: Hundredths;
     }
