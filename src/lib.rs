@@ -8,6 +8,8 @@
 // The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
 
+mod api;
+mod engine;
 mod object;
 mod plan;
 mod state;
@@ -15,7 +17,23 @@ mod state;
 mod sys;
 mod wire;
 
-pub use plan::{AddressSpec, ParseAddressError};
+pub use api::{
+    CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, Interface,
+    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction, Watch,
+};
+pub use object::kinds::{
+    Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
+    NewLink, Veth, Vxlan, VxlanData, VxlanOptions,
+};
+pub use object::port::{BridgePortData, BridgePortOptions};
+pub use object::{
+    AddrGenMode, Address, AddressFlags, AddressProtocol, Family, FieldChange, Lifetime, Link,
+    LinkFlags, LinkMode, LinkRef, LinkType, OperState, Scope, Statistics, Tree, UnknownName,
+};
+pub use plan::{
+    AddressSpec, Failure, ParseAddressError, Refusal, Residue, Review, ReviewLine, Sign, Why,
+};
+pub use state::{AddressKey, Change, Diff, Losses, Object, Snapshot, UnknownAttribute};
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
 
 /// The floors, for this project's own tests, benches and fuzz targets; no promise of any kind.

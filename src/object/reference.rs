@@ -18,7 +18,7 @@ pub enum LinkRef {
         generation: u64,
     },
     /// The interface that this transaction creates, by its place among those it creates.
-    New(u32),
+    New(u64),
 }
 
 impl From<&str> for LinkRef {

@@ -96,7 +96,7 @@ pub enum Action {
 
 /// The indexes of targets: those that are there have theirs, new ones get theirs when they are created.
 #[derive(Clone, Debug, Default)]
-pub struct Indexes(pub(super) BTreeMap<u32, u32>);
+pub struct Indexes(pub(super) BTreeMap<u64, u32>);
 
 impl Indexes {
     /// The index of a target, if it has one yet.

@@ -54,7 +54,7 @@ pub enum Outcome {
         /// The state in which it was found so.
         snapshot: Snapshot,
         /// The indexes of the interfaces that it created.
-        created: BTreeMap<u32, u32>,
+        created: BTreeMap<u64, u32>,
     },
     /// Everything that it had changed is as before: read back and found so.
     RolledBack {
@@ -121,7 +121,7 @@ const MEND_ROUNDS: u32 = 3;
 pub struct Commit {
     before: Snapshot,
     seen: Snapshot,
-    names: BTreeMap<u32, String>,
+    names: BTreeMap<u64, String>,
     waves: VecDeque<Wave>,
     indexes: Indexes,
     journal: Vec<Entry>,
@@ -211,6 +211,7 @@ impl Commit {
         for (at, answer) in self.in_flight.clone().into_iter().zip(answers) {
             self.handle_answer(at, answer);
         }
+        self.take_back(answers.len());
         let sent = || self.in_flight.iter().map(|at| &self.journal[*at].sent);
         self.stage = if self.cause.is_some() {
             Stage::Look
@@ -223,8 +224,18 @@ impl Commit {
         };
     }
 
+    /// Requests that were not sent, because one before them was refused, are not in the journal. If that refusal
+    /// turns out to be none, they are the next wave.
+    fn take_back(&mut self, sent: usize) {
+        let unsent = self.in_flight.split_off(sent.min(self.in_flight.len()));
+        let unsent = self.journal.split_off(unsent.first().copied().unwrap_or(self.journal.len()));
+        if !unsent.is_empty() {
+            self.waves.push_front(unsent.into_iter().map(|entry| entry.action).collect());
+        }
+    }
+
     /// Whether a new interface has been created and its index is not known.
-    fn is_due(&self, number: u32) -> bool {
+    fn is_due(&self, number: u64) -> bool {
         let creates = |action: &Action| match action {
             Action::Create { target, peer, .. } => {
                 *target == Target::New(number) || *peer == Some(Target::New(number))
@@ -496,4 +507,14 @@ fn failure(action: &Action, request: &[u8], ack: &Ack, step: String) -> Failure 
         ack.offset.map(|offset| locate(request, action.header(), offset)).unwrap_or_default();
     let attribute = if path.is_empty() { None } else { action.attribute_name(&path) };
     Failure { step, why: Why::Refused { ack: ack.clone(), attribute } }
+}
+
+impl std::fmt::Display for Residue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} was {} and is {}", self.what, self.was, self.is)?;
+        match &self.failure {
+            Some(failure) => write!(f, " ({failure})"),
+            None => Ok(()),
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub enum Target {
         generation: u64,
     },
     /// The one created by this transaction at this place.
-    New(u32),
+    New(u64),
 }
 
 impl Target {
@@ -34,7 +34,7 @@ impl Target {
 pub struct Draft {
     base: Snapshot,
     links: Vec<LinkDraft>,
-    created: u32,
+    next: u64,
 }
 
 /// What is to change about one interface.
@@ -109,8 +109,11 @@ impl LinkDraft {
 
 impl Draft {
     /// A draft that changes nothing, on the state that its user sees.
-    pub fn new(base: Snapshot) -> Self {
-        Draft { base, links: Vec::new(), created: 0 }
+    ///
+    /// `first` numbers the first interface that it creates. Numbers must not be shared between drafts: a
+    /// [`LinkRef::New`] of another draft is then unknown here, and not another interface.
+    pub fn new(base: Snapshot, first: u64) -> Self {
+        Draft { base, links: Vec::new(), next: first }
     }
 
     /// The state that its user saw.
@@ -206,8 +209,8 @@ impl Draft {
     }
 
     fn new_target(&mut self) -> Target {
-        self.created += 1;
-        Target::New(self.created - 1)
+        self.next += 1;
+        Target::New(self.next - 1)
     }
 
     /// A name is free when nobody has it, or who has it gives it up in this transaction.

@@ -44,9 +44,20 @@ pub struct ReviewLine {
 pub struct Review {
     lines: Vec<ReviewLine>,
     commands: Vec<String>,
+    refusal: Option<Refusal>,
 }
 
 impl Review {
+    /// The review of what would be refused.
+    pub fn refused(refusal: Refusal) -> Self {
+        Review { refusal: Some(refusal), ..Review::default() }
+    }
+
+    /// Why a commit would be refused, if it would be.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
     /// Reviews `draft` on the state `now`.
     ///
     /// # Errors
@@ -171,6 +182,9 @@ fn show(field: &Field, state: Option<&Value>) -> String {
 /// `+`, `-` and `~` lines grouped by interface, then the commands.
 impl fmt::Display for Review {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(refusal) = &self.refusal {
+            return write!(f, "would be refused: {refusal}");
+        }
         if self.is_empty() {
             return f.write_str("nothing to change");
         }

@@ -180,6 +180,16 @@ impl Follower {
         matches!(self.phase, Phase::Live)
     }
 
+    /// Whether the event socket is to be emptied, and what is in it thrown away.
+    pub fn is_draining(&self) -> bool {
+        matches!(self.phase, Phase::Draining)
+    }
+
+    /// Whether a dump is running.
+    pub fn is_dumping(&self) -> bool {
+        matches!(self.phase, Phase::Dumping { .. })
+    }
+
     /// Notifications were dropped.
     pub fn handle_overrun(&mut self) {
         self.losses.overruns += 1;

@@ -104,6 +104,11 @@ impl Snapshot {
         self.links.get(&index).map(|link| &**link)
     }
 
+    /// The interface with this index, to be kept.
+    pub(crate) fn shared_link(&self, index: u32) -> Option<Arc<Link>> {
+        self.links.get(&index).cloned()
+    }
+
     /// The interface with this name or alternative name.
     pub fn link_by_name(&self, name: &str) -> Option<&Link> {
         let from: (Arc<str>, u32) = (name.into(), 0);

@@ -63,7 +63,12 @@ impl Namespace {
         Ok(Namespace { fd: Arc::new(file.into()), identity })
     }
 
-    fn enter(&self) -> Result<(), Error> {
+    /// Moves this thread, and no other, into the namespace. Where it is already, nothing is asked of the kernel:
+    /// setns(2) wants CAP_SYS_ADMIN even then.
+    pub fn enter(&self) -> Result<(), Error> {
+        if Namespace::current()?.identity == self.identity {
+            return Ok(());
+        }
         // SAFETY: no pointers are involved, and the descriptor is open for as long as `self` lives.
         let result = unsafe { libc::setns(self.fd.as_raw_fd(), libc::CLONE_NEWNET) };
         check("setns(CLONE_NEWNET)", result).map(drop)

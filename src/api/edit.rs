@@ -1,0 +1,255 @@
+//! Edits of one interface, as methods in three places: on a handle (begins a transaction), on a transaction of one
+//! interface (a chain), and on the editor that a transaction of many gives. Each is written once, in `edits!`.
+
+use super::{CommitError, Committed, Edit, Interface, Result, Transaction};
+use crate::object::kinds::{BridgeOptions, MacvlanOptions, VxlanOptions};
+use crate::object::link::{AddrGenMode, LinkFlags, row};
+use crate::object::port::BridgePortOptions;
+use crate::object::{LinkRef, Named, Value};
+use crate::plan::{AddressSpec, Draft, Refusal, Review, Target};
+use crate::wire::HardwareAddress;
+
+/// Edits one interface of a transaction.
+#[derive(Debug)]
+pub struct Editor<'a> {
+    tx: &'a mut Transaction,
+    target: Result<Target, Refusal>,
+}
+
+impl<'a> Editor<'a> {
+    pub(super) fn new(tx: &'a mut Transaction, target: Result<Target, Refusal>) -> Self {
+        Editor { tx, target }
+    }
+
+    fn edit(
+        &mut self,
+        edit: impl FnOnce(&mut Draft, Target) -> Result<(), Refusal>,
+    ) -> Result<&mut Self> {
+        let target = self.target.clone()?;
+        edit(self.tx.draft(), target)?;
+        Ok(self)
+    }
+
+    /// An edit without a result of its own: what is wrong is found by the commit.
+    fn edit_later(
+        &mut self,
+        edit: impl FnOnce(&mut Draft, Target) -> Result<(), Refusal>,
+    ) -> &mut Self {
+        if let Ok(target) = self.target.clone() {
+            if let Err(refusal) = edit(self.tx.draft(), target) {
+                self.tx.refuse(refusal);
+            }
+        }
+        self
+    }
+}
+
+/// A transaction on one interface: edits in a chain, then [`commit`](InterfaceTransaction::commit).
+#[derive(Clone, Debug)]
+pub struct InterfaceTransaction {
+    tx: Transaction,
+    which: LinkRef,
+}
+
+impl InterfaceTransaction {
+    pub(super) fn new(tx: Transaction, which: LinkRef) -> Self {
+        InterfaceTransaction { tx, which }
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.tx.refuse(refusal);
+    }
+
+    /// See [`Transaction::review`].
+    pub fn review(&self) -> Review {
+        self.tx.review()
+    }
+
+    /// See [`Transaction::commit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn commit(self) -> Result<Committed, CommitError> {
+        self.tx.commit()
+    }
+
+    /// The same as a transaction on many interfaces.
+    pub fn into_transaction(self) -> Transaction {
+        self.tx
+    }
+}
+
+/// Writes each edit for [`Editor`], [`InterfaceTransaction`] and [`Interface`].
+macro_rules! edits {
+    () => {};
+    ($(#[doc = $doc:literal])* fn $name:ident($($arg:ident: $type:ty),*) $edit:expr; $($rest:tt)*) => {
+        impl Editor<'_> {
+            $(#[doc = $doc])*
+            pub fn $name(&mut self, $($arg: $type),*) -> &mut Self {
+                self.edit_later($edit)
+            }
+        }
+
+        impl InterfaceTransaction {
+            $(#[doc = $doc])*
+            #[must_use = "a transaction that is dropped is forgotten"]
+            pub fn $name(mut self, $($arg: $type),*) -> Self {
+                self.tx.interface(self.which.clone()).$name($($arg),*);
+                self
+            }
+        }
+
+        impl Interface<Edit> {
+            $(#[doc = $doc])*
+            #[doc = "\n\nBegins a transaction."]
+            #[must_use = "a transaction that is dropped is forgotten"]
+            pub fn $name(&self, $($arg: $type),*) -> InterfaceTransaction {
+                self.begin_implicit().$name($($arg),*)
+            }
+        }
+
+        edits! { $($rest)* }
+    };
+    ($(#[doc = $doc:literal])* try $name:ident($($arg:ident: $type:ty),*) $edit:expr; $($rest:tt)*) => {
+        impl Editor<'_> {
+            $(#[doc = $doc])*
+            pub fn $name(&mut self, $($arg: $type),*) -> Result<&mut Self> {
+                let edit: Result<_> = $edit;
+                self.edit(edit?)
+            }
+        }
+
+        impl InterfaceTransaction {
+            $(#[doc = $doc])*
+            pub fn $name(mut self, $($arg: $type),*) -> Result<Self> {
+                self.tx.interface(self.which.clone()).$name($($arg),*)?;
+                Ok(self)
+            }
+        }
+
+        impl Interface<Edit> {
+            $(#[doc = $doc])*
+            #[doc = "\n\nBegins a transaction."]
+            pub fn $name(&self, $($arg: $type),*) -> Result<InterfaceTransaction> {
+                self.begin_implicit().$name($($arg),*)
+            }
+        }
+
+        edits! { $($rest)* }
+    };
+}
+
+/// A flag to be set or cleared.
+fn flag(flag: LinkFlags, on: bool) -> impl FnOnce(&mut Draft, Target) -> Result<(), Refusal> {
+    move |draft, target| {
+        draft.set_flags(target, flag, on);
+        Ok(())
+    }
+}
+
+/// An attribute to be set.
+fn set(id: u16, value: Value) -> impl FnOnce(&mut Draft, Target) -> Result<(), Refusal> {
+    move |draft, target| draft.set(target, id, value)
+}
+
+edits! {
+    /// Brings it up.
+    fn up() flag(LinkFlags::UP, true);
+    /// Takes it down. Its IPv6 addresses go, and its IPv4 routes.
+    fn down() flag(LinkFlags::UP, false);
+    /// Whether neighbours are found by ARP (clears or sets `IFF_NOARP`).
+    fn arp(on: bool) flag(LinkFlags::NOARP, !on);
+    /// Whether it takes part in multicast.
+    fn multicast(on: bool) flag(LinkFlags::MULTICAST, on);
+    /// Whether it receives all multicast packets.
+    fn allmulti(on: bool) flag(LinkFlags::ALLMULTI, on);
+    /// Whether it receives all packets.
+    fn promisc(on: bool) flag(LinkFlags::PROMISC, on);
+    /// Whether its addresses are lost when it goes down (`IFF_DYNAMIC`).
+    fn dynamic(on: bool) flag(LinkFlags::DYNAMIC, on);
+    /// The largest packet without the link-layer header, in bytes; between the interface's own bounds.
+    fn set_mtu(bytes: u32) |draft: &mut Draft, target| draft.set_mtu(target, bytes);
+    /// The length of the transmit queue, in packets.
+    fn set_txqlen(packets: u32) set(row::TXQLEN, Value::Number(packets.into()));
+    /// The hardware address.
+    fn set_address(address: HardwareAddress) set(row::ADDRESS, Value::Hardware(address));
+    /// The hardware address of a broadcast.
+    fn set_broadcast(address: HardwareAddress) set(row::BROADCAST, Value::Hardware(address));
+    /// The alias, a text of up to 255 bytes for people; empty for none.
+    fn set_alias(alias: &str) set(row::ALIAS, alias.into());
+    /// The group, a number; 0 is the default one.
+    fn set_group(group: u32) set(row::GROUP, Value::Number(group.into()));
+    /// How the kernel makes IPv6 addresses by itself.
+    fn set_addr_gen_mode(mode: AddrGenMode) set(row::ADDR_GEN_MODE, Value::Number(mode.number()));
+    /// Deletes the interface, and what cannot be without it: its veth peer, macvlans on it.
+    fn remove() |draft: &mut Draft, target| draft.remove(target);
+    /// Renames it: 1 to 15 bytes, no slash, colon or white space. Kernels before 6.2 refuse it while the interface is
+    /// up.
+    ///
+    /// # Errors
+    /// When it cannot be a name, or is taken.
+    try set_name(name: &str) Ok(|draft: &mut Draft, target| draft.rename(target, name));
+    /// Adds an alternative name of 1 to 127 bytes.
+    ///
+    /// # Errors
+    /// When it cannot be one, or is taken.
+    try add_altname(name: &str) Ok(|draft: &mut Draft, target| draft.altname(target, name, true));
+    /// Takes an alternative name away.
+    ///
+    /// # Errors
+    /// When it does not have it.
+    try del_altname(name: &str) Ok(|draft: &mut Draft, target| draft.altname(target, name, false));
+    /// Adds an address: `"10.0.0.1/24"`, an address and a prefix length, an `ipnet`, or an [`AddressSpec`] with peer,
+    /// label, scope, lifetimes.
+    ///
+    /// # Errors
+    /// When it is no address, or there already.
+    try add_ip(address: impl TryInto<AddressSpec, Error: Into<super::Error>>) match address.try_into() {
+        Ok(spec) => Ok(|draft: &mut Draft, target| draft.add_ip(target, spec)),
+        Err(error) => Err(error.into()),
+    };
+    /// Deletes an address.
+    ///
+    /// # Errors
+    /// When it is no address, or not there.
+    try del_ip(address: impl TryInto<AddressSpec, Error: Into<super::Error>>) match address.try_into() {
+        Ok(spec) => Ok(|draft: &mut Draft, target| draft.del_ip(target, spec)),
+        Err(error) => Err(error.into()),
+    };
+    /// Makes an interface (by name, handle or index) a port of this one.
+    ///
+    /// # Errors
+    /// When it is unknown, its port already, itself, or this one takes no ports.
+    try add_port(port: impl Into<LinkRef>) Ok(|draft: &mut Draft, target| {
+        let port = draft.resolve(&port.into())?;
+        draft.add_port(target, port)
+    });
+    /// Releases a port.
+    ///
+    /// # Errors
+    /// When it is unknown, or not its port.
+    try del_port(port: impl Into<LinkRef>) Ok(|draft: &mut Draft, target| {
+        let port = draft.resolve(&port.into())?;
+        draft.del_port(target, port)
+    });
+    /// Sets options of a bridge.
+    ///
+    /// # Errors
+    /// When it is no bridge, or a value is out of range.
+    try bridge(options: BridgeOptions) Ok(|draft: &mut Draft, target| draft.set_data(target, options.record()));
+    /// Sets options of a VXLAN.
+    ///
+    /// # Errors
+    /// When it is none, or a value is out of range.
+    try vxlan(options: VxlanOptions) Ok(|draft: &mut Draft, target| draft.set_data(target, options.record()));
+    /// Sets options of a macvlan.
+    ///
+    /// # Errors
+    /// When it is none, or a value is out of range.
+    try macvlan(options: MacvlanOptions) Ok(|draft: &mut Draft, target| draft.set_data(target, options.record()));
+    /// Sets its options as a port of a bridge.
+    ///
+    /// # Errors
+    /// When it is no port of a bridge and does not become one in this transaction, or a value is out of range.
+    try bridge_port(options: BridgePortOptions) Ok(|draft: &mut Draft, target| draft.set_port(target, options.record()));
+}

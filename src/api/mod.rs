@@ -1,0 +1,20 @@
+//! What users name: the database, interfaces, transactions, errors.
+//!
+//! Nothing is decided here that a lower floor could decide: an edit goes into a draft (`plan`), a commit to the
+//! engine, a read to a snapshot (`state`).
+
+mod db;
+mod edit;
+mod error;
+mod interface;
+mod netns;
+mod transaction;
+mod watch;
+
+pub use db::{Db, DbBuilder, ReadOnlyDb};
+pub use edit::{Editor, InterfaceTransaction};
+pub use error::{CommitError, Ending, Error, Result};
+pub use interface::{Edit, Interface, ReadOnly};
+pub use netns::NetNs;
+pub use transaction::{Committed, NewInterface, Transaction};
+pub use watch::Watch;

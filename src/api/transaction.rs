@@ -1,0 +1,201 @@
+//! Transactions.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::{CommitError, Db, Edit, Editor, Error, Interface, Result};
+use crate::object::LinkRef;
+use crate::object::kinds::NewLink;
+use crate::plan::{Draft, Outcome, Refusal, Review, Target};
+use crate::state::Snapshot;
+
+/// A set of changes to any number of interfaces that hold together or not at all.
+///
+/// It holds what was named and nothing else, on the state that it began with. Dropping it forgets it; nothing was
+/// sent then.
+///
+/// ```
+/// # netlinkdb::NetNs::enter_private()?;
+/// use netlinkdb::{Bridge, Db, Veth};
+///
+/// let db = Db::open()?;
+/// let mut tx = db.begin();
+/// let br0 = tx.create(Bridge::new("br0").stp_state(true))?;
+/// let veth = tx.create(Veth::new("veth0", "veth1"))?;
+/// tx.interface(&br0).add_port(&veth)?.add_ip("10.0.0.1/24")?.up();
+/// tx.interface("veth0").up();
+/// println!("{}", tx.review());
+/// let done = tx.commit()?;
+/// assert_eq!(done.interface(&br0)?.ports()?.len(), 1);
+/// # Ok::<(), netlinkdb::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Transaction {
+    db: Db,
+    id: Uuid,
+    draft: Draft,
+    /// The first thing that was wrong in an edit that gives no result of its own.
+    wrong: Option<Refusal>,
+}
+
+/// An interface that a transaction creates: to be edited in the same transaction, and found after the commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewInterface {
+    number: u64,
+    peer: Option<u64>,
+}
+
+impl NewInterface {
+    /// The other end, when it is one end of a veth pair.
+    pub fn peer(&self) -> Option<NewInterface> {
+        self.peer.map(|number| NewInterface { number, peer: Some(self.number) })
+    }
+}
+
+impl From<&NewInterface> for LinkRef {
+    fn from(new: &NewInterface) -> Self {
+        LinkRef::New(new.number)
+    }
+}
+
+impl Transaction {
+    pub(super) fn new(db: Db, first: u64) -> Self {
+        let draft = Draft::new(db.snapshot(), first);
+        Transaction { db, id: Uuid::new_v4(), draft, wrong: None }
+    }
+
+    /// Which transaction it is.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The state that it began with.
+    pub fn base(&self) -> &Snapshot {
+        self.draft.base()
+    }
+
+    /// Edits an interface: one that is there, or one that this transaction creates.
+    ///
+    /// When it is unknown, the edits give that error, and so does the commit.
+    pub fn interface(&mut self, which: impl Into<LinkRef>) -> Editor<'_> {
+        let target = self.draft.resolve(&which.into());
+        if let Err(refusal) = &target {
+            self.refuse(refusal.clone());
+        }
+        Editor::new(self, target)
+    }
+
+    /// Creates an interface: [`Bridge`](crate::Bridge), [`Veth`](crate::Veth), [`Vxlan`](crate::Vxlan),
+    /// [`Macvlan`](crate::Macvlan), [`Ifb`](crate::Ifb), or any kind by [`NewLink::with_kind`].
+    ///
+    /// # Errors
+    /// When the name cannot be a name or is taken, an option is out of range, or the interface below is unknown.
+    pub fn create(&mut self, new: impl Into<NewLink>) -> Result<NewInterface> {
+        let number = |target| match target {
+            Target::New(number) => number,
+            Target::Live { index, .. } => index.into(),
+        };
+        let target = self.draft.create(new.into())?;
+        let peer = self.draft.peer_of(target).map(number);
+        Ok(NewInterface { number: number(target), peer })
+    }
+
+    /// Deletes an interface, and what cannot be without it: its veth peer, macvlans on it. The review names them.
+    ///
+    /// # Errors
+    /// When it is unknown, or no virtual interface.
+    pub fn remove(&mut self, which: impl Into<LinkRef>) -> Result<()> {
+        let target = self.draft.resolve(&which.into())?;
+        Ok(self.draft.remove(target)?)
+    }
+
+    /// What would change if it were committed now, as sets and as iproute2 commands.
+    pub fn review(&self) -> Review {
+        match &self.wrong {
+            Some(refusal) => Review::refused(refusal.clone()),
+            None => Review::new(&self.draft, &self.db.snapshot()).unwrap_or_else(Review::refused),
+        }
+    }
+
+    /// Carries it out, in one of three ways:
+    ///
+    /// - *committed*: everything that it named is so, read back from the kernel and found so;
+    /// - *rolled back*: something failed, and everything that it had changed is as before, read back and found so;
+    /// - *torn*: something failed and not everything could be undone; the error says what is left.
+    ///
+    /// A refusal sends nothing. Fields that it does not name, and what other programs change meanwhile, are not
+    /// touched. What is so already is not sent. Commits of one database are carried out one after the other.
+    ///
+    /// # Errors
+    /// See [`CommitError::ending`]. The error gives the transaction back, to be mended and committed again.
+    pub fn commit(self) -> Result<Committed, CommitError> {
+        match self.carry_out() {
+            Ok((snapshot, created)) => {
+                Ok(Committed { db: self.db, id: self.id, snapshot, created })
+            }
+            Err(error) => Err(CommitError(Box::new((error, self)))),
+        }
+    }
+
+    fn carry_out(&self) -> Result<(Snapshot, BTreeMap<u64, u32>)> {
+        if let Some(refusal) = &self.wrong {
+            return Err(refusal.clone().into());
+        }
+        match self.db.engine().commit(&self.draft)? {
+            Outcome::Committed { snapshot, created } => Ok((snapshot, created)),
+            Outcome::RolledBack { cause, snapshot } => Err(Error::rolled_back(cause, snapshot)),
+            Outcome::Torn { cause, residue, snapshot } => {
+                Err(Error::torn(cause, residue, snapshot))
+            }
+        }
+    }
+
+    pub(super) fn draft(&mut self) -> &mut Draft {
+        &mut self.draft
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.wrong.get_or_insert(refusal);
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Transaction {}", self.id)?;
+        fmt::Display::fmt(&self.review(), f)
+    }
+}
+
+/// A transaction that holds.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    db: Db,
+    id: Uuid,
+    snapshot: Snapshot,
+    created: BTreeMap<u64, u32>,
+}
+
+impl Committed {
+    /// Which transaction it was.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The state in which everything was found as wanted.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// A handle on an interface that it created.
+    ///
+    /// # Errors
+    /// When another transaction was to create it.
+    pub fn interface(&self, new: &NewInterface) -> Result<Interface<Edit>> {
+        let index =
+            self.created.get(&new.number).and_then(|index| self.snapshot.link_by_index(*index));
+        let link = index.ok_or_else(|| Refusal::Unknown(LinkRef::from(new).to_string()))?;
+        Ok(Interface::new(self.db.clone(), link.index(), link.generation()))
+    }
+}

@@ -1,0 +1,63 @@
+//! What can go wrong between the pure floors and the kernel.
+
+use std::time::Duration;
+
+use crate::sys;
+use crate::wire::Ack;
+
+/// What can go wrong between the pure floors and the kernel.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// A system call failed.
+    #[error("{doing}: {error}")]
+    System {
+        /// What it was for.
+        doing: &'static str,
+        /// Which call, and why.
+        error: sys::Error,
+    },
+    /// The kernel refused to be read.
+    #[error("the kernel refused to list interfaces and addresses: {}{}", std::io::Error::from_raw_os_error(.0.errno), words(.0))]
+    Unreadable(Ack),
+    /// A thread could not be started.
+    #[error("the reader thread could not be started: {0}")]
+    Thread(String),
+    /// The database was closed.
+    #[error("the database is closed")]
+    Closed,
+    /// The reader thread has ended; the reason.
+    #[error("the database can no longer follow the kernel: {0}")]
+    Broken(Box<Error>),
+    /// What was waited for did not come in time.
+    #[error("{what} did not come within {} s", .within.as_secs_f32())]
+    Late {
+        /// What.
+        what: &'static str,
+        /// How long it was waited for.
+        within: Duration,
+    },
+    /// A commit on the thread that would have to carry it out.
+    #[error("a commit from a callback that runs on the reader thread would wait for itself")]
+    FromReader,
+}
+
+fn words(ack: &Ack) -> String {
+    ack.message.as_ref().map(|message| format!("; the kernel says: {message}")).unwrap_or_default()
+}
+
+impl Error {
+    /// Binds a system error to what it was for.
+    pub(super) fn system(doing: &'static str) -> impl FnOnce(sys::Error) -> Error {
+        move |error| Error::System { doing, error }
+    }
+
+    /// The errno, where there is one.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Error::System { error, .. } => Some(error.errno()),
+            Error::Unreadable(ack) => Some(ack.errno),
+            Error::Broken(error) => error.errno(),
+            _ => None,
+        }
+    }
+}

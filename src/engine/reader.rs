@@ -1,0 +1,253 @@
+//! The reader thread: drives the follower with what the sockets bring, and shows what it makes.
+//!
+//! Idle means asleep: the wait has no timeout, and nothing wakes it but a datagram or the waker.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Error;
+use super::requests::Requests;
+use super::shared::{Config, Published, Shared};
+use crate::state::{Follower, Losses, Outlet, Snapshot, Transmit, Update};
+use crate::sys::{Batch, Datagram, Options, Received, Socket, Waker, wait};
+
+const RTNLGRP_LINK: u32 = 1;
+const RTNLGRP_IPV4_IFADDR: u32 = 5;
+const RTNLGRP_IPV6_IFADDR: u32 = 9;
+
+/// How many creations of our own are remembered until their committer looks: far more than one wave has.
+const REMEMBERED: usize = 65_536;
+
+type Started = (Arc<Shared>, Requests, JoinHandle<()>);
+
+/// Starts the reader. The thread enters the namespace and opens every socket there, so that no other thread ever
+/// leaves its own.
+pub(super) fn start(config: Config) -> Result<Started, Error> {
+    let (to_opener, from_reader) = mpsc::channel();
+    let body = move || match open(config) {
+        Ok((shared, requests)) => {
+            let mut reader = Reader::new(Arc::clone(&shared));
+            if to_opener.send(Ok((shared, requests))).is_ok() {
+                reader.run();
+            }
+        }
+        // Nobody left to tell: the opener has gone.
+        Err(error) => drop(to_opener.send(Err(error))),
+    };
+    let thread = std::thread::Builder::new().name("netlinkdb".to_owned()).spawn(body);
+    let thread = thread.map_err(|error| Error::Thread(error.to_string()))?;
+    match from_reader.recv() {
+        Ok(Ok((shared, requests))) => Ok((shared, requests, thread)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(Error::Thread("it ended before it began".to_owned())),
+    }
+}
+
+fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
+    if let Some(namespace) = &config.namespace {
+        namespace.enter().map_err(Error::system("enter the network namespace"))?;
+    }
+    let mut groups = vec![RTNLGRP_LINK];
+    if config.views.addresses {
+        groups.extend([RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]);
+    }
+    let options = Options { groups, receive_buffer: Some(config.receive_buffer), strict: true };
+    let event = Socket::open(&options).map_err(Error::system("open the event socket"))?;
+    let request = open_plain("open the request socket")?;
+    let shared = Shared {
+        event,
+        waker: Waker::new().map_err(Error::system("open the waker"))?,
+        published: Mutex::new(Published {
+            snapshot: Snapshot::default(),
+            passed: 0,
+            created: Vec::new(),
+            losses: Losses::default(),
+            live: false,
+            ended: None,
+        }),
+        changed: Condvar::new(),
+        fence: AtomicU32::new(0),
+        stop: AtomicBool::new(false),
+        resync: AtomicBool::new(false),
+        config,
+    };
+    let requests = Requests::new(request, shared.config.patience);
+    Ok((Arc::new(shared), requests))
+}
+
+/// A socket that hears no notifications.
+fn open_plain(doing: &'static str) -> Result<Socket, Error> {
+    let options = Options { strict: true, ..Options::default() };
+    Socket::open(&options).map_err(Error::system(doing))
+}
+
+struct Reader {
+    shared: Arc<Shared>,
+    follower: Follower,
+    batch: Batch,
+    dump: Option<(Socket, Batch)>,
+}
+
+impl Reader {
+    fn new(shared: Arc<Shared>) -> Self {
+        let follower = Follower::new(shared.config.views);
+        Reader { shared, follower, batch: Batch::new(), dump: None }
+    }
+
+    /// Follows until it is told to stop or cannot go on; a panic is shown to waiters like any other end.
+    fn run(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let _end = ShowEnd(&shared);
+        if let Err(error) = self.follow() {
+            shared.published.lock().ended = Some(error);
+        }
+    }
+
+    fn follow(&mut self) -> Result<(), Error> {
+        while !self.shared.stop.load(Ordering::SeqCst) {
+            if self.shared.resync.swap(false, Ordering::SeqCst) {
+                self.follower.resync();
+            }
+            if self.follower.is_draining() {
+                self.drain()?;
+            }
+            while let Some(transmit) = self.follower.poll_transmit() {
+                self.transmit(&transmit)?;
+            }
+            if let Some(ack) = self.follower.failure() {
+                return Err(Error::Unreadable(ack.clone()));
+            }
+            if !self.follower.is_dumping() {
+                self.dump = None;
+            }
+            self.publish();
+            self.sleep()?;
+        }
+        Ok(())
+    }
+
+    /// Empties the event socket: until then it is deaf, and what is in it is older than what is dumped next (K1).
+    fn drain(&mut self) -> Result<(), Error> {
+        while self.receive_event()? != Received::Empty {}
+        self.follower.handle_drained(self.shared.fence.load(Ordering::SeqCst));
+        Ok(())
+    }
+
+    fn transmit(&mut self, transmit: &Transmit) -> Result<(), Error> {
+        if transmit.outlet == Outlet::FreshDump {
+            self.dump = Some((open_plain("open the dump socket")?, Batch::with_slots(4, 1 << 16)));
+        }
+        let socket = match (transmit.outlet, &self.dump) {
+            (Outlet::Event, _) | (_, None) => &self.shared.event,
+            (_, Some((socket, _))) => socket,
+        };
+        socket.send(&transmit.bytes).map_err(Error::system("ask the kernel for its state"))
+    }
+
+    fn sleep(&mut self) -> Result<(), Error> {
+        let (event, waker) = (self.shared.event.as_fd(), self.shared.waker.as_fd());
+        let doing = Error::system("wait for the kernel");
+        let (heard, woken, dumped) = match &self.dump {
+            Some((dump, _)) => {
+                let [heard, woken, dumped] =
+                    wait([event, waker, dump.as_fd()], None).map_err(doing)?;
+                (heard, woken, dumped)
+            }
+            None => {
+                let [heard, woken] = wait([event, waker], None).map_err(doing)?;
+                (heard, woken, false)
+            }
+        };
+        if woken {
+            self.shared.waker.drain().map_err(Error::system("reset the waker"))?;
+        }
+        if heard {
+            self.receive_event()?;
+        }
+        if dumped {
+            self.receive_dump()?;
+        }
+        Ok(())
+    }
+
+    fn receive_event(&mut self) -> Result<Received, Error> {
+        let received = self
+            .shared
+            .event
+            .receive(&mut self.batch)
+            .map_err(Error::system("read notifications"))?;
+        match received {
+            // While draining, the loss is known and a further one changes nothing.
+            Received::Overrun if self.follower.is_draining() => {}
+            Received::Overrun => self.follower.handle_overrun(),
+            Received::Empty => {}
+            Received::Datagrams => {
+                for datagram in self.batch.iter() {
+                    match datagram {
+                        Datagram::Data(bytes) => self.follower.handle_event(bytes),
+                        Datagram::Truncated { .. } => self.follower.handle_truncated(),
+                        Datagram::Foreign { .. } => self.follower.handle_foreign(),
+                    }
+                }
+            }
+        }
+        Ok(received)
+    }
+
+    fn receive_dump(&mut self) -> Result<(), Error> {
+        let Some((socket, batch)) = &mut self.dump else { return Ok(()) };
+        match socket.receive(batch).map_err(Error::system("read the kernel's state"))? {
+            Received::Empty => {}
+            Received::Overrun => self.follower.handle_dump_loss(),
+            Received::Datagrams => {
+                for datagram in batch.iter() {
+                    match datagram {
+                        Datagram::Data(bytes) => self.follower.handle_dump(bytes),
+                        Datagram::Truncated { .. } => self.follower.handle_dump_loss(),
+                        Datagram::Foreign { .. } => self.follower.handle_foreign(),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Swaps, then notifies.
+    fn publish(&mut self) {
+        let update = self.follower.poll_update();
+        let live = self.follower.is_live();
+        let losses = self.follower.losses();
+        let mut published = self.shared.published.lock();
+        let turned = published.live != live || published.losses != losses;
+        (published.live, published.losses) = (live, losses);
+        if update.is_none() && !turned {
+            return;
+        }
+        if let Some(Update { snapshot, passed, created }) = update {
+            published.snapshot = snapshot;
+            published.passed = passed;
+            published.created.extend(created);
+            let excess = published.created.len().saturating_sub(REMEMBERED);
+            published.created.drain(..excess);
+        }
+        drop(published);
+        self.shared.changed.notify_all();
+    }
+}
+
+/// Tells every waiter that the reader has ended, also when it ends in a panic.
+struct ShowEnd<'a>(&'a Shared);
+
+impl Drop for ShowEnd<'_> {
+    fn drop(&mut self) {
+        let panicked = std::thread::panicking();
+        let end = if panicked { Error::Thread("it panicked".to_owned()) } else { Error::Closed };
+        self.0.published.lock().ended.get_or_insert(end);
+        self.0.changed.notify_all();
+    }
+}

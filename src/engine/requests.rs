@@ -1,0 +1,147 @@
+//! The request socket: requests out, one answer each back.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::Error;
+use crate::object::link::{LINK, row};
+use crate::object::{Record, Value};
+use crate::plan::Answer;
+use crate::sys::{Batch, Datagram, Received, Socket, wait};
+use crate::wire::{Ack, Builder, Message, Messages, flags, kind};
+
+/// Requests in one system call, at most: their answers must fit the socket's receive buffer (K40), of which each
+/// takes less than 1 KiB plus, for a creation, an echo of about 5 KiB.
+const TOGETHER: usize = 32;
+
+/// Bytes in one system call, at most, unless one request alone is longer.
+const TOGETHER_BYTES: usize = 32 << 10;
+
+/// The request socket of a database.
+pub(super) struct Requests {
+    socket: Socket,
+    batch: Batch,
+    seq: u32,
+    patience: Duration,
+}
+
+impl Requests {
+    pub(super) fn new(socket: Socket, patience: Duration) -> Self {
+        Requests { socket, batch: Batch::with_slots(16, 1 << 15), seq: 0, patience }
+    }
+
+    /// The port by which the kernel knows these requests.
+    pub(super) fn port(&self) -> u32 {
+        self.socket.port()
+    }
+
+    /// Sends requests in order, many a system call, and gives the answers in the same order. After a refusal no
+    /// further ones are sent: then there are fewer answers than requests.
+    pub(super) fn exchange(&mut self, mut requests: Vec<Vec<u8>>) -> Result<Vec<Answer>, Error> {
+        let mut answers = Vec::with_capacity(requests.len());
+        let mut rest = &mut requests[..];
+        let mut refused = false;
+        while !rest.is_empty() && !refused {
+            let count = fitting(rest);
+            let (some, later) = std::mem::take(&mut rest).split_at_mut(count);
+            rest = later;
+            refused = self.exchange_some(some, &mut answers)?;
+        }
+        Ok(answers)
+    }
+
+    fn exchange_some(
+        &mut self,
+        some: &mut [Vec<u8>],
+        answers: &mut Vec<Answer>,
+    ) -> Result<bool, Error> {
+        let first = answers.len();
+        for request in &mut *some {
+            self.seq = self.seq.wrapping_add(1).max(1);
+            Builder::stamp(request, self.seq);
+            answers.push(Answer { seq: self.seq, ..Answer::default() });
+        }
+        if let Err(error) = self.socket.send(&some.concat()) {
+            // Nothing of it has reached the kernel: the first one is refused, the others were not sent.
+            answers.truncate(first + 1);
+            let message = Some(format!("{error}: nothing was sent"));
+            answers[first].ack = Some(Ack { errno: error.errno(), message, ..Ack::default() });
+            return Ok(true);
+        }
+        self.collect(&mut answers[first..])?;
+        let refused = |answer: &Answer| answer.ack.as_ref().is_some_and(|ack| !ack.is_ok());
+        Ok(answers[first..].iter().any(refused))
+    }
+
+    /// Reads until every answer is there. One that is lost with an overrun, or does not come in time, stays
+    /// without an acknowledgement.
+    fn collect(&mut self, answers: &mut [Answer]) -> Result<(), Error> {
+        let deadline = Instant::now() + self.patience;
+        while answers.iter().any(|answer| answer.ack.is_none()) {
+            match self
+                .socket
+                .receive(&mut self.batch)
+                .map_err(Error::system("read acknowledgements"))?
+            {
+                Received::Datagrams => read(&self.batch, answers),
+                Received::Overrun => return self.drain(answers),
+                Received::Empty => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    let waited = wait([self.socket.as_fd()], Some(left));
+                    let [ready] = waited.map_err(Error::system("wait for acknowledgements"))?;
+                    if !ready {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After an overrun the socket is deaf until it is empty (K1).
+    fn drain(&mut self, answers: &mut [Answer]) -> Result<(), Error> {
+        loop {
+            match self
+                .socket
+                .receive(&mut self.batch)
+                .map_err(Error::system("read acknowledgements"))?
+            {
+                Received::Datagrams => read(&self.batch, answers),
+                Received::Overrun => {}
+                Received::Empty => return Ok(()),
+            }
+        }
+    }
+}
+
+/// How many of these requests go together in one system call: one at least.
+fn fitting(requests: &[Vec<u8>]) -> usize {
+    let mut bytes = 0;
+    let fits = |request: &&Vec<u8>| {
+        bytes += request.len();
+        bytes <= TOGETHER_BYTES
+    };
+    requests.iter().take(TOGETHER).take_while(fits).count().max(1)
+}
+
+fn read(batch: &Batch, answers: &mut [Answer]) {
+    for datagram in batch.iter() {
+        let Datagram::Data(bytes) = datagram else { continue };
+        for message in Messages::new(bytes).map_while(Result::ok) {
+            if let Some(answer) = answers.iter_mut().find(|answer| answer.seq == message.seq) {
+                take(&message, answer);
+            }
+        }
+    }
+}
+
+fn take(message: &Message<'_>, answer: &mut Answer) {
+    if let Some(Ok(ack)) = Ack::parse(message) {
+        answer.ack = Some(ack);
+    } else if message.kind == kind::RTM_NEWLINK && message.flags & flags::MULTI == 0 {
+        let Ok(link) = Record::decode(&LINK, message.payload) else { return };
+        let below = link.value(row::LINK).and_then(Value::number).map(|index| index as u32);
+        let here = link.value(row::LINK_NETNSID).is_none();
+        answer.created = Some((link.number(row::INDEX) as u32, below.filter(|_| here)));
+    }
+}

@@ -1,0 +1,195 @@
+//! What the reader and everybody else share: the snapshot, the fences, the event socket.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{JoinHandle, ThreadId};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Error;
+use super::reader;
+use super::requests::Requests;
+use crate::state::{Losses, Snapshot, Views, fence_request, is_later, link_request, next_fence};
+use crate::sys::{Namespace, Socket, Waker};
+
+/// What a database is opened with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The namespace; `None` is that of the calling thread.
+    pub namespace: Option<Namespace>,
+    /// What is left out.
+    pub views: Views,
+    /// Bytes of receive buffer to ask for on the event socket.
+    pub receive_buffer: usize,
+    /// How long an answer of the kernel is waited for before it counts as lost.
+    pub patience: Duration,
+}
+
+/// What the reader shows.
+pub(super) struct Published {
+    pub(super) snapshot: Snapshot,
+    pub(super) passed: u32,
+    /// Links that appeared by our own requests, newest last: port, sequence number, index.
+    pub(super) created: Vec<(u32, u32, u32)>,
+    pub(super) losses: Losses,
+    pub(super) live: bool,
+    /// Why the reader has ended.
+    pub(super) ended: Option<Error>,
+}
+
+/// What the reader and everybody else share.
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) event: Socket,
+    pub(super) waker: Waker,
+    pub(super) published: Mutex<Published>,
+    pub(super) changed: Condvar,
+    pub(super) fence: AtomicU32,
+    pub(super) stop: AtomicBool,
+    pub(super) resync: AtomicBool,
+}
+
+/// A database that follows the kernel, until it is dropped.
+pub struct Engine {
+    pub(super) shared: Arc<Shared>,
+    /// Held during a commit: commits of one database are serialized.
+    pub(super) requests: Mutex<Requests>,
+    reader: Option<JoinHandle<()>>,
+    reader_id: ThreadId,
+}
+
+impl Engine {
+    /// Opens the sockets, starts the reader and waits for the first snapshot.
+    ///
+    /// # Errors
+    /// When a socket or the thread cannot be had, the namespace cannot be entered, or the kernel cannot be read.
+    pub fn open(config: Config) -> Result<Self, Error> {
+        let patience = config.patience;
+        let (shared, requests, reader) = reader::start(config)?;
+        let reader_id = reader.thread().id();
+        let engine =
+            Engine { shared, requests: Mutex::new(requests), reader: Some(reader), reader_id };
+        engine.wait_for(patience, "the first snapshot", |published| published.live)?;
+        Ok(engine)
+    }
+
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.published.lock().snapshot.clone()
+    }
+
+    /// What was lost and repaired so far.
+    pub fn losses(&self) -> Losses {
+        self.shared.published.lock().losses
+    }
+
+    /// Bytes of receive buffer that the event socket really has.
+    pub fn receive_buffer(&self) -> usize {
+        self.shared.event.receive_buffer()
+    }
+
+    /// Whether this is the reader thread, which must not wait for itself.
+    pub(super) fn is_reader(&self) -> bool {
+        std::thread::current().id() == self.reader_id
+    }
+
+    /// A snapshot that holds everything that the kernel has done before this call.
+    ///
+    /// # Errors
+    /// When the reader has ended, or the kernel does not answer in time.
+    pub fn fence(&self) -> Result<Snapshot, Error> {
+        self.observe(&[])
+    }
+
+    /// As [`Engine::fence`], and these interfaces are asked for: their silent changes are in it too.
+    ///
+    /// # Errors
+    /// As [`Engine::fence`].
+    pub fn observe(&self, refresh: &[u32]) -> Result<Snapshot, Error> {
+        if self.is_reader() {
+            return Err(Error::FromReader);
+        }
+        for some in refresh.chunks(64) {
+            let bytes: Vec<u8> = some.iter().flat_map(|index| link_request(*index)).collect();
+            self.shared.event.send(&bytes).map_err(Error::system("ask for interfaces"))?;
+        }
+        let advance = |fence| Some(next_fence(fence));
+        let old = self.shared.fence.fetch_update(Ordering::SeqCst, Ordering::SeqCst, advance);
+        let fence = next_fence(old.unwrap_or_else(|old| old));
+        self.shared.event.send(&fence_request(fence)).map_err(Error::system("send a fence"))?;
+        let passed = |published: &Published| published.live && !is_later(fence, published.passed);
+        self.wait_for(self.shared.config.patience, "the kernel's answer to a fence", passed)
+    }
+
+    /// Reads everything anew, and gives the snapshot after it.
+    ///
+    /// # Errors
+    /// As [`Engine::fence`].
+    pub fn resync(&self) -> Result<Snapshot, Error> {
+        if self.is_reader() {
+            return Err(Error::FromReader);
+        }
+        let before = self.losses().resyncs;
+        self.shared.resync.store(true, Ordering::SeqCst);
+        self.shared.waker.wake().map_err(Error::system("wake the reader"))?;
+        let done = |published: &Published| published.live && published.losses.resyncs > before;
+        self.wait_for(self.shared.config.patience, "a new reading of everything", done)
+    }
+
+    /// Waits until there is a snapshot for which `wanted` holds; `None` when the time is over first.
+    ///
+    /// # Errors
+    /// When the reader has ended.
+    pub fn wait_until(
+        &self,
+        within: Duration,
+        mut wanted: impl FnMut(&Snapshot) -> bool,
+    ) -> Result<Option<Snapshot>, Error> {
+        match self.wait_for(within, "", |published| published.live && wanted(&published.snapshot)) {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            Err(Error::Late { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn wait_for(
+        &self,
+        within: Duration,
+        what: &'static str,
+        mut wanted: impl FnMut(&Published) -> bool,
+    ) -> Result<Snapshot, Error> {
+        // A time beyond what the clock can tell is for ever.
+        let deadline = Instant::now().checked_add(within);
+        let mut published = self.shared.published.lock();
+        let mut late = false;
+        loop {
+            if let Some(error) = &published.ended {
+                return Err(Error::Broken(Box::new(error.clone())));
+            }
+            if wanted(&published) {
+                return Ok(published.snapshot.clone());
+            }
+            match deadline {
+                _ if late => return Err(Error::Late { what, within }),
+                Some(deadline) => {
+                    late = self.shared.changed.wait_until(&mut published, deadline).timed_out()
+                }
+                None => self.shared.changed.wait(&mut published),
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    /// Ends the reader and waits until it has ended.
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        // The waker cannot fail but for a closed descriptor, and it is ours until here.
+        let woken = self.shared.waker.wake().is_ok();
+        if let Some(reader) = self.reader.take().filter(|_| woken && !self.is_reader()) {
+            // A panic of the reader has been shown to every waiter; there is nobody to show it to here.
+            drop(reader.join());
+        }
+    }
+}
