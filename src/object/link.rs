@@ -1,4 +1,30 @@
 //! Links: `RTM_NEWLINK` with `struct ifinfomsg`, which iproute2 and users call interfaces.
+//!
+//! # What the kernel changes without a notification
+//!
+//! Measured on 6.18, 2026-11: after each single change the link as last announced (`AF_UNSPEC`, with
+//! `AF_BRIDGE` merged into the port options, K29) was compared with a fresh dump, for bridge, veth, vxlan,
+//! macvlan, ifb and bridge ports. `silent:` in the rows says the same.
+//!
+//! **While the link is down, also after our own request** (`WhileDown`): `IFLA_IFALIAS`, `IFLA_GROUP`,
+//! `IFLA_PROP_LIST`, `IFLA_LINKMODE`, `IFLA_PROTO_DOWN` and its reason, `IFLA_CARRIER`; every option of a
+//! bridge, of a vxlan and of a macvlan (its source addresses and their number too); every bridge port option
+//! set through `IFLA_INFO_SLAVE_DATA` (the same set through `AF_BRIDGE` is announced, as `AF_BRIDGE`).
+//! Up, all of these are announced.
+//!
+//! **Up or down, also after our own request** (`Always`): `gso_max_size`, `gso_max_segs`, `gro_max_size` and
+//! their IPv4 siblings; `tso_max_size` of a bridge that gains a port.
+//!
+//! **By a change of something else** (`Always`): the queueing discipline (`tc`); promiscuity and allmulti
+//! beyond the first user, and of the interface below a macvlan; `IFLA_LINK` of the end of a veth that is
+//! announced first, before it has its peer; `IFLA_LINK_NETNSID` when the peer moves (K32); all of
+//! `IFLA_AF_SPEC`: the settings of IPv4 and IPv6 and `addr_gen_mode` by sysctl, IPv6's MTU with the link's, and
+//! its whole block, which vanishes below 1280 bytes; `bc_queue_len_used` of a macvlan by its siblings; of a
+//! bridge: root, root port, path cost, topology change, querier, and `ageing_time`, which is shortened while
+//! the topology changes; of a bridge port: root, designated bridge, port and cost, acknowledgement, pending.
+//!
+//! Announced always: name, MTU, queue length, addresses, master, flags, operational state. Late, when the
+//! kernel has looked at the carrier, and without a request: carrier, `LOWER_UP`, `RUNNING`.
 
 use std::fmt;
 
@@ -79,6 +105,7 @@ impl Link {
         let text = |key: &str| tree.key(key).map(Tree::to_string).unwrap_or_default();
         let mut line = format!("{}: {}", self.index(), self.name());
         match tree.key("link").or(tree.key("link_index")) {
+            Some(Tree::Null) => line += "@NONE",
             Some(Tree::Text(below)) => line += &format!("@{below}"),
             Some(below) => line += &format!("@if{below}"),
             None => {}
@@ -263,7 +290,7 @@ table! {
         /// The index, 1 to 2147483647, unique in the namespace; it may be given again once its interface is gone (K33).
         INDEX index or 0: U32 = Header(4), "ifi_index", Identity, name: "ifindex";
         /// The interface below: the other end of a veth, the lower interface of a macvlan or VLAN.
-        LINK link: Index = Path(&[5]), "IFLA_LINK", Create, keyword: "link", form: Custom(show_link);
+        LINK link: Index = Path(&[5]), "IFLA_LINK", Create, keyword: "link", form: Custom(show_link), silent: Always;
         /// The name, 1 to 15 bytes.
         NAME name or "": Text = Path(&[3]), "IFLA_IFNAME", Set, name: "ifname", keyword: "name";
         /// The flags.
@@ -273,13 +300,13 @@ table! {
         /// The largest packet that is sent, without the link-layer header, in bytes.
         MTU mtu or 0: U32 = Path(&[4]), "IFLA_MTU", Set, keyword: "mtu", unit: "bytes";
         /// The queueing discipline at the root.
-        QDISC qdisc: Text = Path(&[6]), "IFLA_QDISC", Status;
+        QDISC qdisc: Text = Path(&[6]), "IFLA_QDISC", Status, silent: Always;
         /// The master: the bridge or bond that it is a port of.
         MASTER master: Index = Path(&[10]), "IFLA_MASTER", Set, keyword: "master", none: Some(0);
         /// The operational state.
         OPERSTATE operstate: OneOf<OperState> = Path(&[16]), "IFLA_OPERSTATE", Status, form: Custom(show_operstate);
         /// Who decides that the operational state is up: the carrier alone, or a program too.
-        LINKMODE linkmode: OneOf<LinkMode> = Path(&[17]), "IFLA_LINKMODE", Set, keyword: "mode", form: Custom(show_linkmode);
+        LINKMODE linkmode: OneOf<LinkMode> = Path(&[17]), "IFLA_LINKMODE", Set, keyword: "mode", form: Custom(show_linkmode), silent: WhileDown;
         /// The group, for commands that address many interfaces at once.
         GROUP group or 0: U32 = Path(&[27]), "IFLA_GROUP", Set, keyword: "group", form: Custom(show_group), silent: WhileDown;
         /// Why this notification was sent.
@@ -295,19 +322,19 @@ table! {
         /// The link-layer address that the hardware came with.
         PERM_ADDRESS perm_address: Hardware = Path(&[54]), "IFLA_PERM_ADDRESS", Status, name: "permaddr", form: Custom(show_perm_address);
         /// The namespace of `link`, by the number it has in this one; -1 when it has none.
-        LINK_NETNSID link_netnsid: I32 = Path(&[37]), "IFLA_LINK_NETNSID", Create;
+        LINK_NETNSID link_netnsid: I32 = Path(&[37]), "IFLA_LINK_NETNSID", Create, silent: Always;
         /// In the farewell of an interface that moves: the namespace that it went to (K32).
         NEW_NETNSID new_netnsid: I32 = Path(&[45]), "IFLA_NEW_NETNSID", Statistic;
         /// In the farewell of an interface that moves: its index there (K32).
         NEW_IFINDEX new_ifindex: U32 = Path(&[49]), "IFLA_NEW_IFINDEX", Statistic;
         /// Whether a program holds the protocols above down.
-        PROTO_DOWN proto_down: Switch<U8> = Path(&[39]), "IFLA_PROTO_DOWN", Set, keyword: "protodown", argument: OnOff, form: OnlyTrue;
+        PROTO_DOWN proto_down: Switch<U8> = Path(&[39]), "IFLA_PROTO_DOWN", Set, keyword: "protodown", argument: OnOff, form: OnlyTrue, silent: WhileDown;
         /// Why the protocols above are held down: bits whose meaning programs agree on.
-        PROTO_DOWN_REASON proto_down_reason: U32 = Path(&[55, 2]), "IFLA_PROTO_DOWN_REASON_VALUE", Status, form: Hidden;
+        PROTO_DOWN_REASON proto_down_reason: U32 = Path(&[55, 2]), "IFLA_PROTO_DOWN_REASON_VALUE", Status, form: Custom(show_reason), silent: WhileDown;
         /// How many users want every frame: above 0 the interface is promiscuous.
-        PROMISCUITY promiscuity: U32 = Path(&[30]), "IFLA_PROMISCUITY", Status;
+        PROMISCUITY promiscuity: U32 = Path(&[30]), "IFLA_PROMISCUITY", Status, silent: Always;
         /// How many users want every multicast frame.
-        ALLMULTI allmulti: U32 = Path(&[61]), "IFLA_ALLMULTI", Status;
+        ALLMULTI allmulti: U32 = Path(&[61]), "IFLA_ALLMULTI", Status, silent: Always;
         /// The smallest MTU that the driver takes, in bytes.
         MIN_MTU min_mtu: U32 = Path(&[50]), "IFLA_MIN_MTU", Status, unit: "bytes";
         /// The largest MTU that the driver takes, in bytes; 0 for no limit.
@@ -323,11 +350,11 @@ table! {
         /// Options as a port of its master; [`Link::bridge_port`] reads them.
         PORT port_data: PortData = Path(&[18, 5]), "IFLA_INFO_SLAVE_DATA", Set, name: "info_slave_data", form: Hidden;
         /// The IPv4 settings of the interface, one number each, in the kernel's order (`IPV4_DEVCONF_*` less 1).
-        INET_CONF inet_conf: U32s = Path(&[26, 2, 1]), "IFLA_INET_CONF", Status, form: Hidden;
+        INET_CONF inet_conf: U32s = Path(&[26, 2, 1]), "IFLA_INET_CONF", Status, form: Hidden, silent: Always;
         /// Internal flags of IPv6 on this interface (`IF_READY` 0x80000000 and others).
-        INET6_FLAGS inet6_flags: U32 = Path(&[26, 10, 1]), "IFLA_INET6_FLAGS", Status, form: Hidden;
+        INET6_FLAGS inet6_flags: U32 = Path(&[26, 10, 1]), "IFLA_INET6_FLAGS", Status, form: Hidden, silent: Always;
         /// The IPv6 settings of the interface, one number each, in the kernel's order (`DEVCONF_*`).
-        INET6_CONF inet6_conf: U32s = Path(&[26, 10, 2]), "IFLA_INET6_CONF", Status, form: Hidden;
+        INET6_CONF inet6_conf: U32s = Path(&[26, 10, 2]), "IFLA_INET6_CONF", Status, form: Hidden, silent: Always;
         /// Counters of IPv6.
         INET6_STATS inet6_statistics: Bytes = Path(&[26, 10, 3]), "IFLA_INET6_STATS", Statistic, form: Hidden;
         /// IPv6: the largest reassembled packet, and neighbour discovery's timers.
@@ -335,29 +362,29 @@ table! {
         /// Counters of ICMPv6.
         INET6_ICMP6STATS inet6_icmp_statistics: Bytes = Path(&[26, 10, 6]), "IFLA_INET6_ICMP6STATS", Statistic, form: Hidden;
         /// The interface identifier that a program chose for IPv6 autoconfiguration; `::` for none.
-        INET6_TOKEN inet6_token: Ip = Path(&[26, 10, 7]), "IFLA_INET6_TOKEN", Set, form: Hidden;
+        INET6_TOKEN inet6_token: Ip = Path(&[26, 10, 7]), "IFLA_INET6_TOKEN", Set, form: Hidden, silent: Always;
         /// How the kernel makes IPv6 interface identifiers.
-        ADDR_GEN_MODE addr_gen_mode: OneOf<AddrGenMode> = Path(&[26, 10, 8]), "IFLA_INET6_ADDR_GEN_MODE", Set, name: "inet6_addr_gen_mode", keyword: "addrgenmode", form: Custom(show_addr_gen_mode);
+        ADDR_GEN_MODE addr_gen_mode: OneOf<AddrGenMode> = Path(&[26, 10, 8]), "IFLA_INET6_ADDR_GEN_MODE", Set, name: "inet6_addr_gen_mode", keyword: "addrgenmode", form: Custom(show_addr_gen_mode), silent: Always;
         /// The MTU in the last router advertisement, in bytes; 0 for none.
-        INET6_RA_MTU inet6_ra_mtu: U32 = Path(&[26, 10, 9]), "IFLA_INET6_RA_MTU", Status, unit: "bytes", form: Hidden;
+        INET6_RA_MTU inet6_ra_mtu: U32 = Path(&[26, 10, 9]), "IFLA_INET6_RA_MTU", Status, unit: "bytes", form: Hidden, silent: Always;
         /// Transmit queues, 1 to 4096.
         NUM_TX_QUEUES num_tx_queues: U32 = Path(&[31]), "IFLA_NUM_TX_QUEUES", Create, keyword: "numtxqueues";
         /// Receive queues, 1 to 4096.
         NUM_RX_QUEUES num_rx_queues: U32 = Path(&[32]), "IFLA_NUM_RX_QUEUES", Create, keyword: "numrxqueues";
         /// The largest packet handed to the driver for segmentation, in bytes.
-        GSO_MAX_SIZE gso_max_size: U32 = Path(&[41]), "IFLA_GSO_MAX_SIZE", Set, keyword: "gso_max_size", unit: "bytes";
+        GSO_MAX_SIZE gso_max_size: U32 = Path(&[41]), "IFLA_GSO_MAX_SIZE", Set, keyword: "gso_max_size", unit: "bytes", silent: Always;
         /// The most segments of such a packet, 1 to 65535.
-        GSO_MAX_SEGS gso_max_segs: U32 = Path(&[40]), "IFLA_GSO_MAX_SEGS", Set, keyword: "gso_max_segs";
+        GSO_MAX_SEGS gso_max_segs: U32 = Path(&[40]), "IFLA_GSO_MAX_SEGS", Set, keyword: "gso_max_segs", silent: Always;
         /// What the driver can take for segmentation, in bytes.
-        TSO_MAX_SIZE tso_max_size: U32 = Path(&[59]), "IFLA_TSO_MAX_SIZE", Status, unit: "bytes";
+        TSO_MAX_SIZE tso_max_size: U32 = Path(&[59]), "IFLA_TSO_MAX_SIZE", Status, unit: "bytes", silent: Always;
         /// The most segments that the driver can take.
-        TSO_MAX_SEGS tso_max_segs: U32 = Path(&[60]), "IFLA_TSO_MAX_SEGS", Status;
+        TSO_MAX_SEGS tso_max_segs: U32 = Path(&[60]), "IFLA_TSO_MAX_SEGS", Status, silent: Always;
         /// The largest packet that receive offload puts together, in bytes.
-        GRO_MAX_SIZE gro_max_size: U32 = Path(&[58]), "IFLA_GRO_MAX_SIZE", Set, keyword: "gro_max_size", unit: "bytes";
+        GRO_MAX_SIZE gro_max_size: U32 = Path(&[58]), "IFLA_GRO_MAX_SIZE", Set, keyword: "gro_max_size", unit: "bytes", silent: Always;
         /// `gso_max_size` for IPv4, in bytes (Linux 6.3).
-        GSO_IPV4_MAX_SIZE gso_ipv4_max_size: U32 = Path(&[63]), "IFLA_GSO_IPV4_MAX_SIZE", Set, keyword: "gso_ipv4_max_size", unit: "bytes";
+        GSO_IPV4_MAX_SIZE gso_ipv4_max_size: U32 = Path(&[63]), "IFLA_GSO_IPV4_MAX_SIZE", Set, keyword: "gso_ipv4_max_size", unit: "bytes", silent: Always;
         /// `gro_max_size` for IPv4, in bytes (Linux 6.3).
-        GRO_IPV4_MAX_SIZE gro_ipv4_max_size: U32 = Path(&[64]), "IFLA_GRO_IPV4_MAX_SIZE", Set, keyword: "gro_ipv4_max_size", unit: "bytes";
+        GRO_IPV4_MAX_SIZE gro_ipv4_max_size: U32 = Path(&[64]), "IFLA_GRO_IPV4_MAX_SIZE", Set, keyword: "gro_ipv4_max_size", unit: "bytes", silent: Always;
         /// The name of the port on the hardware.
         PHYS_PORT_NAME phys_port_name: Text = Path(&[38]), "IFLA_PHYS_PORT_NAME", Status;
         /// The identifier of the port on the hardware.
@@ -369,7 +396,11 @@ table! {
         /// The device that the interface belongs to.
         PARENT_DEV parent_dev: Text = Path(&[56]), "IFLA_PARENT_DEV_NAME", Status, name: "parentdev";
         /// How far into the future the hardware can be told to send, in nanoseconds (Linux 6.13).
-        MAX_PACING_OFFLOAD_HORIZON max_pacing_offload_horizon: U64 = Path(&[66]), "IFLA_MAX_PACING_OFFLOAD_HORIZON", Status, unit: "ns", form: Hidden;
+        MAX_PACING_OFFLOAD_HORIZON max_pacing_offload_horizon: Uint = Path(&[66]), "IFLA_MAX_PACING_OFFLOAD_HORIZON", Status, unit: "ns", form: Hidden;
+        /// The port of a network card that it belongs to, as devlink names it (Linux 6.2).
+        DEVLINK_PORT devlink_port: Bytes = Path(&[62]), "IFLA_DEVLINK_PORT", Status, form: Hidden;
+        /// The pin by which its clock is synchronized (Linux 6.7).
+        DPLL_PIN dpll_pin: Bytes = Path(&[65]), "IFLA_DPLL_PIN", Status, form: Hidden;
         /// Whether it can never leave its namespace (Linux 6.15).
         NETNS_IMMUTABLE netns_immutable: Switch<U8> = Path(&[67]), "IFLA_NETNS_IMMUTABLE", Status, name: "netns-immutable", form: OnlyTrue;
         /// Bytes left free before a packet (Linux 6.16).
@@ -379,9 +410,9 @@ table! {
         /// Free text for people, at most 255 bytes.
         ALIAS alias: Text = Path(&[20]), "IFLA_IFALIAS", Set, name: "ifalias", keyword: "alias", silent: WhileDown;
         /// Alternative names, 1 to 127 bytes each.
-        ALTNAMES altnames or (&[]): Texts<53> = Path(&[52]), "IFLA_PROP_LIST", Set, keyword: "altname";
+        ALTNAMES altnames or (&[]): Texts<53> = Path(&[52]), "IFLA_PROP_LIST", Set, keyword: "altname", silent: WhileDown;
         /// Whether there is a carrier.
-        CARRIER carrier: Switch<U8> = Path(&[33]), "IFLA_CARRIER", Status, form: Hidden;
+        CARRIER carrier: Switch<U8> = Path(&[33]), "IFLA_CARRIER", Status, form: Hidden, silent: WhileDown;
         /// How often the carrier came or went.
         CARRIER_CHANGES carrier_changes: U32 = Path(&[35]), "IFLA_CARRIER_CHANGES", Statistic, form: Hidden;
         /// How often the carrier came.
@@ -432,10 +463,10 @@ impl Statistics32<'_> {
 }
 
 macro_rules! counters {
-    ($($(#[$meta:meta])* $table:ident $view:ident $fields:ident $shape:ident $width:literal;)*) => {$(
+    ($($(#[$meta:meta])* $table:ident $name:literal $view:ident $fields:ident $shape:ident $width:literal;)*) => {$(
         table! {
             $(#[$meta])*
-            pub static $table: "statistics", header 24 * $width;
+            pub static $table: $name, header 24 * $width;
             fields $fields;
             view ['a] $view<'a>;
             setters [];
@@ -495,9 +526,9 @@ macro_rules! counters {
 
 counters! {
     /// `struct rtnl_link_stats64`, all but what came after `rx_nohandler`.
-    STATISTICS Statistics statistics_row U64 8;
+    STATISTICS "statistics" Statistics statistics_row U64 8;
     /// `struct rtnl_link_stats`.
-    STATISTICS32 Statistics32 statistics32_row U32 4;
+    STATISTICS32 "statistics32" Statistics32 statistics32_row U32 4;
 }
 
 /// Hardware parameters of old cards.
@@ -598,6 +629,16 @@ fn show_type(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
     object.push(("link_type".to_owned(), Tree::Text(text)));
 }
 
+/// The numbers of the bits; iproute2 knows their names from a file.
+fn show_reason(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
+    let reason = value.number().unwrap_or(0);
+    let bits = (0..32).filter(|bit| reason & (1 << bit) != 0);
+    let list: Vec<_> = bits.map(|bit: u32| Tree::Text(bit.to_string())).collect();
+    if !list.is_empty() {
+        object.push(("proto_down_reason".to_owned(), Tree::List(list)));
+    }
+}
+
 fn show_group(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
     let text = match value.number().unwrap_or(0) {
         0 => "default".to_owned(),
@@ -670,5 +711,62 @@ fn link_info(
     match object.iter_mut().find(|(key, _)| key == "linkinfo") {
         Some((_, Tree::Map(entries))) => entries.extend(info),
         _ => object.push(("linkinfo".to_owned(), Tree::Map(info))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Below(bool);
+
+    impl Names for Below {
+        fn name_of(&self, index: u32) -> Option<&str> {
+            (index == 4).then_some("v1")
+        }
+        fn is_up(&self, _: u32) -> Option<bool> {
+            Some(self.0)
+        }
+    }
+
+    fn link(flags: u32, below: u64) -> Link {
+        let mut record = Record::new(&LINK);
+        record.set(row::FLAGS, Value::Number(flags.into()));
+        record.set(row::LINK, Value::Number(below));
+        Link::new(record, 0)
+    }
+
+    #[test]
+    fn flags_are_derived_as_iproute2_does() {
+        let check = |flags, below, up, expect: &str| {
+            let tree = link(flags, below).tree(&Below(up));
+            assert_eq!(tree.key("flags").map(Tree::to_string).as_deref(), Some(expect));
+        };
+        check(0x11043, 0, true, "BROADCAST,MULTICAST,UP,LOWER_UP");
+        check(0x1003, 0, true, "NO-CARRIER,BROADCAST,MULTICAST,UP");
+        check(0x1003, 4, false, "NO-CARRIER,BROADCAST,MULTICAST,UP,M-DOWN");
+        check(0x8000_0000, 4, true, "0x80000000");
+    }
+
+    #[test]
+    fn the_interface_below_has_a_name_an_index_or_nothing() {
+        let key = |link: &Link, key| link.tree(&Below(true)).key(key).cloned();
+        assert_eq!(key(&link(0, 4), "link"), Some("v1".into()));
+        assert_eq!(key(&link(0, 5), "link"), Some("if5".into()));
+        assert_eq!(key(&link(0, 0), "link"), Some(Tree::Null));
+        let mut abroad = link(0, 4);
+        abroad.record.set(row::LINK_NETNSID, Value::Signed(0));
+        assert_eq!(key(&abroad, "link_index"), Some(Tree::Number(4)));
+        assert_eq!((abroad.link(), link(0, 0).link()), (Some(4), None));
+    }
+
+    #[test]
+    fn a_link_of_an_unknown_kind_keeps_its_options() {
+        let mut record = Record::new(&LINK);
+        record.set(row::KIND, "wireguard".into());
+        record.set(row::DATA, Value::Bytes([1, 2, 3].into()));
+        let link = Link::new(record, 0);
+        assert_eq!((link.kind(), link.bridge().is_none()), (Some("wireguard"), true));
+        assert_eq!(link.kind_data(), Some(&Value::Bytes([1, 2, 3].into())));
     }
 }

@@ -20,6 +20,8 @@ pub enum Shape {
     U32,
     /// Eight bytes in the machine's order.
     U64,
+    /// Four or eight bytes in the machine's order, as the number needs (`nla_put_uint`).
+    Uint,
     /// Four signed bytes in the machine's order.
     I32,
     /// Two bytes in network order.
@@ -72,6 +74,8 @@ impl Shape {
             Shape::U16 => number(ne_u16(payload)?.into()),
             Shape::U32 => number(ne_u32(payload)?.into()),
             Shape::U64 => number(ne_u64(payload)?),
+            Shape::Uint if payload.len() < 8 => number(ne_u32(payload)?.into()),
+            Shape::Uint => number(ne_u64(payload)?),
             Shape::I32 => Some(Value::Signed(ne_i32(payload)?.into())),
             Shape::Be16 => number(be16(payload)?.into()),
             Shape::Be32 => number(be32(payload)?.into()),
@@ -86,7 +90,10 @@ impl Shape {
             Shape::Bytes => Some(Value::Bytes(payload.into())),
             Shape::Struct(table) => nested(Record::decode_struct(table, payload)),
             Shape::Nest(table) => nested(Record::decode_attributes(table, payload)),
-            Shape::Message(table) => nested(Record::decode(table(), payload).ok()?),
+            Shape::Message(table) if payload.len() <= LONGEST_INNER_MESSAGE => {
+                nested(Record::decode(table(), payload).ok()?)
+            }
+            Shape::Message(_) => None,
             Shape::Option(bit) => option(bit, payload),
             Shape::Hardwares(inner) => {
                 let all = Attributes::new(payload).map_while(Result::ok);
@@ -121,6 +128,10 @@ impl Shape {
             (Shape::U16, Value::Number(n)) => put_ne_u16(to, *n as u16),
             (Shape::U32, Value::Number(n)) => put_ne_u32(to, *n as u32),
             (Shape::U64, Value::Number(n)) => put_ne_u64(to, *n),
+            (Shape::Uint, Value::Number(n)) => match u32::try_from(*n) {
+                Ok(n) => put_ne_u32(to, n),
+                Err(_) => put_ne_u64(to, *n),
+            },
             (Shape::I32, Value::Signed(n)) => put_ne_u32(to, *n as i32 as u32),
             (Shape::Be16, Value::Number(n)) => put_be16(to, *n as u16),
             (Shape::Be32, Value::Number(n)) => put_be32(to, *n as u32),
@@ -141,6 +152,10 @@ impl Shape {
         }
     }
 }
+
+/// Bytes of a message inside an attribute. Ours have some hundred; without a bound, bytes that nest such
+/// messages in each other a thousand deep would exhaust the stack.
+const LONGEST_INNER_MESSAGE: usize = 2048;
 
 fn text(payload: &[u8]) -> Box<str> {
     let own = payload.split(|b| *b == 0).next().unwrap_or_default();
@@ -205,7 +220,7 @@ macro_rules! numbers {
     )*};
 }
 
-numbers! { U8 u8; U16 u16; U32 u32; U64 u64; Be16 u16; Be32 u32; }
+numbers! { U8 u8; U16 u16; U32 u32; U64 u64; Be16 u16; Be32 u32; Uint u64; }
 
 /// A signed number.
 #[derive(Debug)]

@@ -8,6 +8,7 @@
 
 pub mod iproute2;
 pub mod namespaces;
+pub mod oracle;
 pub mod request;
 
 pub use iproute2::{ip, ip_available, ip_json};

@@ -61,9 +61,9 @@ table! {
     setters [];
     rows {
         /// The priority, 0 to 65535; the lowest becomes the root.
-        PRIORITY priority or 0: Be16 = Header(0), "ifla_bridge_id.prio", Status;
+        PRIORITY priority or 0: Be16 = Header(0), "ifla_bridge_id.prio", Status, silent: Always;
         /// The address.
-        ADDRESS address: Mac = Header(2), "ifla_bridge_id.addr", Status;
+        ADDRESS address: Mac = Header(2), "ifla_bridge_id.addr", Status, silent: Always;
     }
 }
 
@@ -90,15 +90,15 @@ table! {
     setters [];
     rows {
         /// The IPv4 querier.
-        IP_ADDRESS ip_address: Ip4 = Path(&[1]), "BRIDGE_QUERIER_IP_ADDRESS", Status, name: "mcast_querier_ipv4_addr";
+        IP_ADDRESS ip_address: Ip4 = Path(&[1]), "BRIDGE_QUERIER_IP_ADDRESS", Status, name: "mcast_querier_ipv4_addr", silent: Always;
         /// The port behind which it is, by the interface's index.
-        IP_PORT ip_port: Index = Path(&[2]), "BRIDGE_QUERIER_IP_PORT", Status, name: "mcast_querier_ipv4_port";
+        IP_PORT ip_port: Index = Path(&[2]), "BRIDGE_QUERIER_IP_PORT", Status, name: "mcast_querier_ipv4_port", silent: Always;
         /// How long another IPv4 querier counts, in 1/100 s.
         IP_OTHER_TIMER ip_other_timer: U64 = Path(&[3]), "BRIDGE_QUERIER_IP_OTHER_TIMER", Statistic, name: "mcast_querier_ipv4_other_timer", unit: "1/100 s", form: Hundredths;
         /// The IPv6 querier.
-        IPV6_ADDRESS ipv6_address: Ip6 = Path(&[5]), "BRIDGE_QUERIER_IPV6_ADDRESS", Status, name: "mcast_querier_ipv6_addr";
+        IPV6_ADDRESS ipv6_address: Ip6 = Path(&[5]), "BRIDGE_QUERIER_IPV6_ADDRESS", Status, name: "mcast_querier_ipv6_addr", silent: Always;
         /// The port behind which it is, by the interface's index.
-        IPV6_PORT ipv6_port: Index = Path(&[6]), "BRIDGE_QUERIER_IPV6_PORT", Status, name: "mcast_querier_ipv6_port";
+        IPV6_PORT ipv6_port: Index = Path(&[6]), "BRIDGE_QUERIER_IPV6_PORT", Status, name: "mcast_querier_ipv6_port", silent: Always;
         /// How long another IPv6 querier counts, in 1/100 s.
         IPV6_OTHER_TIMER ipv6_other_timer: U64 = Path(&[7]), "BRIDGE_QUERIER_IPV6_OTHER_TIMER", Statistic, name: "mcast_querier_ipv6_other_timer", unit: "1/100 s", form: Hundredths;
     }
@@ -118,7 +118,7 @@ table! {
         /// How old a spanning tree message may be, 600 to 4000 in 1/100 s.
         MAX_AGE max_age: U32 = Path(&[3]), "IFLA_BR_MAX_AGE", Set, keyword: "max_age", unit: "1/100 s", range: 600..=4000, silent: WhileDown;
         /// How long a learned address is kept, in 1/100 s; 0 for not at all.
-        AGEING_TIME ageing_time: U32 = Path(&[4]), "IFLA_BR_AGEING_TIME", Set, keyword: "ageing_time", unit: "1/100 s", silent: WhileDown;
+        AGEING_TIME ageing_time: U32 = Path(&[4]), "IFLA_BR_AGEING_TIME", Set, keyword: "ageing_time", unit: "1/100 s", silent: Always;
         /// Whether the spanning tree protocol runs.
         STP_STATE stp_state: Switch<U32> = Path(&[5]), "IFLA_BR_STP_STATE", Set, keyword: "stp_state", form: Plain, silent: WhileDown;
         /// The priority in the spanning tree protocol, 0 to 65535; the lowest becomes the root.
@@ -128,17 +128,17 @@ table! {
         /// The Ethernet type of VLAN tags.
         VLAN_PROTOCOL vlan_protocol: OneOf<VlanProtocol> = Path(&[8]), "IFLA_BR_VLAN_PROTOCOL", Set, keyword: "vlan_protocol", silent: WhileDown;
         /// Its identifier in the spanning tree protocol.
-        BRIDGE_ID bridge_id: BridgeIdOf = Path(&[11]), "IFLA_BR_BRIDGE_ID", Status, form: Custom(show_bridge_id);
+        BRIDGE_ID bridge_id: BridgeIdOf = Path(&[11]), "IFLA_BR_BRIDGE_ID", Status, form: Custom(show_bridge_id), silent: WhileDown;
         /// The root's identifier in the spanning tree protocol.
-        ROOT_ID root_id: BridgeIdOf = Path(&[10]), "IFLA_BR_ROOT_ID", Status, form: Custom(show_root_id);
+        ROOT_ID root_id: BridgeIdOf = Path(&[10]), "IFLA_BR_ROOT_ID", Status, form: Custom(show_root_id), silent: Always;
         /// The port towards the root, by its number in the bridge; 0 on the root itself.
-        ROOT_PORT root_port: U16 = Path(&[12]), "IFLA_BR_ROOT_PORT", Status;
+        ROOT_PORT root_port: U16 = Path(&[12]), "IFLA_BR_ROOT_PORT", Status, silent: Always;
         /// The cost of the way to the root.
-        ROOT_PATH_COST root_path_cost: U32 = Path(&[13]), "IFLA_BR_ROOT_PATH_COST", Status;
+        ROOT_PATH_COST root_path_cost: U32 = Path(&[13]), "IFLA_BR_ROOT_PATH_COST", Status, silent: Always;
         /// Whether the topology has just changed.
-        TOPOLOGY_CHANGE topology_change: Switch<U8> = Path(&[14]), "IFLA_BR_TOPOLOGY_CHANGE", Status, form: Plain;
+        TOPOLOGY_CHANGE topology_change: Switch<U8> = Path(&[14]), "IFLA_BR_TOPOLOGY_CHANGE", Status, form: Plain, silent: Always;
         /// Whether this bridge has just seen the topology change.
-        TOPOLOGY_CHANGE_DETECTED topology_change_detected: Switch<U8> = Path(&[15]), "IFLA_BR_TOPOLOGY_CHANGE_DETECTED", Status, form: Plain;
+        TOPOLOGY_CHANGE_DETECTED topology_change_detected: Switch<U8> = Path(&[15]), "IFLA_BR_TOPOLOGY_CHANGE_DETECTED", Status, form: Plain, silent: Always;
         /// Time to the next hello message, in 1/100 s.
         HELLO_TIMER hello_timer: U64 = Path(&[16]), "IFLA_BR_HELLO_TIMER", Statistic, unit: "1/100 s", form: Hundredths;
         /// Time to the next message about a changed topology, in 1/100 s.
@@ -182,7 +182,7 @@ table! {
         /// Whether the bridge asks which multicast groups are wanted.
         MCAST_QUERIER mcast_querier: Switch<U8> = Path(&[25]), "IFLA_BR_MCAST_QUERIER", Set, keyword: "mcast_querier", form: Plain, silent: WhileDown;
         /// Who asks which multicast groups are wanted (Linux 5.15).
-        MCAST_QUERIER_STATE mcast_querier_state: QuerierOf = Path(&[47]), "IFLA_BR_MCAST_QUERIER_STATE", Status, form: Custom(show_querier);
+        MCAST_QUERIER_STATE mcast_querier_state: QuerierOf = Path(&[47]), "IFLA_BR_MCAST_QUERIER_STATE", Status, form: Custom(show_querier), silent: Always;
         /// Without effect since Linux 5.1: always 16.
         MCAST_HASH_ELASTICITY mcast_hash_elasticity: U32 = Path(&[26]), "IFLA_BR_MCAST_HASH_ELASTICITY", Set, keyword: "mcast_hash_elasticity", silent: WhileDown;
         /// How many multicast groups are kept, a power of 2.

@@ -83,23 +83,23 @@ table! {
     setters [Macvlan MacvlanOptions];
     rows {
         /// Who talks to whom; `PASSTHRU` cannot be left or entered later.
-        MODE mode: OneOf<MacvlanMode> = Path(&[1]), "IFLA_MACVLAN_MODE", Set, keyword: "mode";
+        MODE mode: OneOf<MacvlanMode> = Path(&[1]), "IFLA_MACVLAN_MODE", Set, keyword: "mode", silent: WhileDown;
         /// Flags: with `NOPROMISC` a passthru macvlan does not make the lower interface promiscuous, with `NODST` source mode skips the destination lookup.
-        FLAGS flags: BitsOf<MacvlanFlags> = Path(&[2]), "IFLA_MACVLAN_FLAGS", Set, keyword: "flag", form: Custom(show_flags), argument: By(flag_words);
+        FLAGS flags: BitsOf<MacvlanFlags> = Path(&[2]), "IFLA_MACVLAN_FLAGS", Set, keyword: "flag", form: Custom(show_flags), argument: By(flag_words), silent: WhileDown;
         /// What the request does to the list of source addresses.
         MACADDR_MODE macaddr_mode: OneOf<MacaddrMode> = Path(&[3]), "IFLA_MACVLAN_MACADDR_MODE", Action, keyword: "macaddr";
         /// The address that is added to or deleted from the list of source addresses.
         MACADDR macaddr: Hardware = Path(&[4]), "IFLA_MACVLAN_MACADDR", Action, argument: By(plain_words);
         /// How many packets wait at most to be copied to every macvlan of the lower interface, 0 to 4294967295; 1000 when not given.
-        BC_QUEUE_LEN bc_queue_len: U32 = Path(&[7]), "IFLA_MACVLAN_BC_QUEUE_LEN", Set, name: "bcqueuelen", keyword: "bcqueuelen", unit: "packets";
+        BC_QUEUE_LEN bc_queue_len: U32 = Path(&[7]), "IFLA_MACVLAN_BC_QUEUE_LEN", Set, name: "bcqueuelen", keyword: "bcqueuelen", unit: "packets", silent: WhileDown;
         /// The largest `bc_queue_len` among the macvlans of the lower interface, which is what counts.
         BC_QUEUE_LEN_USED bc_queue_len_used: U32 = Path(&[8]), "IFLA_MACVLAN_BC_QUEUE_LEN_USED", Status, name: "usedbcqueuelen", unit: "packets", silent: Always;
         /// From how many subscribers on a multicast packet is queued; -1 to queue none, 1 when not given (Linux 6.4).
-        BC_CUTOFF bc_cutoff: I32 = Path(&[9]), "IFLA_MACVLAN_BC_CUTOFF", Set, name: "bccutoff", keyword: "bclim";
+        BC_CUTOFF bc_cutoff: I32 = Path(&[9]), "IFLA_MACVLAN_BC_CUTOFF", Set, name: "bccutoff", keyword: "bclim", silent: WhileDown;
         /// How many source addresses there are.
-        MACADDR_COUNT macaddr_count: U32 = Path(&[6]), "IFLA_MACVLAN_MACADDR_COUNT", Status, form: Custom(show_count);
+        MACADDR_COUNT macaddr_count: U32 = Path(&[6]), "IFLA_MACVLAN_MACADDR_COUNT", Status, form: Custom(show_count), silent: WhileDown;
         /// In mode `SOURCE`: the addresses whose frames are received. In a request it goes with `macaddr_mode` `SET`; absent when there are none.
-        MACADDR_DATA macaddr_data: Hardwares<4> = Path(&[5]), "IFLA_MACVLAN_MACADDR_DATA", Set, form: Custom(show_sources), argument: By(plain_words);
+        MACADDR_DATA macaddr_data: Hardwares<4> = Path(&[5]), "IFLA_MACVLAN_MACADDR_DATA", Set, form: Custom(show_sources), argument: By(plain_words), silent: WhileDown;
     }
 }
 

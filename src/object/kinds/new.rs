@@ -69,7 +69,8 @@ impl NewLink {
 
     /// What the request says: the whole `RTM_NEWLINK`, with the interface below at this index. Where that
     /// index belongs (`IFLA_LINK`, or the kind's own attribute) is known here.
-    pub(crate) fn request(&self, link: Option<u32>) -> Record {
+    #[doc(hidden)]
+    pub fn request(&self, link: Option<u32>) -> Record {
         let (mut record, mut data) = (self.record.clone(), self.data.clone());
         if let Some(index) = link {
             let index = Value::Number(index.into());
@@ -201,3 +202,56 @@ macro_rules! options {
     };
 }
 pub(crate) use options;
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::shape::Typed;
+    use super::super::*;
+    use super::*;
+
+    #[test]
+    fn the_interface_below_stands_where_the_kind_wants_it() {
+        let macvlan = NewLink::from(Macvlan::new("mv0", "eth0").mode(MacvlanMode::BRIDGE));
+        assert_eq!(macvlan.link, Some(LinkRef::from("eth0")));
+        assert_eq!(macvlan.request(Some(7)).number(row::LINK), 7);
+        let vxlan = NewLink::from(Vxlan::new("vx0", 42).dev("eth0").index(9)).request(Some(7));
+        assert_eq!((vxlan.number(row::LINK), vxlan.number(row::INDEX)), (0, 9));
+        let data = vxlan.value(row::DATA).and_then(Value::nested);
+        assert_eq!(data.map(|data| data.number(vxlan::row::LINK)), Some(7));
+    }
+
+    #[test]
+    fn a_pair_carries_its_peer_and_an_ifb_nothing() {
+        let veth =
+            NewLink::from(Veth::new("v0", "v1").peer_index(12).num_tx_queues(2)).request(None);
+        let data = veth.value(row::DATA).and_then(Value::nested);
+        let peer = data.and_then(|data| data.value(veth::row::PEER)).and_then(veth::PeerOf::read);
+        assert_eq!(peer.map(|peer| peer.record().number(row::INDEX)), Some(12));
+        assert_eq!(NewLink::from(Ifb::new("ifb0")).request(None).value(row::DATA), None);
+    }
+
+    #[test]
+    fn options_read_as_words_of_a_command() {
+        let words = |record: &Record| record.words(&()).join(" ");
+        let bridge =
+            BridgeOptions::new().stp_state(true).group_fwd_mask(0x4008u16).mst_enabled(false);
+        assert_eq!(words(bridge.record()), "stp_state 1 group_fwd_mask 0x4008 mst_enabled 0");
+        let port = super::super::super::BridgePortOptions::new()
+            .hairpin(true)
+            .state(super::super::super::PortState::FORWARDING);
+        assert_eq!(words(port.record()), "state 3 hairpin on");
+        let vxlan = VxlanOptions::new()
+            .remote(std::net::Ipv4Addr::new(10, 0, 0, 2))
+            .source_ports(1000, 2000)
+            .learning(false)
+            .gbp(true)
+            .ttl(0u8);
+        assert_eq!(
+            words(vxlan.record()),
+            "remote 10.0.0.2 srcport 1000 2000 nolearning ttl auto gbp"
+        );
+        let macvlan =
+            MacvlanOptions::new().mode(MacvlanMode::SOURCE).sources(&[[2, 0, 0, 0, 0, 5].into()]);
+        assert_eq!(words(macvlan.record()), "mode source macaddr set 02:00:00:00:00:05");
+    }
+}

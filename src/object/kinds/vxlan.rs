@@ -140,21 +140,21 @@ table! {
         /// The network identifier (VNI), 0 to 16777215.
         ID id: U32 = Path(&[1]), "IFLA_VXLAN_ID", Create, keyword: "id", range: 0..=16_777_215;
         /// Where frames for unknown addresses go: an IPv4 multicast group or machine. [`VxlanData::remote`] is of either family.
-        GROUP group: Ip4 = Path(&[2]), "IFLA_VXLAN_GROUP", Set, keyword: "group", form: Custom(show_group), argument: By(group_words);
+        GROUP group: Ip4 = Path(&[2]), "IFLA_VXLAN_GROUP", Set, keyword: "group", form: Custom(show_group), argument: By(group_words), silent: WhileDown;
         /// Where frames for unknown addresses go: an IPv6 multicast group or machine.
-        GROUP6 group6: Ip6 = Path(&[16]), "IFLA_VXLAN_GROUP6", Set, keyword: "group", form: Custom(show_group6), argument: By(group_words);
+        GROUP6 group6: Ip6 = Path(&[16]), "IFLA_VXLAN_GROUP6", Set, keyword: "group", form: Custom(show_group6), argument: By(group_words), silent: WhileDown;
         /// The IPv4 source address of tunnel packets. [`VxlanData::source`] is of either family.
-        LOCAL local: Ip4 = Path(&[4]), "IFLA_VXLAN_LOCAL", Set, keyword: "local", form: Custom(show_local);
+        LOCAL local: Ip4 = Path(&[4]), "IFLA_VXLAN_LOCAL", Set, keyword: "local", form: Custom(show_local), silent: WhileDown;
         /// The IPv6 source address of tunnel packets.
-        LOCAL6 local6: Ip6 = Path(&[17]), "IFLA_VXLAN_LOCAL6", Set, keyword: "local", form: Custom(show_local6);
+        LOCAL6 local6: Ip6 = Path(&[17]), "IFLA_VXLAN_LOCAL6", Set, keyword: "local", form: Custom(show_local6), silent: WhileDown;
         /// The interface that the tunnel uses, by its index.
-        LINK link: Index = Path(&[3]), "IFLA_VXLAN_LINK", Set, keyword: "dev";
+        LINK link: Index = Path(&[3]), "IFLA_VXLAN_LINK", Set, keyword: "dev", silent: WhileDown;
         /// UDP source ports; [`VxlanData::source_ports`] reads them.
         PORT_RANGE port_range: PortRangeOf = Path(&[10]), "IFLA_VXLAN_PORT_RANGE", Create, keyword: "srcport", argument: By(port_words);
         /// The UDP destination port, 1 to 65535; 8472 when not given.
         PORT port: Be16 = Path(&[15]), "IFLA_VXLAN_PORT", Create, keyword: "dstport";
         /// Whether source addresses are learned from what arrives.
-        LEARNING learning: Switch<U8> = Path(&[7]), "IFLA_VXLAN_LEARNING", Set, keyword: "learning", argument: NoWord;
+        LEARNING learning: Switch<U8> = Path(&[7]), "IFLA_VXLAN_LEARNING", Set, keyword: "learning", argument: NoWord, silent: WhileDown;
         /// Whether ARP requests are answered here.
         PROXY proxy: Switch<U8> = Path(&[11]), "IFLA_VXLAN_PROXY", Create, form: OnlyTrue, keyword: "proxy", argument: NoWord;
         /// Whether packets for a router are routed here.
@@ -164,19 +164,19 @@ table! {
         /// Whether an unknown IP destination is announced.
         L3MISS l3miss: Switch<U8> = Path(&[14]), "IFLA_VXLAN_L3MISS", Create, form: OnlyTrue, keyword: "l3miss", argument: NoWord;
         /// The type of service of tunnel packets, 0 to 255; 1 to take it from the packet inside.
-        TOS tos: U8 = Path(&[6]), "IFLA_VXLAN_TOS", Set, form: Custom(show_tos), keyword: "tos";
+        TOS tos: U8 = Path(&[6]), "IFLA_VXLAN_TOS", Set, form: Custom(show_tos), keyword: "tos", silent: WhileDown;
         /// The time to live of tunnel packets, 1 to 255; 0 for the kernel's choice.
-        TTL ttl: U8 = Path(&[5]), "IFLA_VXLAN_TTL", Set, form: Custom(show_ttl), keyword: "ttl", argument: By(ttl_words);
+        TTL ttl: U8 = Path(&[5]), "IFLA_VXLAN_TTL", Set, form: Custom(show_ttl), keyword: "ttl", argument: By(ttl_words), silent: WhileDown;
         /// Whether the time to live is taken from the packet inside.
-        TTL_INHERIT ttl_inherit: Switch<U8> = Path(&[28]), "IFLA_VXLAN_TTL_INHERIT", Create, form: Custom(show_ttl_inherit), keyword: "ttl", argument: By(ttl_inherit_words);
+        TTL_INHERIT ttl_inherit: Switch<U8> = Path(&[28]), "IFLA_VXLAN_TTL_INHERIT", Create, form: Hidden, keyword: "ttl", argument: By(ttl_inherit_words);
         /// The don't-fragment bit of tunnel packets.
-        DF df: OneOf<VxlanDf> = Path(&[29]), "IFLA_VXLAN_DF", Set, keyword: "df";
+        DF df: OneOf<VxlanDf> = Path(&[29]), "IFLA_VXLAN_DF", Set, keyword: "df", silent: WhileDown;
         /// The flow label of IPv6 tunnel packets, 0 to 1048575.
-        LABEL label: Be32 = Path(&[26]), "IFLA_VXLAN_LABEL", Set, form: Custom(show_label), keyword: "flowlabel", range: 0..=1_048_575;
+        LABEL label: Be32 = Path(&[26]), "IFLA_VXLAN_LABEL", Set, form: Custom(show_label), keyword: "flowlabel", range: 0..=1_048_575, silent: WhileDown;
         /// Where the flow label comes from: 0 fixed, 1 from the packet inside (Linux 6.8).
-        LABEL_POLICY label_policy: U32 = Path(&[32]), "IFLA_VXLAN_LABEL_POLICY", Set, form: Hidden;
+        LABEL_POLICY label_policy: U32 = Path(&[32]), "IFLA_VXLAN_LABEL_POLICY", Set, form: Hidden, silent: WhileDown;
         /// How long a learned address is kept, in seconds; 0 for ever, 300 when not given.
-        AGEING ageing: U32 = Path(&[8]), "IFLA_VXLAN_AGEING", Set, keyword: "ageing", unit: "s";
+        AGEING ageing: U32 = Path(&[8]), "IFLA_VXLAN_AGEING", Set, keyword: "ageing", unit: "s", silent: WhileDown;
         /// How many addresses may be learned; 0 for any number.
         LIMIT limit: U32 = Path(&[9]), "IFLA_VXLAN_LIMIT", Create, form: NotZero, keyword: "maxaddress";
         /// Whether tunnel packets carry a group policy.
@@ -196,11 +196,11 @@ table! {
         /// Whether those checksums are filled in wholly.
         REMCSUM_NOPARTIAL remcsum_nopartial: Present = Path(&[24]), "IFLA_VXLAN_REMCSUM_NOPARTIAL", Create, form: Hidden;
         /// Whether packets between tunnels of one machine skip the UDP socket (Linux 6.5).
-        LOCALBYPASS localbypass: Switch<U8> = Path(&[31]), "IFLA_VXLAN_LOCALBYPASS", Set, keyword: "localbypass", argument: NoWord;
+        LOCALBYPASS localbypass: Switch<U8> = Path(&[31]), "IFLA_VXLAN_LOCALBYPASS", Set, keyword: "localbypass", argument: NoWord, silent: WhileDown;
         /// Which header bits need not be zero (Linux 6.14).
         RESERVED_BITS reserved_bits: Bytes = Path(&[33]), "IFLA_VXLAN_RESERVED_BITS", Create, form: Hidden;
         /// Whether multicast tunnel packets are routed (Linux 6.16).
-        MC_ROUTE mc_route: Switch<U8> = Path(&[34]), "IFLA_VXLAN_MC_ROUTE", Set, form: OnlyTrue, keyword: "mcroute", argument: NoWord;
+        MC_ROUTE mc_route: Switch<U8> = Path(&[34]), "IFLA_VXLAN_MC_ROUTE", Set, form: OnlyTrue, keyword: "mcroute", argument: NoWord, silent: WhileDown;
     }
 }
 
@@ -261,12 +261,6 @@ fn show_label(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
 fn show_ttl(value: &Value, record: &Record, _: &dyn Names, object: Object<'_>) {
     if record.number(row::TTL_INHERIT) == 0 {
         object.push(("ttl".to_owned(), Tree::Number(value.number().unwrap_or(0))));
-    }
-}
-
-fn show_ttl_inherit(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
-    if value.number() != Some(0) {
-        object.push(("ttl".to_owned(), Tree::from("inherit")));
     }
 }
 

@@ -1,0 +1,402 @@
+//! The object tables from outside: what is written is read back, the numbers are the kernel's, another codec
+//! agrees, and real messages read as the golden text says.
+
+use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlinkdb::internals::object::kinds::{self, KINDS, PORT_KINDS};
+use netlinkdb::internals::object::link::{LINK, STATISTICS, row};
+use netlinkdb::internals::object::{
+    ADDRESS, Address, BRIDGE_PORT, BridgeOptions, Link, Place, Record, Shape, Table, Value, address,
+};
+use netlinkdb::internals::wire::{Builder, HEADER, Messages, flags, kind};
+use proptest::prelude::*;
+use std::collections::HashMap;
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+#[path = "support/oracle.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod oracle;
+
+fn tables() -> Vec<&'static Table> {
+    let kinds = KINDS.iter().chain(PORT_KINDS).map(|(_, table)| *table);
+    [&LINK, &ADDRESS, &STATISTICS].into_iter().chain(kinds).collect()
+}
+
+/// Random bytes, zeros when they are used up: what proptest shrinks.
+struct Source(std::vec::IntoIter<u8>);
+
+impl Source {
+    fn number(&mut self, bytes: usize) -> u64 {
+        (0..bytes).fold(0, |n, _| n << 8 | u64::from(self.0.next().unwrap_or(0)))
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.number(2) % limit
+    }
+
+    fn bytes(&mut self, most: u64) -> Vec<u8> {
+        (0..self.below(most + 1)).map(|_| self.number(1) as u8).collect()
+    }
+
+    fn text(&mut self) -> Box<str> {
+        self.bytes(15).iter().map(|b| char::from(b'a' + b % 26)).collect()
+    }
+
+    fn hardware(&mut self, exactly: Option<usize>) -> netlinkdb::HardwareAddress {
+        let bytes = match exactly {
+            Some(n) => self.number(n).to_be_bytes()[8 - n..].to_vec(),
+            None => self.bytes(32),
+        };
+        netlinkdb::HardwareAddress::new(&bytes).unwrap()
+    }
+
+    /// Any record that a message could have been read as.
+    fn record(&mut self, table: &'static Table) -> Record {
+        let mut record = Record::new(table);
+        for (id, row) in table.rows.iter().enumerate() {
+            let fixed = matches!(row.place, Place::Header(_)) || row.narrow.is_some();
+            if fixed || self.below(2) == 1 {
+                let value = self.value(row.shape, &record, table);
+                value.into_iter().for_each(|value| record.set(id as u16, value));
+            }
+        }
+        record
+    }
+
+    fn value(&mut self, shape: Shape, so_far: &Record, table: &'static Table) -> Option<Value> {
+        let nested = |record| Some(Value::Nested(Box::new(record)));
+        Some(match shape {
+            Shape::U8 => Value::Number(self.number(1)),
+            Shape::U16 | Shape::Be16 => Value::Number(self.number(2)),
+            Shape::U32 | Shape::Be32 => Value::Number(self.number(4)),
+            Shape::U64 | Shape::Uint => Value::Number(self.number(8)),
+            Shape::I32 => Value::Signed((self.number(4) as i32).into()),
+            Shape::Option(_) => Value::Number(self.below(2)),
+            Shape::Present => Value::Present,
+            Shape::Text => Value::Text(self.text()),
+            Shape::Hardware => Value::Hardware(self.hardware(None)),
+            Shape::Mac => Value::Hardware(self.hardware(Some(6))),
+            Shape::Ip if self.below(2) == 0 => Value::V4(Ipv4Addr::from(self.number(4) as u32)),
+            Shape::Ip => Value::V6(Ipv6Addr::from(u128::from(self.number(8)))),
+            Shape::Bytes => Value::Bytes(self.bytes(40).into()),
+            Shape::U32s => {
+                Value::Numbers((0..self.below(9)).map(|_| self.number(4) as u32).collect())
+            }
+            Shape::Texts(_) => Value::Texts((0..self.below(4)).map(|_| self.text()).collect()),
+            Shape::Hardwares(_) => {
+                let mut all: Vec<_> = (0..self.below(4)).map(|_| self.hardware(None)).collect();
+                all.sort();
+                Value::Hardwares(all.into())
+            }
+            Shape::Struct(table) | Shape::Nest(table) => return nested(self.record(table)),
+            Shape::Message(table) if self.below(4) == 0 => return nested(self.record(table())),
+            Shape::Message(_) => return None,
+            Shape::ByKind { kind, tables } => {
+                let named = |id: usize| matches!(table.rows[id].place, Place::Path(p) if p.ends_with(&[kind]));
+                let name = so_far.fields().find(|(id, ..)| named(usize::from(*id)));
+                let name = name.and_then(|(_, _, value)| value.text());
+                match tables.iter().find(|(own, _)| Some(*own) == name) {
+                    Some((_, table)) => return nested(self.record(table)),
+                    None => Value::Bytes(self.bytes(40).into()),
+                }
+            }
+        })
+    }
+}
+
+fn encode(record: &Record, kind: u16) -> Vec<u8> {
+    let mut message = Builder::new(kind, flags::REQUEST).fixed(&record.encode_header());
+    record.encode(&mut message);
+    message.finish()
+}
+
+fn read_back(record: &Record) -> Record {
+    let bytes = encode(record, kind::RTM_NEWLINK);
+    Record::decode(record.table(), &bytes[HEADER..]).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_is_read_back(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
+        let mut source = Source(bytes.into_iter());
+        for table in tables() {
+            let record = source.record(table);
+            prop_assert_eq!(read_back(&record), record);
+        }
+        // Kind and options go together.
+        for (name, table) in KINDS {
+            let mut record = Record::new(&LINK);
+            record.set(row::KIND, (*name).into());
+            record.set(row::DATA, Value::Nested(Box::new(source.record(table))));
+            prop_assert_eq!(read_back(&record).value(row::DATA).cloned(), record.value(row::DATA).cloned());
+        }
+    }
+
+    #[test]
+    fn any_bytes_can_be_read_and_shown(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        show_everything(&bytes);
+    }
+
+    #[test]
+    fn a_real_message_can_be_damaged_anywhere(at in any::<prop::sample::Index>(), by in any::<u8>(), cut in any::<prop::sample::Index>()) {
+        for (_, messages) in captures() {
+            for mut message in messages {
+                let place = at.index(message.len());
+                message[place] = by;
+                message.truncate(cut.index(message.len()) + 1);
+                show_everything(&message[HEADER.min(message.len())..]);
+            }
+        }
+    }
+}
+
+fn show_everything(payload: &[u8]) {
+    for table in tables() {
+        let inside = Record::decode_attributes(table, payload);
+        let _ = format!("{inside} {inside:?} {:?}", inside.words(&()));
+        let Ok(record) = Record::decode(table, payload) else { continue };
+        let _ = format!("{record} {record:?} {:?}", record.changes(&inside));
+        // Short structs are written whole: written once, a record stays as it is.
+        let once = read_back(&record);
+        assert_eq!(read_back(&once), once);
+    }
+    if let Ok(record) = Record::decode(&LINK, payload) {
+        let link = Link::new(record, 0);
+        let _ = format!("{link} {link:?} {:?} {:?}", link.bridge_port(), link.statistics());
+    }
+    if let Ok(record) = Record::decode(&ADDRESS, payload) {
+        let address = Address::new(record);
+        let _ = format!("{address} {address:?} {} {:?}", address.net(), address.valid_lifetime());
+    }
+}
+
+/// Enumerators and `#define`s of the UAPI headers that are installed.
+fn constants() -> HashMap<String, u64> {
+    let mut found = HashMap::new();
+    for file in ["if.h", "if_link.h", "if_addr.h", "if_bridge.h", "veth.h"] {
+        match fs::read_to_string(Path::new("/usr/include/linux").join(file)) {
+            Ok(text) => parse_header(&text, &mut found),
+            Err(error) => eprintln!("skipped: /usr/include/linux/{file}: {error}"),
+        }
+    }
+    found
+}
+
+fn parse_header(text: &str, found: &mut HashMap<String, u64>) {
+    let text = without_comments(text);
+    for line in text.lines().filter_map(|line| line.trim_start().strip_prefix("#define")) {
+        let mut words = line.split_whitespace();
+        if let (Some(name), Some(value), None) = (words.next(), words.next(), words.next()) {
+            found.extend(number(value, found).map(|n| (name.to_owned(), n)));
+        }
+    }
+    let code: String = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    for block in code.split("enum ").chain(code.split("enum\t")).skip(1) {
+        let Some((_, rest)) = block.split_once('{') else { continue };
+        let Some((body, _)) = rest.split_once('}') else { continue };
+        let mut next = 0;
+        for item in body.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            let (name, value) = item.split_once('=').unwrap_or((item, ""));
+            let value = number(value.trim(), found).unwrap_or(next);
+            found.insert(name.trim().to_owned(), value);
+            next = value + 1;
+        }
+    }
+}
+
+fn without_comments(text: &str) -> String {
+    let mut parts = text.split("/*");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |all, part| all + part.split_once("*/").map_or("", |(_, code)| code))
+}
+
+fn number(text: &str, found: &HashMap<String, u64>) -> Option<u64> {
+    if let Some((one, shift)) = text.split_once("<<") {
+        return Some(number(one.trim(), found)? << number(shift.trim(), found)?);
+    }
+    let hexadecimal =
+        text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    hexadecimal.or_else(|| text.parse().ok()).or_else(|| found.get(text).copied())
+}
+
+#[test]
+fn attribute_numbers_are_those_of_the_headers() {
+    let constants = constants();
+    if !constants.contains_key("IFLA_IFNAME") {
+        eprintln!("skipped: attribute_numbers_are_those_of_the_headers: no UAPI headers installed");
+        return;
+    }
+    let (mut checked, mut unknown) = (0, Vec::new());
+    let mut all = tables();
+    all.push(&kinds::bridge::QUERIER);
+    for (table, row) in all.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)))
+    {
+        let Place::Path(path) = row.place else { continue };
+        match constants.get(row.constant) {
+            Some(number) => {
+                assert_eq!(path.last().map(|n| u64::from(*n)), Some(*number), "{}", row.constant);
+                checked += 1;
+            }
+            None => unknown.push(format!("{}: {}", table.name, row.constant)),
+        }
+    }
+    eprintln!("not in the headers installed here: {}", unknown.join(", "));
+    assert!(checked > 150, "{checked}");
+}
+
+#[test]
+fn flags_and_modes_are_those_of_the_headers() {
+    use netlinkdb::internals::object::{AddressFlags, LinkFlags, MacvlanMode, Named, PortState};
+    let constants = constants();
+    let check = |prefix: &str, names: &[(u64, &str)]| {
+        for (number, name) in names {
+            let constant = format!("{prefix}{}", name.to_uppercase().replace('-', "_"));
+            match constants.get(&constant) {
+                Some(theirs) => assert_eq!(theirs, number, "{constant}"),
+                None => eprintln!("skipped: {constant} is not in the headers installed here"),
+            }
+        }
+    };
+    check("IFF_", LinkFlags::NAMES);
+    check("IFA_F_", AddressFlags::NAMES);
+    check("MACVLAN_MODE_", MacvlanMode::NAMES);
+    check("BR_STATE_", PortState::NAMES);
+}
+
+/// What another codec reads from bytes, in its words.
+fn independent(bytes: &[u8]) -> String {
+    let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes).unwrap();
+    match message.payload {
+        NetlinkPayload::InnerMessage(inner) => format!("{inner:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn another_codec_reads_our_links() {
+    let options = BridgeOptions::new()
+        .forward_delay(1600u32)
+        .hello_time(300u32)
+        .priority(4096u16)
+        .ageing_time(1000u32)
+        .mcast_query_intvl(10_000u64)
+        .group_fwd_mask(0x4008u16)
+        .vlan_default_pvid(7u16);
+    let mut link = Record::new(&LINK);
+    link.set(row::INDEX, 77.into());
+    link.set(row::NAME, "br0".into());
+    link.set(row::MTU, 1400.into());
+    link.set(row::GROUP, 5.into());
+    link.set(row::MASTER, 9.into());
+    link.set(row::ALIAS, "words".into());
+    link.set(row::ADDRESS, Value::Hardware([2, 0, 0, 0, 0, 1].into()));
+    link.set(row::KIND, "bridge".into());
+    link.set(row::DATA, Value::Nested(Box::new(options.record().clone())));
+    let text = independent(&encode(&link, kind::RTM_NEWLINK));
+    for word in [
+        "index: 77",
+        "IfName(\"br0\")",
+        "Mtu(1400)",
+        "Group(5)",
+        "Controller(9)",
+        "IfAlias(\"words\")",
+        "Address([2, 0, 0, 0, 0, 1])",
+        "Kind(Bridge)",
+        "ForwardDelay(1600)",
+        "HelloTime(300)",
+        "Priority(4096)",
+        "AgeingTime(1000)",
+        "MulticastQueryInterval(10000)",
+        "GroupFwdMask(16392)",
+        "VlanDefaultPvid(7)",
+    ] {
+        assert!(text.contains(word), "{word} is not in {text}");
+    }
+}
+
+#[test]
+fn another_codec_reads_our_addresses() {
+    let mut record = Record::new(&ADDRESS);
+    record.set(address::row::FAMILY, 2.into());
+    record.set(address::row::INDEX, 5.into());
+    record.set(address::row::PREFIX_LENGTH, 24.into());
+    record.set(address::row::LOCAL, Value::V4([10, 0, 0, 1].into()));
+    record.set(address::row::ADDRESS, Value::V4([10, 0, 0, 1].into()));
+    record.set(address::row::BROADCAST, Value::V4([10, 0, 0, 255].into()));
+    record.set(address::row::LABEL, "v0:x".into());
+    record.set(address::row::FLAGS, 0x280.into());
+    let text = independent(&encode(&record, kind::RTM_NEWADDR));
+    for word in [
+        "family: Inet,",
+        "prefix_len: 24",
+        "index: 5",
+        "Local(10.0.0.1)",
+        "Address(10.0.0.1)",
+        "Broadcast(10.0.0.255)",
+        "Label(\"v0:x\")",
+        "Permanent",
+        "Noprefixroute",
+    ] {
+        assert!(text.contains(word), "{word} is not in {text}");
+    }
+}
+
+/// The messages of each file in tests/captures.
+fn captures() -> Vec<(PathBuf, Vec<Vec<u8>>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "hex"));
+    files.sort();
+    let read = |file: PathBuf| {
+        let text = fs::read_to_string(&file).unwrap();
+        let digits: String = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let digit = |i: usize| u8::from_str_radix(&digits[i..i + 2], 16).unwrap();
+        let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(digit).collect();
+        (file, split(&bytes))
+    };
+    files.into_iter().map(read).collect()
+}
+
+fn split(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let whole = |message: &netlinkdb::internals::wire::Message<'_>| {
+        let mut own = Builder::new(message.kind, message.flags).finish();
+        own.extend_from_slice(message.payload);
+        own
+    };
+    Messages::new(bytes).map(|message| whole(&message.unwrap())).collect()
+}
+
+/// `BLESS=1` writes the golden texts anew.
+#[test]
+fn captures_read_as_the_golden_text_says() {
+    for (file, messages) in captures() {
+        let text: String = messages.iter().map(|message| describe(message)).collect();
+        let golden = file.with_extension("txt");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&golden, &text).unwrap();
+        }
+        assert_eq!(text, fs::read_to_string(&golden).unwrap_or_default(), "{}", golden.display());
+    }
+}
+
+/// The line, then every row, one a line, then what no row knows.
+fn describe(message: &[u8]) -> String {
+    let is_link = message[4] == 16;
+    let table = if is_link { &LINK } else { &ADDRESS };
+    let record = Record::decode(table, &message[HEADER..]).unwrap();
+    let line = match is_link {
+        true => Link::new(record.clone(), 0).to_string(),
+        false => Address::new(record.clone()).to_string(),
+    };
+    let mut text = format!("{line}\n{record:#?}\n");
+    if let Some(Value::Bytes(bytes)) = record.value(row::PROTINFO).filter(|_| is_link) {
+        text += &format!("{:#?}\n", Record::decode_attributes(&BRIDGE_PORT, bytes));
+    }
+    record.unknown().for_each(|(path, bytes)| text += &format!("unknown {path:?} {bytes:?}\n"));
+    text + "\n"
+}
