@@ -158,6 +158,7 @@ impl Kernel {
 
     /// `del_nbp`: the first message still shows the old master (K30).
     pub(super) fn release_port(&mut self, bridge: i32, index: i32) {
+        self.allmulti(index, -1);
         if std::mem::take(&mut self.port_of_mut(index).promiscuous) {
             self.promiscuity(index, -1);
         }
@@ -168,7 +169,6 @@ impl Kernel {
         link.port = None;
         link.master = None;
         self.notify(index, Event::ChangeUpper);
-        self.allmulti(index, -1);
         self.forget_jobs(|work| *work == Work::Forward(index));
     }
 

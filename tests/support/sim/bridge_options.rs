@@ -18,6 +18,9 @@ pub const GROUP_FWD_MASK: u16 = 9;
 pub const ROOT_ID: u16 = 10;
 pub const BRIDGE_ID: u16 = 11;
 pub const GROUP_ADDR: u16 = 20;
+pub const MCAST_SNOOPING: u16 = 23;
+pub const MCAST_QUERIER: u16 = 25;
+pub const MCAST_MLD_VERSION: u16 = 44;
 pub const MULTI_BOOLOPT: u16 = 46;
 
 pub const BRPORT_STATE: u16 = 1;
@@ -73,16 +76,16 @@ const BRIDGE: &[Row] = &[
     (48, 4, 0, Never),              // FDB_N_LEARNED
     (49, 4, 0, Any),                // FDB_MAX_LEARNED
     (22, 1, 1, Valid(0, 2)),        // MCAST_ROUTER
-    (23, 1, 1, Flag),               // MCAST_SNOOPING
+    (MCAST_SNOOPING, 1, 1, Flag),   // MCAST_SNOOPING
     (24, 1, 0, Flag),               // MCAST_QUERY_USE_IFADDR
-    (25, 1, 0, Flag),               // MCAST_QUERIER
+    (MCAST_QUERIER, 1, 0, Flag),    // MCAST_QUERIER
     (42, 1, 0, Flag),               // MCAST_STATS_ENABLED
     (26, 4, 16, Never),             // MCAST_HASH_ELASTICITY, fixed since 5.0
     (27, 4, 4096, Any),             // MCAST_HASH_MAX
     (28, 4, 2, Any),                // MCAST_LAST_MEMBER_CNT
     (29, 4, 2, Any),                // MCAST_STARTUP_QUERY_CNT
     (43, 1, 2, Valid(2, 3)),        // MCAST_IGMP_VERSION
-    (44, 1, 1, Valid(1, 2)),        // MCAST_MLD_VERSION
+    (MCAST_MLD_VERSION, 1, 1, Valid(1, 2)), // MCAST_MLD_VERSION
     (30, 8, 100, Time),             // MCAST_LAST_MEMBER_INTVL
     (31, 8, 26000, Time),           // MCAST_MEMBERSHIP_INTVL
     (32, 8, 25500, Time),           // MCAST_QUERIER_INTVL
@@ -153,6 +156,12 @@ pub fn write_bridge(bridge: &Bridge, to: &mut Writer) {
             MULTI_BOOLOPT => to.bytes(id, &(bridge.option(id) | 0x1f_0000_0000).to_le_bytes()),
             _ => to.bytes(id, &bridge.option(id).to_le_bytes()[..width]),
         };
+        if id == MCAST_MLD_VERSION && bridge.option(MCAST_SNOOPING) != 0 && bridge.option(MCAST_QUERIER) != 0 {
+            // MCAST_QUERIER_STATE: nobody else asks, and the addresses are still to be chosen.
+            to.nest(47, |to| {
+                to.bytes(1, &[0; 4]).bytes(5, &[0; 16]);
+            });
+        }
     }
 }
 

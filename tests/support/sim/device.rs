@@ -185,7 +185,8 @@ impl Kernel {
         }
         link.carrier = on;
         if on { link.carrier_up += 1 } else { link.carrier_down += 1 }
-        let urgent = link.iflink() != index;
+        // linkwatch_urgent_event
+        let urgent = link.is_up() && link.iflink() != index;
         self.later(if urgent { 0 } else { 900 }, Work::LinkWatch(index));
     }
 
@@ -330,11 +331,6 @@ impl Kernel {
         for &index in indexes {
             self.notify(index, Event::Unregister);
             self.say_link_gone(index, echo);
-            if let Data::Veth { peer: Some(peer), .. } = self.link(index).data {
-                if let Some(Link { data: Data::Veth { peer, .. }, .. }) = self.links.get_mut(&peer) {
-                    *peer = None;
-                }
-            }
             let lower = self.link(index).lower();
             self.links.remove(&index);
             if let Some(lower) = lower {

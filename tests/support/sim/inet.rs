@@ -76,7 +76,7 @@ impl Kernel {
 
     fn inet_up(&mut self, index: i32) {
         let link = self.link_mut(index);
-        if !link.is_loopback() || link.inet.as_ref().is_none_or(|list| !list.is_empty()) {
+        if !link.is_loopback() {
             return;
         }
         let local = [127, 0, 0, 1];
@@ -93,6 +93,7 @@ impl Kernel {
             valid: u32::MAX,
             preferred: u32::MAX,
         };
+        // It may be there already.
         let _ = self.insert_address4(index, address, false);
     }
 

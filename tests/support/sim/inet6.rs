@@ -46,7 +46,7 @@ impl Kernel {
     /// `ipv6_add_dev`
     pub(super) fn inet6_start(&mut self, index: i32) {
         let link = self.link_mut(index);
-        let ready = link.is_up() && link.oper_up() && link.qdisc != "noop";
+        let ready = link.is_up() && link.oper_up() && link.carrier;
         link.inet6 = (link.mtu >= MIN_MTU).then(|| Inet6 { ready, ..Inet6::default() });
     }
 
@@ -65,7 +65,8 @@ impl Kernel {
             }
             Event::Up | Event::Change => {
                 let link = self.link(index);
-                if !link.oper_up() || !link.is_up() || link.qdisc == "noop" || (event == Event::Change && !link.carrier) {
+                // addrconf_link_ready: without carrier the queue is not active yet.
+                if !link.oper_up() || !link.is_up() || !link.carrier {
                     return;
                 }
                 if link.inet6.is_none() && link.mtu >= MIN_MTU {
@@ -212,7 +213,7 @@ impl Kernel {
         self.say_address6(RTM_DELADDR, index, &gone);
     }
 
-    /// `addrconf_dad_begin`: a link that is not ready leaves a permanent address tentative, and kills another.
+    /// `addrconf_dad_begin`: on a link that is not ready the address stays tentative.
     pub(super) fn start_dad(&mut self, index: i32, address: [u8; 16]) {
         let Some(link) = self.links.get(&index) else { return };
         let exempt = link.flags & (IFF_NOARP | IFF_LOOPBACK) != 0;
@@ -223,8 +224,6 @@ impl Kernel {
         } else if inet6.ready {
             let delay = 1000 + self.rng.below(1000) as u64;
             self.later(delay, Work::DadDone(index, address));
-        } else if found.flags & IFA_F_PERMANENT == 0 {
-            self.delete_address6(index, address);
         }
     }
 

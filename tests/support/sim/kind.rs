@@ -221,6 +221,8 @@ impl Kernel {
         if let Some(lower) = lower {
             self.notify(lower, Event::ChangeUpper);
         }
+        // Announced by itself, before it is configured, and so never echoed.
+        self.say_link_new(index, false);
         Ok(index)
     }
 
@@ -303,7 +305,14 @@ impl Kernel {
         let mut together = vec![index];
         match &self.link(index).data {
             Data::Loopback => return Err(libc::EOPNOTSUPP.into()),
-            Data::Veth { peer: Some(peer), .. } => together.push(*peer),
+            Data::Veth { peer: Some(peer), .. } => {
+                let peer = *peer;
+                together.push(peer);
+                // They part first, so the last messages know no peer.
+                for end in [index, peer] {
+                    self.link_mut(end).data = Data::Veth { peer: None, away: None };
+                }
+            }
             Data::Bridge(bridge) => {
                 for port in bridge.ports.clone() {
                     self.release_port(index, port);

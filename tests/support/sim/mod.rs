@@ -230,6 +230,11 @@ impl Kernel {
         while self.tick() {}
     }
 
+    /// Milliseconds until the last of what is pending now, as far as that is known.
+    pub fn patience(&self) -> u64 {
+        self.jobs.iter().map(|job| job.due.saturating_sub(self.now)).max().unwrap_or(0)
+    }
+
     /// Whether something is still to come by itself.
     pub fn is_settled(&self) -> bool {
         self.jobs.is_empty()

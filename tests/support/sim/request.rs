@@ -128,12 +128,16 @@ impl Kernel {
 
     /// `rtnl_configure_link`: the flags, then the first message.
     pub(super) fn configure(&mut self, index: i32, info: &IfInfo, echo: bool) -> Answer {
-        let mut old = self.link(index).flags;
+        let (mut old, mut changed) = (self.link(index).flags, 0);
         if info.flags != 0 || info.change != 0 {
-            (old, _) = self.set_flags(index, self.combine(index, info))?;
+            (old, changed) = self.set_flags(index, self.combine(index, info))?;
         }
-        self.say_link_new(index, echo);
-        self.notify_flag_events(index, old);
+        if self.link(index).announced {
+            self.notify_flags(index, old, changed);
+        } else {
+            self.say_link_new(index, echo);
+            self.notify_flag_events(index, old);
+        }
         Ok(())
     }
 

@@ -111,6 +111,9 @@ impl Kernel {
             to.u32(IFLA_MASTER, master as u32);
         }
         to.u8(IFLA_CARRIER, u8::from(link.carrier));
+        if let Some(alias) = &link.alias {
+            to.text(IFLA_IFALIAS, alias);
+        }
         to.u32(IFLA_CARRIER_CHANGES, link.carrier_up + link.carrier_down);
         to.u32(IFLA_CARRIER_UP_COUNT, link.carrier_up);
         to.u32(IFLA_CARRIER_DOWN_COUNT, link.carrier_down);
@@ -137,9 +140,6 @@ impl Kernel {
             }
         }
         to.text(IFLA_QDISC, link.qdisc);
-        if let Some(alias) = &link.alias {
-            to.bytes(IFLA_IFALIAS, alias.as_bytes());
-        }
         to.nest(IFLA_AF_SPEC, |to| self.write_af_spec(link, to));
         to.bytes(IFLA_MAP, &[0; 32]);
         if !link.altnames.is_empty() {
