@@ -222,16 +222,31 @@ scenarios! {
         set v0 port 4=01 port 5=01 port 7=01 port 8=00 port 9=00 port 33=01 port 25=02
         set v0 port 25=09
         set v0 port 31=0100
+        set v0 port 31=0200
         set v0 port 31=0800
         set v0 up
         set v0 port 32=01 mtu 1400
-        set v1 up
         set br0 kind bridge data 5=00000000
+        set v1 up
         set v0 port 1=04
         set v0 port 1=03
         set br0 -up
         set br0 kind bridge data 4=c8000000
         set v0 master none
+    ";
+    spanning_tree: "
+        topology
+        add br0 bridge mac 02:00:00:00:00:09 data 1=c8000000 data 5=01000000 up
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        set v0 master br0 up
+        set v1 up
+        set v0 -up
+        set br0 kind bridge data 5=00000000
+        set v0 up
+        set br0 kind bridge data 5=01000000
+        set br0 -up
+        set v1 -up
+        del br0
     ";
     macvlan_and_vxlan: "
         add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02

@@ -56,8 +56,8 @@ impl Real {
 
     /// What comes by itself: so many messages, at most six seconds, and whatever else comes with them. link_watch
     /// takes up to a second for a link that is down and then says nothing: only time can tell that it is over.
-    pub fn later(&mut self, patience: u64, expected: usize) -> Vec<Vec<u8>> {
-        if patience >= 900 {
+    pub fn later(&mut self, slow: bool, expected: usize) -> Vec<Vec<u8>> {
+        if slow {
             std::thread::sleep(Duration::from_millis(1050));
         }
         let end = Instant::now() + Duration::from_secs(6);

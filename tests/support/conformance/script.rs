@@ -11,7 +11,7 @@
 //!     noop, unknown, short
 //!
 //! Several requests for one datagram stand on one line, with ` ; ` between. A line `promote` turns
-//! promote_secondaries on; `#` begins a comment.
+//! promote_secondaries on, a line `topology` leaves a bridge's passing topology change out of the comparison.
 
 use std::net::IpAddr;
 
@@ -24,6 +24,8 @@ pub struct Script {
     /// Every hardware address the script names: any other is random.
     pub macs: Vec<[u8; 6]>,
     pub promotes_secondaries: bool,
+    /// Not to compare what a topology change does to a bridge for a while.
+    pub topology: bool,
 }
 
 impl Script {
@@ -33,7 +35,8 @@ impl Script {
         Script {
             macs: lines.iter().flat_map(|line| line.split_whitespace()).filter_map(mac).collect(),
             promotes_secondaries: lines.contains(&"promote"),
-            lines: lines.into_iter().filter(|line| *line != "promote").map(str::to_owned).collect(),
+            topology: lines.contains(&"topology"),
+            lines: lines.into_iter().filter(|line| !matches!(*line, "promote" | "topology")).map(str::to_owned).collect(),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Messages in words, without what no two runs have in common.
 //!
-//! Left out on purpose: counters (those of learned forwarding entries among them), seconds of a lifetime, time stamps and running timers, hardware addresses nobody chose (and what is
-//! derived from them), numbers of queues (they follow the processors), most of IFLA_AF_SPEC.
+//! Left out on purpose: counters (learned addresses and multicast groups among them), seconds of a lifetime, time stamps and running timers, hardware addresses nobody chose (and what is
+//! derived from them), numbers of queues (they follow the processors), IFLA_HEADROOM (which bridges
+//! hand around among ports), most of IFLA_AF_SPEC.
 
+use super::script::Script;
 use super::super::sim::wire::uapi::*;
 use super::super::sim::wire::{self, Attribute, Attributes, IfAddr, IfInfo};
 
@@ -14,7 +16,7 @@ pub fn key(message: &[u8]) -> (u16, Vec<u8>) {
 }
 
 /// A line of its head, then a line for each attribute.
-pub fn tell(message: &[u8], macs: &[[u8; 6]]) -> String {
+pub fn tell(message: &[u8], script: &Script) -> String {
     let kind = wire::u16_at(message, 4);
     let flags = wire::u16_at(message, 6);
     let seq = wire::u32_at(message, 8);
@@ -29,7 +31,7 @@ pub fn tell(message: &[u8], macs: &[[u8; 6]]) -> String {
                 info.family, info.index, info.hardware, info.flags, info.change
             );
             for attribute in Attributes::parse(&payload[16..], 0).0 {
-                text += &format!("\n    {} {}", attribute.id, link_attribute(&attribute, macs));
+                text += &format!("\n    {} {}", attribute.id, link_attribute(&attribute, script));
             }
             text
         }
@@ -43,7 +45,7 @@ pub fn tell(message: &[u8], macs: &[[u8; 6]]) -> String {
             for attribute in Attributes::parse(&payload[8..], 0).0 {
                 let value = match attribute.id {
                     IFA_CACHEINFO => format!("{} {}", seconds(attribute.value, 0), seconds(attribute.value, 4)),
-                    _ => unless_random(attribute.value, macs),
+                    _ => unless_random(attribute.value, script),
                 };
                 text += &format!("\n    {} {value}", attribute.id);
             }
@@ -61,18 +63,21 @@ pub fn tell(message: &[u8], macs: &[[u8; 6]]) -> String {
     }
 }
 
-fn link_attribute(attribute: &Attribute<'_>, macs: &[[u8; 6]]) -> String {
+fn link_attribute(attribute: &Attribute<'_>, script: &Script) -> String {
     match attribute.id {
-        IFLA_STATS | IFLA_STATS64 | IFLA_NUM_TX_QUEUES | IFLA_NUM_RX_QUEUES => "(not compared)".to_owned(),
-        IFLA_ADDRESS => unless_random(attribute.value, macs),
-        IFLA_PROTINFO => nest(attribute, &[21, 22, 23], macs),
+        IFLA_HEADROOM | IFLA_STATS | IFLA_STATS64 | IFLA_NUM_TX_QUEUES | IFLA_NUM_RX_QUEUES => "(not compared)".to_owned(),
+        IFLA_ADDRESS => unless_random(attribute.value, script),
+        IFLA_PROTINFO => nest(attribute, &[21, 22, 23, 38, 41], script),
         IFLA_LINKINFO => attribute
             .nested()
             .0
             .iter()
             .map(|part| match part.id {
-                IFLA_INFO_DATA => format!("\n      data{}", nest(part, &[16, 17, 18, 19, 48], macs)),
-                IFLA_INFO_SLAVE_DATA => format!("\n      port{}", nest(part, &[21, 22, 23], macs)),
+                IFLA_INFO_DATA if script.topology => {
+                    format!("\n      data{}", nest(part, &[16, 17, 18, 19, 48, 4, 14, 15], script))
+                }
+                IFLA_INFO_DATA => format!("\n      data{}", nest(part, &[16, 17, 18, 19, 48], script)),
+                IFLA_INFO_SLAVE_DATA => format!("\n      port{}", nest(part, &[21, 22, 23, 38, 41], script)),
                 _ => format!("\n      {} {}", part.id, part.text()),
             })
             .collect(),
@@ -91,16 +96,16 @@ fn link_attribute(attribute: &Attribute<'_>, macs: &[[u8; 6]]) -> String {
     }
 }
 
-fn nest(attribute: &Attribute<'_>, skipped: &[u16], macs: &[[u8; 6]]) -> String {
+fn nest(attribute: &Attribute<'_>, skipped: &[u16], script: &Script) -> String {
     let tell = |part: &Attribute<'_>| match skipped.contains(&part.id) {
         true => format!("\n        {} (not compared)", part.id),
-        false => format!("\n        {} {}", part.id, unless_random(part.value, macs)),
+        false => format!("\n        {} {}", part.id, unless_random(part.value, script)),
     };
     attribute.nested().0.iter().map(tell).collect()
 }
 
 /// In hex; `random` when it is, ends in, or is made from a hardware address that the script did not choose.
-fn unless_random(value: &[u8], macs: &[[u8; 6]]) -> String {
+fn unless_random(value: &[u8], script: &Script) -> String {
     let mac: Option<[u8; 6]> = match *value {
         [a, b, c, d, e, f] => Some([a, b, c, d, e, f]),
         [_, _, a, b, c, d, e, f] => Some([a, b, c, d, e, f]),
@@ -108,7 +113,7 @@ fn unless_random(value: &[u8], macs: &[[u8; 6]]) -> String {
         _ => None,
     };
     match mac {
-        Some(mac) if mac[0] & 2 != 0 && mac != [0xff; 6] && !macs.contains(&mac) => "random".to_owned(),
+        Some(mac) if mac[0] & 2 != 0 && mac != [0xff; 6] && !script.macs.contains(&mac) => "random".to_owned(),
         _ => hex(value),
     }
 }

@@ -208,8 +208,7 @@ impl Kernel {
     fn path_cost(&self, index: i32) -> u64 {
         match &self.link(index).data {
             Data::Veth { .. } => 2,
-            Data::Macvlan(macvlan) => self.path_cost(macvlan.lower),
-            _ => 100,
+            _ => self.link(index).lower().map_or(100, |lower| self.path_cost(lower)),
         }
     }
 
@@ -218,7 +217,7 @@ impl Kernel {
         let of = |index: &i32| match self.link(*index).data {
             Data::Veth { .. } => 0b0111,
             Data::Macvlan(_) => 0b0011,
-            Data::Vxlan(_) => 0b0101,
+            Data::Vxlan(_) => 0b1011,
             _ => 0b0110,
         };
         self.bridge_of(bridge).ports.iter().map(of).fold(0b1111, |all, one| all & one)

@@ -20,7 +20,7 @@ pub const BRIDGE_ID: u16 = 11;
 pub const GROUP_ADDR: u16 = 20;
 pub const MCAST_SNOOPING: u16 = 23;
 pub const MCAST_QUERIER: u16 = 25;
-pub const MCAST_MLD_VERSION: u16 = 44;
+pub const MCAST_IGMP_VERSION: u16 = 43;
 pub const MULTI_BOOLOPT: u16 = 46;
 
 pub const BRPORT_STATE: u16 = 1;
@@ -84,8 +84,8 @@ const BRIDGE: &[Row] = &[
     (27, 4, 4096, Any),             // MCAST_HASH_MAX
     (28, 4, 2, Any),                // MCAST_LAST_MEMBER_CNT
     (29, 4, 2, Any),                // MCAST_STARTUP_QUERY_CNT
-    (43, 1, 2, Valid(2, 3)),        // MCAST_IGMP_VERSION
-    (MCAST_MLD_VERSION, 1, 1, Valid(1, 2)), // MCAST_MLD_VERSION
+    (MCAST_IGMP_VERSION, 1, 2, Valid(2, 3)), // MCAST_IGMP_VERSION
+    (44, 1, 1, Valid(1, 2)),        // MCAST_MLD_VERSION
     (30, 8, 100, Time),             // MCAST_LAST_MEMBER_INTVL
     (31, 8, 26000, Time),           // MCAST_MEMBERSHIP_INTVL
     (32, 8, 25500, Time),           // MCAST_QUERIER_INTVL
@@ -121,7 +121,7 @@ const PORT: &[Row] = &[
     (19, 1, 0, Never),              // TOPOLOGY_CHANGE_ACK
     (20, 1, 0, Never),              // CONFIG_PENDING
     (29, 1, 0, Flag),               // VLAN_TUNNEL
-    (31, 2, 0, Without(0x4007)),    // GROUP_FWD_MASK
+    (31, 2, 0, Without(0x2)),       // GROUP_FWD_MASK
     (32, 1, 0, Flag),               // NEIGH_SUPPRESS
     (35, 1, 0, Never),              // MRP_RING_OPEN
     (36, 1, 0, Never),              // MRP_IN_OPEN
@@ -156,9 +156,9 @@ pub fn write_bridge(bridge: &Bridge, to: &mut Writer) {
             MULTI_BOOLOPT => to.bytes(id, &(bridge.option(id) | 0x1f_0000_0000).to_le_bytes()),
             _ => to.bytes(id, &bridge.option(id).to_le_bytes()[..width]),
         };
-        if id == MCAST_MLD_VERSION && bridge.option(MCAST_SNOOPING) != 0 && bridge.option(MCAST_QUERIER) != 0 {
+        if id == MCAST_IGMP_VERSION && bridge.option(MCAST_SNOOPING) != 0 && bridge.option(MCAST_QUERIER) != 0 {
             // MCAST_QUERIER_STATE: nobody else asks, and the addresses are still to be chosen.
-            to.nest(47, |to| {
+            to.nest(47 | 0x8000, |to| {
                 to.bytes(1, &[0; 4]).bytes(5, &[0; 16]);
             });
         }

@@ -117,13 +117,12 @@ impl Kernel {
         if link.promiscuity > 0 { link.flags |= IFF_PROMISC } else { link.flags &= !IFF_PROMISC }
     }
 
-    /// `dev_set_promiscuity`: a port of a bridge gains or loses it, with a message of its own (change 0x100).
+    /// `dev_set_promiscuity`: a port of a bridge gains or loses it, with a message of its own (change 0x100)
+    /// even when somebody else keeps it promiscuous.
     pub(super) fn promiscuity(&mut self, index: i32, step: i32) {
         let old = self.link(index).flags;
         self.promiscuity_silently(index, step);
-        if self.link(index).flags != old {
-            self.notify_flags(index, old, IFF_PROMISC);
-        }
+        self.notify_flags(index, old, IFF_PROMISC);
     }
 
     pub(super) fn allmulti(&mut self, index: i32, step: i32) {
@@ -185,18 +184,31 @@ impl Kernel {
         }
         link.carrier = on;
         if on { link.carrier_up += 1 } else { link.carrier_down += 1 }
-        // linkwatch_urgent_event
+        self.fire_link_watch(index);
+    }
+
+    /// `linkwatch_fire_event`: at once for a link that is up and has another below; else within a second.
+    pub(super) fn fire_link_watch(&mut self, index: i32) {
+        let link = self.link(index);
         let urgent = link.is_up() && link.iflink() != index;
         self.later(if urgent { 0 } else { 900 }, Work::LinkWatch(index));
     }
 
+    /// `rfc2863_policy`
+    fn operstate_of(&self, link: &Link) -> u8 {
+        let below = self.links.get(&link.iflink()).filter(|below| below.index != link.index);
+        match (link.carrier, below) {
+            (true, _) => OPER_UP,
+            (false, Some(below)) if !below.carrier => OPER_LOWERLAYERDOWN,
+            (false, _) => OPER_DOWN,
+        }
+    }
+
     /// `linkwatch_do_dev`
     pub(super) fn watch_link(&mut self, index: i32) {
-        let Some(link) = self.links.get_mut(&index) else { return };
-        if !link.registered {
-            return;
-        }
-        link.follow_carrier();
+        let Some(link) = self.links.get(&index).filter(|link| link.registered) else { return };
+        let operstate = self.operstate_of(link);
+        self.link_mut(index).operstate = operstate;
         self.state_change(index);
     }
 
@@ -204,6 +216,14 @@ impl Kernel {
     fn stacked_event(&mut self, lower: i32, event: Event) {
         let above: Vec<i32> =
             self.links.values().filter(|link| link.lower() == Some(lower)).map(|link| link.index).collect();
+        if event == Event::Unregister {
+            // Each driver takes all of its own down together.
+            let of = |index: &i32| matches!(self.link(*index).data, Data::Macvlan(_));
+            let (macvlans, vxlans): (Vec<i32>, Vec<i32>) = above.into_iter().partition(of);
+            self.unregister(&macvlans, false);
+            self.unregister(&vxlans, false);
+            return;
+        }
         for index in above {
             let macvlan = matches!(self.link(index).data, Data::Macvlan(_));
             match event {
@@ -216,7 +236,6 @@ impl Kernel {
                     // The lower link's own limits are within the upper's.
                     let _ = self.set_mtu(index, mtu);
                 }
-                Event::Unregister => self.unregister(&[index], false),
                 _ => {}
             }
         }
@@ -294,7 +313,7 @@ impl Kernel {
         link.index = if wanted > 0 { wanted } else { self.free_index() };
         let index = link.index;
         if !link.carrier {
-            link.follow_carrier();
+            link.operstate = self.operstate_of(&link);
         }
         link.registered = true;
         self.links.insert(index, link);
@@ -329,6 +348,8 @@ impl Kernel {
             self.links_generation += 1;
         }
         for &index in indexes {
+            // dev_shutdown
+            self.link_mut(index).qdisc = "noop";
             self.notify(index, Event::Unregister);
             self.say_link_gone(index, echo);
             let lower = self.link(index).lower();
@@ -340,17 +361,6 @@ impl Kernel {
                 Work::LinkWatch(at) | Work::DadStart(at, _) | Work::DadDone(at, _) | Work::Forward(at) => *at == index,
             });
         }
-    }
-}
-
-impl Link {
-    /// `rfc2863_policy`
-    pub(super) fn follow_carrier(&mut self) {
-        self.operstate = match (self.carrier, self.iflink() != self.index) {
-            (true, _) => OPER_UP,
-            (false, true) => OPER_LOWERLAYERDOWN,
-            (false, false) => OPER_DOWN,
-        };
     }
 }
 

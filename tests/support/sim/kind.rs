@@ -90,8 +90,8 @@ impl Vxlan {
             let value = if default.is_empty() { attribute.value } else { &attribute.value[..default.len()] };
             if change && value != self.option(*id) {
                 match *id {
-                    VXLAN_ID => return Err(Refusal::said(libc::EOPNOTSUPP, "Cannot change VNI").at(&attribute)),
-                    VXLAN_PORT => return Err(Refusal::said(libc::EOPNOTSUPP, "Cannot change port").at(&attribute)),
+                    VXLAN_ID => return Err(Refusal::said(libc::EOPNOTSUPP, "Cannot change VNI")),
+                    VXLAN_PORT => return Err(Refusal::said(libc::EOPNOTSUPP, "Cannot change port")),
                     10..=14 | 18..=22 | 25 | 28 | 31 | 33 => return Err(libc::EOPNOTSUPP.into()),
                     _ => {}
                 }
@@ -106,8 +106,9 @@ impl Vxlan {
 }
 
 impl Macvlan {
-    pub fn write(&self, to: &mut Writer) {
-        to.u32(1, self.mode).u16(2, self.flags).u32(6, 0).u32(7, self.broadcast_queue).u32(8, 1000);
+    /// `in_use`: the longest queue that any macvlan on the same link asks for.
+    pub fn write(&self, in_use: u32, to: &mut Writer) {
+        to.u32(1, self.mode).u16(2, self.flags).u32(6, 0).u32(7, self.broadcast_queue).u32(8, in_use);
     }
 }
 
@@ -269,7 +270,7 @@ impl Kernel {
         link.carrier = lower.carrier;
         let index = self.register(link, info.index)?;
         self.notify(lower.index, Event::ChangeUpper);
-        self.later(0, super::Work::LinkWatch(index));
+        self.fire_link_watch(index);
         Ok(index)
     }
 
@@ -318,10 +319,36 @@ impl Kernel {
                     self.release_port(index, port);
                 }
             }
-            _ => {}
+            Data::Macvlan(_) | Data::Vxlan(_) => {
+                if let Some(lower) = self.link(index).lower() {
+                    self.notify(lower, Event::ChangeUpper);
+                }
+            }
+            Data::Ifb | Data::Veth { .. } => {}
         }
         self.unregister(&together, echo);
         Ok(())
+    }
+
+    /// IFLA_INFO_DATA.
+    pub(super) fn write_data(&self, data: &Data, to: &mut Writer) {
+        match data {
+            Data::Bridge(bridge) => {
+                to.nest(IFLA_INFO_DATA, |to| super::bridge_options::write_bridge(bridge, to));
+            }
+            Data::Vxlan(vxlan) => {
+                to.nest(IFLA_INFO_DATA, |to| vxlan.write(to));
+            }
+            Data::Macvlan(macvlan) => {
+                let queue = |link: &Link| match &link.data {
+                    Data::Macvlan(other) if other.lower == macvlan.lower && link.registered => Some(other.broadcast_queue),
+                    _ => None,
+                };
+                let in_use = self.links.values().filter_map(queue).max().unwrap_or(0);
+                to.nest(IFLA_INFO_DATA, |to| macvlan.write(in_use, to));
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn kind_accepts_mtu(&self, index: i32, mtu: u32) -> Answer {
@@ -389,21 +416,5 @@ pub fn check_options(kind: &str, data: Option<&Attributes<'_>>) -> Answer {
             }
         }
         _ => Ok(()),
-    }
-}
-
-/// IFLA_INFO_DATA.
-pub fn write_data(data: &Data, to: &mut Writer) {
-    match data {
-        Data::Bridge(bridge) => {
-            to.nest(IFLA_INFO_DATA, |to| super::bridge_options::write_bridge(bridge, to));
-        }
-        Data::Vxlan(vxlan) => {
-            to.nest(IFLA_INFO_DATA, |to| vxlan.write(to));
-        }
-        Data::Macvlan(macvlan) => {
-            to.nest(IFLA_INFO_DATA, |to| macvlan.write(to));
-        }
-        _ => {}
     }
 }

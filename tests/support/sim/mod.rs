@@ -230,9 +230,9 @@ impl Kernel {
         while self.tick() {}
     }
 
-    /// Milliseconds until the last of what is pending now, as far as that is known.
-    pub fn patience(&self) -> u64 {
-        self.jobs.iter().map(|job| job.due.saturating_sub(self.now)).max().unwrap_or(0)
+    /// Whether link_watch takes its time, which the real one may not show: up to a second.
+    pub fn watches_slowly(&self) -> bool {
+        self.jobs.iter().any(|job| matches!(job.what, Work::LinkWatch(_)) && job.due > self.now)
     }
 
     /// Whether something is still to come by itself.

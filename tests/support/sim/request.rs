@@ -261,6 +261,7 @@ impl Kernel {
             self.notify(index, Event::Down);
         }
         self.links_generation += 1;
+        self.link_mut(index).qdisc = "noop";
         self.notify(index, Event::Unregister);
         self.say_link_moved(index, index);
         if let Data::Veth { peer: Some(peer), .. } = self.link(index).data {

@@ -3,7 +3,6 @@
 use super::bridge_options;
 use super::inet::Address4;
 use super::inet6::Address6;
-use super::kind;
 use super::link::{Data, Link};
 use super::wire::uapi::*;
 use super::wire::{self, IfAddr, IfInfo, Writer};
@@ -158,7 +157,7 @@ impl Kernel {
         let Some(kind) = link.data.kind() else { return };
         to.nest(IFLA_LINKINFO, |to| {
             to.text(IFLA_INFO_KIND, kind);
-            kind::write_data(&link.data, to);
+            self.write_data(&link.data, to);
             let master = link.master.and_then(|master| self.links.get(&master)).and_then(Link::bridge);
             if let (Some(port), Some(bridge)) = (&link.port, master) {
                 to.text(IFLA_INFO_SLAVE_KIND, "bridge");

@@ -89,7 +89,7 @@ impl Kernel {
         let mut altnames = link.altnames.clone();
         altnames.sort();
         let mut options = Writer::default();
-        super::kind::write_data(&link.data, &mut options);
+        self.write_data(&link.data, &mut options);
         let mut port_options = Writer::default();
         let master = link.master.and_then(|master| self.links.get(&master)).and_then(Link::bridge);
         if let (Some(port), Some(bridge)) = (&link.port, master) {

@@ -361,7 +361,7 @@ impl IfInfo {
 
     pub fn parse(payload: &[u8]) -> Answer<IfInfo> {
         if payload.len() < IfInfo::LENGTH {
-            return Err(libc::EINVAL.into());
+            return Err(Refusal::said(libc::EINVAL, "Invalid header length"));
         }
         Ok(IfInfo {
             family: payload[0],
@@ -397,7 +397,7 @@ impl IfAddr {
 
     pub fn parse(payload: &[u8]) -> Answer<IfAddr> {
         if payload.len() < IfAddr::LENGTH {
-            return Err(libc::EINVAL.into());
+            return Err(Refusal::said(libc::EINVAL, "Invalid header length"));
         }
         Ok(IfAddr {
             family: payload[0],
