@@ -1,6 +1,7 @@
 //! Plays one script of requests against the simulated and the real kernel, and compares all that they say.
 
 #![allow(unreachable_pub)] // A part of one test crate.
+#![allow(clippy::host_endian_bytes)] // Netlink is in host order.
 
 pub mod real;
 pub mod script;
@@ -38,8 +39,17 @@ pub fn conform(script: &str) -> Result<(), String> {
         sort(&mut expected);
         compare(&script, line, "afterwards", &expected, &later);
 
-        for request in [dump(RTM_GETLINK, &IfInfo::default().emit()), dump(RTM_GETADDR, &IfAddr::default().emit())] {
-            compare(&script, line, "dumped", &real.dump(&request), &sim.exchange(&request));
+        for request in [
+            dump(RTM_GETLINK, &IfInfo::default().emit()),
+            dump(RTM_GETADDR, &IfAddr::default().emit()),
+        ] {
+            compare(
+                &script,
+                line,
+                "dumped",
+                &real.dump(&request),
+                &sim.exchange(&request),
+            );
         }
     }
     Ok(())
@@ -56,28 +66,53 @@ fn sort(messages: &mut [Vec<u8>]) {
 
 fn compare(script: &Script, line: &str, when: &str, real: &[Vec<u8>], sim: &[Vec<u8>]) {
     let tell = |messages: &[Vec<u8>]| -> Vec<String> {
-        messages.iter().map(|message| words::tell(message, script)).collect()
+        messages
+            .iter()
+            .map(|message| words::tell(message, script))
+            .collect()
     };
     let (real, sim) = (tell(real), tell(sim));
     if real == sim {
         return;
     }
     let mut report = format!("the simulation differs at `{line}`, {when}:\n");
-    let differs = (0..real.len().max(sim.len())).find(|&at| real.get(at) != sim.get(at)).unwrap_or(0);
+    let differs = (0..real.len().max(sim.len()))
+        .find(|&at| real.get(at) != sim.get(at))
+        .unwrap_or(0);
     for at in 0..real.len().max(sim.len()) {
-        let shorten = |text: Option<&String>| text.map_or("-".to_owned(), |text| text.lines().next().unwrap_or("").to_owned());
-        report += &format!("{} real {}\n", if at == differs { ">" } else { " " }, shorten(real.get(at)));
+        let shorten = |text: Option<&String>| {
+            text.map_or("-".to_owned(), |text| {
+                text.lines().next().unwrap_or("").to_owned()
+            })
+        };
+        report += &format!(
+            "{} real {}\n",
+            if at == differs { ">" } else { " " },
+            shorten(real.get(at))
+        );
         report += &format!("   sim {}\n", shorten(sim.get(at)));
     }
     if let (Some(real), Some(sim)) = (real.get(differs), sim.get(differs)) {
-        let ids = |text: &str| text.lines().skip(1).filter_map(|line| Some(line.strip_prefix("    ")?.split(' ').next()?.to_owned())).collect::<Vec<_>>().join(" ");
+        let ids = |text: &str| {
+            text.lines()
+                .skip(1)
+                .filter_map(|line| Some(line.strip_prefix("    ")?.split(' ').next()?.to_owned()))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         if ids(real) != ids(sim) {
             report += &format!("  real {}\n   sim {}\n", ids(real), ids(sim));
         }
-        for line in real.lines().filter(|line| !sim.lines().any(|other| other == *line)) {
+        for line in real
+            .lines()
+            .filter(|line| !sim.lines().any(|other| other == *line))
+        {
             report += &format!("  real{line}\n");
         }
-        for line in sim.lines().filter(|line| !real.lines().any(|other| other == *line)) {
+        for line in sim
+            .lines()
+            .filter(|line| !real.lines().any(|other| other == *line))
+        {
             report += &format!("   sim{line}\n");
         }
     }
@@ -125,5 +160,8 @@ impl Simulated {
 
 /// One byte string for each message of a datagram.
 fn split(datagram: &[u8]) -> Vec<Vec<u8>> {
-    wire::messages(datagram).iter().map(|message| [message.header, message.payload].concat()).collect()
+    wire::messages(datagram)
+        .iter()
+        .map(|message| [message.header, message.payload].concat())
+        .collect()
 }

@@ -31,19 +31,31 @@ pub struct Script {
 impl Script {
     pub fn parse(text: &str) -> Script {
         let all = text.lines().map(str::trim);
-        let lines: Vec<&str> = all.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        let lines: Vec<&str> = all
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .collect();
         Script {
-            macs: lines.iter().flat_map(|line| line.split_whitespace()).filter_map(mac).collect(),
+            macs: lines
+                .iter()
+                .flat_map(|line| line.split_whitespace())
+                .filter_map(mac)
+                .collect(),
             promotes_secondaries: lines.contains(&"promote"),
             topology: lines.contains(&"topology"),
-            lines: lines.into_iter().filter(|line| !matches!(*line, "promote" | "topology")).map(str::to_owned).collect(),
+            lines: lines
+                .into_iter()
+                .filter(|line| !matches!(*line, "promote" | "topology"))
+                .map(str::to_owned)
+                .collect(),
         }
     }
 }
 
 /// The datagram of one line. Indexes are looked up in the simulation: both kernels must give out the same.
 pub fn requests(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
-    line.split(" ; ").flat_map(|one| request(kernel, one.trim(), seq)).collect()
+    line.split(" ; ")
+        .flat_map(|one| request(kernel, one.trim(), seq))
+        .collect()
 }
 
 fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
@@ -54,8 +66,20 @@ fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
     let index = index(kernel, name);
     match verb {
         "add" => {
-            let body = link(kernel, IfInfo::default(), Some(name), Some(rest[0]), &rest[1..]);
-            wire::message(RTM_NEWLINK, ask | NLM_F_CREATE | NLM_F_EXCL | echo(&rest), seq, 0, &body)
+            let body = link(
+                kernel,
+                IfInfo::default(),
+                Some(name),
+                Some(rest[0]),
+                &rest[1..],
+            );
+            wire::message(
+                RTM_NEWLINK,
+                ask | NLM_F_CREATE | NLM_F_EXCL | echo(&rest),
+                seq,
+                0,
+                &body,
+            )
         }
         "set" | "setlink" | "get" | "del" => {
             let kind = match verb {
@@ -64,31 +88,71 @@ fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
                 "get" => RTM_GETLINK,
                 _ => RTM_DELLINK,
             };
-            let body = link(kernel, IfInfo { index, ..IfInfo::default() }, None, None, &rest);
+            let body = link(
+                kernel,
+                IfInfo {
+                    index,
+                    ..IfInfo::default()
+                },
+                None,
+                None,
+                &rest,
+            );
             wire::message(kind, ask | echo(&rest), seq, 0, &body)
         }
-        "byname" => wire::message(RTM_NEWLINK, ask, seq, 0, &link(kernel, IfInfo::default(), Some(name), None, &rest)),
+        "byname" => wire::message(
+            RTM_NEWLINK,
+            ask,
+            seq,
+            0,
+            &link(kernel, IfInfo::default(), Some(name), None, &rest),
+        ),
         "byalt" => {
             let mut body = Writer(link(kernel, IfInfo::default(), None, None, &rest));
             body.text(IFLA_ALT_IFNAME, name);
             wire::message(RTM_NEWLINK, ask, seq, 0, &body.0)
         }
         "altadd" | "altdel" => {
-            let mut body = Writer(IfInfo { index, ..IfInfo::default() }.emit());
+            let mut body = Writer(
+                IfInfo {
+                    index,
+                    ..IfInfo::default()
+                }
+                .emit(),
+            );
             body.nest(IFLA_PROP_LIST | 0x8000, |to| {
                 for altname in &rest {
                     to.text(IFLA_ALT_IFNAME, altname);
                 }
             });
-            let (kind, flags) =
-                if verb == "altadd" { (RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL) } else { (RTM_DELLINKPROP, 0) };
+            let (kind, flags) = if verb == "altadd" {
+                (RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL)
+            } else {
+                (RTM_DELLINKPROP, 0)
+            };
             wire::message(kind, ask | flags, seq, 0, &body.0)
         }
         "addr" => {
-            let mode = if rest.contains(&"replace") { NLM_F_CREATE | NLM_F_REPLACE } else { NLM_F_CREATE | NLM_F_EXCL };
-            wire::message(RTM_NEWADDR, ask | mode | echo(&rest), seq, 0, &address(index, rest[0], &rest[1..]))
+            let mode = if rest.contains(&"replace") {
+                NLM_F_CREATE | NLM_F_REPLACE
+            } else {
+                NLM_F_CREATE | NLM_F_EXCL
+            };
+            wire::message(
+                RTM_NEWADDR,
+                ask | mode | echo(&rest),
+                seq,
+                0,
+                &address(index, rest[0], &rest[1..]),
+            )
         }
-        "deladdr" => wire::message(RTM_DELADDR, ask | echo(&rest), seq, 0, &address(index, rest[0], &rest[1..])),
+        "deladdr" => wire::message(
+            RTM_DELADDR,
+            ask | echo(&rest),
+            seq,
+            0,
+            &address(index, rest[0], &rest[1..]),
+        ),
         "noop" => wire::message(NLMSG_NOOP, ask, seq, 0, &[]),
         "unknown" => wire::message(name.parse().unwrap_or(999), ask, seq, 0, &[0; 16]),
         "short" => wire::message(RTM_NEWLINK, ask, seq, 0, &[0; 4]),
@@ -96,7 +160,13 @@ fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
     }
 }
 
-fn link(kernel: &Kernel, mut info: IfInfo, name: Option<&str>, kind: Option<&str>, words: &[&str]) -> Vec<u8> {
+fn link(
+    kernel: &Kernel,
+    mut info: IfInfo,
+    name: Option<&str>,
+    kind: Option<&str>,
+    words: &[&str],
+) -> Vec<u8> {
     let mut to = Writer::default();
     let (mut data, mut port, mut kind) = (Writer::default(), Writer::default(), kind);
     if let Some(name) = name {
@@ -104,7 +174,9 @@ fn link(kernel: &Kernel, mut info: IfInfo, name: Option<&str>, kind: Option<&str
     }
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
-        let (on, flag) = word.strip_prefix('-').map_or((true, word), |flag| (false, flag));
+        let (on, flag) = word
+            .strip_prefix('-')
+            .map_or((true, word), |flag| (false, flag));
         let bit = match flag {
             "up" => IFF_UP,
             "promisc" => IFF_PROMISC,
@@ -132,7 +204,14 @@ fn link(kernel: &Kernel, mut info: IfInfo, name: Option<&str>, kind: Option<&str
             "mac" => drop(to.bytes(IFLA_ADDRESS, &mac(value).expect("a MAC"))),
             "brd" => drop(to.bytes(IFLA_BROADCAST, &mac(value).expect("a MAC"))),
             "rawmac" => drop(to.bytes(IFLA_ADDRESS, &hex(value))),
-            "alias" => drop(to.bytes(IFLA_IFALIAS, if value == "none" { &[] } else { value.as_bytes() })),
+            "alias" => drop(to.bytes(
+                IFLA_IFALIAS,
+                if value == "none" {
+                    &[]
+                } else {
+                    value.as_bytes()
+                },
+            )),
             "name" => drop(to.text(IFLA_IFNAME, value)),
             "master" => drop(to.u32(IFLA_MASTER, index(kernel, value) as u32)),
             "link" => drop(to.u32(IFLA_LINK, index(kernel, value) as u32)),
@@ -175,7 +254,11 @@ fn link(kernel: &Kernel, mut info: IfInfo, name: Option<&str>, kind: Option<&str
 fn address(index: i32, local: &str, words: &[&str]) -> Vec<u8> {
     let (local, prefix) = local.split_once('/').expect("LOCAL/PREFIX");
     let local: IpAddr = local.parse().expect("an address");
-    let mut info = IfAddr { prefix: prefix.parse().expect("a number"), index, ..IfAddr::default() };
+    let mut info = IfAddr {
+        prefix: prefix.parse().expect("a number"),
+        index,
+        ..IfAddr::default()
+    };
     info.family = if local.is_ipv4() { AF_INET } else { AF_INET6 };
     let mut to = Writer::default();
     to.bytes(IFA_LOCAL, &octets(local));
@@ -198,7 +281,8 @@ fn address(index: i32, local: &str, words: &[&str]) -> Vec<u8> {
             "life" => {
                 let (preferred, valid) = value.split_once('/').expect("PREFERRED/VALID");
                 let mut info = [0; 16];
-                info[..4].copy_from_slice(&preferred.parse::<u32>().expect("seconds").to_ne_bytes());
+                info[..4]
+                    .copy_from_slice(&preferred.parse::<u32>().expect("seconds").to_ne_bytes());
                 info[4..8].copy_from_slice(&valid.parse::<u32>().expect("seconds").to_ne_bytes());
                 to.bytes(IFA_CACHEINFO, &info);
             }
@@ -210,7 +294,11 @@ fn address(index: i32, local: &str, words: &[&str]) -> Vec<u8> {
 }
 
 fn echo(words: &[&str]) -> u16 {
-    if words.contains(&"echo") { NLM_F_ECHO } else { 0 }
+    if words.contains(&"echo") {
+        NLM_F_ECHO
+    } else {
+        0
+    }
 }
 
 /// Of a link by name, of `#7` as it stands; 0 for `none`, 99 for what is not there.
@@ -218,8 +306,12 @@ fn index(kernel: &Kernel, name: &str) -> i32 {
     if name == "none" {
         return 0;
     }
-    let number = name.strip_prefix('#').and_then(|number| number.parse().ok());
-    number.or_else(|| kernel.link_named(name).map(|link| link.index)).unwrap_or(99)
+    let number = name
+        .strip_prefix('#')
+        .and_then(|number| number.parse().ok());
+    number
+        .or_else(|| kernel.link_named(name).map(|link| link.index))
+        .unwrap_or(99)
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {
@@ -231,10 +323,16 @@ fn octets(address: IpAddr) -> Vec<u8> {
 
 fn mac(text: &str) -> Option<[u8; 6]> {
     let text = text.rsplit('/').next()?;
-    let bytes: Vec<u8> = text.split(':').map(|byte| u8::from_str_radix(byte, 16)).collect::<Result<_, _>>().ok()?;
+    let bytes: Vec<u8> = text
+        .split(':')
+        .map(|byte| u8::from_str_radix(byte, 16))
+        .collect::<Result<_, _>>()
+        .ok()?;
     bytes.try_into().ok()
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).expect("hex")).collect()
+    (0..text.len() / 2)
+        .map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).expect("hex"))
+        .collect()
 }

@@ -50,20 +50,33 @@ impl Kernel {
             return Err(Refusal::said(libc::EINVAL, "ipv4: Invalid prefix length"));
         }
         let Some(local) = tb.get(IFA_LOCAL) else {
-            return Err(Refusal::said(libc::EINVAL, "ipv4: Local address is not supplied"));
+            return Err(Refusal::said(
+                libc::EINVAL,
+                "ipv4: Local address is not supplied",
+            ));
         };
         let (valid, preferred) = lifetimes(&tb, "ipv4: address lifetime invalid")?;
         let Some(link) = self.links.get(&info.index) else {
             return Err(Refusal::said(libc::ENODEV, "ipv4: Device not found"));
         };
-        let Some(list) = &link.inet else { return Err(libc::ENOBUFS.into()) };
+        let Some(list) = &link.inet else {
+            return Err(libc::ENOBUFS.into());
+        };
         let local: [u8; 4] = local.array()?;
         let mut new = Address4 {
             local,
-            address: tb.get(IFA_ADDRESS).map_or(Ok(local), |attribute| attribute.array())?,
+            address: tb
+                .get(IFA_ADDRESS)
+                .map_or(Ok(local), |attribute| attribute.array())?,
             prefix: info.prefix,
-            broadcast: tb.get(IFA_BROADCAST).map(|attribute| attribute.array()).transpose()?.filter(|b| *b != [0; 4]),
-            label: tb.get(IFA_LABEL).map_or(link.name.clone(), |attribute| attribute.text()),
+            broadcast: tb
+                .get(IFA_BROADCAST)
+                .map(|attribute| attribute.array())
+                .transpose()?
+                .filter(|b| *b != [0; 4]),
+            label: tb
+                .get(IFA_LABEL)
+                .map_or(link.name.clone(), |attribute| attribute.text()),
             scope: info.scope,
             flags: flags(&info, &tb)?,
             protocol: protocol(&tb)?,
@@ -79,9 +92,17 @@ impl Kernel {
             return self.insert_address4(info.index, new, true);
         };
         if message.flags & NLM_F_EXCL != 0 || message.flags & NLM_F_REPLACE == 0 {
-            return Err(Refusal::said(libc::EEXIST, "ipv4: Address already assigned"));
+            return Err(Refusal::said(
+                libc::EEXIST,
+                "ipv4: Address already assigned",
+            ));
         }
-        let Some(old) = self.link_mut(info.index).inet.as_mut().and_then(|list| list.get_mut(at)) else {
+        let Some(old) = self
+            .link_mut(info.index)
+            .inet
+            .as_mut()
+            .and_then(|list| list.get_mut(at))
+        else {
             return Ok(());
         };
         old.priority = new.priority;
@@ -95,23 +116,37 @@ impl Kernel {
     /// `inet_rtm_deladdr`: the first that fits what the request names.
     fn del_address4(&mut self, message: Message<'_>) -> Answer {
         let (info, tb) = parse(message, POLICY4)?;
-        let Some(list) = self.links.get(&info.index).and_then(|link| link.inet.as_ref()) else {
+        let Some(list) = self
+            .links
+            .get(&info.index)
+            .and_then(|link| link.inet.as_ref())
+        else {
             return Err(Refusal::said(libc::ENODEV, "ipv4: Device not found"));
         };
-        let local: Option<[u8; 4]> = tb.get(IFA_LOCAL).map(|attribute| attribute.array()).transpose()?;
-        let address: Option<[u8; 4]> = tb.get(IFA_ADDRESS).map(|attribute| attribute.array()).transpose()?;
+        let local: Option<[u8; 4]> = tb
+            .get(IFA_LOCAL)
+            .map(|attribute| attribute.array())
+            .transpose()?;
+        let address: Option<[u8; 4]> = tb
+            .get(IFA_ADDRESS)
+            .map(|attribute| attribute.array())
+            .transpose()?;
         let label = tb.get(IFA_LABEL).map(|attribute| attribute.text());
         let found = list.iter().position(|other| {
             local.is_none_or(|local| other.local == local)
                 && label.as_ref().is_none_or(|label| other.label == *label)
-                && address.is_none_or(|address| other.prefix == info.prefix && other.covers(address))
+                && address
+                    .is_none_or(|address| other.prefix == info.prefix && other.covers(address))
         });
         match found {
             Some(at) => {
                 self.delete_address4(info.index, at);
                 Ok(())
             }
-            None => Err(Refusal::said(libc::EADDRNOTAVAIL, "ipv4: Address not found")),
+            None => Err(Refusal::said(
+                libc::EADDRNOTAVAIL,
+                "ipv4: Address not found",
+            )),
         }
     }
 
@@ -121,23 +156,41 @@ impl Kernel {
         let (address, peer) = both(&tb)?;
         let (valid, preferred) = lifetimes(&tb, "ipv6: address lifetime invalid")?;
         if !self.links.contains_key(&info.index) {
-            return Err(Refusal::said(libc::ENODEV, "ipv6: Unable to find the interface"));
+            return Err(Refusal::said(
+                libc::ENODEV,
+                "ipv6: Unable to find the interface",
+            ));
         }
         if self.link(info.index).inet6.is_none() {
             // Too small an MTU.
             return Err(libc::EINVAL.into());
         }
-        let settable = IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN;
+        let settable = IFA_F_NODAD
+            | IFA_F_HOMEADDRESS
+            | IFA_F_MANAGETEMPADDR
+            | IFA_F_NOPREFIXROUTE
+            | IFA_F_MCAUTOJOIN;
         let mut flags = flags(&info, &tb)? & settable;
-        let known = self.link(info.index).inet6.iter().flat_map(|inet6| &inet6.addresses).any(|a| a.address == address);
+        let known = self
+            .link(info.index)
+            .inet6
+            .iter()
+            .flat_map(|inet6| &inet6.addresses)
+            .any(|a| a.address == address);
         if known && (message.flags & NLM_F_EXCL != 0 || message.flags & NLM_F_REPLACE == 0) {
-            return Err(Refusal::said(libc::EEXIST, "ipv6: address already assigned"));
+            return Err(Refusal::said(
+                libc::EEXIST,
+                "ipv6: address already assigned",
+            ));
         }
         if !known && info.prefix > 128 {
             return Err(Refusal::said(libc::EINVAL, "ipv6: Invalid prefix length"));
         }
         if flags & IFA_F_MANAGETEMPADDR != 0 && info.prefix != 64 {
-            return Err(Refusal::said(libc::EINVAL, "ipv6: address with \"mngtmpaddr\" flag must have a prefix length of 64"));
+            return Err(Refusal::said(
+                libc::EINVAL,
+                "ipv6: address with \"mngtmpaddr\" flag must have a prefix length of 64",
+            ));
         }
         if valid == u32::MAX {
             flags |= IFA_F_PERMANENT;
@@ -147,15 +200,24 @@ impl Kernel {
         }
         let (protocol, priority) = (protocol(&tb)?, tb.u32(IFA_RT_PRIORITY)?.unwrap_or(0));
         if !known {
-            let new = Address6 { address, peer, prefix: info.prefix, flags, protocol, priority, valid, preferred };
+            let new = Address6 {
+                address,
+                peer,
+                prefix: info.prefix,
+                flags,
+                protocol,
+                priority,
+                valid,
+                preferred,
+            };
             return self.insert_address6(info.index, new);
         }
-        let Some(old) = self
-            .link_mut(info.index)
-            .inet6
-            .as_mut()
-            .and_then(|inet6| inet6.addresses.iter_mut().find(|other| other.address == address))
-        else {
+        let Some(old) = self.link_mut(info.index).inet6.as_mut().and_then(|inet6| {
+            inet6
+                .addresses
+                .iter_mut()
+                .find(|other| other.address == address)
+        }) else {
             return Ok(());
         };
         // inet6_addr_modify: the prefix length stays what it was.
@@ -183,13 +245,26 @@ impl Kernel {
             return Err(Refusal::said(libc::EINVAL, "ipv6: Invalid prefix length"));
         }
         let Some(link) = self.links.get(&info.index) else {
-            return Err(Refusal::said(libc::ENODEV, "ipv6: Unable to find the interface"));
+            return Err(Refusal::said(
+                libc::ENODEV,
+                "ipv6: Unable to find the interface",
+            ));
         };
         let Some(inet6) = &link.inet6 else {
-            return Err(Refusal::said(libc::ENXIO, "ipv6: IPv6 is disabled on this device"));
+            return Err(Refusal::said(
+                libc::ENXIO,
+                "ipv6: IPv6 is disabled on this device",
+            ));
         };
-        if !inet6.addresses.iter().any(|other| other.address == address && other.prefix == info.prefix) {
-            return Err(Refusal::said(libc::EADDRNOTAVAIL, "ipv6: address not found"));
+        if !inet6
+            .addresses
+            .iter()
+            .any(|other| other.address == address && other.prefix == info.prefix)
+        {
+            return Err(Refusal::said(
+                libc::EADDRNOTAVAIL,
+                "ipv6: address not found",
+            ));
         }
         self.delete_address6(info.index, address);
         Ok(())
@@ -198,15 +273,24 @@ impl Kernel {
 
 fn parse<'a>(message: Message<'a>, policy: &[(u16, Policy)]) -> Answer<(IfAddr, Attributes<'a>)> {
     let info = IfAddr::parse(message.payload)?;
-    let tb = Attributes::parse(&message.payload[IfAddr::LENGTH..], 16 + IfAddr::LENGTH as u32);
+    let tb = Attributes::parse(
+        &message.payload[IfAddr::LENGTH..],
+        16 + IfAddr::LENGTH as u32,
+    );
     tb.check(policy)?;
     Ok((info, tb))
 }
 
 /// `extract_addr`: the address, and the peer when there is one.
 fn both(tb: &Attributes<'_>) -> Answer<([u8; 16], Option<[u8; 16]>)> {
-    let address = tb.get(IFA_ADDRESS).map(|attribute| attribute.array::<16>()).transpose()?;
-    let local = tb.get(IFA_LOCAL).map(|attribute| attribute.array::<16>()).transpose()?;
+    let address = tb
+        .get(IFA_ADDRESS)
+        .map(|attribute| attribute.array::<16>())
+        .transpose()?;
+    let local = tb
+        .get(IFA_LOCAL)
+        .map(|attribute| attribute.array::<16>())
+        .transpose()?;
     match (local, address) {
         (Some(local), address) => Ok((local, address.filter(|address| *address != local))),
         (None, Some(address)) => Ok((address, None)),
@@ -225,7 +309,9 @@ fn protocol(tb: &Attributes<'_>) -> Answer<u8> {
 
 /// Valid and preferred, in seconds.
 fn lifetimes(tb: &Attributes<'_>, words: &'static str) -> Answer<(u32, u32)> {
-    let Some(attribute) = tb.get(IFA_CACHEINFO) else { return Ok((u32::MAX, u32::MAX)) };
+    let Some(attribute) = tb.get(IFA_CACHEINFO) else {
+        return Ok((u32::MAX, u32::MAX));
+    };
     let (preferred, valid) = (u32_at(attribute.value, 0), u32_at(attribute.value, 4));
     if valid == 0 || preferred > valid {
         return Err(Refusal::said(libc::EINVAL, words));

@@ -27,11 +27,16 @@ impl Kernel {
     }
 
     pub(super) fn link_mut(&mut self, index: i32) -> &mut Link {
-        self.links.get_mut(&index).expect("the caller has looked the link up")
+        self.links
+            .get_mut(&index)
+            .expect("the caller has looked the link up")
     }
 
     pub(super) fn index_of(&self, name: &str) -> Option<i32> {
-        self.links.values().find(|link| link.answers_to(name)).map(|link| link.index)
+        self.links
+            .values()
+            .find(|link| link.answers_to(name))
+            .map(|link| link.index)
     }
 
     /// Tells every listener, in the order in which the real ones registered.
@@ -72,7 +77,14 @@ impl Kernel {
         let now = self.link(index).flags;
         let changed = old ^ now;
         if changed & IFF_UP != 0 {
-            self.notify(index, if now & IFF_UP != 0 { Event::Up } else { Event::Down });
+            self.notify(
+                index,
+                if now & IFF_UP != 0 {
+                    Event::Up
+                } else {
+                    Event::Down
+                },
+            );
         }
         if now & IFF_UP != 0 && changed & !(IFF_UP | IFF_PROMISC | IFF_ALLMULTI) != 0 {
             self.notify(index, Event::Change);
@@ -86,7 +98,11 @@ impl Kernel {
         let settable = IFF_NOARP | IFF_MULTICAST | 0x4 | 0x20 | 0x2000 | 0x4000 | 0x8000;
         link.flags = (wanted & settable) | (old & !settable);
         if (old ^ wanted) & IFF_UP != 0 {
-            if old & IFF_UP != 0 { self.close_device(index) } else { self.open_device(index)? }
+            if old & IFF_UP != 0 {
+                self.close_device(index)
+            } else {
+                self.open_device(index)?
+            }
         }
         let link = self.link_mut(index);
         if (wanted ^ link.user_flags) & IFF_PROMISC != 0 {
@@ -114,7 +130,11 @@ impl Kernel {
     pub(super) fn promiscuity_silently(&mut self, index: i32, step: i32) {
         let link = self.link_mut(index);
         link.promiscuity += step;
-        if link.promiscuity > 0 { link.flags |= IFF_PROMISC } else { link.flags &= !IFF_PROMISC }
+        if link.promiscuity > 0 {
+            link.flags |= IFF_PROMISC
+        } else {
+            link.flags &= !IFF_PROMISC
+        }
     }
 
     /// `dev_set_promiscuity`: a port of a bridge gains or loses it, with a message of its own (change 0x100)
@@ -128,7 +148,11 @@ impl Kernel {
     pub(super) fn allmulti(&mut self, index: i32, step: i32) {
         let link = self.link_mut(index);
         link.allmulti += step;
-        if link.allmulti > 0 { link.flags |= IFF_ALLMULTI } else { link.flags &= !IFF_ALLMULTI }
+        if link.allmulti > 0 {
+            link.flags |= IFF_ALLMULTI
+        } else {
+            link.flags &= !IFF_ALLMULTI
+        }
     }
 
     /// `__dev_open`
@@ -137,11 +161,16 @@ impl Kernel {
         let link = self.link_mut(index);
         link.flags |= IFF_UP;
         match link.data {
-            Data::Veth { peer: None, away: None } => {
+            Data::Veth {
+                peer: None,
+                away: None,
+            } => {
                 link.flags &= !IFF_UP;
                 return Err(libc::ENOTCONN.into());
             }
-            Data::Veth { peer: Some(peer), .. } => {
+            Data::Veth {
+                peer: Some(peer), ..
+            } => {
                 if self.links.get(&peer).is_some_and(Link::is_up) {
                     self.carrier(index, true);
                     self.carrier(peer, true);
@@ -154,7 +183,11 @@ impl Kernel {
         self.sync_unicast_filter(index);
         let link = self.link_mut(index);
         if link.qdisc == "noop" {
-            link.qdisc = if matches!(link.data, Data::Ifb) { "pfifo_fast" } else { "noqueue" };
+            link.qdisc = if matches!(link.data, Data::Ifb) {
+                "pfifo_fast"
+            } else {
+                "noqueue"
+            };
         }
         Ok(())
     }
@@ -178,12 +211,18 @@ impl Kernel {
 
     /// `netif_carrier_on`, `netif_carrier_off`: the operstate follows later, by link_watch.
     pub(super) fn carrier(&mut self, index: i32, on: bool) {
-        let Some(link) = self.links.get_mut(&index) else { return };
+        let Some(link) = self.links.get_mut(&index) else {
+            return;
+        };
         if link.carrier == on {
             return;
         }
         link.carrier = on;
-        if on { link.carrier_up += 1 } else { link.carrier_down += 1 }
+        if on {
+            link.carrier_up += 1
+        } else {
+            link.carrier_down += 1
+        }
         self.fire_link_watch(index);
     }
 
@@ -196,7 +235,10 @@ impl Kernel {
 
     /// `rfc2863_policy`
     fn operstate_of(&self, link: &Link) -> u8 {
-        let below = self.links.get(&link.iflink()).filter(|below| below.index != link.index);
+        let below = self
+            .links
+            .get(&link.iflink())
+            .filter(|below| below.index != link.index);
         match (link.carrier, below) {
             (true, _) => OPER_UP,
             (false, Some(below)) if !below.carrier => OPER_LOWERLAYERDOWN,
@@ -206,7 +248,9 @@ impl Kernel {
 
     /// `linkwatch_do_dev`
     pub(super) fn watch_link(&mut self, index: i32) {
-        let Some(link) = self.links.get(&index).filter(|link| link.registered) else { return };
+        let Some(link) = self.links.get(&index).filter(|link| link.registered) else {
+            return;
+        };
         let operstate = self.operstate_of(link);
         self.link_mut(index).operstate = operstate;
         self.state_change(index);
@@ -214,8 +258,12 @@ impl Kernel {
 
     /// macvlan follows the carrier and the MTU of what is below it, and goes with it; vxlan only goes.
     fn stacked_event(&mut self, lower: i32, event: Event) {
-        let above: Vec<i32> =
-            self.links.values().filter(|link| link.lower() == Some(lower)).map(|link| link.index).collect();
+        let above: Vec<i32> = self
+            .links
+            .values()
+            .filter(|link| link.lower() == Some(lower))
+            .map(|link| link.index)
+            .collect();
         if event == Event::Unregister {
             // Each driver takes all of its own down together.
             let of = |index: &i32| matches!(self.link(*index).data, Data::Macvlan(_));
@@ -253,8 +301,13 @@ impl Kernel {
         let wanted = self.links.values().any(|link| {
             matches!(link.data, Data::Macvlan(_)) && link.is_up() && link.lower() == Some(index)
         });
-        let Some(link) = self.links.get_mut(&index) else { return };
-        if !link.is_up() || matches!(link.data, Data::Macvlan(_) | Data::Loopback) || link.unicast_promisc == wanted {
+        let Some(link) = self.links.get_mut(&index) else {
+            return;
+        };
+        if !link.is_up()
+            || matches!(link.data, Data::Macvlan(_) | Data::Loopback)
+            || link.unicast_promisc == wanted
+        {
             return;
         }
         link.unicast_promisc = wanted;
@@ -299,7 +352,9 @@ impl Kernel {
     pub(super) fn register(&mut self, mut link: Link, wanted: i32) -> Answer<i32> {
         if link.name.contains("%d") {
             let template = link.name.clone();
-            let name = (0..).map(|n| template.replace("%d", &n.to_string())).find(|name| self.index_of(name).is_none());
+            let name = (0..)
+                .map(|n| template.replace("%d", &n.to_string()))
+                .find(|name| self.index_of(name).is_none());
             link.name = name.unwrap_or_default();
         }
         check_name(&link.name)?;
@@ -310,7 +365,11 @@ impl Kernel {
             // 6.18: the index is reserved after the name was found free.
             return Err(libc::EBUSY.into());
         }
-        link.index = if wanted > 0 { wanted } else { self.free_index() };
+        link.index = if wanted > 0 {
+            wanted
+        } else {
+            self.free_index()
+        };
         let index = link.index;
         if !link.carrier {
             link.operstate = self.operstate_of(&link);
@@ -335,7 +394,11 @@ impl Kernel {
     /// `unregister_netdevice_many`: closes all, then lets each go. `echo` when the request's sender wants to
     /// see it.
     pub(super) fn unregister(&mut self, indexes: &[i32], echo: bool) {
-        let up: Vec<i32> = indexes.iter().copied().filter(|&index| self.link(index).is_up()).collect();
+        let up: Vec<i32> = indexes
+            .iter()
+            .copied()
+            .filter(|&index| self.link(index).is_up())
+            .collect();
         for &index in &up {
             self.close_device(index);
         }
@@ -358,7 +421,10 @@ impl Kernel {
                 self.sync_unicast_filter(lower);
             }
             self.forget_jobs(|work| match work {
-                Work::LinkWatch(at) | Work::DadStart(at, _) | Work::DadDone(at, _) | Work::Forward(at) => *at == index,
+                Work::LinkWatch(at)
+                | Work::DadStart(at, _)
+                | Work::DadDone(at, _)
+                | Work::Forward(at) => *at == index,
             });
         }
     }
@@ -370,7 +436,10 @@ pub fn check_mtu(link: &Link, mtu: u32) -> Answer {
         return Err(Refusal::said(libc::EINVAL, "mtu less than device minimum"));
     }
     if link.max_mtu > 0 && mtu > link.max_mtu {
-        return Err(Refusal::said(libc::EINVAL, "mtu greater than device maximum"));
+        return Err(Refusal::said(
+            libc::EINVAL,
+            "mtu greater than device maximum",
+        ));
     }
     Ok(())
 }

@@ -7,6 +7,9 @@ use super::wire::uapi::*;
 use super::wire::{self, Answer, Attributes, IfAddr, IfInfo, Message};
 use super::{Done, Kernel};
 
+/// The next family, link index and nth of the link to look at.
+type Place = (u8, i32, usize);
+
 /// A dump under way: the place it has come to, not what it will say.
 #[derive(Clone, Debug)]
 pub struct Dump {
@@ -14,8 +17,7 @@ pub struct Dump {
     family: u8,
     seq: u32,
     generation: u32,
-    /// The next (family, link index, nth of the link) to look at.
-    next: (u8, i32, usize),
+    next: Place,
     only: i32,
     master: Option<i32>,
     link_kind: Option<String>,
@@ -65,12 +67,18 @@ impl Kernel {
 
     /// `cb->seq`: what must not change for the dump to be consistent. Changes of a link's fields do not count.
     fn generation(&self, dump: &Dump) -> u32 {
-        if dump.kind == RTM_GETLINK { self.links_generation } else { self.links_generation + self.addresses_generation }
+        if dump.kind == RTM_GETLINK {
+            self.links_generation
+        } else {
+            self.links_generation + self.addresses_generation
+        }
     }
 
     /// The next datagram of a dump; the last one ends with NLMSG_DONE.
     pub(super) fn continue_dump(&mut self, socket: SocketId) {
-        let Some(mut dump) = self.sockets[socket.0].dump.take() else { return };
+        let Some(mut dump) = self.sockets[socket.0].dump.take() else {
+            return;
+        };
         let port = self.port(socket);
         let room = self.faults.dump_chunk;
         if self.generation(&dump) != dump.generation || self.faults.interrupts_dump() {
@@ -79,7 +87,13 @@ impl Kernel {
         let mut datagram = Vec::new();
         loop {
             let Some((next, kind, body)) = self.next_of(&dump) else {
-                datagram.extend(wire::message(NLMSG_DONE, dump.flags, dump.seq, port, &0i32.to_ne_bytes()));
+                datagram.extend(wire::message(
+                    NLMSG_DONE,
+                    dump.flags,
+                    dump.seq,
+                    port,
+                    &0i32.to_ne_bytes(),
+                ));
                 break;
             };
             if !datagram.is_empty() && datagram.len() + body.len() + 16 > room {
@@ -93,7 +107,7 @@ impl Kernel {
     }
 
     /// The first object at or behind the dump's place, and the place behind it.
-    fn next_of(&self, dump: &Dump) -> Option<((u8, i32, usize), u16, Vec<u8>)> {
+    fn next_of(&self, dump: &Dump) -> Option<(Place, u16, Vec<u8>)> {
         if dump.kind == RTM_GETLINK {
             return self.links.range(dump.next.1..).find_map(|(&index, link)| {
                 let body = match dump.family {
@@ -108,7 +122,11 @@ impl Kernel {
             if (dump.family != AF_UNSPEC && dump.family != family) || family < dump.next.0 {
                 continue;
             }
-            let (from, skip) = if family == dump.next.0 { (dump.next.1, dump.next.2) } else { (0, 0) };
+            let (from, skip) = if family == dump.next.0 {
+                (dump.next.1, dump.next.2)
+            } else {
+                (0, 0)
+            };
             for (&index, link) in self.links.range(from..) {
                 if dump.only != 0 && dump.only != index {
                     continue;
@@ -130,11 +148,19 @@ impl Dump {
         if info.hardware != 0 || info.flags != 0 || info.change != 0 || info.index != 0 {
             return Err(libc::EINVAL.into());
         }
-        let tb = Attributes::parse(&message.payload[IfInfo::LENGTH..], 16 + IfInfo::LENGTH as u32);
+        let tb = Attributes::parse(
+            &message.payload[IfInfo::LENGTH..],
+            16 + IfInfo::LENGTH as u32,
+        );
         for attribute in &tb.0 {
             match attribute.id {
                 IFLA_MASTER => self.master = Some(attribute.u32()? as i32),
-                IFLA_LINKINFO => self.link_kind = attribute.nested().get(IFLA_INFO_KIND).map(|kind| kind.text()),
+                IFLA_LINKINFO => {
+                    self.link_kind = attribute
+                        .nested()
+                        .get(IFLA_INFO_KIND)
+                        .map(|kind| kind.text())
+                }
                 IFLA_EXT_MASK => self.filter = attribute.u32()?,
                 _ => return Err(libc::EINVAL.into()),
             }
@@ -146,14 +172,24 @@ impl Dump {
     }
 
     fn wants(&self, link: &Link) -> bool {
-        self.master.is_none_or(|master| link.master.unwrap_or(0) == master)
-            && self.link_kind.as_ref().is_none_or(|kind| Data::kind(&link.data) == Some(kind))
+        self.master
+            .is_none_or(|master| link.master.unwrap_or(0) == master)
+            && self
+                .link_kind
+                .as_ref()
+                .is_none_or(|kind| Data::kind(&link.data) == Some(kind))
     }
 }
 
 fn address_body(link: &Link, family: u8, nth: usize) -> Option<Vec<u8>> {
     if family == AF_INET {
-        return Some(show::address4_body(link.index, link.inet.as_ref()?.get(nth)?));
+        return Some(show::address4_body(
+            link.index,
+            link.inet.as_ref()?.get(nth)?,
+        ));
     }
-    Some(show::address6_body(link.index, link.inet6.as_ref()?.addresses.get(nth)?))
+    Some(show::address6_body(
+        link.index,
+        link.inet6.as_ref()?.addresses.get(nth)?,
+    ))
 }

@@ -23,7 +23,9 @@ pub struct Address4 {
 
 impl Address4 {
     fn mask(&self) -> u32 {
-        u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0)
+        u32::MAX
+            .checked_shl(32 - u32::from(self.prefix))
+            .unwrap_or(0)
     }
 
     /// `inet_ifa_match`
@@ -63,7 +65,8 @@ impl Kernel {
     pub(super) fn inet_event(&mut self, index: i32, event: Event) {
         match event {
             Event::Up => self.inet_up(index),
-            Event::ChangeMtu => match (self.link(index).mtu >= 68, self.link(index).inet.is_some()) {
+            Event::ChangeMtu => match (self.link(index).mtu >= 68, self.link(index).inet.is_some())
+            {
                 (false, true) => self.inet_destroy(index),
                 (true, false) => self.inet_start(index),
                 _ => {}
@@ -98,7 +101,12 @@ impl Kernel {
     }
 
     fn inet_destroy(&mut self, index: i32) {
-        while let Some(address) = self.link(index).inet.as_ref().and_then(|list| list.first().cloned()) {
+        while let Some(address) = self
+            .link(index)
+            .inet
+            .as_ref()
+            .and_then(|list| list.first().cloned())
+        {
             if let Some(list) = &mut self.link_mut(index).inet {
                 list.remove(0);
             }
@@ -114,7 +122,9 @@ impl Kernel {
         let name = self.link(index).name.clone();
         let count = self.link(index).inet.as_ref().map_or(0, Vec::len);
         for at in 0..count {
-            let Some(list) = &mut self.link_mut(index).inet else { return };
+            let Some(list) = &mut self.link_mut(index).inet else {
+                return;
+            };
             let old = std::mem::replace(&mut list[at].label, name.clone());
             if at > 0 {
                 let suffix = match old.find(':') {
@@ -130,8 +140,15 @@ impl Kernel {
     }
 
     /// `__inet_insert_ifa`: behind the primaries of its scope, or last as a secondary.
-    pub(super) fn insert_address4(&mut self, index: i32, mut address: Address4, asked: bool) -> Answer {
-        let Some(list) = &mut self.link_mut(index).inet else { return Err(libc::ENOBUFS.into()) };
+    pub(super) fn insert_address4(
+        &mut self,
+        index: i32,
+        mut address: Address4,
+        asked: bool,
+    ) -> Answer {
+        let Some(list) = &mut self.link_mut(index).inet else {
+            return Err(libc::ENOBUFS.into());
+        };
         if address.local == [0; 4] {
             // Accepted, and nothing happens.
             return Ok(());
@@ -144,7 +161,10 @@ impl Kernel {
             }
             if other.same_subnet(&address) {
                 if other.local == address.local {
-                    return Err(Refusal::said(libc::EEXIST, "ipv4: Address already assigned"));
+                    return Err(Refusal::said(
+                        libc::EEXIST,
+                        "ipv4: Address already assigned",
+                    ));
                 }
                 if other.scope != address.scope {
                     return Err(Refusal::said(libc::EINVAL, "ipv4: Invalid scope value"));
@@ -164,12 +184,17 @@ impl Kernel {
     /// `__inet_del_ifa`: with its secondaries, or promoting the first of them (K25).
     pub(super) fn delete_address4(&mut self, index: i32, at: usize) {
         let promotes = self.sysctl.promote_secondaries;
-        let Some(list) = &mut self.link_mut(index).inet else { return };
+        let Some(list) = &mut self.link_mut(index).inet else {
+            return;
+        };
         let gone = list[at].clone();
         let mut promoted = None;
         if !gone.is_secondary() {
-            let members: Vec<Address4> =
-                list[at + 1..].iter().filter(|other| other.is_secondary() && gone.same_subnet(other)).cloned().collect();
+            let members: Vec<Address4> = list[at + 1..]
+                .iter()
+                .filter(|other| other.is_secondary() && gone.same_subnet(other))
+                .cloned()
+                .collect();
             if promotes {
                 promoted = members.first().cloned();
             } else {
@@ -191,8 +216,13 @@ impl Kernel {
             new.flags &= !IFA_F_SECONDARY;
             if let Some(list) = &mut self.link_mut(index).inet {
                 list.retain(|other| *other != old);
-                let primaries = list.iter().rposition(|other| !other.is_secondary() && gone.scope <= other.scope);
-                list.insert(primaries.map_or(0, |last| last + 1).min(list.len()), new.clone());
+                let primaries = list
+                    .iter()
+                    .rposition(|other| !other.is_secondary() && gone.scope <= other.scope);
+                list.insert(
+                    primaries.map_or(0, |last| last + 1).min(list.len()),
+                    new.clone(),
+                );
             }
             self.say_address4(RTM_NEWADDR, index, &new, true);
         }
@@ -200,8 +230,15 @@ impl Kernel {
 
     /// The end of a lifetime, when a test says it has come.
     pub fn expire(&mut self, index: i32, local: &[u8]) {
-        let Some(link) = self.links.get(&index) else { return };
-        if let Some(at) = link.inet.iter().flatten().position(|address| address.local == local) {
+        let Some(link) = self.links.get(&index) else {
+            return;
+        };
+        if let Some(at) = link
+            .inet
+            .iter()
+            .flatten()
+            .position(|address| address.local == local)
+        {
             self.delete_address4(index, at);
         } else if let Ok(address) = <[u8; 16]>::try_from(local) {
             self.delete_address6(index, address);

@@ -47,7 +47,10 @@ impl Kernel {
     pub(super) fn inet6_start(&mut self, index: i32) {
         let link = self.link_mut(index);
         let ready = link.is_up() && link.oper_up() && link.carrier;
-        link.inet6 = (link.mtu >= MIN_MTU).then(|| Inet6 { ready, ..Inet6::default() });
+        link.inet6 = (link.mtu >= MIN_MTU).then(|| Inet6 {
+            ready,
+            ..Inet6::default()
+        });
     }
 
     /// `addrconf_notify`
@@ -58,7 +61,12 @@ impl Kernel {
                     self.inet6_down(index, !self.link(index).is_loopback());
                 } else if self.link(index).inet6.is_none() {
                     self.inet6_start(index);
-                    if self.link(index).inet6.as_ref().is_some_and(|inet6| inet6.ready) {
+                    if self
+                        .link(index)
+                        .inet6
+                        .as_ref()
+                        .is_some_and(|inet6| inet6.ready)
+                    {
                         self.inet6_ready(index);
                     }
                 }
@@ -91,27 +99,56 @@ impl Kernel {
             self.configure_loopback(index);
         } else if link.address != [0; 6] {
             let mac = link.address;
-            let mut local = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]];
+            let mut local = [
+                0xfe,
+                0x80,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                mac[0] ^ 2,
+                mac[1],
+                mac[2],
+                0xff,
+                0xfe,
+                mac[3],
+                mac[4],
+                mac[5],
+            ];
             if matches!(self.link(index).data, Data::Loopback) {
                 local = LOOPBACK;
             }
-            let known = self.link(index).inet6.iter().flat_map(|inet6| &inet6.addresses).any(|a| a.address == local);
+            let known = self
+                .link(index)
+                .inet6
+                .iter()
+                .flat_map(|inet6| &inet6.addresses)
+                .any(|a| a.address == local);
             if !known {
-                self.link_address6(index, Address6 {
-                    address: local,
-                    peer: None,
-                    prefix: 64,
-                    flags: IFA_F_PERMANENT | IFA_F_TENTATIVE,
-                    protocol: 3,
-                    priority: 0,
-                    valid: u32::MAX,
-                    preferred: u32::MAX,
-                });
+                self.link_address6(
+                    index,
+                    Address6 {
+                        address: local,
+                        peer: None,
+                        prefix: 64,
+                        flags: IFA_F_PERMANENT | IFA_F_TENTATIVE,
+                        protocol: 3,
+                        priority: 0,
+                        valid: u32::MAX,
+                        preferred: u32::MAX,
+                    },
+                );
                 // Said only when DAD is over.
                 self.later(0, Work::DadStart(index, local));
             }
         }
-        let waiting: Vec<[u8; 16]> = self.link(index).inet6.iter().flat_map(|inet6| &inet6.addresses)
+        let waiting: Vec<[u8; 16]> = self
+            .link(index)
+            .inet6
+            .iter()
+            .flat_map(|inet6| &inet6.addresses)
             .filter(|address| address.flags & IFA_F_TENTATIVE != 0)
             .map(|address| address.address)
             .collect();
@@ -121,7 +158,12 @@ impl Kernel {
     }
 
     fn configure_loopback(&mut self, index: i32) {
-        let known = self.link(index).inet6.iter().flat_map(|inet6| &inet6.addresses).any(|a| a.address == LOOPBACK);
+        let known = self
+            .link(index)
+            .inet6
+            .iter()
+            .flat_map(|inet6| &inet6.addresses)
+            .any(|a| a.address == LOOPBACK);
         if known {
             return;
         }
@@ -142,7 +184,9 @@ impl Kernel {
     /// `addrconf_ifdown`: every address is announced as deleted, even one that never was announced (K27).
     fn inet6_down(&mut self, index: i32, for_good: bool) {
         let keeps = self.sysctl.keep_addr_on_down && !for_good;
-        let Some(inet6) = &mut self.link_mut(index).inet6 else { return };
+        let Some(inet6) = &mut self.link_mut(index).inet6 else {
+            return;
+        };
         inet6.ready = false;
         let all = std::mem::take(&mut inet6.addresses);
         for mut address in all {
@@ -157,7 +201,9 @@ impl Kernel {
             self.addresses_generation += 1;
             self.say_address6(RTM_DELADDR, index, &address);
         }
-        self.forget_jobs(|work| matches!(work, Work::DadStart(at, _) | Work::DadDone(at, _) if *at == index));
+        self.forget_jobs(
+            |work| matches!(work, Work::DadStart(at, _) | Work::DadDone(at, _) if *at == index),
+        );
         if for_good {
             self.link_mut(index).inet6 = None;
         }
@@ -166,10 +212,17 @@ impl Kernel {
     /// `ipv6_link_dev_addr`
     fn link_address6(&mut self, index: i32, address: Address6) {
         self.addresses_generation += 1;
-        let Some(inet6) = &mut self.link_mut(index).inet6 else { return };
+        let Some(inet6) = &mut self.link_mut(index).inet6 else {
+            return;
+        };
         // Scopes fall in the order global (0), site (200), link (253), host (254).
-        let place = inet6.addresses.iter().position(|other| other.scope() >= address.scope());
-        inet6.addresses.insert(place.unwrap_or(inet6.addresses.len()), address);
+        let place = inet6
+            .addresses
+            .iter()
+            .position(|other| other.scope() >= address.scope());
+        inet6
+            .addresses
+            .insert(place.unwrap_or(inet6.addresses.len()), address);
     }
 
     /// `inet6_addr_add`, the part after the checks.
@@ -188,7 +241,9 @@ impl Kernel {
                     "ipv6: Cannot assign loopback address on this device",
                 ));
             }
-            bytes if bytes == [0; 16] => return Err(Refusal::said(libc::EADDRNOTAVAIL, "ipv6: Invalid address")),
+            bytes if bytes == [0; 16] => {
+                return Err(Refusal::said(libc::EADDRNOTAVAIL, "ipv6: Invalid address"));
+            }
             _ => {}
         }
         if address.flags & IFA_F_NODAD == 0 {
@@ -203,8 +258,16 @@ impl Kernel {
     }
 
     pub(super) fn delete_address6(&mut self, index: i32, address: [u8; 16]) {
-        let Some(inet6) = &mut self.link_mut(index).inet6 else { return };
-        let Some(at) = inet6.addresses.iter().position(|other| other.address == address) else { return };
+        let Some(inet6) = &mut self.link_mut(index).inet6 else {
+            return;
+        };
+        let Some(at) = inet6
+            .addresses
+            .iter()
+            .position(|other| other.address == address)
+        else {
+            return;
+        };
         let gone = inet6.addresses.remove(at);
         self.addresses_generation += 1;
         self.forget_jobs(|work| {
@@ -215,10 +278,18 @@ impl Kernel {
 
     /// `addrconf_dad_begin`: on a link that is not ready the address stays tentative.
     pub(super) fn start_dad(&mut self, index: i32, address: [u8; 16]) {
-        let Some(link) = self.links.get(&index) else { return };
+        let Some(link) = self.links.get(&index) else {
+            return;
+        };
         let exempt = link.flags & (IFF_NOARP | IFF_LOOPBACK) != 0;
         let Some(inet6) = &link.inet6 else { return };
-        let Some(found) = inet6.addresses.iter().find(|other| other.address == address) else { return };
+        let Some(found) = inet6
+            .addresses
+            .iter()
+            .find(|other| other.address == address)
+        else {
+            return;
+        };
         if exempt || found.flags & IFA_F_TENTATIVE == 0 || found.flags & IFA_F_NODAD != 0 {
             self.finish_dad(index, address);
         } else if inet6.ready {
@@ -230,8 +301,20 @@ impl Kernel {
     /// `addrconf_dad_completed`, or its failure when a test said so.
     pub(super) fn finish_dad(&mut self, index: i32, address: [u8; 16]) {
         let fails = self.faults.dad_fails(&address);
-        let Some(inet6) = self.links.get_mut(&index).and_then(|link| link.inet6.as_mut()) else { return };
-        let Some(found) = inet6.addresses.iter_mut().find(|other| other.address == address) else { return };
+        let Some(inet6) = self
+            .links
+            .get_mut(&index)
+            .and_then(|link| link.inet6.as_mut())
+        else {
+            return;
+        };
+        let Some(found) = inet6
+            .addresses
+            .iter_mut()
+            .find(|other| other.address == address)
+        else {
+            return;
+        };
         if fails && found.flags & IFA_F_TENTATIVE != 0 {
             found.flags |= IFA_F_DADFAILED;
         } else {

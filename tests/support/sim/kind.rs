@@ -1,20 +1,12 @@
 //! What the link kinds do at birth and when their options change: veth, vxlan, macvlan, ifb, bridge.
 
-use std::collections::BTreeMap;
-
 use super::Kernel;
 use super::device::{self, Event};
 use super::link::{Data, Link, Mac};
 use super::request;
+use super::vxlan::{self, VXLAN_ID, VXLAN_PORT, Vxlan};
 use super::wire::uapi::*;
 use super::wire::{Answer, Attributes, IfInfo, Policy, Refusal, Writer};
-
-#[derive(Clone, Debug, Default)]
-pub struct Vxlan {
-    pub lower: Option<i32>,
-    /// IFLA_VXLAN_* as given.
-    pub options: BTreeMap<u16, Vec<u8>>,
-}
 
 #[derive(Clone, Debug)]
 pub struct Macvlan {
@@ -24,98 +16,29 @@ pub struct Macvlan {
     pub broadcast_queue: u32,
 }
 
-const VXLAN_ID: u16 = 1;
-const VXLAN_LINK: u16 = 3;
-const VXLAN_PORT: u16 = 15;
-
-/// Number and default in the order in which the kernel tells them; an empty default is told only when set.
-const VXLAN: &[(u16, &[u8])] = &[
-    (VXLAN_ID, &[0; 4]),
-    (2, &[]),           // GROUP (remote)
-    (16, &[]),          // GROUP6
-    (VXLAN_LINK, &[]),
-    (4, &[]),           // LOCAL
-    (17, &[]),          // LOCAL6
-    (5, &[0]),          // TTL
-    (28, &[0]),         // TTL_INHERIT
-    (6, &[0]),          // TOS
-    (29, &[0]),         // DF
-    (26, &[0; 4]),      // LABEL
-    (32, &[0; 4]),      // LABEL_POLICY
-    (7, &[1]),          // LEARNING
-    (11, &[0]),         // PROXY
-    (12, &[0]),         // RSC
-    (13, &[0]),         // L2MISS
-    (14, &[0]),         // L3MISS
-    (25, &[0]),         // COLLECT_METADATA
-    (8, &[44, 1, 0, 0]), // AGEING: 300 s
-    (9, &[0; 4]),       // LIMIT
-    (VXLAN_PORT, &[0x21, 0x18]), // PORT: 8472, in network order
-    (18, &[1]),         // UDP_CSUM
-    (19, &[0]),         // UDP_ZERO_CSUM6_TX
-    (20, &[0]),         // UDP_ZERO_CSUM6_RX
-    (21, &[0]),         // REMCSUM_TX
-    (22, &[0]),         // REMCSUM_RX
-    (31, &[1]),         // LOCALBYPASS
-    (10, &[0; 4]),      // PORT_RANGE
-    (33, &[0xf7, 0xff, 0xff, 0xff, 0, 0, 0, 0xff]), // RESERVED_BITS
-];
-
-impl Vxlan {
-    fn option(&self, id: u16) -> &[u8] {
-        let default = VXLAN.iter().find(|row| row.0 == id).map_or(&[][..], |row| row.1);
-        self.options.get(&id).map_or(default, |value| value.as_slice())
-    }
-
-    fn overhead(&self) -> u32 {
-        if self.options.contains_key(&16) || self.options.contains_key(&17) { 70 } else { 50 }
-    }
-
-    pub fn write(&self, to: &mut Writer) {
-        for (id, _) in VXLAN {
-            let value = self.option(*id);
-            if !value.is_empty() {
-                to.bytes(*id, value);
-            }
-        }
-    }
-
-    /// `vxlan_nl2conf`
-    fn configure(&mut self, data: &Attributes<'_>, change: bool) -> Answer {
-        for (id, default) in VXLAN {
-            let Some(attribute) = data.get(*id) else { continue };
-            if attribute.value.len() < default.len() {
-                return Err(attribute.too_short());
-            }
-            let value = if default.is_empty() { attribute.value } else { &attribute.value[..default.len()] };
-            if change && value != self.option(*id) {
-                match *id {
-                    VXLAN_ID => return Err(Refusal::said(libc::EOPNOTSUPP, "Cannot change VNI")),
-                    VXLAN_PORT => return Err(Refusal::said(libc::EOPNOTSUPP, "Cannot change port")),
-                    10..=14 | 18..=22 | 25 | 28 | 31 | 33 => return Err(libc::EOPNOTSUPP.into()),
-                    _ => {}
-                }
-            }
-            if *id == VXLAN_LINK {
-                self.lower = Some(attribute.u32()? as i32).filter(|&index| index != 0);
-            }
-            self.options.insert(*id, value.to_vec());
-        }
-        Ok(())
-    }
-}
-
 impl Macvlan {
     /// `in_use`: the longest queue that any macvlan on the same link asks for.
     pub fn write(&self, in_use: u32, to: &mut Writer) {
-        to.u32(1, self.mode).u16(2, self.flags).u32(6, 0).u32(7, self.broadcast_queue).u32(8, in_use);
+        to.u32(1, self.mode)
+            .u16(2, self.flags)
+            .u32(6, 0)
+            .u32(7, self.broadcast_queue)
+            .u32(8, in_use);
     }
 }
 
 impl Kernel {
     /// `ops->newlink`: registers the link, announces nothing but the peer of a veth. Gives its index.
-    pub(super) fn create(&mut self, kind: &str, info: &IfInfo, tb: &Attributes<'_>, data: Option<&Attributes<'_>>) -> Answer<i32> {
-        let name = tb.get(IFLA_IFNAME).map_or(format!("{kind}%d"), |attribute| attribute.text());
+    pub(super) fn create(
+        &mut self,
+        kind: &str,
+        info: &IfInfo,
+        tb: &Attributes<'_>,
+        data: Option<&Attributes<'_>>,
+    ) -> Answer<i32> {
+        let name = tb
+            .get(IFLA_IFNAME)
+            .map_or(format!("{kind}%d"), |attribute| attribute.text());
         let empty = Attributes::default();
         let data = data.unwrap_or(&empty);
         match kind {
@@ -164,18 +87,45 @@ impl Kernel {
         Ok(link)
     }
 
-    fn create_veth(&mut self, name: String, info: &IfInfo, tb: &Attributes<'_>, data: &Attributes<'_>) -> Answer<i32> {
+    fn create_veth(
+        &mut self,
+        name: String,
+        info: &IfInfo,
+        tb: &Attributes<'_>,
+        data: &Attributes<'_>,
+    ) -> Answer<i32> {
         let mut peer_info = IfInfo::default();
-        let mut peer_tb = Attributes(tb.0.iter().filter(|a| !matches!(a.id, IFLA_IFNAME | IFLA_ADDRESS)).copied().collect());
+        let mut peer_tb = Attributes(
+            tb.0.iter()
+                .filter(|a| !matches!(a.id, IFLA_IFNAME | IFLA_ADDRESS))
+                .copied()
+                .collect(),
+        );
         if let Some(attribute) = data.get(VETH_INFO_PEER) {
             peer_info = IfInfo::parse(attribute.value)?;
             peer_tb = Attributes::parse(&attribute.value[IfInfo::LENGTH..], attribute.offset + 20);
             peer_tb.check(request::POLICY)?;
             check_address(&peer_tb)?;
         }
-        let peer_name = peer_tb.get(IFLA_IFNAME).map_or("veth%d".to_owned(), |attribute| attribute.text());
-        let peer = self.new_link(peer_name, Data::Veth { peer: None, away: None }, &peer_tb)?;
-        let link = self.new_link(name, Data::Veth { peer: None, away: None }, tb)?;
+        let peer_name = peer_tb
+            .get(IFLA_IFNAME)
+            .map_or("veth%d".to_owned(), |attribute| attribute.text());
+        let peer = self.new_link(
+            peer_name,
+            Data::Veth {
+                peer: None,
+                away: None,
+            },
+            &peer_tb,
+        )?;
+        let link = self.new_link(
+            name,
+            Data::Veth {
+                peer: None,
+                away: None,
+            },
+            tb,
+        )?;
         let peer = self.register_veth(peer, peer_info.index)?;
         self.configure(peer, &peer_info, false)?;
         let index = match self.register_veth(link, info.index) {
@@ -185,8 +135,14 @@ impl Kernel {
                 return Err(refusal);
             }
         };
-        self.link_mut(peer).data = Data::Veth { peer: Some(index), away: None };
-        self.link_mut(index).data = Data::Veth { peer: Some(peer), away: None };
+        self.link_mut(peer).data = Data::Veth {
+            peer: Some(index),
+            away: None,
+        };
+        self.link_mut(index).data = Data::Veth {
+            peer: Some(peer),
+            away: None,
+        };
         Ok(index)
     }
 
@@ -197,18 +153,37 @@ impl Kernel {
         Ok(index)
     }
 
-    fn create_vxlan(&mut self, name: String, info: &IfInfo, tb: &Attributes<'_>, data: &Attributes<'_>) -> Answer<i32> {
+    fn create_vxlan(
+        &mut self,
+        name: String,
+        info: &IfInfo,
+        tb: &Attributes<'_>,
+        data: &Attributes<'_>,
+    ) -> Answer<i32> {
         let mut vxlan = Vxlan::default();
         vxlan.configure(data, false)?;
         let mut link = self.new_link(name, Data::Vxlan(Box::default()), tb)?;
-        let key = |vxlan: &Vxlan| (vxlan.option(VXLAN_ID).to_vec(), vxlan.option(VXLAN_PORT).to_vec());
-        let taken = self.links.values().any(|link| matches!(&link.data, Data::Vxlan(other) if key(other) == key(&vxlan)));
+        let key = |vxlan: &Vxlan| {
+            (
+                vxlan.option(VXLAN_ID).to_vec(),
+                vxlan.option(VXLAN_PORT).to_vec(),
+            )
+        };
+        let taken = self
+            .links
+            .values()
+            .any(|link| matches!(&link.data, Data::Vxlan(other) if key(other) == key(&vxlan)));
         if taken {
-            return Err(Refusal::said(libc::EEXIST, "A VXLAN device with the specified VNI already exists"));
+            return Err(Refusal::said(
+                libc::EEXIST,
+                "A VXLAN device with the specified VNI already exists",
+            ));
         }
         let mut most = 65535 - vxlan.overhead();
         if let Some(lower) = vxlan.lower {
-            let Some(lower) = self.links.get(&lower) else { return Err(libc::ENODEV.into()) };
+            let Some(lower) = self.links.get(&lower) else {
+                return Err(vxlan::no_lower());
+            };
             most = lower.mtu.saturating_sub(vxlan.overhead());
             link.tso_max_size = lower.tso_max_size;
             if tb.get(IFLA_MTU).is_none() {
@@ -227,9 +202,19 @@ impl Kernel {
         Ok(index)
     }
 
-    fn create_macvlan(&mut self, name: String, info: &IfInfo, tb: &Attributes<'_>, data: &Attributes<'_>) -> Answer<i32> {
-        let Some(lower) = tb.u32(IFLA_LINK)? else { return Err(libc::EINVAL.into()) };
-        let Some(mut lower) = self.links.get(&(lower as i32)) else { return Err(libc::ENODEV.into()) };
+    fn create_macvlan(
+        &mut self,
+        name: String,
+        info: &IfInfo,
+        tb: &Attributes<'_>,
+        data: &Attributes<'_>,
+    ) -> Answer<i32> {
+        let Some(lower) = tb.u32(IFLA_LINK)? else {
+            return Err(libc::EINVAL.into());
+        };
+        let Some(mut lower) = self.links.get(&(lower as i32)) else {
+            return Err(libc::ENODEV.into());
+        };
         if let Data::Macvlan(macvlan) = &lower.data {
             lower = self.link(macvlan.lower);
         }
@@ -241,7 +226,9 @@ impl Kernel {
             return Err(libc::EBUSY.into());
         }
         let mode = data.u32(1)?.unwrap_or(2);
-        let siblings: Vec<u32> = self.links.values()
+        let siblings: Vec<u32> = self
+            .links
+            .values()
             .filter_map(|link| match &link.data {
                 Data::Macvlan(macvlan) if macvlan.lower == lower.index => Some(macvlan.mode),
                 _ => None,
@@ -253,7 +240,11 @@ impl Kernel {
         let macvlan = Macvlan {
             lower: lower.index,
             mode,
-            flags: data.get(2).map(|attribute| attribute.u16()).transpose()?.unwrap_or(0),
+            flags: data
+                .get(2)
+                .map(|attribute| attribute.u16())
+                .transpose()?
+                .unwrap_or(0),
             broadcast_queue: data.u32(7)?.unwrap_or(1000),
         };
         let mut link = self.new_link(name, Data::Macvlan(Box::new(macvlan)), tb)?;
@@ -281,7 +272,15 @@ impl Kernel {
             Data::Vxlan(vxlan) => {
                 let mut new = vxlan.clone();
                 new.configure(data, true)?;
-                *vxlan = new;
+                if let Some(lower) = new.lower {
+                    if !self.links.contains_key(&lower) {
+                        return Err(vxlan::no_lower());
+                    }
+                    if lower == index || self.stands_on(lower, index) {
+                        return Err(libc::EBUSY.into());
+                    }
+                }
+                self.link_mut(index).data = Data::Vxlan(new);
                 Ok(())
             }
             Data::Macvlan(macvlan) => {
@@ -306,12 +305,17 @@ impl Kernel {
         let mut together = vec![index];
         match &self.link(index).data {
             Data::Loopback => return Err(libc::EOPNOTSUPP.into()),
-            Data::Veth { peer: Some(peer), .. } => {
+            Data::Veth {
+                peer: Some(peer), ..
+            } => {
                 let peer = *peer;
                 together.push(peer);
                 // They part first, so the last messages know no peer.
                 for end in [index, peer] {
-                    self.link_mut(end).data = Data::Veth { peer: None, away: None };
+                    self.link_mut(end).data = Data::Veth {
+                        peer: None,
+                        away: None,
+                    };
                 }
             }
             Data::Bridge(bridge) => {
@@ -334,14 +338,18 @@ impl Kernel {
     pub(super) fn write_data(&self, data: &Data, to: &mut Writer) {
         match data {
             Data::Bridge(bridge) => {
-                to.nest(IFLA_INFO_DATA, |to| super::bridge_options::write_bridge(bridge, to));
+                to.nest(IFLA_INFO_DATA, |to| {
+                    super::bridge_options::write_bridge(bridge, to)
+                });
             }
             Data::Vxlan(vxlan) => {
                 to.nest(IFLA_INFO_DATA, |to| vxlan.write(to));
             }
             Data::Macvlan(macvlan) => {
                 let queue = |link: &Link| match &link.data {
-                    Data::Macvlan(other) if other.lower == macvlan.lower && link.registered => Some(other.broadcast_queue),
+                    Data::Macvlan(other) if other.lower == macvlan.lower && link.registered => {
+                        Some(other.broadcast_queue)
+                    }
                     _ => None,
                 };
                 let in_use = self.links.values().filter_map(queue).max().unwrap_or(0);
@@ -353,11 +361,17 @@ impl Kernel {
 
     pub(super) fn kind_accepts_mtu(&self, index: i32, mtu: u32) -> Answer {
         let most = match &self.link(index).data {
-            Data::Vxlan(vxlan) => vxlan.lower.map(|lower| self.link(lower).mtu.saturating_sub(vxlan.overhead())),
+            Data::Vxlan(vxlan) => vxlan
+                .lower
+                .map(|lower| self.link(lower).mtu.saturating_sub(vxlan.overhead())),
             Data::Macvlan(macvlan) => Some(self.link(macvlan.lower).mtu),
             _ => None,
         };
-        if most.is_some_and(|most| mtu > most) { Err(libc::EINVAL.into()) } else { Ok(()) }
+        if most.is_some_and(|most| mtu > most) {
+            Err(libc::EINVAL.into())
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn kind_accepts_mac(&self, index: i32, address: Mac) -> Answer {
@@ -369,13 +383,21 @@ impl Kernel {
 
     /// `macvlan_addr_busy`: neither the lower link's nor a sibling's address.
     fn address_is_free(&self, index: i32, address: Mac) -> Answer {
-        let Data::Macvlan(macvlan) = &self.link(index).data else { return Ok(()) };
+        let Data::Macvlan(macvlan) = &self.link(index).data else {
+            return Ok(());
+        };
         let sibling = |link: &Link| {
-            link.index != index && link.is_up() && link.address == address
+            link.index != index
+                && link.is_up()
+                && link.address == address
                 && matches!(&link.data, Data::Macvlan(other) if other.lower == macvlan.lower)
         };
         let busy = macvlan.mode != 8 && self.link(macvlan.lower).address == address;
-        if busy || self.links.values().any(sibling) { Err(libc::EADDRINUSE.into()) } else { Ok(()) }
+        if busy || self.links.values().any(sibling) {
+            Err(libc::EADDRINUSE.into())
+        } else {
+            Ok(())
+        }
     }
 
     /// `ndo_open`, where it can refuse.
@@ -386,7 +408,9 @@ impl Kernel {
 
 /// `ops->validate`, the same in every kind here.
 pub fn check_address(tb: &Attributes<'_>) -> Answer {
-    let Some(attribute) = tb.get(IFLA_ADDRESS) else { return Ok(()) };
+    let Some(attribute) = tb.get(IFLA_ADDRESS) else {
+        return Ok(());
+    };
     if attribute.value.len() != 6 {
         return Err(libc::EINVAL.into());
     }
@@ -401,7 +425,10 @@ pub const KINDS: &[&str] = &["bridge", "veth", "vxlan", "macvlan", "ifb"];
 /// `ops->validate`, where it looks at the options.
 pub fn check_options(kind: &str, data: Option<&Attributes<'_>>) -> Answer {
     match (kind, data) {
-        ("vxlan", None) => Err(Refusal::said(libc::EINVAL, "Required attributes not provided to perform the operation")),
+        ("vxlan", None) => Err(Refusal::said(
+            libc::EINVAL,
+            "Required attributes not provided to perform the operation",
+        )),
         ("vxlan", Some(data)) => match data.get(VXLAN_ID) {
             Some(id) if id.u32()? >= 1 << 24 => {
                 Err(Refusal::said(libc::ERANGE, "VXLAN ID must be lower than 16777216").at(&id))
@@ -409,7 +436,11 @@ pub fn check_options(kind: &str, data: Option<&Attributes<'_>>) -> Answer {
             _ => Ok(()),
         },
         ("macvlan", Some(data)) => {
-            data.check(&[(1, Policy::AtLeast(4)), (2, Policy::AtLeast(2)), (7, Policy::AtLeast(4))])?;
+            data.check(&[
+                (1, Policy::AtLeast(4)),
+                (2, Policy::AtLeast(2)),
+                (7, Policy::AtLeast(4)),
+            ])?;
             match data.u32(1)? {
                 None | Some(1 | 2 | 4 | 8 | 16) => Ok(()),
                 Some(_) => Err(libc::EINVAL.into()),

@@ -3,7 +3,8 @@
 use super::bridge::{Bridge, Port};
 use super::inet::Address4;
 use super::inet6::Inet6;
-use super::kind::{Macvlan, Vxlan};
+use super::kind::Macvlan;
+use super::vxlan::Vxlan;
 use super::wire::uapi::*;
 
 pub type Mac = [u8; 6];
@@ -61,7 +62,10 @@ pub enum Data {
     Loopback,
     Bridge(Box<Bridge>),
     /// `away`: the peer's index when it lives in another namespace (id 0).
-    Veth { peer: Option<i32>, away: Option<i32> },
+    Veth {
+        peer: Option<i32>,
+        away: Option<i32>,
+    },
     Vxlan(Box<Vxlan>),
     Macvlan(Box<Macvlan>),
     Ifb,
@@ -89,7 +93,11 @@ impl Link {
             name,
             altnames: Vec::new(),
             alias: None,
-            flags: if noarp { IFF_BROADCAST | IFF_NOARP } else { IFF_BROADCAST | IFF_MULTICAST },
+            flags: if noarp {
+                IFF_BROADCAST | IFF_NOARP
+            } else {
+                IFF_BROADCAST | IFF_MULTICAST
+            },
             user_flags: 0,
             promiscuity: 0,
             allmulti: 0,
@@ -111,7 +119,11 @@ impl Link {
             linkmode: 0,
             proto_down: false,
             qdisc: "noop",
-            tso_max_size: if matches!(data, Data::Bridge(_) | Data::Vxlan(_)) { 65536 } else { 524_280 },
+            tso_max_size: if matches!(data, Data::Bridge(_) | Data::Vxlan(_)) {
+                65536
+            } else {
+                524_280
+            },
             data,
             inet: None,
             inet6: None,
@@ -164,7 +176,11 @@ impl Link {
 
     /// The operstate as messages show it: DOWN whenever the link is not up.
     pub fn shown_operstate(&self) -> u8 {
-        if self.is_up() { self.operstate } else { OPER_DOWN }
+        if self.is_up() {
+            self.operstate
+        } else {
+            OPER_DOWN
+        }
     }
 
     /// `dev_get_iflink`: the index below, or the peer's; 0 for a veth whose peer is elsewhere or gone.
@@ -190,10 +206,18 @@ impl Link {
     }
 
     pub fn bridge(&self) -> Option<&Bridge> {
-        if let Data::Bridge(bridge) = &self.data { Some(bridge) } else { None }
+        if let Data::Bridge(bridge) = &self.data {
+            Some(bridge)
+        } else {
+            None
+        }
     }
 
     pub fn bridge_mut(&mut self) -> Option<&mut Bridge> {
-        if let Data::Bridge(bridge) = &mut self.data { Some(bridge) } else { None }
+        if let Data::Bridge(bridge) = &mut self.data {
+            Some(bridge)
+        } else {
+            None
+        }
     }
 }

@@ -42,8 +42,14 @@ impl Kernel {
         if is_get && message.flags & NLM_F_DUMP != 0 {
             return self.start_dump(socket, message);
         }
-        if message.kind & 3 == 1 && message.flags & NLM_F_BULK != 0 && message.kind != RTM_DELLINKPROP {
-            return Err(Refusal::said(libc::EOPNOTSUPP, "Bulk delete is not supported"));
+        if message.kind & 3 == 1
+            && message.flags & NLM_F_BULK != 0
+            && message.kind != RTM_DELLINKPROP
+        {
+            return Err(Refusal::said(
+                libc::EOPNOTSUPP,
+                "Bulk delete is not supported",
+            ));
         }
         match message.kind {
             RTM_NEWLINK => self.new_link_request(message),
@@ -71,10 +77,17 @@ impl Kernel {
     /// `rtnl_newlink`
     fn new_link_request(&mut self, message: Message<'_>) -> Answer {
         let (info, tb) = parse(message)?;
-        let linkinfo = tb.get(IFLA_LINKINFO).map(|attribute| attribute.nested()).unwrap_or_default();
-        let kind = linkinfo.get(IFLA_INFO_KIND).map(|attribute| attribute.text());
+        let linkinfo = tb
+            .get(IFLA_LINKINFO)
+            .map(|attribute| attribute.nested())
+            .unwrap_or_default();
+        let kind = linkinfo
+            .get(IFLA_INFO_KIND)
+            .map(|attribute| attribute.text());
         let known = kind.as_deref().filter(|kind| kind::KINDS.contains(kind));
-        let data = linkinfo.get(IFLA_INFO_DATA).map(|attribute| attribute.nested());
+        let data = linkinfo
+            .get(IFLA_INFO_DATA)
+            .map(|attribute| attribute.nested());
         if let Some(kind) = known {
             kind::check_address(&tb)?;
             kind::check_options(kind, data.as_ref())?;
@@ -113,7 +126,9 @@ impl Kernel {
         if tb.get(IFLA_MAP).is_some() || tb.get(IFLA_PROTINFO).is_some() {
             return Err(libc::EOPNOTSUPP.into());
         }
-        let Some(kind) = known else { return Err(Refusal::said(libc::EOPNOTSUPP, "Unknown device type")) };
+        let Some(kind) = known else {
+            return Err(Refusal::said(libc::EOPNOTSUPP, "Unknown device type"));
+        };
         let index = self.create(kind, &info, &tb, data.as_ref())?;
         let configured = self.configure(index, &info, true);
         let done = configured.and_then(|()| match tb.u32(IFLA_MASTER)? {
@@ -145,7 +160,11 @@ impl Kernel {
     fn combine(&self, index: i32, info: &IfInfo) -> u32 {
         let link = self.link(index);
         let now = (link.flags & !(IFF_PROMISC | IFF_ALLMULTI)) | link.user_flags;
-        if info.change == 0 { info.flags } else { (info.flags & info.change) | (now & !info.change) }
+        if info.change == 0 {
+            info.flags
+        } else {
+            (info.flags & info.change) | (now & !info.change)
+        }
     }
 
     fn set_link_request(&mut self, message: Message<'_>) -> Answer {
@@ -158,7 +177,13 @@ impl Kernel {
     }
 
     /// `do_setlink`: one field after the other; what is done when one is refused stays done (K31).
-    fn set_link(&mut self, index: i32, info: &IfInfo, tb: &Attributes<'_>, mut status: Status) -> Answer {
+    fn set_link(
+        &mut self,
+        index: i32,
+        info: &IfInfo,
+        tb: &Attributes<'_>,
+        mut status: Status,
+    ) -> Answer {
         let done = self.set_fields(index, info, tb, &mut status);
         if status == Status::Notify && self.links.contains_key(&index) {
             self.state_change(index);
@@ -166,9 +191,18 @@ impl Kernel {
         done
     }
 
-    fn set_fields(&mut self, index: i32, info: &IfInfo, tb: &Attributes<'_>, status: &mut Status) -> Answer {
+    fn set_fields(
+        &mut self,
+        index: i32,
+        info: &IfInfo,
+        tb: &Attributes<'_>,
+        status: &mut Status,
+    ) -> Answer {
         for id in [IFLA_ADDRESS, IFLA_BROADCAST] {
-            if tb.get(id).is_some_and(|attribute| attribute.value.len() < 6) {
+            if tb
+                .get(id)
+                .is_some_and(|attribute| attribute.value.len() < 6)
+            {
                 return Err(libc::EINVAL.into());
             }
         }
@@ -188,14 +222,18 @@ impl Kernel {
             self.link_mut(index).group = group;
             *status = Status::Notify;
         }
-        if let Some(attribute) = tb.get(IFLA_IFNAME).filter(|name| info.index > 0 && !name.text().is_empty()) {
+        if let Some(attribute) = tb
+            .get(IFLA_IFNAME)
+            .filter(|name| info.index > 0 && !name.text().is_empty())
+        {
             self.faults.spend_field()?;
             self.rename(index, attribute.text())?;
         }
         if let Some(attribute) = tb.get(IFLA_IFALIAS) {
             self.faults.spend_field()?;
             let alias = attribute.text();
-            self.link_mut(index).alias = (!attribute.value.is_empty() && !alias.is_empty()).then_some(alias);
+            self.link_mut(index).alias =
+                (!attribute.value.is_empty() && !alias.is_empty()).then_some(alias);
             *status = Status::Notify;
         }
         if let Some(attribute) = tb.get(IFLA_BROADCAST) {
@@ -253,7 +291,10 @@ impl Kernel {
     /// `__dev_change_net_namespace`: out of sight; the peer of a veth stays connected (K32).
     fn move_out(&mut self, index: i32) -> Answer {
         if matches!(self.link(index).data, Data::Loopback | Data::Bridge(_)) {
-            return Err(Refusal::said(libc::EINVAL, "The interface netns is immutable"));
+            return Err(Refusal::said(
+                libc::EINVAL,
+                "The interface netns is immutable",
+            ));
         }
         if self.link(index).is_up() {
             self.close_device(index);
@@ -264,8 +305,14 @@ impl Kernel {
         self.link_mut(index).qdisc = "noop";
         self.notify(index, Event::Unregister);
         self.say_link_moved(index, index);
-        if let Data::Veth { peer: Some(peer), .. } = self.link(index).data {
-            self.link_mut(peer).data = Data::Veth { peer: None, away: Some(index) };
+        if let Data::Veth {
+            peer: Some(peer), ..
+        } = self.link(index).data
+        {
+            self.link_mut(peer).data = Data::Veth {
+                peer: None,
+                away: Some(index),
+            };
         }
         self.links.remove(&index);
         Ok(())
@@ -292,7 +339,10 @@ impl Kernel {
         let filter = tb.u32(IFLA_EXT_MASK)?.unwrap_or(0);
         let body = self.link_body(index, 0, 0, filter);
         let port = self.port(socket);
-        self.unicast(socket, wire::message(RTM_NEWLINK, 0, message.seq, port, &body));
+        self.unicast(
+            socket,
+            wire::message(RTM_NEWLINK, 0, message.seq, port, &body),
+        );
         Ok(())
     }
 
@@ -304,9 +354,16 @@ impl Kernel {
             Some(None) => return Err(libc::ENODEV.into()),
             None => return Err(libc::EINVAL.into()),
         };
-        let Some(list) = tb.get(IFLA_PROP_LIST) else { return Ok(()) };
+        let Some(list) = tb.get(IFLA_PROP_LIST) else {
+            return Ok(());
+        };
         let mut changed = false;
-        for attribute in list.nested().0.into_iter().filter(|attribute| attribute.id == IFLA_ALT_IFNAME) {
+        for attribute in list
+            .nested()
+            .0
+            .into_iter()
+            .filter(|attribute| attribute.id == IFLA_ALT_IFNAME)
+        {
             let name = attribute.text();
             if name.is_empty() {
                 return Err(libc::EINVAL.into());
@@ -318,7 +375,10 @@ impl Kernel {
                 (false, Some(owner)) if owner != index || self.link(index).name == name => {
                     return Err(libc::EINVAL.into());
                 }
-                (false, Some(_)) => self.link_mut(index).altnames.retain(|altname| *altname != name),
+                (false, Some(_)) => self
+                    .link_mut(index)
+                    .altnames
+                    .retain(|altname| *altname != name),
             }
             changed = true;
         }
@@ -338,7 +398,10 @@ enum Status {
 
 pub(super) fn parse(message: Message<'_>) -> Answer<(IfInfo, Attributes<'_>)> {
     let info = IfInfo::parse(message.payload)?;
-    let tb = Attributes::parse(&message.payload[IfInfo::LENGTH..], 16 + IfInfo::LENGTH as u32);
+    let tb = Attributes::parse(
+        &message.payload[IfInfo::LENGTH..],
+        16 + IfInfo::LENGTH as u32,
+    );
     tb.check(POLICY)?;
     Ok((info, tb))
 }
