@@ -1,0 +1,418 @@
+//! The simulated kernel beside the real one: the same requests, and every message compared.
+//!
+//! Needs the right to make a network namespace (root, or user namespaces); says "skipped: why" without it.
+#![allow(unsafe_code)] // Namespaces and sockets of the real kernel.
+
+#[path = "support/conformance/mod.rs"]
+mod conformance;
+#[path = "support/sim/mod.rs"]
+mod sim;
+
+/// Each in a thread of its own, and so in a namespace of its own; without the right to make one, in a process of
+/// its own, in a user namespace.
+fn conform(name: &str, script: &'static str) {
+    if !conformance::real::is_allowed() {
+        if let Err(why) = conformance::real::run_again(name) {
+            eprintln!("skipped: {why}");
+        }
+        return;
+    }
+    let played = std::thread::spawn(|| conformance::conform(script)).join();
+    match played {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => eprintln!("skipped: {why}"),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+macro_rules! scenarios {
+    ($($name:ident: $script:expr;)*) => {
+        $(#[test] fn $name() { conform(stringify!($name), $script); })*
+    };
+}
+
+scenarios! {
+    creating_and_deleting: "
+        add br0 bridge mac 02:00:00:00:00:09
+        add br1 bridge
+        add br1 bridge
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        add v0 veth peer v7
+        add v7 veth peer v0
+        add i0 ifb mac 02:00:00:00:00:03 mtu 1400 qlen 77 group 5
+        add mv0 macvlan link v0 mac 02:00:00:00:00:04
+        add vx0 vxlan data 1=07000000 data 15=12b5 on v1 mac 02:00:00:00:00:05
+        add vx1 vxlan data 1=07000000 data 15=12b5
+        add vx1 vxlan data 1=08000000 data 15=12b5 mac 02:00:00:00:00:06 up
+        add br5 bridge index 77 up mac 02:00:00:00:00:07
+        add br6 bridge index 77
+        add foo nosuch
+        add a/b bridge
+        add averyveryverylongname bridge
+        add mv1 macvlan
+        add mv1 macvlan link #55
+        add mv1 macvlan link lo
+        add e0 bridge echo mac 02:00:00:00:00:08
+        add e1 veth echo mac 02:00:00:00:00:0a peer e2/02:00:00:00:00:0b
+        get e0
+        get #66
+        del e0 echo
+        del e1 echo
+        del #66
+        del lo
+        del v1
+        del vx1
+        del br5
+        add br7 bridge mac 02:00:00:00:00:0c
+        unknown 999
+        unknown 98
+        short
+        noop
+    ";
+    flags_and_fields: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        set v0 alias quiet
+        set v0 group 7
+        set v0 mtu 1400
+        set v0 mtu 1400
+        set v0 qlen 500
+        set v0 qlen 500
+        set v0 mtu 9
+        set v0 mtu 70000
+        set v0 up
+        set v0 up
+        set v0 alias loud
+        set v0 alias loud
+        set v0 alias none
+        set v0 group 3
+        set v0 promisc
+        set v0 allmulti
+        set v0 -promisc
+        set v0 noarp
+        set v0 -noarp
+        set v0 -multicast
+        set v0 mac 02:00:00:00:00:03
+        set v0 mac 02:00:00:00:00:03
+        set v0 mac 01:00:00:00:00:03
+        set v0 mac 00:00:00:00:00:00
+        set v0 brd ff:ff:ff:ff:ff:fe
+        set v0 name w0
+        set w0 name w0
+        set w0 name v1
+        set v1 up
+        set w0 -up
+        set v1 -up
+        byname v1 mtu 1300
+        byname nosuch mtu 1300
+        setlink v1 mtu 1200
+        setlink #99 mtu 1200
+        altadd w0 alt1 alt2
+        altadd w0 alt3 alt1
+        altadd w0 v1
+        altdel w0 alt2
+        altdel w0 alt2
+        altdel v1 alt1
+        set w0 up
+        altadd w0 alt4
+        altdel w0 alt4
+        byalt alt1 mtu 1500
+        add alt1 bridge
+        set w0 name alt1
+        set w0 mtu 1600 master #55
+        set w0 mtu 1700 name v1
+        set w0 mtu 1800 master v1
+        set w0 linkmode 1
+        set w0 linkmode 1
+        set v1 mtu 9 ; set v1 mtu 1500 ; set v1 name v2 ; noop
+        set w0 rawmac 0203
+        set lo up
+        set lo mtu 1000
+        set lo mtu 1400
+        set lo -up
+        set lo up
+    ";
+    a_bridge_and_its_ports: "
+        add br0 bridge
+        add v0 veth mac 02:00:00:00:00:05 peer v1/02:00:00:00:00:06
+        add v2 veth mac 02:00:00:00:00:03 peer v3/02:00:00:00:00:04
+        set v0 master br0
+        set v0 master br0
+        set v0 master none
+        set v0 master none
+        set br0 up
+        set v0 up
+        set v0 master br0
+        set v1 up
+        set v2 mtu 1400 up
+        set v2 master br0
+        set v3 up
+        set v2 mtu 1300
+        set v2 mac 02:00:00:00:00:09
+        set v0 mac 02:00:00:00:00:01
+        set br0 mtu 1350
+        set v2 mtu 1310
+        set v2 -up
+        set v2 up
+        set v3 -up
+        set v3 up
+        set br0 -up
+        set br0 up
+        set v2 master none
+        set br0 mac 02:00:00:00:00:08
+        set v2 master br0
+        set br0 master br0
+        add br1 bridge mac 02:00:00:00:00:0a
+        set br1 master br0
+        set lo master br0
+        set v0 master v1
+        add br6 bridge mac 02:00:00:00:00:0b master br0
+        add v4 veth mac 02:00:00:00:00:0c peer v5/02:00:00:00:00:0d master br0 up
+        set v0 master br1
+        set v2 promisc
+        set v2 master none
+        set v2 -promisc
+        del v4
+        del v1
+        set v2 master br0 up
+        set br0 -up
+        del br0
+        add i0 ifb mac 02:00:00:00:00:0e
+        set i0 master br1
+        set i0 up
+        set br1 up
+        del i0
+    ";
+    bridge_options: "
+        add br0 bridge mac 02:00:00:00:00:09 data 5=01000000 data 1=c8000000
+        set br0 kind bridge data 4=64000000
+        set br0 up
+        set br0 kind bridge data 1=01000000
+        set br0 kind bridge data 1=2d010000
+        set br0 kind bridge data 2=32000000
+        set br0 kind bridge data 2=2d010000
+        set br0 kind bridge data 3=64000000
+        set br0 kind bridge data 5=00000000
+        set br0 kind bridge data 5=00000000
+        set br0 kind bridge data 1=01000000
+        set br0 kind bridge data 5=01000000
+        set br0 kind bridge data 6=0010
+        set br0 kind bridge data 7=01
+        set br0 kind bridge data 9=0100
+        set br0 kind bridge data 9=0800
+        set br0 kind bridge data 22=03
+        set br0 kind bridge data 22=02
+        set br0 kind bridge data 23=00
+        set br0 kind bridge data 23=05
+        set br0 kind bridge data 24=01 data 25=01 data 42=01 data 36=01
+        set br0 kind bridge data 27=e8030000
+        set br0 kind bridge data 28=05000000 data 29=06000000
+        set br0 kind bridge data 30=6500000000000000
+        set br0 kind bridge data 31=6500000000000000 data 32=6500000000000000
+        set br0 kind bridge data 43=04
+        set br0 kind bridge data 43=03 data 44=02
+        set br0 kind bridge data 20=0180c2000004
+        set br0 kind bridge data 20=0180c2000001
+        set br0 kind bridge data 49=0a000000
+        set br0 kind bridge data 46=0100000001000000
+        set br0 kind bridge data 4=00000000 data 2=01000000 mtu 1400
+        set br0 kind bridge data 4=00
+        set br0 kind veth data 4=00000000
+        set br0 kind bridge mtu 1450
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        set v0 port 9=00
+        set v0 master br0
+        set v0 port 2=4000
+        set v0 port 2=1000
+        set v0 port 3=00000000
+        set v0 port 3=37000000
+        set v0 port 1=01
+        set v0 port 4=01 port 5=01 port 7=01 port 8=00 port 9=00 port 33=01 port 25=02
+        set v0 port 25=09
+        set v0 port 31=0100
+        set v0 port 31=0200
+        set v0 port 31=0800
+        set v0 up
+        set v0 port 32=01 mtu 1400
+        set br0 kind bridge data 5=00000000
+        set v1 up
+        set v0 port 1=04
+        set v0 port 1=03
+        set br0 -up
+        set br0 kind bridge data 4=c8000000
+        set v0 master none
+    ";
+    spanning_tree: "
+        topology
+        add br0 bridge mac 02:00:00:00:00:09 data 1=c8000000 data 5=01000000 up
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        set v0 master br0 up
+        set v1 up
+        set v0 -up
+        set br0 kind bridge data 5=00000000
+        set v0 up
+        set br0 kind bridge data 5=01000000
+        set br0 -up
+        set v1 -up
+        del br0
+    ";
+    macvlan_and_vxlan: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        add mv0 macvlan link v0 mac 02:00:00:00:00:03 data 1=04000000
+        add mv1 macvlan link mv0 mac 02:00:00:00:00:04 mtu 1400
+        add mv2 macvlan link v0 mtu 1600
+        add mv2 macvlan link v0 data 1=03000000
+        set mv0 up
+        set v0 up
+        set v1 up
+        set mv1 up
+        set mv0 mac 02:00:00:00:00:01
+        set mv0 mac 02:00:00:00:00:07
+        set mv0 kind macvlan data 1=01000000
+        set mv0 kind macvlan data 1=08000000
+        set mv0 mtu 1600
+        set v0 mtu 1350
+        set v0 -up
+        set v0 up
+        set mv0 -up
+        set mv1 -up
+        add br0 bridge mac 02:00:00:00:00:09
+        set v0 master br0
+        set mv0 master br0
+        set v1 master br0
+        add mv3 macvlan link v1
+        del mv1
+        add vx0 vxlan data 1=07000000 data 15=12b5 on v1 data 4=0a000001 data 2=0a000002 data 5=03 mac 02:00:00:00:00:0a
+        set vx0 kind vxlan data 5=09
+        set vx0 kind vxlan data 1=08000000
+        set vx0 kind vxlan data 15=0005
+        set vx0 kind vxlan data 1=07000000 data 8=c8000000 data 7=00
+        set vx0 mtu 1451
+        set vx0 mtu 1400
+        set vx0 up
+        set vx0 kind vxlan data 6=04
+        set vx0 master br0
+        set br0 up
+        add vx1 vxlan data 1=00000001
+        add vx1 vxlan
+        add vx2 vxlan data 1=09000000 on br0 mac 02:00:00:00:00:0e
+        set vx2 master br0
+        set vx2 kind vxlan on vx2
+        set vx2 kind vxlan on #77
+        del vx2
+        add i0 ifb mac 02:00:00:00:00:0b
+        set i0 mac 02:00:00:00:00:0c
+        set i0 mtu 70000
+        set i0 up
+        set i0 kind ifb alias x
+        del v1
+    ";
+    ipv4_addresses: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        addr v0 10.0.0.1/24
+        addr v0 10.0.0.1/24
+        addr v0 10.0.0.1/25
+        addr v0 10.0.0.2/24 brd 10.0.0.255 label v0:x echo
+        addr v0 10.0.0.3/24 proto 9 metric 5
+        addr v0 10.0.0.3/24 replace
+        addr v0 10.0.0.3/24 replace label v0:zz life 50/100 proto 3
+        addr v0 10.0.0.4/24 scope 253
+        addr v0 10.0.1.4/24 scope 253
+        addr v0 10.0.2.4/24
+        addr v0 10.0.0.5/32 peer 10.0.0.6
+        addr v0 10.0.0.5/24 peer 10.9.0.6
+        addr v0 10.0.0.5/24 peer 10.9.0.7
+        addr v0 0.0.0.0/24
+        addr v0 224.0.0.1/24
+        addr v0 10.1.0.1/33
+        addr #66 10.1.0.1/24
+        addr v0 10.8.0.1/24 life 50/100
+        addr v0 10.8.0.2/24 life 0/100
+        addr v0 10.8.0.3/24 life 100/50
+        addr v0 10.8.0.3/24 life 0/0
+        addr v0 10.8.0.4/24 flags 512
+        set v0 name w0
+        set w0 up
+        set v1 up
+        set w0 -up
+        deladdr w0 10.0.0.9/24
+        deladdr w0 10.0.0.2/25
+        deladdr w0 10.0.0.2/24 echo
+        deladdr w0 10.0.0.1/24
+        addr w0 10.0.0.1/24
+        set w0 mtu 68
+        addr lo 10.99.0.1/32
+        set lo up
+        deladdr lo 127.0.0.1/8
+        set lo -up
+        set lo up
+        del w0
+    ";
+    promoted_secondaries: "
+        promote
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        addr v0 10.0.0.1/24
+        addr v0 10.5.0.1/24
+        addr v0 10.0.0.2/24
+        addr v0 10.0.0.3/24
+        addr v0 10.5.0.2/24
+        addr v0 10.6.0.2/24
+        deladdr v0 10.0.0.1/24
+        deladdr v0 10.0.0.3/24
+        deladdr v0 10.5.0.1/24
+        addr v0 10.6.0.3/24
+        deladdr v0 10.6.0.2/24
+        deladdr v0 10.0.0.2/24
+        del v0
+    ";
+    ipv6_addresses: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        addr v0 fd00::1/64
+        addr v0 fd00::1/64
+        addr v0 fd00::1/65
+        addr v1 fd00::1/65
+        addr v0 fd00::7/64 life 100/200
+        set v0 up
+        set v1 up
+        addr v0 fd00::2/64
+        addr v0 fd00::3/128 peer fd00::4
+        addr v0 fd00::5/64 flags 2
+        addr v0 fd00::6/64 flags 512 proto 5 metric 77
+        addr v0 fe80::5/64
+        addr v0 fd00::2/66 replace life 100/200
+        addr v0 fd00::2/66 replace
+        addr v0 fd00::8/64 life 0/200
+        addr v0 fd00::9/129
+        addr v0 ::1/128
+        addr v0 ff02::1/128
+        addr v0 ::/64
+        addr #66 fd00::1/64
+        addr v0 fd00::a/64 life 100/50
+        deladdr v0 fd00::2/66
+        deladdr v0 fd00::2/64
+        deladdr v0 fd00::99/64
+        deladdr #66 fd00::99/64
+        addr v0 fd00::b/64 echo
+        set v1 -up
+        addr v0 fd00::c/64
+        set v1 up
+        set v0 -up
+        set v0 up
+        addr v0 fd00::d/64
+        set v0 mtu 1279
+        addr v0 fd00::e/64
+        deladdr v0 fd00::e/64
+        set v0 mtu 1280
+        set v0 -up
+        set v0 up
+        set lo up
+        addr lo fd99::1/128
+        set lo -up
+        add i0 ifb mac 02:00:00:00:00:0b
+        addr i0 fd98::1/64
+        set i0 up
+        addr i0 fd98::2/64
+        set i0 noarp
+        del i0
+        del v1
+    ";
+}

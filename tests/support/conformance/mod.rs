@@ -1,0 +1,167 @@
+//! Plays one script of requests against the simulated and the real kernel, and compares all that they say.
+
+#![allow(unreachable_pub)] // A part of one test crate.
+#![allow(clippy::host_endian_bytes)] // Netlink is in host order.
+
+pub mod real;
+pub mod script;
+pub mod words;
+
+use super::sim::wire::uapi::*;
+use super::sim::wire::{self, IfAddr, IfInfo};
+use super::sim::{Kernel, Receive, SocketId};
+use real::Real;
+use script::Script;
+
+const GROUPS: [u32; 3] = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR];
+
+/// Plays the script in both kernels and panics at the first step at which they differ; `Err` says why the real
+/// one could not be had.
+pub fn conform(script: &str) -> Result<(), String> {
+    let mut real = Real::new(&GROUPS)?;
+    let mut sim = Simulated::new();
+    let script = Script::parse(script);
+    if script.promotes_secondaries {
+        real.promote_secondaries()?;
+        sim.kernel.sysctl().promote_secondaries = true;
+    }
+    for (step, line) in script.lines.iter().enumerate() {
+        let requests = script::requests(&sim.kernel, line, step as u32 + 1);
+        let count = wire::messages(&requests).len();
+
+        let expected = real.exchange(&requests, count);
+        let got = sim.exchange(&requests);
+        compare(&script, line, "while asked", &expected, &got);
+
+        let (mut later, slow) = sim.later();
+        let mut expected = real.later(slow, later.len());
+        sort(&mut later);
+        sort(&mut expected);
+        compare(&script, line, "afterwards", &expected, &later);
+
+        for request in [
+            dump(RTM_GETLINK, &IfInfo::default().emit()),
+            dump(RTM_GETADDR, &IfAddr::default().emit()),
+        ] {
+            compare(
+                &script,
+                line,
+                "dumped",
+                &real.dump(&request),
+                &sim.exchange(&request),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn dump(kind: u16, body: &[u8]) -> Vec<u8> {
+    wire::message(kind, NLM_F_REQUEST | NLM_F_DUMP, 9, 0, body)
+}
+
+/// A carrier change, DAD and timers of several links come in no particular order.
+fn sort(messages: &mut [Vec<u8>]) {
+    messages.sort_by_key(|message| words::key(message));
+}
+
+fn compare(script: &Script, line: &str, when: &str, real: &[Vec<u8>], sim: &[Vec<u8>]) {
+    let tell = |messages: &[Vec<u8>]| -> Vec<String> {
+        messages
+            .iter()
+            .map(|message| words::tell(message, script))
+            .collect()
+    };
+    let (real, sim) = (tell(real), tell(sim));
+    if real == sim {
+        return;
+    }
+    let mut report = format!("the simulation differs at `{line}`, {when}:\n");
+    let differs = (0..real.len().max(sim.len()))
+        .find(|&at| real.get(at) != sim.get(at))
+        .unwrap_or(0);
+    for at in 0..real.len().max(sim.len()) {
+        let shorten = |text: Option<&String>| {
+            text.map_or("-".to_owned(), |text| {
+                text.lines().next().unwrap_or("").to_owned()
+            })
+        };
+        report += &format!(
+            "{} real {}\n",
+            if at == differs { ">" } else { " " },
+            shorten(real.get(at))
+        );
+        report += &format!("   sim {}\n", shorten(sim.get(at)));
+    }
+    if let (Some(real), Some(sim)) = (real.get(differs), sim.get(differs)) {
+        let ids = |text: &str| {
+            text.lines()
+                .skip(1)
+                .filter_map(|line| Some(line.strip_prefix("    ")?.split(' ').next()?.to_owned()))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        if ids(real) != ids(sim) {
+            report += &format!("  real {}\n   sim {}\n", ids(real), ids(sim));
+        }
+        for line in real
+            .lines()
+            .filter(|line| !sim.lines().any(|other| other == *line))
+        {
+            report += &format!("  real{line}\n");
+        }
+        for line in sim
+            .lines()
+            .filter(|line| !real.lines().any(|other| other == *line))
+        {
+            report += &format!("   sim{line}\n");
+        }
+    }
+    panic!("{report}");
+}
+
+/// The simulation behind one socket that both asks and listens.
+struct Simulated {
+    kernel: Kernel,
+    socket: SocketId,
+}
+
+impl Simulated {
+    fn new() -> Simulated {
+        let mut kernel = Kernel::new(1);
+        let socket = kernel.socket(&GROUPS, 64 << 20);
+        Simulated { kernel, socket }
+    }
+
+    fn exchange(&mut self, requests: &[u8]) -> Vec<Vec<u8>> {
+        self.kernel.send(self.socket, requests);
+        self.drain()
+    }
+
+    /// What comes by itself, and whether link_watch takes its time.
+    fn later(&mut self) -> (Vec<Vec<u8>>, bool) {
+        let mut slow = self.kernel.watches_slowly();
+        while self.kernel.tick() {
+            slow |= self.kernel.watches_slowly();
+        }
+        (self.drain(), slow)
+    }
+
+    fn drain(&mut self) -> Vec<Vec<u8>> {
+        let mut messages = Vec::new();
+        loop {
+            match self.kernel.receive(self.socket) {
+                Receive::Datagram(datagram) => messages.extend(split(&datagram)),
+                Receive::Empty => return messages,
+                other => panic!("the socket is large enough, and yet {other:?}"),
+            }
+        }
+    }
+}
+
+/// One byte string for each message of a datagram.
+fn split(datagram: &[u8]) -> Vec<Vec<u8>> {
+    wire::messages(datagram)
+        .iter()
+        .map(|message| [message.header, message.payload].concat())
+        .collect()
+}

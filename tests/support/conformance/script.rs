@@ -1,0 +1,338 @@
+//! Scripts of requests, one step a line, in words near to iproute2's.
+//!
+//!     add NAME KIND [fields]      RTM_NEWLINK with CREATE and EXCL
+//!     set NAME [fields]           RTM_NEWLINK of a link by its index (NAME or #INDEX)
+//!     byname NAME [fields]        the same with index 0 and IFLA_IFNAME
+//!     byalt NAME [fields]         the same with index 0 and IFLA_ALT_IFNAME
+//!     setlink NAME [fields]       RTM_SETLINK
+//!     del NAME, get NAME          RTM_DELLINK, RTM_GETLINK
+//!     altadd NAME A.., altdel NAME A..
+//!     addr NAME LOCAL/PREFIX [fields], deladdr NAME LOCAL/PREFIX [fields]
+//!     noop, unknown, short
+//!
+//! Several requests for one datagram stand on one line, with ` ; ` between. A line `promote` turns
+//! promote_secondaries on, a line `topology` leaves a bridge's passing topology change out of the comparison.
+
+use std::net::IpAddr;
+
+use super::super::sim::Kernel;
+use super::super::sim::wire::uapi::*;
+use super::super::sim::wire::{self, IfAddr, IfInfo, Writer};
+
+pub struct Script {
+    pub lines: Vec<String>,
+    /// Every hardware address the script names: any other is random.
+    pub macs: Vec<[u8; 6]>,
+    pub promotes_secondaries: bool,
+    /// Not to compare what a topology change does to a bridge for a while.
+    pub topology: bool,
+}
+
+impl Script {
+    pub fn parse(text: &str) -> Script {
+        let all = text.lines().map(str::trim);
+        let lines: Vec<&str> = all
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .collect();
+        Script {
+            macs: lines
+                .iter()
+                .flat_map(|line| line.split_whitespace())
+                .filter_map(mac)
+                .collect(),
+            promotes_secondaries: lines.contains(&"promote"),
+            topology: lines.contains(&"topology"),
+            lines: lines
+                .into_iter()
+                .filter(|line| !matches!(*line, "promote" | "topology"))
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+}
+
+/// The datagram of one line. Indexes are looked up in the simulation: both kernels must give out the same.
+pub fn requests(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
+    line.split(" ; ")
+        .flat_map(|one| request(kernel, one.trim(), seq))
+        .collect()
+}
+
+fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
+    let mut words = line.split_whitespace();
+    let (verb, name) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+    let rest: Vec<&str> = words.collect();
+    let ask = NLM_F_REQUEST | NLM_F_ACK;
+    let index = index(kernel, name);
+    match verb {
+        "add" => {
+            let body = link(
+                kernel,
+                IfInfo::default(),
+                Some(name),
+                Some(rest[0]),
+                &rest[1..],
+            );
+            wire::message(
+                RTM_NEWLINK,
+                ask | NLM_F_CREATE | NLM_F_EXCL | echo(&rest),
+                seq,
+                0,
+                &body,
+            )
+        }
+        "set" | "setlink" | "get" | "del" => {
+            let kind = match verb {
+                "set" => RTM_NEWLINK,
+                "setlink" => RTM_SETLINK,
+                "get" => RTM_GETLINK,
+                _ => RTM_DELLINK,
+            };
+            let body = link(
+                kernel,
+                IfInfo {
+                    index,
+                    ..IfInfo::default()
+                },
+                None,
+                None,
+                &rest,
+            );
+            wire::message(kind, ask | echo(&rest), seq, 0, &body)
+        }
+        "byname" => wire::message(
+            RTM_NEWLINK,
+            ask,
+            seq,
+            0,
+            &link(kernel, IfInfo::default(), Some(name), None, &rest),
+        ),
+        "byalt" => {
+            let mut body = Writer(link(kernel, IfInfo::default(), None, None, &rest));
+            body.text(IFLA_ALT_IFNAME, name);
+            wire::message(RTM_NEWLINK, ask, seq, 0, &body.0)
+        }
+        "altadd" | "altdel" => {
+            let mut body = Writer(
+                IfInfo {
+                    index,
+                    ..IfInfo::default()
+                }
+                .emit(),
+            );
+            body.nest(IFLA_PROP_LIST | 0x8000, |to| {
+                for altname in &rest {
+                    to.text(IFLA_ALT_IFNAME, altname);
+                }
+            });
+            let (kind, flags) = if verb == "altadd" {
+                (RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL)
+            } else {
+                (RTM_DELLINKPROP, 0)
+            };
+            wire::message(kind, ask | flags, seq, 0, &body.0)
+        }
+        "addr" => {
+            let mode = if rest.contains(&"replace") {
+                NLM_F_CREATE | NLM_F_REPLACE
+            } else {
+                NLM_F_CREATE | NLM_F_EXCL
+            };
+            wire::message(
+                RTM_NEWADDR,
+                ask | mode | echo(&rest),
+                seq,
+                0,
+                &address(index, rest[0], &rest[1..]),
+            )
+        }
+        "deladdr" => wire::message(
+            RTM_DELADDR,
+            ask | echo(&rest),
+            seq,
+            0,
+            &address(index, rest[0], &rest[1..]),
+        ),
+        "noop" => wire::message(NLMSG_NOOP, ask, seq, 0, &[]),
+        "unknown" => wire::message(name.parse().unwrap_or(999), ask, seq, 0, &[0; 16]),
+        "short" => wire::message(RTM_NEWLINK, ask, seq, 0, &[0; 4]),
+        _ => panic!("no such verb: {line}"),
+    }
+}
+
+fn link(
+    kernel: &Kernel,
+    mut info: IfInfo,
+    name: Option<&str>,
+    kind: Option<&str>,
+    words: &[&str],
+) -> Vec<u8> {
+    let mut to = Writer::default();
+    let (mut data, mut port, mut kind) = (Writer::default(), Writer::default(), kind);
+    if let Some(name) = name {
+        to.text(IFLA_IFNAME, name);
+    }
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        let (on, flag) = word
+            .strip_prefix('-')
+            .map_or((true, word), |flag| (false, flag));
+        let bit = match flag {
+            "up" => IFF_UP,
+            "promisc" => IFF_PROMISC,
+            "allmulti" => IFF_ALLMULTI,
+            "noarp" => IFF_NOARP,
+            "multicast" => IFF_MULTICAST,
+            _ => 0,
+        };
+        if bit != 0 {
+            info.change |= bit;
+            info.flags |= if on { bit } else { 0 };
+            continue;
+        }
+        if word == "echo" {
+            continue;
+        }
+        let value = words.next().unwrap_or("");
+        let number = value.parse().unwrap_or(0);
+        match word {
+            "index" => info.index = number as i32,
+            "mtu" => drop(to.u32(IFLA_MTU, number)),
+            "qlen" => drop(to.u32(IFLA_TXQLEN, number)),
+            "group" => drop(to.u32(IFLA_GROUP, number)),
+            "linkmode" => drop(to.u8(IFLA_LINKMODE, number as u8)),
+            "mac" => drop(to.bytes(IFLA_ADDRESS, &mac(value).expect("a MAC"))),
+            "brd" => drop(to.bytes(IFLA_BROADCAST, &mac(value).expect("a MAC"))),
+            "rawmac" => drop(to.bytes(IFLA_ADDRESS, &hex(value))),
+            "alias" => drop(to.bytes(
+                IFLA_IFALIAS,
+                if value == "none" {
+                    &[]
+                } else {
+                    value.as_bytes()
+                },
+            )),
+            "name" => drop(to.text(IFLA_IFNAME, value)),
+            "master" => drop(to.u32(IFLA_MASTER, index(kernel, value) as u32)),
+            "link" => drop(to.u32(IFLA_LINK, index(kernel, value) as u32)),
+            "kind" => kind = Some(value),
+            "peer" => {
+                let (name, address) = value.split_once('/').unwrap_or((value, ""));
+                let mut peer = Writer(IfInfo::default().emit());
+                peer.text(IFLA_IFNAME, name);
+                if let Some(address) = mac(address) {
+                    peer.bytes(IFLA_ADDRESS, &address);
+                }
+                data.bytes(VETH_INFO_PEER, &peer.0);
+            }
+            "data" | "port" => {
+                let (id, value) = value.split_once('=').expect("ID=HEX");
+                let nest = if word == "data" { &mut data } else { &mut port };
+                nest.bytes(id.parse().expect("a number"), &hex(value));
+            }
+            "on" => drop(data.u32(3, index(kernel, value) as u32)), // IFLA_VXLAN_LINK
+            _ => panic!("no such field: {word}"),
+        }
+    }
+    if kind.is_some() || !port.0.is_empty() {
+        to.nest(IFLA_LINKINFO, |to| {
+            if let Some(kind) = kind {
+                to.text(IFLA_INFO_KIND, kind);
+            }
+            if !data.0.is_empty() {
+                to.bytes(IFLA_INFO_DATA, &data.0);
+            }
+            if !port.0.is_empty() {
+                to.text(IFLA_INFO_SLAVE_KIND, "bridge");
+                to.bytes(IFLA_INFO_SLAVE_DATA, &port.0);
+            }
+        });
+    }
+    [info.emit(), to.0].concat()
+}
+
+fn address(index: i32, local: &str, words: &[&str]) -> Vec<u8> {
+    let (local, prefix) = local.split_once('/').expect("LOCAL/PREFIX");
+    let local: IpAddr = local.parse().expect("an address");
+    let mut info = IfAddr {
+        prefix: prefix.parse().expect("a number"),
+        index,
+        ..IfAddr::default()
+    };
+    info.family = if local.is_ipv4() { AF_INET } else { AF_INET6 };
+    let mut to = Writer::default();
+    to.bytes(IFA_LOCAL, &octets(local));
+    let mut peer = local;
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        if matches!(word, "replace" | "echo") {
+            continue;
+        }
+        let value = words.next().unwrap_or("");
+        let number: u32 = value.parse().unwrap_or(0);
+        match word {
+            "peer" => peer = value.parse().expect("an address"),
+            "brd" => drop(to.bytes(IFA_BROADCAST, &octets(value.parse().expect("an address")))),
+            "label" => drop(to.text(IFA_LABEL, value)),
+            "scope" => info.scope = number as u8,
+            "flags" => drop(to.u32(IFA_FLAGS, number)),
+            "proto" => drop(to.u8(IFA_PROTO, number as u8)),
+            "metric" => drop(to.u32(IFA_RT_PRIORITY, number)),
+            "life" => {
+                let (preferred, valid) = value.split_once('/').expect("PREFERRED/VALID");
+                let mut info = [0; 16];
+                info[..4]
+                    .copy_from_slice(&preferred.parse::<u32>().expect("seconds").to_ne_bytes());
+                info[4..8].copy_from_slice(&valid.parse::<u32>().expect("seconds").to_ne_bytes());
+                to.bytes(IFA_CACHEINFO, &info);
+            }
+            _ => panic!("no such field: {word}"),
+        }
+    }
+    to.bytes(IFA_ADDRESS, &octets(peer));
+    [info.emit(), to.0].concat()
+}
+
+fn echo(words: &[&str]) -> u16 {
+    if words.contains(&"echo") {
+        NLM_F_ECHO
+    } else {
+        0
+    }
+}
+
+/// Of a link by name, of `#7` as it stands; 0 for `none`, 99 for what is not there.
+fn index(kernel: &Kernel, name: &str) -> i32 {
+    if name == "none" {
+        return 0;
+    }
+    let number = name
+        .strip_prefix('#')
+        .and_then(|number| number.parse().ok());
+    number
+        .or_else(|| kernel.link_named(name).map(|link| link.index))
+        .unwrap_or(99)
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(four) => four.octets().to_vec(),
+        IpAddr::V6(six) => six.octets().to_vec(),
+    }
+}
+
+fn mac(text: &str) -> Option<[u8; 6]> {
+    let text = text.rsplit('/').next()?;
+    let bytes: Vec<u8> = text
+        .split(':')
+        .map(|byte| u8::from_str_radix(byte, 16))
+        .collect::<Result<_, _>>()
+        .ok()?;
+    bytes.try_into().ok()
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2)
+        .map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).expect("hex"))
+        .collect()
+}

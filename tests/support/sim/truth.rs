@@ -1,0 +1,262 @@
+//! The truth, for judges: what is there, as plain values that can be compared and printed.
+
+use std::fmt::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::Kernel;
+use super::bridge_options;
+use super::link::Link;
+use super::wire::Writer;
+
+/// A link as it is. Options are in their wire form, in the kernel's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkTruth {
+    pub index: i32,
+    pub name: String,
+    /// Sorted.
+    pub altnames: Vec<String>,
+    pub alias: Option<String>,
+    /// `None` for the loopback.
+    pub kind: Option<&'static str>,
+    /// As messages show them.
+    pub flags: u32,
+    pub up: bool,
+    pub mtu: u32,
+    pub txqlen: u32,
+    pub group: u32,
+    pub address: [u8; 6],
+    pub broadcast: [u8; 6],
+    pub master: Option<i32>,
+    /// The link below, or the peer.
+    pub lower: Option<i32>,
+    pub operstate: u8,
+    pub carrier: bool,
+    pub promiscuity: u32,
+    /// IFLA_INFO_DATA: number and bytes.
+    pub options: Vec<(u16, Vec<u8>)>,
+    /// IFLA_INFO_SLAVE_DATA of a bridge port.
+    pub port_options: Vec<(u16, Vec<u8>)>,
+}
+
+/// An address as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressTruth {
+    pub index: i32,
+    pub local: IpAddr,
+    pub peer: Option<IpAddr>,
+    pub prefix: u8,
+    pub broadcast: Option<IpAddr>,
+    pub label: Option<String>,
+    pub scope: u8,
+    pub flags: u32,
+    pub protocol: u8,
+    pub priority: u32,
+    /// Seconds, `u32::MAX` for ever.
+    pub valid: u32,
+    pub preferred: u32,
+}
+
+impl Kernel {
+    /// All links by index.
+    pub fn links(&self) -> Vec<LinkTruth> {
+        self.links
+            .values()
+            .map(|link| self.link_truth(link))
+            .collect()
+    }
+
+    pub fn link_named(&self, name: &str) -> Option<LinkTruth> {
+        let link = self.links.values().find(|link| link.answers_to(name))?;
+        Some(self.link_truth(link))
+    }
+
+    /// All addresses by link, IPv4 before IPv6, in the kernel's own order, which counts (K25).
+    pub fn addresses(&self) -> Vec<AddressTruth> {
+        self.links.values().flat_map(addresses_of).collect()
+    }
+
+    /// Everything, one line each.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for link in self.links() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{link}");
+            for address in self
+                .addresses()
+                .iter()
+                .filter(|address| address.index == link.index)
+            {
+                let _ = writeln!(text, "    {address}");
+            }
+        }
+        text
+    }
+
+    fn link_truth(&self, link: &Link) -> LinkTruth {
+        let mut altnames = link.altnames.clone();
+        altnames.sort();
+        let mut options = Writer::default();
+        self.write_data(&link.data, &mut options);
+        let mut port_options = Writer::default();
+        let master = link
+            .master
+            .and_then(|master| self.links.get(&master))
+            .and_then(Link::bridge);
+        if let (Some(port), Some(bridge)) = (&link.port, master) {
+            bridge_options::write_port(bridge, port, &mut port_options);
+        }
+        let inner = options.0.get(4..).unwrap_or_default();
+        LinkTruth {
+            index: link.index,
+            name: link.name.clone(),
+            altnames,
+            alias: link.alias.clone(),
+            kind: link.data.kind(),
+            flags: link.shown_flags(),
+            up: link.is_up(),
+            mtu: link.mtu,
+            txqlen: link.txqlen,
+            group: link.group,
+            address: link.address,
+            broadcast: link.broadcast,
+            master: link.master,
+            lower: (link.iflink() != link.index).then(|| link.iflink()),
+            operstate: link.shown_operstate(),
+            carrier: link.carrier,
+            promiscuity: link.promiscuity as u32,
+            options: list(inner),
+            port_options: list(&port_options.0),
+        }
+    }
+}
+
+fn list(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    let parsed = super::wire::Attributes::parse(bytes, 0);
+    parsed
+        .0
+        .iter()
+        .map(|attribute| (attribute.id, attribute.value.to_vec()))
+        .collect()
+}
+
+fn addresses_of(link: &Link) -> Vec<AddressTruth> {
+    let four = link.inet.iter().flatten().map(|a| AddressTruth {
+        index: link.index,
+        local: Ipv4Addr::from(a.local).into(),
+        peer: (a.address != a.local).then(|| Ipv4Addr::from(a.address).into()),
+        prefix: a.prefix,
+        broadcast: a
+            .broadcast
+            .map(|broadcast| Ipv4Addr::from(broadcast).into()),
+        label: Some(a.label.clone()),
+        scope: a.scope,
+        flags: a.flags,
+        protocol: a.protocol,
+        priority: a.priority,
+        valid: a.valid,
+        preferred: a.preferred,
+    });
+    let six = link
+        .inet6
+        .iter()
+        .flat_map(|inet6| &inet6.addresses)
+        .map(|a| AddressTruth {
+            index: link.index,
+            local: Ipv6Addr::from(a.address).into(),
+            peer: a.peer.map(|peer| Ipv6Addr::from(peer).into()),
+            prefix: a.prefix,
+            broadcast: None,
+            label: None,
+            scope: a.scope(),
+            flags: a.flags,
+            protocol: a.protocol,
+            priority: a.priority,
+            valid: a.valid,
+            preferred: a.preferred,
+        });
+    four.chain(six).collect()
+}
+
+impl fmt::Display for LinkTruth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mac = |mac: &[u8; 6]| {
+            mac.iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<Vec<_>>()
+                .join(":")
+        };
+        write!(f, "{}: {}", self.index, self.name)?;
+        for altname in &self.altnames {
+            write!(f, " altname {altname}")?;
+        }
+        write!(
+            f,
+            " {} flags {:#x} mtu {}",
+            self.kind.unwrap_or("loopback"),
+            self.flags,
+            self.mtu
+        )?;
+        write!(
+            f,
+            " qlen {} group {} mac {} brd {}",
+            self.txqlen,
+            self.group,
+            mac(&self.address),
+            mac(&self.broadcast)
+        )?;
+        write!(
+            f,
+            " operstate {} carrier {}",
+            self.operstate,
+            u8::from(self.carrier)
+        )?;
+        if let Some(master) = self.master {
+            write!(f, " master {master}")?;
+        }
+        if let Some(lower) = self.lower {
+            write!(f, " link {lower}")?;
+        }
+        if let Some(alias) = &self.alias {
+            write!(f, " alias {alias:?}")?;
+        }
+        for (title, options) in [("options", &self.options), ("port", &self.port_options)] {
+            if !options.is_empty() {
+                write!(f, " {title}")?;
+            }
+            for (id, value) in options {
+                write!(f, " {id}=")?;
+                for byte in value {
+                    write!(f, "{byte:02x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for AddressTruth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.local)?;
+        if let Some(peer) = self.peer {
+            write!(f, " peer {peer}")?;
+        }
+        write!(
+            f,
+            "/{} scope {} flags {:#x}",
+            self.prefix, self.scope, self.flags
+        )?;
+        if let Some(broadcast) = self.broadcast {
+            write!(f, " brd {broadcast}")?;
+        }
+        if let Some(label) = &self.label {
+            write!(f, " label {label}")?;
+        }
+        if (self.protocol, self.priority) != (0, 0) {
+            write!(f, " proto {} metric {}", self.protocol, self.priority)?;
+        }
+        if self.valid != u32::MAX {
+            write!(f, " valid {} preferred {}", self.valid, self.preferred)?;
+        }
+        Ok(())
+    }
+}
