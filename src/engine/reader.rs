@@ -74,6 +74,7 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         fence: AtomicU32::new(0),
         stop: AtomicBool::new(false),
         resync: AtomicBool::new(false),
+        restored: Mutex::new(Vec::new()),
         config,
     };
     let requests = Requests::new(request, shared.config.patience);
@@ -125,6 +126,7 @@ impl Reader {
             if !self.follower.is_dumping() {
                 self.dump = None;
             }
+            self.adopt();
             self.publish();
             self.sleep()?;
         }
@@ -136,6 +138,15 @@ impl Reader {
         while self.receive_event()? != Received::Empty {}
         self.follower.handle_drained(self.shared.fence.load(Ordering::SeqCst));
         Ok(())
+    }
+
+    /// Before the next state is shown, and so before the fence of whoever asked for it is passed.
+    fn adopt(&mut self) {
+        if self.follower.is_live() {
+            for (index, generation) in self.shared.restored.lock().drain(..) {
+                self.follower.adopt(index, generation);
+            }
+        }
     }
 
     fn transmit(&mut self, transmit: &Transmit) -> Result<(), Error> {
