@@ -161,10 +161,24 @@ impl Engine {
         within: Duration,
         mut wanted: impl FnMut(&Snapshot) -> bool,
     ) -> Result<Option<Snapshot>, Error> {
-        match self.wait_for(within, "", |published| published.live && wanted(&published.snapshot)) {
-            Ok(snapshot) => Ok(Some(snapshot)),
-            Err(Error::Late { .. }) => Ok(None),
-            Err(error) => Err(error),
+        let deadline = Instant::now().checked_add(within);
+        let mut seen = None;
+        loop {
+            let left =
+                deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            let newer = |published: &Published| {
+                published.live && seen != Some(published.snapshot.revision())
+            };
+            let snapshot = match self.wait_for(left, "", newer) {
+                Ok(snapshot) => snapshot,
+                Err(Error::Late { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            // Outside the lock: what is asked may use the database.
+            if wanted(&snapshot) {
+                return Ok(Some(snapshot));
+            }
+            seen = Some(snapshot.revision());
         }
     }
 
