@@ -449,6 +449,10 @@ impl Follower {
         if message.flags & flags::DUMP_INTR != 0 {
             return self.ask(Query::Addresses(index));
         }
+        if ack.errno == libc::ENODEV {
+            // The interface has gone meanwhile; its DELLINK says so.
+            return;
+        }
         if !ack.is_ok() {
             // Not to be had this way: then everything is read anew, rather than guessed.
             return self.resync();
