@@ -227,6 +227,10 @@ impl Names for Snapshot {
     fn name_of(&self, index: u32) -> Option<&str> {
         self.link_by_index(index).map(Link::name)
     }
+
+    fn is_up(&self, index: u32) -> Option<bool> {
+        self.link_by_index(index).map(Link::is_up)
+    }
 }
 
 /// As `ip addr` reads: each interface on a line, its addresses indented under it.
