@@ -13,17 +13,11 @@ use sim::{Kernel, Op, Receive, SocketId};
 const GROUPS: &[u32] = &[RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR];
 
 fn create(name: &str, kind: &'static str) -> Op {
-    Op::Create {
-        name: name.to_owned(),
-        kind,
-    }
+    Op::Create { name: name.to_owned(), kind }
 }
 
 fn mtu(name: &str, mtu: u32) -> Op {
-    Op::SetMtu {
-        name: name.to_owned(),
-        mtu,
-    }
+    Op::SetMtu { name: name.to_owned(), mtu }
 }
 
 /// A kernel with a bridge `br0` and a veth pair `v0`, `v0p`.
@@ -59,20 +53,16 @@ fn drain(kernel: &mut Kernel, socket: SocketId) -> Vec<u16> {
 fn errnos(kernel: &mut Kernel, socket: SocketId) -> Vec<i32> {
     let mut found = Vec::new();
     while let Receive::Datagram(bytes) = kernel.receive(socket) {
-        let errors = wire::messages(&bytes)
-            .into_iter()
-            .filter(|message| message.kind == NLMSG_ERROR);
+        let errors =
+            wire::messages(&bytes).into_iter().filter(|message| message.kind == NLMSG_ERROR);
         found.extend(errors.map(|message| -(wire::u32_at(message.payload, 0) as i32)));
     }
     found
 }
 
 fn dump(kind: u16) -> Vec<u8> {
-    let body = if kind == RTM_GETLINK {
-        IfInfo::default().emit()
-    } else {
-        IfAddr::default().emit()
-    };
+    let body =
+        if kind == RTM_GETLINK { IfInfo::default().emit() } else { IfAddr::default().emit() };
     wire::message(kind, NLM_F_REQUEST | NLM_F_DUMP, 5, 0, &body)
 }
 
@@ -83,11 +73,7 @@ fn notifications_come_before_the_ack() {
     ask(&mut kernel, socket, &mtu("v0", 1400));
     assert_eq!(drain(&mut kernel, socket), [RTM_NEWLINK, NLMSG_ERROR]);
     ask(&mut kernel, socket, &mtu("v0", 1400));
-    assert_eq!(
-        drain(&mut kernel, socket),
-        [NLMSG_ERROR],
-        "nothing changes, nothing is said (K51)"
-    );
+    assert_eq!(drain(&mut kernel, socket), [NLMSG_ERROR], "nothing changes, nothing is said (K51)");
 }
 
 #[test]
@@ -111,10 +97,7 @@ fn a_fence_queues_behind_notifications() {
     let mut kernel = furnished();
     let events = kernel.socket(GROUPS, 1 << 20);
     kernel.perform(&mtu("v0", 1400)).unwrap();
-    kernel.send(
-        events,
-        &wire::message(NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, 9, 0, &[]),
-    );
+    kernel.send(events, &wire::message(NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, 9, 0, &[]));
     assert_eq!(drain(&mut kernel, events), [RTM_NEWLINK, NLMSG_ERROR]);
 }
 
@@ -133,66 +116,35 @@ fn a_dump_is_made_while_it_is_read() {
         };
         for message in wire::messages(&bytes) {
             if message.kind == NLMSG_ERROR {
-                assert_eq!(
-                    -(wire::u32_at(message.payload, 0) as i32),
-                    libc::EBUSY,
-                    "K13"
-                );
+                assert_eq!(-(wire::u32_at(message.payload, 0) as i32), libc::EBUSY, "K13");
             } else {
                 flags.push((message.kind, message.flags));
             }
         }
         if !std::mem::replace(&mut deleted, true) {
-            kernel
-                .perform(&Op::Delete {
-                    name: "v0".to_owned(),
-                })
-                .unwrap();
+            kernel.perform(&Op::Delete { name: "v0".to_owned() }).unwrap();
         }
         if flags.last().is_some_and(|(kind, _)| *kind == NLMSG_DONE) {
             break;
         }
     }
-    assert!(
-        flags
-            .last()
-            .is_some_and(|(_, flags)| flags & NLM_F_DUMP_INTR != 0),
-        "K14: {flags:x?}"
-    );
-    assert!(
-        flags.len() < 5,
-        "the deleted pair is not all there: {flags:x?}"
-    );
+    assert!(flags.last().is_some_and(|(_, flags)| flags & NLM_F_DUMP_INTR != 0), "K14: {flags:x?}");
+    assert!(flags.len() < 5, "the deleted pair is not all there: {flags:x?}");
 }
 
 #[test]
 fn dumps_can_be_filtered() {
     let mut kernel = furnished();
     kernel
-        .perform(&Op::AddAddress {
-            name: "v0".to_owned(),
-            local: vec![10, 0, 0, 1],
-            prefix: 24,
-        })
+        .perform(&Op::AddAddress { name: "v0".to_owned(), local: vec![10, 0, 0, 1], prefix: 24 })
         .unwrap();
     kernel
-        .perform(&Op::AddAddress {
-            name: "br0".to_owned(),
-            local: vec![10, 0, 1, 1],
-            prefix: 24,
-        })
+        .perform(&Op::AddAddress { name: "br0".to_owned(), local: vec![10, 0, 1, 1], prefix: 24 })
         .unwrap();
     let socket = kernel.socket(&[], 1 << 20);
     let index = kernel.link_named("br0").unwrap().index;
-    let body = IfAddr {
-        index,
-        ..IfAddr::default()
-    }
-    .emit();
-    kernel.send(
-        socket,
-        &wire::message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, 1, 0, &body),
-    );
+    let body = IfAddr { index, ..IfAddr::default() }.emit();
+    kernel.send(socket, &wire::message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, 1, 0, &body));
     assert_eq!(drain(&mut kernel, socket), [RTM_NEWADDR, NLMSG_DONE]);
     let body = [IfInfo::default().emit(), {
         let mut to = wire::Writer::default();
@@ -200,10 +152,7 @@ fn dumps_can_be_filtered() {
         to.0
     }]
     .concat();
-    kernel.send(
-        socket,
-        &wire::message(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0, &body),
-    );
+    kernel.send(socket, &wire::message(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0, &body));
     assert_eq!(drain(&mut kernel, socket), [NLMSG_DONE]);
 }
 
@@ -220,16 +169,8 @@ fn the_nth_request_is_refused_and_does_nothing() {
         kernel.send(socket, &batch);
         let mut expected = vec![0; 3];
         expected[nth - 1] = libc::ENOMEM;
-        assert_eq!(
-            errnos(&mut kernel, socket),
-            expected,
-            "the others are done (K40)"
-        );
-        let unchanged = kernel
-            .links()
-            .iter()
-            .filter(|link| link.mtu == 1500)
-            .count();
+        assert_eq!(errnos(&mut kernel, socket), expected, "the others are done (K40)");
+        let unchanged = kernel.links().iter().filter(|link| link.mtu == 1500).count();
         assert_eq!(unchanged, 1);
     }
 }
@@ -250,17 +191,9 @@ fn a_request_cut_short_leaves_its_first_fields() {
     let socket = kernel.socket(&[], 1 << 20);
     kernel.faults().cut_short(1, 1, libc::EIO);
     let index = kernel.link_named("v0").unwrap().index;
-    let request = op::link(
-        RTM_NEWLINK,
-        0,
-        IfInfo {
-            index,
-            ..IfInfo::default()
-        },
-        |to| {
-            to.u32(IFLA_MTU, 1300).u32(IFLA_GROUP, 5);
-        },
-    );
+    let request = op::link(RTM_NEWLINK, 0, IfInfo { index, ..IfInfo::default() }, |to| {
+        to.u32(IFLA_MTU, 1300).u32(IFLA_GROUP, 5);
+    });
     kernel.send(socket, &request);
     assert_eq!(errnos(&mut kernel, socket), [libc::EIO]);
     let link = kernel.link_named("v0").unwrap();
@@ -270,10 +203,7 @@ fn a_request_cut_short_leaves_its_first_fields() {
 #[test]
 fn losses_of_one_socket_leave_the_others_alone() {
     let mut kernel = furnished();
-    let (one, other) = (
-        kernel.socket(GROUPS, 1 << 20),
-        kernel.socket(GROUPS, 1 << 20),
-    );
+    let (one, other) = (kernel.socket(GROUPS, 1 << 20), kernel.socket(GROUPS, 1 << 20));
     kernel.faults().reset();
     kernel.faults().lose_notification_on(one, 2);
     kernel.faults().truncate(2);
@@ -290,12 +220,7 @@ fn others_interfere_between_two_requests() {
     let socket = kernel.socket(&[], 1 << 20);
     kernel.faults().reset();
     kernel.faults().before(2, |kernel| {
-        kernel
-            .perform(&Op::Rename {
-                name: "v0".to_owned(),
-                to: "w0".to_owned(),
-            })
-            .unwrap();
+        kernel.perform(&Op::Rename { name: "v0".to_owned(), to: "w0".to_owned() }).unwrap();
     });
     ask(&mut kernel, socket, &mtu("v0", 1300));
     ask(&mut kernel, socket, &mtu("v0", 1301));
@@ -306,19 +231,12 @@ fn others_interfere_between_two_requests() {
 fn an_index_and_a_name_can_be_reused() {
     let mut kernel = furnished();
     let index = kernel.link_named("br0").unwrap().index;
-    kernel
-        .perform(&Op::Delete {
-            name: "br0".to_owned(),
-        })
-        .unwrap();
+    kernel.perform(&Op::Delete { name: "br0".to_owned() }).unwrap();
     let socket = kernel.socket(GROUPS, 1 << 20);
     let request = op::link(
         RTM_NEWLINK,
         NLM_F_CREATE | NLM_F_EXCL,
-        IfInfo {
-            index,
-            ..IfInfo::default()
-        },
+        IfInfo { index, ..IfInfo::default() },
         |to| {
             to.text(IFLA_IFNAME, "other").nest(IFLA_LINKINFO, |to| {
                 to.text(IFLA_INFO_KIND, "ifb");
@@ -334,21 +252,12 @@ fn an_index_and_a_name_can_be_reused() {
 fn a_link_that_moves_away_says_where() {
     let mut kernel = furnished();
     let socket = kernel.socket(GROUPS, 1 << 20);
-    kernel
-        .perform(&Op::MoveOut {
-            name: "v0".to_owned(),
-        })
-        .unwrap();
-    let Receive::Datagram(bytes) = kernel.receive(socket) else {
-        panic!("RTM_DELLINK")
-    };
+    kernel.perform(&Op::MoveOut { name: "v0".to_owned() }).unwrap();
+    let Receive::Datagram(bytes) = kernel.receive(socket) else { panic!("RTM_DELLINK") };
     let message = wire::messages(&bytes)[0];
     let tb = wire::Attributes::parse(&message.payload[16..], 0);
     assert_eq!(message.kind, RTM_DELLINK);
-    assert!(
-        tb.get(IFLA_NEW_IFINDEX).is_some() && tb.get(IFLA_NEW_NETNSID).is_some(),
-        "K32"
-    );
+    assert!(tb.get(IFLA_NEW_IFINDEX).is_some() && tb.get(IFLA_NEW_NETNSID).is_some(), "K32");
     assert_eq!(drain(&mut kernel, socket), [], "the peer stays, in silence");
     assert!(kernel.link_named("v0p").is_some());
 }
@@ -358,23 +267,11 @@ fn duplicate_address_detection_can_fail() {
     let mut kernel = furnished();
     let local: [u8; 16] = std::net::Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1).octets();
     kernel.faults().fail_dad(local);
-    kernel
-        .perform(&Op::Up {
-            name: "v0".to_owned(),
-        })
-        .unwrap();
-    kernel
-        .perform(&Op::Up {
-            name: "v0p".to_owned(),
-        })
-        .unwrap();
+    kernel.perform(&Op::Up { name: "v0".to_owned() }).unwrap();
+    kernel.perform(&Op::Up { name: "v0p".to_owned() }).unwrap();
     kernel.settle();
     kernel
-        .perform(&Op::AddAddress {
-            name: "v0".to_owned(),
-            local: local.to_vec(),
-            prefix: 64,
-        })
+        .perform(&Op::AddAddress { name: "v0".to_owned(), local: local.to_vec(), prefix: 64 })
         .unwrap();
     kernel.settle();
     let found = kernel
@@ -432,32 +329,15 @@ fn messages_add_up_to_the_truth() {
                 }
                 let name = tb.get(IFLA_IFNAME).unwrap().text();
                 let mtu = tb.u32(IFLA_MTU).unwrap().unwrap();
-                links.insert(
-                    info.index,
-                    (name, info.flags, mtu, tb.u32(IFLA_MASTER).unwrap()),
-                );
+                links.insert(info.index, (name, info.flags, mtu, tb.u32(IFLA_MASTER).unwrap()));
             }
         }
         for link in kernel.links().into_iter().filter(|link| link.index != 1) {
-            let truth = (
-                link.name,
-                link.flags,
-                link.mtu,
-                link.master.map(|master| master as u32),
-            );
-            assert_eq!(
-                links.remove(&link.index),
-                Some(truth),
-                "seed {seed}, link {}",
-                link.index
-            );
+            let truth = (link.name, link.flags, link.mtu, link.master.map(|master| master as u32));
+            assert_eq!(links.remove(&link.index), Some(truth), "seed {seed}, link {}", link.index);
         }
         links.remove(&1);
-        assert_eq!(
-            links,
-            BTreeMap::new(),
-            "seed {seed}: nothing else was left over"
-        );
+        assert_eq!(links, BTreeMap::new(), "seed {seed}: nothing else was left over");
     }
 }
 
@@ -478,14 +358,7 @@ fn garbage_is_refused() {
                 request[at] = noise.next() as u8;
             }
             kernel.send(socket, &request);
-            kernel.send(
-                socket,
-                &dump(if noise.below(2) == 0 {
-                    RTM_GETLINK
-                } else {
-                    RTM_GETADDR
-                }),
-            );
+            kernel.send(socket, &dump(if noise.below(2) == 0 { RTM_GETLINK } else { RTM_GETADDR }));
             drain(&mut kernel, socket);
             if noise.below(8) == 0 {
                 kernel.settle();

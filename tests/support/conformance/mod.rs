@@ -43,13 +43,7 @@ pub fn conform(script: &str) -> Result<(), String> {
             dump(RTM_GETLINK, &IfInfo::default().emit()),
             dump(RTM_GETADDR, &IfAddr::default().emit()),
         ] {
-            compare(
-                &script,
-                line,
-                "dumped",
-                &real.dump(&request),
-                &sim.exchange(&request),
-            );
+            compare(&script, line, "dumped", &real.dump(&request), &sim.exchange(&request));
         }
     }
     Ok(())
@@ -66,30 +60,21 @@ fn sort(messages: &mut [Vec<u8>]) {
 
 fn compare(script: &Script, line: &str, when: &str, real: &[Vec<u8>], sim: &[Vec<u8>]) {
     let tell = |messages: &[Vec<u8>]| -> Vec<String> {
-        messages
-            .iter()
-            .map(|message| words::tell(message, script))
-            .collect()
+        messages.iter().map(|message| words::tell(message, script)).collect()
     };
     let (real, sim) = (tell(real), tell(sim));
     if real == sim {
         return;
     }
     let mut report = format!("the simulation differs at `{line}`, {when}:\n");
-    let differs = (0..real.len().max(sim.len()))
-        .find(|&at| real.get(at) != sim.get(at))
-        .unwrap_or(0);
+    let differs =
+        (0..real.len().max(sim.len())).find(|&at| real.get(at) != sim.get(at)).unwrap_or(0);
     for at in 0..real.len().max(sim.len()) {
         let shorten = |text: Option<&String>| {
-            text.map_or("-".to_owned(), |text| {
-                text.lines().next().unwrap_or("").to_owned()
-            })
+            text.map_or("-".to_owned(), |text| text.lines().next().unwrap_or("").to_owned())
         };
-        report += &format!(
-            "{} real {}\n",
-            if at == differs { ">" } else { " " },
-            shorten(real.get(at))
-        );
+        report +=
+            &format!("{} real {}\n", if at == differs { ">" } else { " " }, shorten(real.get(at)));
         report += &format!("   sim {}\n", shorten(sim.get(at)));
     }
     if let (Some(real), Some(sim)) = (real.get(differs), sim.get(differs)) {
@@ -103,16 +88,10 @@ fn compare(script: &Script, line: &str, when: &str, real: &[Vec<u8>], sim: &[Vec
         if ids(real) != ids(sim) {
             report += &format!("  real {}\n   sim {}\n", ids(real), ids(sim));
         }
-        for line in real
-            .lines()
-            .filter(|line| !sim.lines().any(|other| other == *line))
-        {
+        for line in real.lines().filter(|line| !sim.lines().any(|other| other == *line)) {
             report += &format!("  real{line}\n");
         }
-        for line in sim
-            .lines()
-            .filter(|line| !real.lines().any(|other| other == *line))
-        {
+        for line in sim.lines().filter(|line| !real.lines().any(|other| other == *line)) {
             report += &format!("   sim{line}\n");
         }
     }

@@ -36,9 +36,7 @@ pub fn run_again(name: &str) -> Result<(), String> {
     let user = unsafe { libc::getuid() };
     let map = format!("0 {user} 1\n");
     let mut command = Command::new(binary);
-    command
-        .args(["--exact", name, "--nocapture"])
-        .env(AGAIN, "1");
+    command.args(["--exact", name, "--nocapture"]).env(AGAIN, "1");
     // SAFETY: between fork and exec only system calls are made, on memory made before.
     unsafe {
         command.pre_exec(move || {
@@ -53,13 +51,8 @@ pub fn run_again(name: &str) -> Result<(), String> {
             Ok(())
         });
     }
-    let status = command
-        .status()
-        .map_err(|error| format!("no user namespace: {error}"))?;
-    assert!(
-        status.success(),
-        "{name} failed in a user namespace, see above"
-    );
+    let status = command.status().map_err(|error| format!("no user namespace: {error}"))?;
+    assert!(status.success(), "{name} failed in a user namespace, see above");
     Ok(())
 }
 
@@ -72,17 +65,11 @@ impl Real {
     pub fn new(groups: &[u32]) -> Result<Real, String> {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         if !release.starts_with("6.18.") {
-            return Err(format!(
-                "the simulation is of 6.18, and this is {}",
-                release.trim()
-            ));
+            return Err(format!("the simulation is of 6.18, and this is {}", release.trim()));
         }
         // SAFETY: plain system call without pointers; it changes the calling thread only.
         if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-            return Err(format!(
-                "no network namespace: {}",
-                io::Error::last_os_error()
-            ));
+            return Err(format!("no network namespace: {}", io::Error::last_os_error()));
         }
         // Duplicate address detection at once; where this cannot be written the test is only slower.
         for (file, value) in [("dad_transmits", "0"), ("router_solicitation_delay", "0")] {
@@ -109,10 +96,7 @@ impl Real {
             let some = self
                 .receive(&self.socket, Duration::from_secs(5))
                 .expect("every request is answered");
-            seen += some
-                .iter()
-                .filter(|message| wire::u16_at(message, 4) == NLMSG_ERROR)
-                .count();
+            seen += some.iter().filter(|message| wire::u16_at(message, 4) == NLMSG_ERROR).count();
             messages.extend(some);
         }
         messages
@@ -133,10 +117,9 @@ impl Real {
             };
             messages.extend(some);
         }
-        while let Some(some) = self.receive(
-            &self.socket,
-            Duration::from_millis(if expected > 0 { 20 } else { 2 }),
-        ) {
+        while let Some(some) =
+            self.receive(&self.socket, Duration::from_millis(if expected > 0 { 20 } else { 2 }))
+        {
             messages.extend(some);
         }
         messages
@@ -148,20 +131,14 @@ impl Real {
         while !messages.last().is_some_and(|message: &Vec<u8>| {
             matches!(wire::u16_at(message, 4), NLMSG_DONE | NLMSG_ERROR)
         }) {
-            messages.extend(
-                self.receive(&self.dumps, Duration::from_secs(5))
-                    .expect("a dump ends"),
-            );
+            messages
+                .extend(self.receive(&self.dumps, Duration::from_secs(5)).expect("a dump ends"));
         }
         messages
     }
 
     fn receive(&self, socket: &OwnedFd, patience: Duration) -> Option<Vec<Vec<u8>>> {
-        let mut poll = libc::pollfd {
-            fd: socket.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: `poll` is one valid pollfd that outlives the call.
         let ready = unsafe { libc::poll(&raw mut poll, 1, patience.as_millis() as i32) };
         if ready <= 0 {
@@ -169,14 +146,8 @@ impl Real {
         }
         let mut buffer = vec![0u8; 1 << 16];
         // SAFETY: the buffer is valid for writes of its length.
-        let length = unsafe {
-            libc::recv(
-                socket.as_raw_fd(),
-                buffer.as_mut_ptr().cast(),
-                buffer.len(),
-                0,
-            )
-        };
+        let length =
+            unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
         let length = usize::try_from(length)
             .unwrap_or_else(|_| panic!("recv: {}", io::Error::last_os_error()));
         buffer.truncate(length);
@@ -187,12 +158,7 @@ impl Real {
 fn send(socket: &OwnedFd, bytes: &[u8]) {
     // SAFETY: the pointer is valid for reads of that length.
     let sent = unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) };
-    assert_eq!(
-        sent,
-        bytes.len() as isize,
-        "send: {}",
-        io::Error::last_os_error()
-    );
+    assert_eq!(sent, bytes.len() as isize, "send: {}", io::Error::last_os_error());
 }
 
 fn open(groups: &[u32]) -> io::Result<OwnedFd> {
@@ -209,12 +175,7 @@ fn open(groups: &[u32]) -> io::Result<OwnedFd> {
         OwnedFd::from_raw_fd(fd)
     };
     for group in groups {
-        set(
-            &socket,
-            libc::SOL_NETLINK,
-            libc::NETLINK_ADD_MEMBERSHIP,
-            *group as i32,
-        )?;
+        set(&socket, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, *group as i32)?;
     }
     for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
         set(&socket, libc::SOL_NETLINK, option, 1)?;
@@ -225,18 +186,7 @@ fn open(groups: &[u32]) -> io::Result<OwnedFd> {
 
 fn set(socket: &OwnedFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     // SAFETY: the value is valid for reads of its size.
-    let done = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            (&raw const value).cast(),
-            4,
-        )
-    };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    let done =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), 4) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -31,15 +31,10 @@ pub struct Script {
 impl Script {
     pub fn parse(text: &str) -> Script {
         let all = text.lines().map(str::trim);
-        let lines: Vec<&str> = all
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .collect();
+        let lines: Vec<&str> =
+            all.filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
         Script {
-            macs: lines
-                .iter()
-                .flat_map(|line| line.split_whitespace())
-                .filter_map(mac)
-                .collect(),
+            macs: lines.iter().flat_map(|line| line.split_whitespace()).filter_map(mac).collect(),
             promotes_secondaries: lines.contains(&"promote"),
             topology: lines.contains(&"topology"),
             lines: lines
@@ -53,9 +48,7 @@ impl Script {
 
 /// The datagram of one line. Indexes are looked up in the simulation: both kernels must give out the same.
 pub fn requests(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
-    line.split(" ; ")
-        .flat_map(|one| request(kernel, one.trim(), seq))
-        .collect()
+    line.split(" ; ").flat_map(|one| request(kernel, one.trim(), seq)).collect()
 }
 
 fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
@@ -66,20 +59,8 @@ fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
     let index = index(kernel, name);
     match verb {
         "add" => {
-            let body = link(
-                kernel,
-                IfInfo::default(),
-                Some(name),
-                Some(rest[0]),
-                &rest[1..],
-            );
-            wire::message(
-                RTM_NEWLINK,
-                ask | NLM_F_CREATE | NLM_F_EXCL | echo(&rest),
-                seq,
-                0,
-                &body,
-            )
+            let body = link(kernel, IfInfo::default(), Some(name), Some(rest[0]), &rest[1..]);
+            wire::message(RTM_NEWLINK, ask | NLM_F_CREATE | NLM_F_EXCL | echo(&rest), seq, 0, &body)
         }
         "set" | "setlink" | "get" | "del" => {
             let kind = match verb {
@@ -88,16 +69,7 @@ fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
                 "get" => RTM_GETLINK,
                 _ => RTM_DELLINK,
             };
-            let body = link(
-                kernel,
-                IfInfo {
-                    index,
-                    ..IfInfo::default()
-                },
-                None,
-                None,
-                &rest,
-            );
+            let body = link(kernel, IfInfo { index, ..IfInfo::default() }, None, None, &rest);
             wire::message(kind, ask | echo(&rest), seq, 0, &body)
         }
         "byname" => wire::message(
@@ -113,13 +85,7 @@ fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
             wire::message(RTM_NEWLINK, ask, seq, 0, &body.0)
         }
         "altadd" | "altdel" => {
-            let mut body = Writer(
-                IfInfo {
-                    index,
-                    ..IfInfo::default()
-                }
-                .emit(),
-            );
+            let mut body = Writer(IfInfo { index, ..IfInfo::default() }.emit());
             body.nest(IFLA_PROP_LIST | 0x8000, |to| {
                 for altname in &rest {
                     to.text(IFLA_ALT_IFNAME, altname);
@@ -174,9 +140,7 @@ fn link(
     }
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
-        let (on, flag) = word
-            .strip_prefix('-')
-            .map_or((true, word), |flag| (false, flag));
+        let (on, flag) = word.strip_prefix('-').map_or((true, word), |flag| (false, flag));
         let bit = match flag {
             "up" => IFF_UP,
             "promisc" => IFF_PROMISC,
@@ -204,14 +168,9 @@ fn link(
             "mac" => drop(to.bytes(IFLA_ADDRESS, &mac(value).expect("a MAC"))),
             "brd" => drop(to.bytes(IFLA_BROADCAST, &mac(value).expect("a MAC"))),
             "rawmac" => drop(to.bytes(IFLA_ADDRESS, &hex(value))),
-            "alias" => drop(to.bytes(
-                IFLA_IFALIAS,
-                if value == "none" {
-                    &[]
-                } else {
-                    value.as_bytes()
-                },
-            )),
+            "alias" => {
+                drop(to.bytes(IFLA_IFALIAS, if value == "none" { &[] } else { value.as_bytes() }))
+            }
             "name" => drop(to.text(IFLA_IFNAME, value)),
             "master" => drop(to.u32(IFLA_MASTER, index(kernel, value) as u32)),
             "link" => drop(to.u32(IFLA_LINK, index(kernel, value) as u32)),
@@ -254,11 +213,7 @@ fn link(
 fn address(index: i32, local: &str, words: &[&str]) -> Vec<u8> {
     let (local, prefix) = local.split_once('/').expect("LOCAL/PREFIX");
     let local: IpAddr = local.parse().expect("an address");
-    let mut info = IfAddr {
-        prefix: prefix.parse().expect("a number"),
-        index,
-        ..IfAddr::default()
-    };
+    let mut info = IfAddr { prefix: prefix.parse().expect("a number"), index, ..IfAddr::default() };
     info.family = if local.is_ipv4() { AF_INET } else { AF_INET6 };
     let mut to = Writer::default();
     to.bytes(IFA_LOCAL, &octets(local));
@@ -294,11 +249,7 @@ fn address(index: i32, local: &str, words: &[&str]) -> Vec<u8> {
 }
 
 fn echo(words: &[&str]) -> u16 {
-    if words.contains(&"echo") {
-        NLM_F_ECHO
-    } else {
-        0
-    }
+    if words.contains(&"echo") { NLM_F_ECHO } else { 0 }
 }
 
 /// Of a link by name, of `#7` as it stands; 0 for `none`, 99 for what is not there.
@@ -306,12 +257,8 @@ fn index(kernel: &Kernel, name: &str) -> i32 {
     if name == "none" {
         return 0;
     }
-    let number = name
-        .strip_prefix('#')
-        .and_then(|number| number.parse().ok());
-    number
-        .or_else(|| kernel.link_named(name).map(|link| link.index))
-        .unwrap_or(99)
+    let number = name.strip_prefix('#').and_then(|number| number.parse().ok());
+    number.or_else(|| kernel.link_named(name).map(|link| link.index)).unwrap_or(99)
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {
@@ -323,11 +270,8 @@ fn octets(address: IpAddr) -> Vec<u8> {
 
 fn mac(text: &str) -> Option<[u8; 6]> {
     let text = text.rsplit('/').next()?;
-    let bytes: Vec<u8> = text
-        .split(':')
-        .map(|byte| u8::from_str_radix(byte, 16))
-        .collect::<Result<_, _>>()
-        .ok()?;
+    let bytes: Vec<u8> =
+        text.split(':').map(|byte| u8::from_str_radix(byte, 16)).collect::<Result<_, _>>().ok()?;
     bytes.try_into().ok()
 }
 

@@ -24,51 +24,33 @@ pub fn tell(message: &[u8], script: &Script) -> String {
     let kind = wire::u16_at(message, 4);
     let flags = wire::u16_at(message, 6);
     let seq = wire::u32_at(message, 8);
-    let whose = if wire::u32_at(message, 12) == 0 {
-        "kernel"
-    } else {
-        "mine"
-    };
+    let whose = if wire::u32_at(message, 12) == 0 { "kernel" } else { "mine" };
     let payload = &message[16..];
     match kind {
         RTM_NEWLINK | RTM_DELLINK => {
             let info = IfInfo::parse(payload).expect("the kernel's messages are whole");
-            let name = if kind == RTM_NEWLINK {
-                "NEWLINK"
-            } else {
-                "DELLINK"
-            };
+            let name = if kind == RTM_NEWLINK { "NEWLINK" } else { "DELLINK" };
             let mut text = format!(
                 "{name} family {} index {} type {} flags {:#x} change {:#x} / {flags:#x} {seq} {whose}",
                 info.family, info.index, info.hardware, info.flags, info.change
             );
             for attribute in Attributes::parse(&payload[16..], 0).0 {
-                text += &format!(
-                    "\n    {} {}",
-                    attribute.id,
-                    link_attribute(&attribute, script)
-                );
+                text += &format!("\n    {} {}", attribute.id, link_attribute(&attribute, script));
             }
             text
         }
         RTM_NEWADDR | RTM_DELADDR => {
             let info = IfAddr::parse(payload).expect("the kernel's messages are whole");
-            let name = if kind == RTM_NEWADDR {
-                "NEWADDR"
-            } else {
-                "DELADDR"
-            };
+            let name = if kind == RTM_NEWADDR { "NEWADDR" } else { "DELADDR" };
             let mut text = format!(
                 "{name} family {} index {} prefix {} flags {:#x} scope {} / {flags:#x} {seq} {whose}",
                 info.family, info.index, info.prefix, info.flags, info.scope
             );
             for attribute in Attributes::parse(&payload[8..], 0).0 {
                 let value = match attribute.id {
-                    IFA_CACHEINFO => format!(
-                        "{} {}",
-                        seconds(attribute.value, 0),
-                        seconds(attribute.value, 4)
-                    ),
+                    IFA_CACHEINFO => {
+                        format!("{} {}", seconds(attribute.value, 0), seconds(attribute.value, 4))
+                    }
                     _ => unless_random(attribute.value, script),
                 };
                 text += &format!("\n    {} {value}", attribute.id);
@@ -78,13 +60,8 @@ pub fn tell(message: &[u8], script: &Script) -> String {
         NLMSG_ERROR => {
             let errno = -(wire::u32_at(payload, 0) as i32);
             let words = Attributes::parse(payload.get(20..).unwrap_or_default(), 0);
-            let said = words
-                .get(NLMSGERR_ATTR_MSG)
-                .map(|words| words.text())
-                .unwrap_or_default();
-            let offset = words
-                .get(NLMSGERR_ATTR_OFFS)
-                .and_then(|offset| offset.u32().ok());
+            let said = words.get(NLMSGERR_ATTR_MSG).map(|words| words.text()).unwrap_or_default();
+            let offset = words.get(NLMSGERR_ATTR_OFFS).and_then(|offset| offset.u32().ok());
             format!("ERROR {errno} {said:?} {offset:?} / {flags:#x} {seq} {whose}")
         }
         NLMSG_DONE => format!("DONE / {flags:#x}"),
@@ -105,10 +82,7 @@ fn link_attribute(attribute: &Attribute<'_>, script: &Script) -> String {
             .iter()
             .map(|part| match part.id {
                 IFLA_INFO_DATA if script.topology => {
-                    format!(
-                        "\n      data{}",
-                        nest(part, &[16, 17, 18, 19, 48, 4, 14, 15], script)
-                    )
+                    format!("\n      data{}", nest(part, &[16, 17, 18, 19, 48, 4, 14, 15], script))
                 }
                 IFLA_INFO_DATA => {
                     format!("\n      data{}", nest(part, &[16, 17, 18, 19, 48], script))
@@ -125,11 +99,7 @@ fn link_attribute(attribute: &Attribute<'_>, script: &Script) -> String {
             .iter()
             .map(|family| {
                 let ids: Vec<u16> = family.nested().0.iter().map(|part| part.id).collect();
-                format!(
-                    "\n      family {} {ids:?} of {} bytes",
-                    family.id,
-                    family.value.len()
-                )
+                format!("\n      family {} {ids:?} of {} bytes", family.id, family.value.len())
             })
             .collect(),
         IFLA_IFNAME | IFLA_QDISC | IFLA_IFALIAS => format!("{:?}", attribute.text()),
@@ -141,11 +111,7 @@ fn link_attribute(attribute: &Attribute<'_>, script: &Script) -> String {
 fn nest(attribute: &Attribute<'_>, skipped: &[u16], script: &Script) -> String {
     let tell = |part: &Attribute<'_>| match skipped.contains(&part.id) {
         true => format!("\n        {} (not compared)", part.id),
-        false => format!(
-            "\n        {} {}",
-            part.id,
-            unless_random(part.value, script)
-        ),
+        false => format!("\n        {} {}", part.id, unless_random(part.value, script)),
     };
     attribute.nested().0.iter().map(tell).collect()
 }

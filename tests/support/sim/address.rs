@@ -50,10 +50,7 @@ impl Kernel {
             return Err(Refusal::said(libc::EINVAL, "ipv4: Invalid prefix length"));
         }
         let Some(local) = tb.get(IFA_LOCAL) else {
-            return Err(Refusal::said(
-                libc::EINVAL,
-                "ipv4: Local address is not supplied",
-            ));
+            return Err(Refusal::said(libc::EINVAL, "ipv4: Local address is not supplied"));
         };
         let (valid, preferred) = lifetimes(&tb, "ipv4: address lifetime invalid")?;
         let Some(link) = self.links.get(&info.index) else {
@@ -65,18 +62,14 @@ impl Kernel {
         let local: [u8; 4] = local.array()?;
         let mut new = Address4 {
             local,
-            address: tb
-                .get(IFA_ADDRESS)
-                .map_or(Ok(local), |attribute| attribute.array())?,
+            address: tb.get(IFA_ADDRESS).map_or(Ok(local), |attribute| attribute.array())?,
             prefix: info.prefix,
             broadcast: tb
                 .get(IFA_BROADCAST)
                 .map(|attribute| attribute.array())
                 .transpose()?
                 .filter(|b| *b != [0; 4]),
-            label: tb
-                .get(IFA_LABEL)
-                .map_or(link.name.clone(), |attribute| attribute.text()),
+            label: tb.get(IFA_LABEL).map_or(link.name.clone(), |attribute| attribute.text()),
             scope: info.scope,
             flags: flags(&info, &tb)?,
             protocol: protocol(&tb)?,
@@ -92,16 +85,9 @@ impl Kernel {
             return self.insert_address4(info.index, new, true);
         };
         if message.flags & NLM_F_EXCL != 0 || message.flags & NLM_F_REPLACE == 0 {
-            return Err(Refusal::said(
-                libc::EEXIST,
-                "ipv4: Address already assigned",
-            ));
+            return Err(Refusal::said(libc::EEXIST, "ipv4: Address already assigned"));
         }
-        let Some(old) = self
-            .link_mut(info.index)
-            .inet
-            .as_mut()
-            .and_then(|list| list.get_mut(at))
+        let Some(old) = self.link_mut(info.index).inet.as_mut().and_then(|list| list.get_mut(at))
         else {
             return Ok(());
         };
@@ -116,21 +102,13 @@ impl Kernel {
     /// `inet_rtm_deladdr`: the first that fits what the request names.
     fn del_address4(&mut self, message: Message<'_>) -> Answer {
         let (info, tb) = parse(message, POLICY4)?;
-        let Some(list) = self
-            .links
-            .get(&info.index)
-            .and_then(|link| link.inet.as_ref())
-        else {
+        let Some(list) = self.links.get(&info.index).and_then(|link| link.inet.as_ref()) else {
             return Err(Refusal::said(libc::ENODEV, "ipv4: Device not found"));
         };
-        let local: Option<[u8; 4]> = tb
-            .get(IFA_LOCAL)
-            .map(|attribute| attribute.array())
-            .transpose()?;
-        let address: Option<[u8; 4]> = tb
-            .get(IFA_ADDRESS)
-            .map(|attribute| attribute.array())
-            .transpose()?;
+        let local: Option<[u8; 4]> =
+            tb.get(IFA_LOCAL).map(|attribute| attribute.array()).transpose()?;
+        let address: Option<[u8; 4]> =
+            tb.get(IFA_ADDRESS).map(|attribute| attribute.array()).transpose()?;
         let label = tb.get(IFA_LABEL).map(|attribute| attribute.text());
         let found = list.iter().position(|other| {
             local.is_none_or(|local| other.local == local)
@@ -143,10 +121,7 @@ impl Kernel {
                 self.delete_address4(info.index, at);
                 Ok(())
             }
-            None => Err(Refusal::said(
-                libc::EADDRNOTAVAIL,
-                "ipv4: Address not found",
-            )),
+            None => Err(Refusal::said(libc::EADDRNOTAVAIL, "ipv4: Address not found")),
         }
     }
 
@@ -156,10 +131,7 @@ impl Kernel {
         let (address, peer) = both(&tb)?;
         let (valid, preferred) = lifetimes(&tb, "ipv6: address lifetime invalid")?;
         if !self.links.contains_key(&info.index) {
-            return Err(Refusal::said(
-                libc::ENODEV,
-                "ipv6: Unable to find the interface",
-            ));
+            return Err(Refusal::said(libc::ENODEV, "ipv6: Unable to find the interface"));
         }
         if self.link(info.index).inet6.is_none() {
             // Too small an MTU.
@@ -178,10 +150,7 @@ impl Kernel {
             .flat_map(|inet6| &inet6.addresses)
             .any(|a| a.address == address);
         if known && (message.flags & NLM_F_EXCL != 0 || message.flags & NLM_F_REPLACE == 0) {
-            return Err(Refusal::said(
-                libc::EEXIST,
-                "ipv6: address already assigned",
-            ));
+            return Err(Refusal::said(libc::EEXIST, "ipv6: address already assigned"));
         }
         if !known && info.prefix > 128 {
             return Err(Refusal::said(libc::EINVAL, "ipv6: Invalid prefix length"));
@@ -212,12 +181,11 @@ impl Kernel {
             };
             return self.insert_address6(info.index, new);
         }
-        let Some(old) = self.link_mut(info.index).inet6.as_mut().and_then(|inet6| {
-            inet6
-                .addresses
-                .iter_mut()
-                .find(|other| other.address == address)
-        }) else {
+        let Some(old) =
+            self.link_mut(info.index).inet6.as_mut().and_then(|inet6| {
+                inet6.addresses.iter_mut().find(|other| other.address == address)
+            })
+        else {
             return Ok(());
         };
         // inet6_addr_modify: the prefix length stays what it was.
@@ -245,26 +213,17 @@ impl Kernel {
             return Err(Refusal::said(libc::EINVAL, "ipv6: Invalid prefix length"));
         }
         let Some(link) = self.links.get(&info.index) else {
-            return Err(Refusal::said(
-                libc::ENODEV,
-                "ipv6: Unable to find the interface",
-            ));
+            return Err(Refusal::said(libc::ENODEV, "ipv6: Unable to find the interface"));
         };
         let Some(inet6) = &link.inet6 else {
-            return Err(Refusal::said(
-                libc::ENXIO,
-                "ipv6: IPv6 is disabled on this device",
-            ));
+            return Err(Refusal::said(libc::ENXIO, "ipv6: IPv6 is disabled on this device"));
         };
         if !inet6
             .addresses
             .iter()
             .any(|other| other.address == address && other.prefix == info.prefix)
         {
-            return Err(Refusal::said(
-                libc::EADDRNOTAVAIL,
-                "ipv6: address not found",
-            ));
+            return Err(Refusal::said(libc::EADDRNOTAVAIL, "ipv6: address not found"));
         }
         self.delete_address6(info.index, address);
         Ok(())
@@ -273,24 +232,15 @@ impl Kernel {
 
 fn parse<'a>(message: Message<'a>, policy: &[(u16, Policy)]) -> Answer<(IfAddr, Attributes<'a>)> {
     let info = IfAddr::parse(message.payload)?;
-    let tb = Attributes::parse(
-        &message.payload[IfAddr::LENGTH..],
-        16 + IfAddr::LENGTH as u32,
-    );
+    let tb = Attributes::parse(&message.payload[IfAddr::LENGTH..], 16 + IfAddr::LENGTH as u32);
     tb.check(policy)?;
     Ok((info, tb))
 }
 
 /// `extract_addr`: the address, and the peer when there is one.
 fn both(tb: &Attributes<'_>) -> Answer<([u8; 16], Option<[u8; 16]>)> {
-    let address = tb
-        .get(IFA_ADDRESS)
-        .map(|attribute| attribute.array::<16>())
-        .transpose()?;
-    let local = tb
-        .get(IFA_LOCAL)
-        .map(|attribute| attribute.array::<16>())
-        .transpose()?;
+    let address = tb.get(IFA_ADDRESS).map(|attribute| attribute.array::<16>()).transpose()?;
+    let local = tb.get(IFA_LOCAL).map(|attribute| attribute.array::<16>()).transpose()?;
     match (local, address) {
         (Some(local), address) => Ok((local, address.filter(|address| *address != local))),
         (None, Some(address)) => Ok((address, None)),

@@ -41,10 +41,7 @@ pub struct Port {
 
 impl Bridge {
     pub fn option(&self, id: u16) -> u64 {
-        self.options
-            .get(&id)
-            .copied()
-            .unwrap_or_else(|| bridge_options::bridge_default(id))
+        self.options.get(&id).copied().unwrap_or_else(|| bridge_options::bridge_default(id))
     }
 
     pub fn has_stp(&self) -> bool {
@@ -62,10 +59,7 @@ impl Bridge {
 
 impl Port {
     pub fn option(&self, id: u16) -> u64 {
-        self.options
-            .get(&id)
-            .copied()
-            .unwrap_or_else(|| bridge_options::port_default(id))
+        self.options.get(&id).copied().unwrap_or_else(|| bridge_options::port_default(id))
     }
 
     /// `br_make_port_id`
@@ -76,22 +70,15 @@ impl Port {
 
 impl Kernel {
     fn bridge_of(&self, index: i32) -> &Bridge {
-        self.link(index)
-            .bridge()
-            .expect("the caller knows it for a bridge")
+        self.link(index).bridge().expect("the caller knows it for a bridge")
     }
 
     fn bridge_of_mut(&mut self, index: i32) -> &mut Bridge {
-        self.link_mut(index)
-            .bridge_mut()
-            .expect("the caller knows it for a bridge")
+        self.link_mut(index).bridge_mut().expect("the caller knows it for a bridge")
     }
 
     fn port_of_mut(&mut self, port: i32) -> &mut Port {
-        self.link_mut(port)
-            .port
-            .as_mut()
-            .expect("the caller knows it for a port")
+        self.link_mut(port).port.as_mut().expect("the caller knows it for a port")
     }
 
     /// `do_set_master`
@@ -119,10 +106,7 @@ impl Kernel {
             return Err(libc::EINVAL.into());
         }
         if link.bridge().is_some() {
-            return Err(Refusal::said(
-                libc::ELOOP,
-                "Can not enslave a bridge to a bridge",
-            ));
+            return Err(Refusal::said(libc::ELOOP, "Can not enslave a bridge to a bridge"));
         }
         if self.has_macvlan(index) || self.stands_on(bridge, index) || self.stands_on(index, bridge)
         {
@@ -139,12 +123,7 @@ impl Kernel {
         let mut options = BTreeMap::new();
         options.insert(BRPORT_COST, self.path_cost(index));
         let link = self.link_mut(index);
-        link.port = Some(Port {
-            number,
-            state: State::Disabled,
-            options,
-            promiscuous: false,
-        });
+        link.port = Some(Port { number, state: State::Disabled, options, promiscuous: false });
         link.master = Some(bridge);
         self.notify(index, Event::ChangeUpper);
         let features = self.features(bridge);
@@ -190,9 +169,7 @@ impl Kernel {
         }
         self.disable_port(index);
         self.say_port(RTM_DELLINK, index);
-        self.bridge_of_mut(bridge)
-            .ports
-            .retain(|&port| port != index);
+        self.bridge_of_mut(bridge).ports.retain(|&port| port != index);
         let link = self.link_mut(index);
         link.port = None;
         link.master = None;
@@ -201,9 +178,7 @@ impl Kernel {
     }
 
     fn has_macvlan(&self, index: i32) -> bool {
-        self.links
-            .values()
-            .any(|link| matches!(&link.data, Data::Macvlan(m) if m.lower == index))
+        self.links.values().any(|link| matches!(&link.data, Data::Macvlan(m) if m.lower == index))
     }
 
     /// Whether `lower` is somewhere under `upper`.
@@ -214,11 +189,7 @@ impl Kernel {
             };
             link.lower()
                 .into_iter()
-                .chain(
-                    link.bridge()
-                        .map(|bridge| bridge.ports.clone())
-                        .unwrap_or_default(),
-                )
+                .chain(link.bridge().map(|bridge| bridge.ports.clone()).unwrap_or_default())
                 .collect()
         };
         let mut open = below(upper);
@@ -239,10 +210,7 @@ impl Kernel {
     fn path_cost(&self, index: i32) -> u64 {
         match &self.link(index).data {
             Data::Veth { .. } => 2,
-            _ => self
-                .link(index)
-                .lower()
-                .map_or(100, |lower| self.path_cost(lower)),
+            _ => self.link(index).lower().map_or(100, |lower| self.path_cost(lower)),
         }
     }
 
@@ -254,11 +222,7 @@ impl Kernel {
             Data::Vxlan(_) => 0b1011,
             _ => 0b0110,
         };
-        self.bridge_of(bridge)
-            .ports
-            .iter()
-            .map(of)
-            .fold(0b1111, |all, one| all & one)
+        self.bridge_of(bridge).ports.iter().map(of).fold(0b1111, |all, one| all & one)
     }
 
     /// `br_stp_recalculate_bridge_id`: the lowest MAC of the ports, none at all without a port.
@@ -267,12 +231,7 @@ impl Kernel {
         if link.address_set {
             return false;
         }
-        let lowest = self
-            .bridge_of(bridge)
-            .ports
-            .iter()
-            .map(|&port| self.link(port).address)
-            .min();
+        let lowest = self.bridge_of(bridge).ports.iter().map(|&port| self.link(port).address).min();
         let address = lowest.unwrap_or_default();
         if self.bridge_of(bridge).id == address {
             return false;
@@ -293,12 +252,7 @@ impl Kernel {
         if self.bridge_of(bridge).mtu_set_by_user {
             return;
         }
-        let smallest = self
-            .bridge_of(bridge)
-            .ports
-            .iter()
-            .map(|&port| self.link(port).mtu)
-            .min();
+        let smallest = self.bridge_of(bridge).ports.iter().map(|&port| self.link(port).mtu).min();
         // A port with an MTU that no bridge may have leaves the bridge as it is.
         let _ = self.set_mtu(bridge, smallest.unwrap_or(1500));
         self.bridge_of_mut(bridge).mtu_set_by_user = false;
@@ -306,12 +260,8 @@ impl Kernel {
 
     /// `br_set_gso_limits`
     fn adjust_segmentation(&mut self, bridge: i32) {
-        let smallest = self
-            .bridge_of(bridge)
-            .ports
-            .iter()
-            .map(|&port| self.link(port).tso_max_size)
-            .min();
+        let smallest =
+            self.bridge_of(bridge).ports.iter().map(|&port| self.link(port).tso_max_size).min();
         self.link_mut(bridge).tso_max_size = smallest.unwrap_or(524_280);
     }
 
@@ -354,10 +304,8 @@ impl Kernel {
 
     /// `br_port_state_selection`: no other bridge is ever heard of, so every port is designated.
     pub(super) fn select_states(&mut self, bridge: i32) {
-        let (stp, delay) = (
-            self.bridge_of(bridge).has_stp(),
-            self.bridge_of(bridge).option(FORWARD_DELAY),
-        );
+        let (stp, delay) =
+            (self.bridge_of(bridge).has_stp(), self.bridge_of(bridge).option(FORWARD_DELAY));
         let mut live = false;
         for port in self.bridge_of(bridge).ports.clone() {
             if self.port_of_mut(port).state == State::Blocking {
@@ -377,10 +325,8 @@ impl Kernel {
 
     /// `br_forward_delay_timer_expired`
     pub(super) fn forward_delay_over(&mut self, port: i32) {
-        let Some((master, state)) = self
-            .links
-            .get(&port)
-            .and_then(|link| Some((link.master?, link.port.as_ref()?.state)))
+        let Some((master, state)) =
+            self.links.get(&port).and_then(|link| Some((link.master?, link.port.as_ref()?.state)))
         else {
             return;
         };
@@ -424,11 +370,7 @@ impl Kernel {
             Event::Unregister => self.del_port(bridge, index),
             _ => {}
         }
-        if !told
-            && matches!(
-                event,
-                Event::ChangeAddress | Event::Up | Event::Change | Event::Down
-            )
+        if !told && matches!(event, Event::ChangeAddress | Event::Up | Event::Change | Event::Down)
         {
             self.say_port(RTM_NEWLINK, index);
         }

@@ -152,10 +152,7 @@ pub fn write_bridge(bridge: &Bridge, to: &mut Writer) {
     for &(id, width, ..) in BRIDGE {
         match id {
             BRIDGE_ID | ROOT_ID => to.bytes(id, &bridge.bridge_id()),
-            GROUP_ADDR => to.bytes(
-                id,
-                &bridge.group_address.unwrap_or([1, 0x80, 0xc2, 0, 0, 0]),
-            ),
+            GROUP_ADDR => to.bytes(id, &bridge.group_address.unwrap_or([1, 0x80, 0xc2, 0, 0, 0])),
             MULTI_BOOLOPT => to.bytes(id, &(bridge.option(id) | 0x1f_0000_0000).to_le_bytes()),
             _ => to.bytes(id, &bridge.option(id).to_le_bytes()[..width]),
         };
@@ -233,9 +230,7 @@ impl Kernel {
                     let value = u32::from_le_bytes([pair[0], pair[1], pair[2], pair[3]]);
                     let mask = u32::from_le_bytes([pair[4], pair[5], pair[6], pair[7]]);
                     let old = bridge.option(*id) as u32;
-                    bridge
-                        .options
-                        .insert(*id, u64::from((old & !mask) | (value & mask)));
+                    bridge.options.insert(*id, u64::from((old & !mask) | (value & mask)));
                 }
                 _ => set(&mut bridge.options, row, number(attribute.value))?,
             }
@@ -311,14 +306,10 @@ fn set(options: &mut BTreeMap<u16, u64>, row: &Row, value: u64) -> Answer {
 }
 
 fn check_widths(rows: &[Row], data: &Attributes<'_>) -> Answer<()> {
-    let policy: Vec<(u16, Policy)> = rows
-        .iter()
-        .map(|row| (row.0, Policy::AtLeast(row.1)))
-        .collect();
-    data.check(&policy).map_err(|refusal| Refusal {
-        words: Some("Attribute failed policy validation"),
-        ..refusal
-    })
+    let policy: Vec<(u16, Policy)> =
+        rows.iter().map(|row| (row.0, Policy::AtLeast(row.1))).collect();
+    data.check(&policy)
+        .map_err(|refusal| Refusal { words: Some("Attribute failed policy validation"), ..refusal })
 }
 
 /// From 1/100 s to jiffies and back.
@@ -327,9 +318,5 @@ fn in_jiffies(value: u64) -> u64 {
 }
 
 fn number(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .take(8)
-        .rev()
-        .fold(0, |sum, &byte| (sum << 8) | u64::from(byte))
+    bytes.iter().take(8).rev().fold(0, |sum, &byte| (sum << 8) | u64::from(byte))
 }

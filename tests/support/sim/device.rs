@@ -27,16 +27,11 @@ impl Kernel {
     }
 
     pub(super) fn link_mut(&mut self, index: i32) -> &mut Link {
-        self.links
-            .get_mut(&index)
-            .expect("the caller has looked the link up")
+        self.links.get_mut(&index).expect("the caller has looked the link up")
     }
 
     pub(super) fn index_of(&self, name: &str) -> Option<i32> {
-        self.links
-            .values()
-            .find(|link| link.answers_to(name))
-            .map(|link| link.index)
+        self.links.values().find(|link| link.answers_to(name)).map(|link| link.index)
     }
 
     /// Tells every listener, in the order in which the real ones registered.
@@ -77,14 +72,7 @@ impl Kernel {
         let now = self.link(index).flags;
         let changed = old ^ now;
         if changed & IFF_UP != 0 {
-            self.notify(
-                index,
-                if now & IFF_UP != 0 {
-                    Event::Up
-                } else {
-                    Event::Down
-                },
-            );
+            self.notify(index, if now & IFF_UP != 0 { Event::Up } else { Event::Down });
         }
         if now & IFF_UP != 0 && changed & !(IFF_UP | IFF_PROMISC | IFF_ALLMULTI) != 0 {
             self.notify(index, Event::Change);
@@ -98,11 +86,7 @@ impl Kernel {
         let settable = IFF_NOARP | IFF_MULTICAST | 0x4 | 0x20 | 0x2000 | 0x4000 | 0x8000;
         link.flags = (wanted & settable) | (old & !settable);
         if (old ^ wanted) & IFF_UP != 0 {
-            if old & IFF_UP != 0 {
-                self.close_device(index)
-            } else {
-                self.open_device(index)?
-            }
+            if old & IFF_UP != 0 { self.close_device(index) } else { self.open_device(index)? }
         }
         let link = self.link_mut(index);
         if (wanted ^ link.user_flags) & IFF_PROMISC != 0 {
@@ -130,11 +114,7 @@ impl Kernel {
     pub(super) fn promiscuity_silently(&mut self, index: i32, step: i32) {
         let link = self.link_mut(index);
         link.promiscuity += step;
-        if link.promiscuity > 0 {
-            link.flags |= IFF_PROMISC
-        } else {
-            link.flags &= !IFF_PROMISC
-        }
+        if link.promiscuity > 0 { link.flags |= IFF_PROMISC } else { link.flags &= !IFF_PROMISC }
     }
 
     /// `dev_set_promiscuity`: a port of a bridge gains or loses it, with a message of its own (change 0x100)
@@ -148,11 +128,7 @@ impl Kernel {
     pub(super) fn allmulti(&mut self, index: i32, step: i32) {
         let link = self.link_mut(index);
         link.allmulti += step;
-        if link.allmulti > 0 {
-            link.flags |= IFF_ALLMULTI
-        } else {
-            link.flags &= !IFF_ALLMULTI
-        }
+        if link.allmulti > 0 { link.flags |= IFF_ALLMULTI } else { link.flags &= !IFF_ALLMULTI }
     }
 
     /// `__dev_open`
@@ -161,16 +137,11 @@ impl Kernel {
         let link = self.link_mut(index);
         link.flags |= IFF_UP;
         match link.data {
-            Data::Veth {
-                peer: None,
-                away: None,
-            } => {
+            Data::Veth { peer: None, away: None } => {
                 link.flags &= !IFF_UP;
                 return Err(libc::ENOTCONN.into());
             }
-            Data::Veth {
-                peer: Some(peer), ..
-            } => {
+            Data::Veth { peer: Some(peer), .. } => {
                 if self.links.get(&peer).is_some_and(Link::is_up) {
                     self.carrier(index, true);
                     self.carrier(peer, true);
@@ -183,11 +154,7 @@ impl Kernel {
         self.sync_unicast_filter(index);
         let link = self.link_mut(index);
         if link.qdisc == "noop" {
-            link.qdisc = if matches!(link.data, Data::Ifb) {
-                "pfifo_fast"
-            } else {
-                "noqueue"
-            };
+            link.qdisc = if matches!(link.data, Data::Ifb) { "pfifo_fast" } else { "noqueue" };
         }
         Ok(())
     }
@@ -235,10 +202,7 @@ impl Kernel {
 
     /// `rfc2863_policy`
     fn operstate_of(&self, link: &Link) -> u8 {
-        let below = self
-            .links
-            .get(&link.iflink())
-            .filter(|below| below.index != link.index);
+        let below = self.links.get(&link.iflink()).filter(|below| below.index != link.index);
         match (link.carrier, below) {
             (true, _) => OPER_UP,
             (false, Some(below)) if !below.carrier => OPER_LOWERLAYERDOWN,
@@ -365,11 +329,7 @@ impl Kernel {
             // 6.18: the index is reserved after the name was found free.
             return Err(libc::EBUSY.into());
         }
-        link.index = if wanted > 0 {
-            wanted
-        } else {
-            self.free_index()
-        };
+        link.index = if wanted > 0 { wanted } else { self.free_index() };
         let index = link.index;
         if !link.carrier {
             link.operstate = self.operstate_of(&link);
@@ -394,11 +354,8 @@ impl Kernel {
     /// `unregister_netdevice_many`: closes all, then lets each go. `echo` when the request's sender wants to
     /// see it.
     pub(super) fn unregister(&mut self, indexes: &[i32], echo: bool) {
-        let up: Vec<i32> = indexes
-            .iter()
-            .copied()
-            .filter(|&index| self.link(index).is_up())
-            .collect();
+        let up: Vec<i32> =
+            indexes.iter().copied().filter(|&index| self.link(index).is_up()).collect();
         for &index in &up {
             self.close_device(index);
         }
@@ -436,10 +393,7 @@ pub fn check_mtu(link: &Link, mtu: u32) -> Answer {
         return Err(Refusal::said(libc::EINVAL, "mtu less than device minimum"));
     }
     if link.max_mtu > 0 && mtu > link.max_mtu {
-        return Err(Refusal::said(
-            libc::EINVAL,
-            "mtu greater than device maximum",
-        ));
+        return Err(Refusal::said(libc::EINVAL, "mtu greater than device maximum"));
     }
     Ok(())
 }

@@ -122,11 +122,8 @@ impl Kernel {
             if (dump.family != AF_UNSPEC && dump.family != family) || family < dump.next.0 {
                 continue;
             }
-            let (from, skip) = if family == dump.next.0 {
-                (dump.next.1, dump.next.2)
-            } else {
-                (0, 0)
-            };
+            let (from, skip) =
+                if family == dump.next.0 { (dump.next.1, dump.next.2) } else { (0, 0) };
             for (&index, link) in self.links.range(from..) {
                 if dump.only != 0 && dump.only != index {
                     continue;
@@ -148,18 +145,12 @@ impl Dump {
         if info.hardware != 0 || info.flags != 0 || info.change != 0 || info.index != 0 {
             return Err(libc::EINVAL.into());
         }
-        let tb = Attributes::parse(
-            &message.payload[IfInfo::LENGTH..],
-            16 + IfInfo::LENGTH as u32,
-        );
+        let tb = Attributes::parse(&message.payload[IfInfo::LENGTH..], 16 + IfInfo::LENGTH as u32);
         for attribute in &tb.0 {
             match attribute.id {
                 IFLA_MASTER => self.master = Some(attribute.u32()? as i32),
                 IFLA_LINKINFO => {
-                    self.link_kind = attribute
-                        .nested()
-                        .get(IFLA_INFO_KIND)
-                        .map(|kind| kind.text())
+                    self.link_kind = attribute.nested().get(IFLA_INFO_KIND).map(|kind| kind.text())
                 }
                 IFLA_EXT_MASK => self.filter = attribute.u32()?,
                 _ => return Err(libc::EINVAL.into()),
@@ -172,24 +163,14 @@ impl Dump {
     }
 
     fn wants(&self, link: &Link) -> bool {
-        self.master
-            .is_none_or(|master| link.master.unwrap_or(0) == master)
-            && self
-                .link_kind
-                .as_ref()
-                .is_none_or(|kind| Data::kind(&link.data) == Some(kind))
+        self.master.is_none_or(|master| link.master.unwrap_or(0) == master)
+            && self.link_kind.as_ref().is_none_or(|kind| Data::kind(&link.data) == Some(kind))
     }
 }
 
 fn address_body(link: &Link, family: u8, nth: usize) -> Option<Vec<u8>> {
     if family == AF_INET {
-        return Some(show::address4_body(
-            link.index,
-            link.inet.as_ref()?.get(nth)?,
-        ));
+        return Some(show::address4_body(link.index, link.inet.as_ref()?.get(nth)?));
     }
-    Some(show::address6_body(
-        link.index,
-        link.inet6.as_ref()?.addresses.get(nth)?,
-    ))
+    Some(show::address6_body(link.index, link.inet6.as_ref()?.addresses.get(nth)?))
 }

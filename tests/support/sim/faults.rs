@@ -143,10 +143,7 @@ impl Faults {
 
     /// Forgets what is planned and counts from 1 again.
     pub fn reset(&mut self) {
-        *self = Faults {
-            dump_chunk: self.dump_chunk,
-            ..Faults::default()
-        };
+        *self = Faults { dump_chunk: self.dump_chunk, ..Faults::default() };
     }
 
     fn plan(&mut self, nth: usize, socket: Option<SocketId>, what: What) {
@@ -159,12 +156,10 @@ impl Faults {
             self.requests_of.resize(socket.0 + 1, 0);
         }
         self.requests_of[socket.0] += 1;
-        let cut = self
-            .planned_for(self.requests, socket)
-            .find_map(|what| match what {
-                What::CutShort(fields, errno) => Some((fields, errno)),
-                _ => None,
-            });
+        let cut = self.planned_for(self.requests, socket).find_map(|what| match what {
+            What::CutShort(fields, errno) => Some((fields, errno)),
+            _ => None,
+        });
         self.fields_left = cut;
         self.requests
     }
@@ -181,18 +176,12 @@ impl Faults {
     }
 
     pub(super) fn refuses(&self, nth: usize, socket: SocketId) -> Option<i32> {
-        self.planned_for(nth, socket).find_map(|what| {
-            if let What::Refuse(errno) = what {
-                Some(errno)
-            } else {
-                None
-            }
-        })
+        self.planned_for(nth, socket)
+            .find_map(|what| if let What::Refuse(errno) = what { Some(errno) } else { None })
     }
 
     pub(super) fn loses_ack(&self, nth: usize, socket: SocketId) -> bool {
-        self.planned_for(nth, socket)
-            .any(|what| matches!(what, What::LoseAck))
+        self.planned_for(nth, socket).any(|what| matches!(what, What::LoseAck))
     }
 
     pub(super) fn spend_field(&mut self) -> Answer {

@@ -23,9 +23,7 @@ pub struct Address4 {
 
 impl Address4 {
     fn mask(&self) -> u32 {
-        u32::MAX
-            .checked_shl(32 - u32::from(self.prefix))
-            .unwrap_or(0)
+        u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0)
     }
 
     /// `inet_ifa_match`
@@ -101,11 +99,8 @@ impl Kernel {
     }
 
     fn inet_destroy(&mut self, index: i32) {
-        while let Some(address) = self
-            .link(index)
-            .inet
-            .as_ref()
-            .and_then(|list| list.first().cloned())
+        while let Some(address) =
+            self.link(index).inet.as_ref().and_then(|list| list.first().cloned())
         {
             if let Some(list) = &mut self.link_mut(index).inet {
                 list.remove(0);
@@ -161,10 +156,7 @@ impl Kernel {
             }
             if other.same_subnet(&address) {
                 if other.local == address.local {
-                    return Err(Refusal::said(
-                        libc::EEXIST,
-                        "ipv4: Address already assigned",
-                    ));
+                    return Err(Refusal::said(libc::EEXIST, "ipv4: Address already assigned"));
                 }
                 if other.scope != address.scope {
                     return Err(Refusal::said(libc::EINVAL, "ipv4: Invalid scope value"));
@@ -219,10 +211,7 @@ impl Kernel {
                 let primaries = list
                     .iter()
                     .rposition(|other| !other.is_secondary() && gone.scope <= other.scope);
-                list.insert(
-                    primaries.map_or(0, |last| last + 1).min(list.len()),
-                    new.clone(),
-                );
+                list.insert(primaries.map_or(0, |last| last + 1).min(list.len()), new.clone());
             }
             self.say_address4(RTM_NEWADDR, index, &new, true);
         }
@@ -233,12 +222,7 @@ impl Kernel {
         let Some(link) = self.links.get(&index) else {
             return;
         };
-        if let Some(at) = link
-            .inet
-            .iter()
-            .flatten()
-            .position(|address| address.local == local)
-        {
+        if let Some(at) = link.inet.iter().flatten().position(|address| address.local == local) {
             self.delete_address4(index, at);
         } else if let Ok(address) = <[u8; 16]>::try_from(local) {
             self.delete_address6(index, address);

@@ -47,10 +47,7 @@ impl Kernel {
     pub(super) fn inet6_start(&mut self, index: i32) {
         let link = self.link_mut(index);
         let ready = link.is_up() && link.oper_up() && link.carrier;
-        link.inet6 = (link.mtu >= MIN_MTU).then(|| Inet6 {
-            ready,
-            ..Inet6::default()
-        });
+        link.inet6 = (link.mtu >= MIN_MTU).then(|| Inet6 { ready, ..Inet6::default() });
     }
 
     /// `addrconf_notify`
@@ -61,12 +58,7 @@ impl Kernel {
                     self.inet6_down(index, !self.link(index).is_loopback());
                 } else if self.link(index).inet6.is_none() {
                     self.inet6_start(index);
-                    if self
-                        .link(index)
-                        .inet6
-                        .as_ref()
-                        .is_some_and(|inet6| inet6.ready)
-                    {
+                    if self.link(index).inet6.as_ref().is_some_and(|inet6| inet6.ready) {
                         self.inet6_ready(index);
                     }
                 }
@@ -216,13 +208,8 @@ impl Kernel {
             return;
         };
         // Scopes fall in the order global (0), site (200), link (253), host (254).
-        let place = inet6
-            .addresses
-            .iter()
-            .position(|other| other.scope() >= address.scope());
-        inet6
-            .addresses
-            .insert(place.unwrap_or(inet6.addresses.len()), address);
+        let place = inet6.addresses.iter().position(|other| other.scope() >= address.scope());
+        inet6.addresses.insert(place.unwrap_or(inet6.addresses.len()), address);
     }
 
     /// `inet6_addr_add`, the part after the checks.
@@ -261,11 +248,7 @@ impl Kernel {
         let Some(inet6) = &mut self.link_mut(index).inet6 else {
             return;
         };
-        let Some(at) = inet6
-            .addresses
-            .iter()
-            .position(|other| other.address == address)
-        else {
+        let Some(at) = inet6.addresses.iter().position(|other| other.address == address) else {
             return;
         };
         let gone = inet6.addresses.remove(at);
@@ -283,11 +266,7 @@ impl Kernel {
         };
         let exempt = link.flags & (IFF_NOARP | IFF_LOOPBACK) != 0;
         let Some(inet6) = &link.inet6 else { return };
-        let Some(found) = inet6
-            .addresses
-            .iter()
-            .find(|other| other.address == address)
-        else {
+        let Some(found) = inet6.addresses.iter().find(|other| other.address == address) else {
             return;
         };
         if exempt || found.flags & IFA_F_TENTATIVE == 0 || found.flags & IFA_F_NODAD != 0 {
@@ -301,18 +280,10 @@ impl Kernel {
     /// `addrconf_dad_completed`, or its failure when a test said so.
     pub(super) fn finish_dad(&mut self, index: i32, address: [u8; 16]) {
         let fails = self.faults.dad_fails(&address);
-        let Some(inet6) = self
-            .links
-            .get_mut(&index)
-            .and_then(|link| link.inet6.as_mut())
-        else {
+        let Some(inet6) = self.links.get_mut(&index).and_then(|link| link.inet6.as_mut()) else {
             return;
         };
-        let Some(found) = inet6
-            .addresses
-            .iter_mut()
-            .find(|other| other.address == address)
-        else {
+        let Some(found) = inet6.addresses.iter_mut().find(|other| other.address == address) else {
             return;
         };
         if fails && found.flags & IFA_F_TENTATIVE != 0 {

@@ -36,9 +36,7 @@ impl Kernel {
         tb: &Attributes<'_>,
         data: Option<&Attributes<'_>>,
     ) -> Answer<i32> {
-        let name = tb
-            .get(IFLA_IFNAME)
-            .map_or(format!("{kind}%d"), |attribute| attribute.text());
+        let name = tb.get(IFLA_IFNAME).map_or(format!("{kind}%d"), |attribute| attribute.text());
         let empty = Attributes::default();
         let data = data.unwrap_or(&empty);
         match kind {
@@ -96,10 +94,7 @@ impl Kernel {
     ) -> Answer<i32> {
         let mut peer_info = IfInfo::default();
         let mut peer_tb = Attributes(
-            tb.0.iter()
-                .filter(|a| !matches!(a.id, IFLA_IFNAME | IFLA_ADDRESS))
-                .copied()
-                .collect(),
+            tb.0.iter().filter(|a| !matches!(a.id, IFLA_IFNAME | IFLA_ADDRESS)).copied().collect(),
         );
         if let Some(attribute) = data.get(VETH_INFO_PEER) {
             peer_info = IfInfo::parse(attribute.value)?;
@@ -107,25 +102,10 @@ impl Kernel {
             peer_tb.check(request::POLICY)?;
             check_address(&peer_tb)?;
         }
-        let peer_name = peer_tb
-            .get(IFLA_IFNAME)
-            .map_or("veth%d".to_owned(), |attribute| attribute.text());
-        let peer = self.new_link(
-            peer_name,
-            Data::Veth {
-                peer: None,
-                away: None,
-            },
-            &peer_tb,
-        )?;
-        let link = self.new_link(
-            name,
-            Data::Veth {
-                peer: None,
-                away: None,
-            },
-            tb,
-        )?;
+        let peer_name =
+            peer_tb.get(IFLA_IFNAME).map_or("veth%d".to_owned(), |attribute| attribute.text());
+        let peer = self.new_link(peer_name, Data::Veth { peer: None, away: None }, &peer_tb)?;
+        let link = self.new_link(name, Data::Veth { peer: None, away: None }, tb)?;
         let peer = self.register_veth(peer, peer_info.index)?;
         self.configure(peer, &peer_info, false)?;
         let index = match self.register_veth(link, info.index) {
@@ -135,14 +115,8 @@ impl Kernel {
                 return Err(refusal);
             }
         };
-        self.link_mut(peer).data = Data::Veth {
-            peer: Some(index),
-            away: None,
-        };
-        self.link_mut(index).data = Data::Veth {
-            peer: Some(peer),
-            away: None,
-        };
+        self.link_mut(peer).data = Data::Veth { peer: Some(index), away: None };
+        self.link_mut(index).data = Data::Veth { peer: Some(peer), away: None };
         Ok(index)
     }
 
@@ -163,12 +137,8 @@ impl Kernel {
         let mut vxlan = Vxlan::default();
         vxlan.configure(data, false)?;
         let mut link = self.new_link(name, Data::Vxlan(Box::default()), tb)?;
-        let key = |vxlan: &Vxlan| {
-            (
-                vxlan.option(VXLAN_ID).to_vec(),
-                vxlan.option(VXLAN_PORT).to_vec(),
-            )
-        };
+        let key =
+            |vxlan: &Vxlan| (vxlan.option(VXLAN_ID).to_vec(), vxlan.option(VXLAN_PORT).to_vec());
         let taken = self
             .links
             .values()
@@ -240,11 +210,7 @@ impl Kernel {
         let macvlan = Macvlan {
             lower: lower.index,
             mode,
-            flags: data
-                .get(2)
-                .map(|attribute| attribute.u16())
-                .transpose()?
-                .unwrap_or(0),
+            flags: data.get(2).map(|attribute| attribute.u16()).transpose()?.unwrap_or(0),
             broadcast_queue: data.u32(7)?.unwrap_or(1000),
         };
         let mut link = self.new_link(name, Data::Macvlan(Box::new(macvlan)), tb)?;
@@ -305,17 +271,12 @@ impl Kernel {
         let mut together = vec![index];
         match &self.link(index).data {
             Data::Loopback => return Err(libc::EOPNOTSUPP.into()),
-            Data::Veth {
-                peer: Some(peer), ..
-            } => {
+            Data::Veth { peer: Some(peer), .. } => {
                 let peer = *peer;
                 together.push(peer);
                 // They part first, so the last messages know no peer.
                 for end in [index, peer] {
-                    self.link_mut(end).data = Data::Veth {
-                        peer: None,
-                        away: None,
-                    };
+                    self.link_mut(end).data = Data::Veth { peer: None, away: None };
                 }
             }
             Data::Bridge(bridge) => {
@@ -338,9 +299,7 @@ impl Kernel {
     pub(super) fn write_data(&self, data: &Data, to: &mut Writer) {
         match data {
             Data::Bridge(bridge) => {
-                to.nest(IFLA_INFO_DATA, |to| {
-                    super::bridge_options::write_bridge(bridge, to)
-                });
+                to.nest(IFLA_INFO_DATA, |to| super::bridge_options::write_bridge(bridge, to));
             }
             Data::Vxlan(vxlan) => {
                 to.nest(IFLA_INFO_DATA, |to| vxlan.write(to));
@@ -361,17 +320,13 @@ impl Kernel {
 
     pub(super) fn kind_accepts_mtu(&self, index: i32, mtu: u32) -> Answer {
         let most = match &self.link(index).data {
-            Data::Vxlan(vxlan) => vxlan
-                .lower
-                .map(|lower| self.link(lower).mtu.saturating_sub(vxlan.overhead())),
+            Data::Vxlan(vxlan) => {
+                vxlan.lower.map(|lower| self.link(lower).mtu.saturating_sub(vxlan.overhead()))
+            }
             Data::Macvlan(macvlan) => Some(self.link(macvlan.lower).mtu),
             _ => None,
         };
-        if most.is_some_and(|most| mtu > most) {
-            Err(libc::EINVAL.into())
-        } else {
-            Ok(())
-        }
+        if most.is_some_and(|most| mtu > most) { Err(libc::EINVAL.into()) } else { Ok(()) }
     }
 
     pub(super) fn kind_accepts_mac(&self, index: i32, address: Mac) -> Answer {
@@ -393,11 +348,7 @@ impl Kernel {
                 && matches!(&link.data, Data::Macvlan(other) if other.lower == macvlan.lower)
         };
         let busy = macvlan.mode != 8 && self.link(macvlan.lower).address == address;
-        if busy || self.links.values().any(sibling) {
-            Err(libc::EADDRINUSE.into())
-        } else {
-            Ok(())
-        }
+        if busy || self.links.values().any(sibling) { Err(libc::EADDRINUSE.into()) } else { Ok(()) }
     }
 
     /// `ndo_open`, where it can refuse.

@@ -93,11 +93,7 @@ impl Link {
             name,
             altnames: Vec::new(),
             alias: None,
-            flags: if noarp {
-                IFF_BROADCAST | IFF_NOARP
-            } else {
-                IFF_BROADCAST | IFF_MULTICAST
-            },
+            flags: if noarp { IFF_BROADCAST | IFF_NOARP } else { IFF_BROADCAST | IFF_MULTICAST },
             user_flags: 0,
             promiscuity: 0,
             allmulti: 0,
@@ -176,11 +172,7 @@ impl Link {
 
     /// The operstate as messages show it: DOWN whenever the link is not up.
     pub fn shown_operstate(&self) -> u8 {
-        if self.is_up() {
-            self.operstate
-        } else {
-            OPER_DOWN
-        }
+        if self.is_up() { self.operstate } else { OPER_DOWN }
     }
 
     /// `dev_get_iflink`: the index below, or the peer's; 0 for a veth whose peer is elsewhere or gone.
@@ -206,18 +198,10 @@ impl Link {
     }
 
     pub fn bridge(&self) -> Option<&Bridge> {
-        if let Data::Bridge(bridge) = &self.data {
-            Some(bridge)
-        } else {
-            None
-        }
+        if let Data::Bridge(bridge) = &self.data { Some(bridge) } else { None }
     }
 
     pub fn bridge_mut(&mut self) -> Option<&mut Bridge> {
-        if let Data::Bridge(bridge) = &mut self.data {
-            Some(bridge)
-        } else {
-            None
-        }
+        if let Data::Bridge(bridge) = &mut self.data { Some(bridge) } else { None }
     }
 }

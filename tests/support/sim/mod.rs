@@ -218,10 +218,7 @@ impl Kernel {
             body.extend_from_slice(&words.0);
         }
         let port = self.port(socket);
-        self.unicast(
-            socket,
-            wire::message(NLMSG_ERROR, flags, message.seq, port, &body),
-        );
+        self.unicast(socket, wire::message(NLMSG_ERROR, flags, message.seq, port, &body));
     }
 
     /// Does the next thing that the kernel would do by itself; false when there is none.
@@ -249,9 +246,7 @@ impl Kernel {
 
     /// Whether link_watch takes its time, which the real one may not show: up to a second.
     pub fn watches_slowly(&self) -> bool {
-        self.jobs
-            .iter()
-            .any(|job| matches!(job.what, Work::LinkWatch(_)) && job.due > self.now)
+        self.jobs.iter().any(|job| matches!(job.what, Work::LinkWatch(_)) && job.due > self.now)
     }
 
     /// Whether something is still to come by itself.
@@ -261,10 +256,7 @@ impl Kernel {
 
     fn later(&mut self, milliseconds: u64, what: Work) {
         if !self.jobs.iter().any(|job| job.what == what) {
-            self.jobs.push_back(Job {
-                due: self.now + milliseconds,
-                what,
-            });
+            self.jobs.push_back(Job { due: self.now + milliseconds, what });
         }
     }
 

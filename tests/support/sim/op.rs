@@ -93,11 +93,8 @@ impl Op {
         let index = |name: &str| kernel.index_of(name);
         let text = |value: &str| value.to_owned();
         Some(match self {
-            Op::Create { name, kind } => link(
-                RTM_NEWLINK,
-                NLM_F_CREATE | NLM_F_EXCL,
-                IfInfo::default(),
-                |to| {
+            Op::Create { name, kind } => {
+                link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, IfInfo::default(), |to| {
                     to.text(IFLA_IFNAME, name);
                     to.nest(IFLA_LINKINFO, |to| {
                         to.text(IFLA_INFO_KIND, kind);
@@ -109,29 +106,19 @@ impl Op {
                             });
                         }
                     });
-                },
-            ),
+                })
+            }
             Op::Delete { name } => link(RTM_DELLINK, 0, at(index(name)?), |_| {}),
             Op::Rename { name, to: new } => link(RTM_NEWLINK, 0, at(index(name)?), |to| {
                 to.text(IFLA_IFNAME, new);
             }),
             Op::Up { name } => {
-                let info = IfInfo {
-                    flags: IFF_UP,
-                    change: IFF_UP,
-                    ..at(index(name)?)
-                };
+                let info = IfInfo { flags: IFF_UP, change: IFF_UP, ..at(index(name)?) };
                 link(RTM_NEWLINK, 0, info, |_| {})
             }
-            Op::Down { name } => link(
-                RTM_NEWLINK,
-                0,
-                IfInfo {
-                    change: IFF_UP,
-                    ..at(index(name)?)
-                },
-                |_| {},
-            ),
+            Op::Down { name } => {
+                link(RTM_NEWLINK, 0, IfInfo { change: IFF_UP, ..at(index(name)?) }, |_| {})
+            }
             Op::SetMtu { name, mtu } => link(RTM_NEWLINK, 0, at(index(name)?), |to| {
                 to.u32(IFLA_MTU, *mtu);
             }),
@@ -153,31 +140,18 @@ impl Op {
                     to.u32(IFLA_MASTER, master as u32);
                 })
             }
-            Op::AddAltname { name, altname } => property(
-                RTM_NEWLINKPROP,
-                NLM_F_CREATE | NLM_F_EXCL,
-                index(name)?,
-                text(altname),
-            ),
+            Op::AddAltname { name, altname } => {
+                property(RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL, index(name)?, text(altname))
+            }
             Op::DelAltname { name, altname } => {
                 property(RTM_DELLINKPROP, 0, index(name)?, text(altname))
             }
-            Op::AddAddress {
-                name,
-                local,
-                prefix,
-            } => address(
-                RTM_NEWADDR,
-                NLM_F_CREATE | NLM_F_EXCL,
-                index(name)?,
-                local,
-                *prefix,
-            ),
-            Op::DelAddress {
-                name,
-                local,
-                prefix,
-            } => address(RTM_DELADDR, 0, index(name)?, local, *prefix),
+            Op::AddAddress { name, local, prefix } => {
+                address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index(name)?, local, *prefix)
+            }
+            Op::DelAddress { name, local, prefix } => {
+                address(RTM_DELADDR, 0, index(name)?, local, *prefix)
+            }
             Op::SetBridgeOption { name, id, value } => {
                 link(RTM_NEWLINK, 0, at(index(name)?), |to| {
                     to.nest(IFLA_LINKINFO, |to| {
@@ -196,11 +170,7 @@ impl Op {
 
     /// Something that another program might do to what is there, chosen by the kernel's own seed.
     pub fn random(kernel: &mut Kernel) -> Op {
-        let names: Vec<String> = kernel
-            .links
-            .values()
-            .map(|link| link.name.clone())
-            .collect();
+        let names: Vec<String> = kernel.links.values().map(|link| link.name.clone()).collect();
         let bridges: Vec<String> = kernel
             .links
             .values()
@@ -217,54 +187,25 @@ impl Op {
                 kind: ["bridge", "ifb", "veth"][rng.below(3)],
             },
             1 if name != "lo" => Op::Delete { name },
-            2 if name != "lo" => Op::Rename {
-                name,
-                to: format!("moved{number}"),
-            },
+            2 if name != "lo" => Op::Rename { name, to: format!("moved{number}") },
             3 | 4 => Op::Up { name },
             5 => Op::Down { name },
-            6 => Op::SetMtu {
-                name,
-                mtu: 1300 + u32::from(number),
-            },
-            7 => Op::SetAlias {
-                name,
-                alias: format!("alias {number}"),
-            },
-            8 => Op::SetGroup {
-                name,
-                group: u32::from(number),
-            },
+            6 => Op::SetMtu { name, mtu: 1300 + u32::from(number) },
+            7 => Op::SetAlias { name, alias: format!("alias {number}") },
+            8 => Op::SetGroup { name, group: u32::from(number) },
             9 | 10 if !bridges.is_empty() => {
                 let master = bridges[rng.below(bridges.len())].clone();
-                Op::SetMaster {
-                    name,
-                    master: (number % 3 != 0).then_some(master),
-                }
+                Op::SetMaster { name, master: (number % 3 != 0).then_some(master) }
             }
-            11 => Op::DelAddress {
-                name,
-                local,
-                prefix: 24,
-            },
-            12 => Op::AddAltname {
-                name,
-                altname: format!("a-rather-long-name-{number}"),
-            },
-            _ => Op::AddAddress {
-                name,
-                local,
-                prefix: 24,
-            },
+            11 => Op::DelAddress { name, local, prefix: 24 },
+            12 => Op::AddAltname { name, altname: format!("a-rather-long-name-{number}") },
+            _ => Op::AddAddress { name, local, prefix: 24 },
         }
     }
 }
 
 fn at(index: i32) -> IfInfo {
-    IfInfo {
-        index,
-        ..IfInfo::default()
-    }
+    IfInfo { index, ..IfInfo::default() }
 }
 
 /// A request about a link, sequence number 0.
@@ -285,15 +226,7 @@ fn property(kind: u16, flags: u16, index: i32, altname: String) -> Vec<u8> {
 /// A request about an address, sequence number 0; the family follows from its length.
 pub fn address(kind: u16, flags: u16, index: i32, local: &[u8], prefix: u8) -> Vec<u8> {
     let family = if local.len() == 4 { AF_INET } else { AF_INET6 };
-    let mut body = Writer(
-        IfAddr {
-            family,
-            prefix,
-            index,
-            ..IfAddr::default()
-        }
-        .emit(),
-    );
+    let mut body = Writer(IfAddr { family, prefix, index, ..IfAddr::default() }.emit());
     body.bytes(IFA_LOCAL, local).bytes(IFA_ADDRESS, local);
     wire::message(kind, NLM_F_REQUEST | NLM_F_ACK | flags, 0, 0, &body.0)
 }

@@ -46,10 +46,7 @@ impl Kernel {
             && message.flags & NLM_F_BULK != 0
             && message.kind != RTM_DELLINKPROP
         {
-            return Err(Refusal::said(
-                libc::EOPNOTSUPP,
-                "Bulk delete is not supported",
-            ));
+            return Err(Refusal::said(libc::EOPNOTSUPP, "Bulk delete is not supported"));
         }
         match message.kind {
             RTM_NEWLINK => self.new_link_request(message),
@@ -77,17 +74,11 @@ impl Kernel {
     /// `rtnl_newlink`
     fn new_link_request(&mut self, message: Message<'_>) -> Answer {
         let (info, tb) = parse(message)?;
-        let linkinfo = tb
-            .get(IFLA_LINKINFO)
-            .map(|attribute| attribute.nested())
-            .unwrap_or_default();
-        let kind = linkinfo
-            .get(IFLA_INFO_KIND)
-            .map(|attribute| attribute.text());
+        let linkinfo =
+            tb.get(IFLA_LINKINFO).map(|attribute| attribute.nested()).unwrap_or_default();
+        let kind = linkinfo.get(IFLA_INFO_KIND).map(|attribute| attribute.text());
         let known = kind.as_deref().filter(|kind| kind::KINDS.contains(kind));
-        let data = linkinfo
-            .get(IFLA_INFO_DATA)
-            .map(|attribute| attribute.nested());
+        let data = linkinfo.get(IFLA_INFO_DATA).map(|attribute| attribute.nested());
         if let Some(kind) = known {
             kind::check_address(&tb)?;
             kind::check_options(kind, data.as_ref())?;
@@ -199,10 +190,7 @@ impl Kernel {
         status: &mut Status,
     ) -> Answer {
         for id in [IFLA_ADDRESS, IFLA_BROADCAST] {
-            if tb
-                .get(id)
-                .is_some_and(|attribute| attribute.value.len() < 6)
-            {
+            if tb.get(id).is_some_and(|attribute| attribute.value.len() < 6) {
                 return Err(libc::EINVAL.into());
             }
         }
@@ -222,9 +210,8 @@ impl Kernel {
             self.link_mut(index).group = group;
             *status = Status::Notify;
         }
-        if let Some(attribute) = tb
-            .get(IFLA_IFNAME)
-            .filter(|name| info.index > 0 && !name.text().is_empty())
+        if let Some(attribute) =
+            tb.get(IFLA_IFNAME).filter(|name| info.index > 0 && !name.text().is_empty())
         {
             self.faults.spend_field()?;
             self.rename(index, attribute.text())?;
@@ -291,10 +278,7 @@ impl Kernel {
     /// `__dev_change_net_namespace`: out of sight; the peer of a veth stays connected (K32).
     fn move_out(&mut self, index: i32) -> Answer {
         if matches!(self.link(index).data, Data::Loopback | Data::Bridge(_)) {
-            return Err(Refusal::said(
-                libc::EINVAL,
-                "The interface netns is immutable",
-            ));
+            return Err(Refusal::said(libc::EINVAL, "The interface netns is immutable"));
         }
         if self.link(index).is_up() {
             self.close_device(index);
@@ -305,14 +289,8 @@ impl Kernel {
         self.link_mut(index).qdisc = "noop";
         self.notify(index, Event::Unregister);
         self.say_link_moved(index, index);
-        if let Data::Veth {
-            peer: Some(peer), ..
-        } = self.link(index).data
-        {
-            self.link_mut(peer).data = Data::Veth {
-                peer: None,
-                away: Some(index),
-            };
+        if let Data::Veth { peer: Some(peer), .. } = self.link(index).data {
+            self.link_mut(peer).data = Data::Veth { peer: None, away: Some(index) };
         }
         self.links.remove(&index);
         Ok(())
@@ -339,10 +317,7 @@ impl Kernel {
         let filter = tb.u32(IFLA_EXT_MASK)?.unwrap_or(0);
         let body = self.link_body(index, 0, 0, filter);
         let port = self.port(socket);
-        self.unicast(
-            socket,
-            wire::message(RTM_NEWLINK, 0, message.seq, port, &body),
-        );
+        self.unicast(socket, wire::message(RTM_NEWLINK, 0, message.seq, port, &body));
         Ok(())
     }
 
@@ -358,11 +333,8 @@ impl Kernel {
             return Ok(());
         };
         let mut changed = false;
-        for attribute in list
-            .nested()
-            .0
-            .into_iter()
-            .filter(|attribute| attribute.id == IFLA_ALT_IFNAME)
+        for attribute in
+            list.nested().0.into_iter().filter(|attribute| attribute.id == IFLA_ALT_IFNAME)
         {
             let name = attribute.text();
             if name.is_empty() {
@@ -375,10 +347,9 @@ impl Kernel {
                 (false, Some(owner)) if owner != index || self.link(index).name == name => {
                     return Err(libc::EINVAL.into());
                 }
-                (false, Some(_)) => self
-                    .link_mut(index)
-                    .altnames
-                    .retain(|altname| *altname != name),
+                (false, Some(_)) => {
+                    self.link_mut(index).altnames.retain(|altname| *altname != name)
+                }
             }
             changed = true;
         }
@@ -398,10 +369,7 @@ enum Status {
 
 pub(super) fn parse(message: Message<'_>) -> Answer<(IfInfo, Attributes<'_>)> {
     let info = IfInfo::parse(message.payload)?;
-    let tb = Attributes::parse(
-        &message.payload[IfInfo::LENGTH..],
-        16 + IfInfo::LENGTH as u32,
-    );
+    let tb = Attributes::parse(&message.payload[IfInfo::LENGTH..], 16 + IfInfo::LENGTH as u32);
     tb.check(POLICY)?;
     Ok((info, tb))
 }

@@ -24,13 +24,6 @@ impl Rng {
     /// A random local unicast address, as `eth_random_addr`.
     pub fn mac(&mut self) -> [u8; 6] {
         let bytes = self.next().to_ne_bytes();
-        [
-            (bytes[0] & 0xfe) | 0x02,
-            bytes[1],
-            bytes[2],
-            bytes[3],
-            bytes[4],
-            bytes[5],
-        ]
+        [(bytes[0] & 0xfe) | 0x02, bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]]
     }
 }

@@ -18,13 +18,7 @@ impl Kernel {
         if !link.registered || (!link.announced && change != u32::MAX) {
             return;
         }
-        let bytes = wire::message(
-            RTM_NEWLINK,
-            0,
-            0,
-            0,
-            &self.link_body(index, change, event, 0),
-        );
+        let bytes = wire::message(RTM_NEWLINK, 0, 0, 0, &self.link_body(index, change, event, 0));
         self.multicast(RTNLGRP_LINK, &bytes, None);
     }
 
@@ -32,22 +26,12 @@ impl Kernel {
     /// the sender gets its own copy (K11).
     pub(super) fn say_link_new(&mut self, index: i32, echo: bool) {
         self.link_mut(index).announced = true;
-        self.say_to_all(
-            RTM_NEWLINK,
-            RTNLGRP_LINK,
-            self.link_body(index, u32::MAX, 0, 0),
-            echo,
-        );
+        self.say_to_all(RTM_NEWLINK, RTNLGRP_LINK, self.link_body(index, u32::MAX, 0, 0), echo);
     }
 
     pub(super) fn say_link_gone(&mut self, index: i32, echo: bool) {
         if self.link(index).announced {
-            self.say_to_all(
-                RTM_DELLINK,
-                RTNLGRP_LINK,
-                self.link_body(index, u32::MAX, 0, 0),
-                echo,
-            );
+            self.say_to_all(RTM_DELLINK, RTNLGRP_LINK, self.link_body(index, u32::MAX, 0, 0), echo);
         }
     }
 
@@ -71,11 +55,9 @@ impl Kernel {
     /// `asked`: the request is about this very address; its sequence number and port are in the message.
     pub(super) fn say_address4(&mut self, kind: u16, index: i32, address: &Address4, asked: bool) {
         let (seq, port, echo) = match self.current {
-            Some(current) if asked => (
-                current.seq,
-                current.port,
-                current.echo.then_some(current.socket),
-            ),
+            Some(current) if asked => {
+                (current.seq, current.port, current.echo.then_some(current.socket))
+            }
             _ => (0, 0, None),
         };
         let bytes = wire::message(kind, 0, seq, port, &address4_body(index, address));
@@ -120,11 +102,7 @@ impl Kernel {
         to.u32(IFLA_GROUP, link.group);
         to.u32(IFLA_PROMISCUITY, link.promiscuity as u32);
         to.u32(IFLA_ALLMULTI, link.allmulti as u32);
-        let queues = if matches!(link.data, Data::Veth { .. }) {
-            2
-        } else {
-            1
-        };
+        let queues = if matches!(link.data, Data::Veth { .. }) { 2 } else { 1 };
         to.u32(IFLA_NUM_TX_QUEUES, queues);
         to.u32(IFLA_GSO_MAX_SEGS, 65535);
         to.u32(IFLA_GSO_MAX_SIZE, 65536);
@@ -145,14 +123,7 @@ impl Kernel {
         to.u32(IFLA_CARRIER_CHANGES, link.carrier_up + link.carrier_down);
         to.u32(IFLA_CARRIER_UP_COUNT, link.carrier_up);
         to.u32(IFLA_CARRIER_DOWN_COUNT, link.carrier_down);
-        to.u16(
-            IFLA_HEADROOM,
-            if matches!(link.data, Data::Vxlan(_)) {
-                64
-            } else {
-                0
-            },
-        );
+        to.u16(IFLA_HEADROOM, if matches!(link.data, Data::Vxlan(_)) { 64 } else { 0 });
         to.u16(IFLA_TAILROOM, 0);
         to.u8(IFLA_PROTO_DOWN, u8::from(link.proto_down));
         if event != 0 {
@@ -194,15 +165,11 @@ impl Kernel {
         to.nest(IFLA_LINKINFO, |to| {
             to.text(IFLA_INFO_KIND, kind);
             self.write_data(&link.data, to);
-            let master = link
-                .master
-                .and_then(|master| self.links.get(&master))
-                .and_then(Link::bridge);
+            let master =
+                link.master.and_then(|master| self.links.get(&master)).and_then(Link::bridge);
             if let (Some(port), Some(bridge)) = (&link.port, master) {
                 to.text(IFLA_INFO_SLAVE_KIND, "bridge");
-                to.nest(IFLA_INFO_SLAVE_DATA, |to| {
-                    bridge_options::write_port(bridge, port, to)
-                });
+                to.nest(IFLA_INFO_SLAVE_DATA, |to| bridge_options::write_port(bridge, port, to));
             }
         });
     }
@@ -221,12 +188,7 @@ impl Kernel {
         if let Some(inet6) = &link.inet6 {
             to.nest(AF_INET6.into(), |to| {
                 to.u32(1, if inet6.ready { 0x8000_0000 } else { 0 });
-                to.bytes(
-                    5,
-                    &[
-                        0xff, 0xff, 0, 0, 0, 0, 0, 0, 0x30, 0x75, 0, 0, 0xe8, 3, 0, 0,
-                    ],
-                );
+                to.bytes(5, &[0xff, 0xff, 0, 0, 0, 0, 0, 0, 0x30, 0x75, 0, 0, 0xe8, 3, 0, 0]);
                 let mut conf = [0u8; 240];
                 conf[4..8].copy_from_slice(&64u32.to_ne_bytes());
                 conf[8..12].copy_from_slice(&link.mtu.to_ne_bytes());
@@ -259,9 +221,7 @@ impl Kernel {
         if let (true, Some(port), Some(bridge)) =
             (with_options, &link.port, self.link(master).bridge())
         {
-            to.nest(IFLA_PROTINFO | 0x8000, |to| {
-                bridge_options::write_port(bridge, port, to)
-            });
+            to.nest(IFLA_PROTINFO | 0x8000, |to| bridge_options::write_port(bridge, port, to));
         }
         Some(to.0)
     }
@@ -269,14 +229,7 @@ impl Kernel {
 
 fn head(link: &Link, family: u8, change: u32) -> Vec<u8> {
     let hardware = if link.is_loopback() { 772 } else { 1 };
-    IfInfo {
-        family,
-        hardware,
-        index: link.index,
-        flags: link.shown_flags(),
-        change,
-    }
-    .emit()
+    IfInfo { family, hardware, index: link.index, flags: link.shown_flags(), change }.emit()
 }
 
 /// `inet_fill_ifaddr`
@@ -325,9 +278,7 @@ pub fn address6_body(index: i32, address: &Address6) -> Vec<u8> {
         .emit(),
     );
     match address.peer {
-        Some(peer) => to
-            .bytes(IFA_LOCAL, &address.address)
-            .bytes(IFA_ADDRESS, &peer),
+        Some(peer) => to.bytes(IFA_LOCAL, &address.address).bytes(IFA_ADDRESS, &peer),
         None => to.bytes(IFA_ADDRESS, &address.address),
     };
     if address.priority != 0 {

@@ -152,10 +152,7 @@ impl Kernel {
     }
 
     pub(super) fn socket_by_port(&self, port: u32) -> Option<SocketId> {
-        self.sockets
-            .iter()
-            .position(|socket| socket.port == port)
-            .map(SocketId)
+        self.sockets.iter().position(|socket| socket.port == port).map(SocketId)
     }
 }
 

@@ -59,10 +59,7 @@ pub struct AddressTruth {
 impl Kernel {
     /// All links by index.
     pub fn links(&self) -> Vec<LinkTruth> {
-        self.links
-            .values()
-            .map(|link| self.link_truth(link))
-            .collect()
+        self.links.values().map(|link| self.link_truth(link)).collect()
     }
 
     pub fn link_named(&self, name: &str) -> Option<LinkTruth> {
@@ -81,11 +78,7 @@ impl Kernel {
         for link in self.links() {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{link}");
-            for address in self
-                .addresses()
-                .iter()
-                .filter(|address| address.index == link.index)
-            {
+            for address in self.addresses().iter().filter(|address| address.index == link.index) {
                 let _ = writeln!(text, "    {address}");
             }
         }
@@ -98,10 +91,7 @@ impl Kernel {
         let mut options = Writer::default();
         self.write_data(&link.data, &mut options);
         let mut port_options = Writer::default();
-        let master = link
-            .master
-            .and_then(|master| self.links.get(&master))
-            .and_then(Link::bridge);
+        let master = link.master.and_then(|master| self.links.get(&master)).and_then(Link::bridge);
         if let (Some(port), Some(bridge)) = (&link.port, master) {
             bridge_options::write_port(bridge, port, &mut port_options);
         }
@@ -132,11 +122,7 @@ impl Kernel {
 
 fn list(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     let parsed = super::wire::Attributes::parse(bytes, 0);
-    parsed
-        .0
-        .iter()
-        .map(|attribute| (attribute.id, attribute.value.to_vec()))
-        .collect()
+    parsed.0.iter().map(|attribute| (attribute.id, attribute.value.to_vec())).collect()
 }
 
 fn addresses_of(link: &Link) -> Vec<AddressTruth> {
@@ -145,9 +131,7 @@ fn addresses_of(link: &Link) -> Vec<AddressTruth> {
         local: Ipv4Addr::from(a.local).into(),
         peer: (a.address != a.local).then(|| Ipv4Addr::from(a.address).into()),
         prefix: a.prefix,
-        broadcast: a
-            .broadcast
-            .map(|broadcast| Ipv4Addr::from(broadcast).into()),
+        broadcast: a.broadcast.map(|broadcast| Ipv4Addr::from(broadcast).into()),
         label: Some(a.label.clone()),
         scope: a.scope,
         flags: a.flags,
@@ -156,46 +140,33 @@ fn addresses_of(link: &Link) -> Vec<AddressTruth> {
         valid: a.valid,
         preferred: a.preferred,
     });
-    let six = link
-        .inet6
-        .iter()
-        .flat_map(|inet6| &inet6.addresses)
-        .map(|a| AddressTruth {
-            index: link.index,
-            local: Ipv6Addr::from(a.address).into(),
-            peer: a.peer.map(|peer| Ipv6Addr::from(peer).into()),
-            prefix: a.prefix,
-            broadcast: None,
-            label: None,
-            scope: a.scope(),
-            flags: a.flags,
-            protocol: a.protocol,
-            priority: a.priority,
-            valid: a.valid,
-            preferred: a.preferred,
-        });
+    let six = link.inet6.iter().flat_map(|inet6| &inet6.addresses).map(|a| AddressTruth {
+        index: link.index,
+        local: Ipv6Addr::from(a.address).into(),
+        peer: a.peer.map(|peer| Ipv6Addr::from(peer).into()),
+        prefix: a.prefix,
+        broadcast: None,
+        label: None,
+        scope: a.scope(),
+        flags: a.flags,
+        protocol: a.protocol,
+        priority: a.priority,
+        valid: a.valid,
+        preferred: a.preferred,
+    });
     four.chain(six).collect()
 }
 
 impl fmt::Display for LinkTruth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mac = |mac: &[u8; 6]| {
-            mac.iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<Vec<_>>()
-                .join(":")
+            mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
         };
         write!(f, "{}: {}", self.index, self.name)?;
         for altname in &self.altnames {
             write!(f, " altname {altname}")?;
         }
-        write!(
-            f,
-            " {} flags {:#x} mtu {}",
-            self.kind.unwrap_or("loopback"),
-            self.flags,
-            self.mtu
-        )?;
+        write!(f, " {} flags {:#x} mtu {}", self.kind.unwrap_or("loopback"), self.flags, self.mtu)?;
         write!(
             f,
             " qlen {} group {} mac {} brd {}",
@@ -204,12 +175,7 @@ impl fmt::Display for LinkTruth {
             mac(&self.address),
             mac(&self.broadcast)
         )?;
-        write!(
-            f,
-            " operstate {} carrier {}",
-            self.operstate,
-            u8::from(self.carrier)
-        )?;
+        write!(f, " operstate {} carrier {}", self.operstate, u8::from(self.carrier))?;
         if let Some(master) = self.master {
             write!(f, " master {master}")?;
         }
@@ -240,11 +206,7 @@ impl fmt::Display for AddressTruth {
         if let Some(peer) = self.peer {
             write!(f, " peer {peer}")?;
         }
-        write!(
-            f,
-            "/{} scope {} flags {:#x}",
-            self.prefix, self.scope, self.flags
-        )?;
+        write!(f, "/{} scope {} flags {:#x}", self.prefix, self.scope, self.flags)?;
         if let Some(broadcast) = self.broadcast {
             write!(f, " brd {broadcast}")?;
         }

@@ -50,21 +50,12 @@ const VXLAN: &[(u16, &[u8])] = &[
 
 impl Vxlan {
     pub fn option(&self, id: u16) -> &[u8] {
-        let default = VXLAN
-            .iter()
-            .find(|row| row.0 == id)
-            .map_or(&[][..], |row| row.1);
-        self.options
-            .get(&id)
-            .map_or(default, |value| value.as_slice())
+        let default = VXLAN.iter().find(|row| row.0 == id).map_or(&[][..], |row| row.1);
+        self.options.get(&id).map_or(default, |value| value.as_slice())
     }
 
     pub fn overhead(&self) -> u32 {
-        if self.options.contains_key(&16) || self.options.contains_key(&17) {
-            70
-        } else {
-            50
-        }
+        if self.options.contains_key(&16) || self.options.contains_key(&17) { 70 } else { 50 }
     }
 
     pub fn write(&self, to: &mut Writer) {

@@ -146,11 +146,7 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn said(errno: i32, words: &'static str) -> Refusal {
-        Refusal {
-            errno,
-            words: Some(words),
-            offset: None,
-        }
+        Refusal { errno, words: Some(words), offset: None }
     }
 
     pub fn at(mut self, attribute: &Attribute<'_>) -> Refusal {
@@ -161,11 +157,7 @@ impl Refusal {
 
 impl From<i32> for Refusal {
     fn from(errno: i32) -> Refusal {
-        Refusal {
-            errno,
-            words: None,
-            offset: None,
-        }
+        Refusal { errno, words: None, offset: None }
     }
 }
 
@@ -220,36 +212,21 @@ impl<'a> Attribute<'a> {
     }
 
     pub fn u16(&self) -> Answer<u16> {
-        if self.value.len() < 2 {
-            Err(self.too_short())
-        } else {
-            Ok(u16_at(self.value, 0))
-        }
+        if self.value.len() < 2 { Err(self.too_short()) } else { Ok(u16_at(self.value, 0)) }
     }
 
     pub fn u32(&self) -> Answer<u32> {
-        if self.value.len() < 4 {
-            Err(self.too_short())
-        } else {
-            Ok(u32_at(self.value, 0))
-        }
+        if self.value.len() < 4 { Err(self.too_short()) } else { Ok(u32_at(self.value, 0)) }
     }
 
     /// The text up to the first NUL.
     pub fn text(&self) -> String {
-        let end = self
-            .value
-            .iter()
-            .position(|&byte| byte == 0)
-            .unwrap_or(self.value.len());
+        let end = self.value.iter().position(|&byte| byte == 0).unwrap_or(self.value.len());
         String::from_utf8_lossy(&self.value[..end]).into_owned()
     }
 
     pub fn array<const N: usize>(&self) -> Answer<[u8; N]> {
-        self.value
-            .get(..N)
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or_else(|| self.too_short())
+        self.value.get(..N).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| self.too_short())
     }
 
     pub fn nested(&self) -> Attributes<'a> {
@@ -285,11 +262,7 @@ impl<'a> Attributes<'a> {
     }
 
     pub fn get(&self, id: u16) -> Option<Attribute<'a>> {
-        self.0
-            .iter()
-            .rev()
-            .find(|attribute| attribute.id == id)
-            .copied()
+        self.0.iter().rev().find(|attribute| attribute.id == id).copied()
     }
 
     pub fn u32(&self, id: u16) -> Answer<Option<u32>> {
@@ -334,8 +307,7 @@ pub struct Writer(pub Vec<u8>);
 
 impl Writer {
     pub fn bytes(&mut self, id: u16, value: &[u8]) -> &mut Writer {
-        self.0
-            .extend_from_slice(&((value.len() + 4) as u16).to_ne_bytes());
+        self.0.extend_from_slice(&((value.len() + 4) as u16).to_ne_bytes());
         self.0.extend_from_slice(&id.to_ne_bytes());
         self.0.extend_from_slice(value);
         self.0.resize(align(self.0.len()), 0);
