@@ -45,9 +45,24 @@ impl Engine {
                     commit.handle_snapshot(snapshot, &self.created(requests.port()));
                 }
                 Poll::Verified(_) => commit.accept(),
-                Poll::Finished(outcome) => return Ok(outcome),
+                Poll::Finished(outcome) => return self.finish(commit, outcome),
             }
         }
+    }
+
+    /// Handles on interfaces that the rollback has brought back hold again.
+    fn finish(&self, commit: &Commit, mut outcome: Outcome) -> Result<Outcome, Error> {
+        if !commit.restored().is_empty() {
+            let restored =
+                commit.restored().iter().map(|(index, generation)| (*index, *generation));
+            let now = self.adopt(restored)?;
+            if let Outcome::RolledBack { snapshot, .. } | Outcome::Torn { snapshot, .. } =
+                &mut outcome
+            {
+                *snapshot = now;
+            }
+        }
+        Ok(outcome)
     }
 
     /// Links that have appeared by requests from this port: sequence number to index.

@@ -5,7 +5,6 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
@@ -28,7 +27,7 @@ type Started = (Arc<Shared>, Requests, JoinHandle<()>);
 /// Starts the reader. The thread enters the namespace and opens every socket there, so that no other thread ever
 /// leaves its own.
 pub(super) fn start(config: Config) -> Result<Started, Error> {
-    let (to_opener, from_reader) = mpsc::channel();
+    let (to_opener, from_reader) = crossbeam_channel::bounded(1);
     let body = move || match open(config) {
         Ok((shared, requests)) => {
             let mut reader = Reader::new(Arc::clone(&shared));
@@ -74,6 +73,7 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         fence: AtomicU32::new(0),
         stop: AtomicBool::new(false),
         resync: AtomicBool::new(false),
+        restored: Mutex::new(Vec::new()),
         config,
     };
     let requests = Requests::new(request, shared.config.patience);
@@ -125,6 +125,7 @@ impl Reader {
             if !self.follower.is_dumping() {
                 self.dump = None;
             }
+            self.adopt();
             self.publish();
             self.sleep()?;
         }
@@ -136,6 +137,15 @@ impl Reader {
         while self.receive_event()? != Received::Empty {}
         self.follower.handle_drained(self.shared.fence.load(Ordering::SeqCst));
         Ok(())
+    }
+
+    /// Before the next state is shown, and so before the fence of whoever asked for it is passed.
+    fn adopt(&mut self) {
+        if self.follower.is_live() {
+            for (index, generation) in self.shared.restored.lock().drain(..) {
+                self.follower.adopt(index, generation);
+            }
+        }
     }
 
     fn transmit(&mut self, transmit: &Transmit) -> Result<(), Error> {

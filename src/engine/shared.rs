@@ -48,6 +48,8 @@ pub(super) struct Shared {
     pub(super) fence: AtomicU32,
     pub(super) stop: AtomicBool,
     pub(super) resync: AtomicBool,
+    /// Links that a rollback has brought back: index and generation. The reader takes them.
+    pub(super) restored: Mutex<Vec<(u32, u64)>>,
 }
 
 /// A database that follows the kernel, until it is dropped.
@@ -120,6 +122,19 @@ impl Engine {
         self.shared.event.send(&fence_request(fence)).map_err(Error::system("send a fence"))?;
         let passed = |published: &Published| published.live && !is_later(fence, published.passed);
         self.wait_for(self.shared.config.patience, "the kernel's answer to a fence", passed)
+    }
+
+    /// Gives links that a rollback has brought back the generation that they had, and shows that.
+    ///
+    /// # Errors
+    /// As [`Engine::fence`].
+    pub(super) fn adopt(
+        &self,
+        restored: impl IntoIterator<Item = (u32, u64)>,
+    ) -> Result<Snapshot, Error> {
+        self.shared.restored.lock().extend(restored);
+        self.shared.waker.wake().map_err(Error::system("wake the reader"))?;
+        self.fence()
     }
 
     /// Reads everything anew, and gives the snapshot after it.

@@ -128,6 +128,7 @@ pub struct Commit {
     in_flight: Vec<usize>,
     undoing: Wave,
     undo_failures: Vec<Failure>,
+    restored: BTreeMap<u32, u64>,
     stage: Stage,
     rounds: u32,
     mended: u32,
@@ -156,6 +157,7 @@ impl Commit {
             in_flight: Vec::new(),
             undoing: Vec::new(),
             undo_failures: Vec::new(),
+            restored: BTreeMap::new(),
             stage: Stage::Send,
             rounds: 0,
             mended: 0,
@@ -441,8 +443,26 @@ impl Commit {
 
     fn send_undo(&mut self) -> Poll {
         self.stage = Stage::Undoing;
+        self.note_restored();
         let encode = |action: &Action| action.encode(&self.indexes).unwrap_or_default();
         Poll::Send(self.undoing.iter().map(encode).collect())
+    }
+
+    /// An interface that is brought back is the one that it was: handles on it are to hold.
+    fn note_restored(&mut self) {
+        for action in &self.undoing {
+            let Action::Create { target, peer, .. } = action else { continue };
+            for target in [Some(*target), *peer].into_iter().flatten() {
+                let old =
+                    self.indexes.of(target).and_then(|index| self.before.link_by_index(index));
+                self.restored.extend(old.map(|old| (old.index(), old.generation())));
+            }
+        }
+    }
+
+    /// Interfaces that the rollback has brought back: index, and the generation that they had.
+    pub fn restored(&self) -> &BTreeMap<u32, u64> {
+        &self.restored
     }
 
     fn handle_undo_answers(&mut self, answers: &[Answer]) {

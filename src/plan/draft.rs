@@ -1,9 +1,12 @@
 //! What the user named, and nothing else.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use crate::object::kinds::NewLink;
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Link, LinkRef, Record, Table, Value};
-use crate::state::Snapshot;
+use crate::state::{AddressKey, Snapshot};
 
 use super::rules;
 use super::{AddressSpec, Refusal};
@@ -60,8 +63,60 @@ pub struct LinkDraft {
     pub(super) master: Option<Option<Target>>,
     /// Alternative names: `true` to be added.
     pub(super) altnames: Vec<(Box<str>, bool)>,
-    /// Addresses: `true` to be added.
-    pub(super) addresses: Vec<(AddressSpec, bool)>,
+    /// Addresses, in the order of naming.
+    pub(super) addresses: Addresses,
+}
+
+/// The addresses that are named, found by what makes them these and no others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Addresses {
+    named: BTreeMap<u64, (AddressSpec, bool)>,
+    added: BTreeMap<AddressKey, u64>,
+    deleted: BTreeMap<AddressKey, u64>,
+    next: u64,
+}
+
+impl Addresses {
+    fn push(&mut self, spec: AddressSpec, add: bool) {
+        let keys = if add { &mut self.added } else { &mut self.deleted };
+        keys.insert(spec.key(0), self.next);
+        self.named.insert(self.next, (spec, add));
+        self.next += 1;
+    }
+
+    /// Takes an addition back.
+    fn forget(&mut self, key: &AddressKey) -> bool {
+        let number = self.added.remove(key);
+        number.is_some_and(|number| self.named.remove(&number).is_some())
+    }
+
+    fn adds(&self, key: &AddressKey) -> bool {
+        self.added.contains_key(key)
+    }
+
+    fn deletes(&self, key: &AddressKey) -> bool {
+        self.deleted.contains_key(key)
+    }
+
+    /// Whether an address with this local part is deleted.
+    pub(super) fn deletes_local(&self, local: IpAddr) -> bool {
+        has_local(&self.deleted, local)
+    }
+
+    /// Whether an address with this local part is added.
+    pub(super) fn adds_local(&self, local: IpAddr) -> bool {
+        has_local(&self.added, local)
+    }
+
+    /// Each, and whether it is added.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&AddressSpec, bool)> {
+        self.named.values().map(|(spec, add)| (spec, *add))
+    }
+}
+
+fn has_local(keys: &BTreeMap<AddressKey, u64>, local: IpAddr) -> bool {
+    let from = AddressKey { index: 0, local, prefix_length: 0, network: 0 };
+    keys.range(from..).next().is_some_and(|(key, _)| key.local == local)
 }
 
 /// How a new interface comes to be.
@@ -102,7 +157,7 @@ impl LinkDraft {
             port: None,
             master: None,
             altnames: Vec::new(),
-            addresses: Vec::new(),
+            addresses: Addresses::default(),
         }
     }
 }
@@ -443,17 +498,14 @@ impl Draft {
     /// When it is there already.
     pub fn add_ip(&mut self, target: Target, spec: AddressSpec) -> Result<(), Refusal> {
         let there = self.find_address(target, &spec).is_some();
-        let draft = self.edit(target);
-        let pending = draft.addresses.iter().position(|(own, _)| own.key(0) == spec.key(0));
-        match pending.map(|at| draft.addresses[at].1) {
-            None if there => Err(self.address_exists(target, &spec)),
-            Some(true) => Err(self.address_exists(target, &spec)),
-            // Deleted and added in one transaction: what was there stays only if it is the same.
-            _ => {
-                draft.addresses.push((spec, true));
-                Ok(())
-            }
+        let key = spec.key(0);
+        let named = &mut self.edit(target).addresses;
+        // Deleted and added in one transaction: it is replaced.
+        if named.adds(&key) || there && !named.deletes(&key) {
+            return Err(self.address_exists(target, &spec));
         }
+        named.push(spec, true);
+        Ok(())
     }
 
     fn address_exists(&self, target: Target, spec: &AddressSpec) -> Refusal {
@@ -468,16 +520,12 @@ impl Draft {
         let here = self.find_address(target, &spec);
         let missing =
             Refusal::Missing { what: format!("address {spec} of `{}`", self.name_of(target)) };
-        let draft = self.edit(target);
-        if let Some(at) =
-            draft.addresses.iter().position(|(own, add)| *add && own.key(0) == spec.key(0))
-        {
-            draft.addresses.remove(at);
+        let named = &mut self.edit(target).addresses;
+        if named.forget(&spec.key(0)) {
             return Ok(());
         }
-        let deleted = draft.addresses.iter().any(|(own, _)| own.key(0) == spec.key(0));
         match here {
-            Some(found) if !deleted => draft.addresses.push((found, false)),
+            Some(found) if !named.deletes(&found.key(0)) => named.push(found, false),
             _ => return Err(missing),
         }
         Ok(())

@@ -3,8 +3,6 @@
 //! A wave holds actions that do not depend on each other; they are sent together. The next wave starts when
 //! every one has been acknowledged. The phases, top to bottom, are the dependencies that always hold.
 
-use std::collections::BTreeSet;
-
 use super::action::{Action, Indexes};
 use super::draft::{Create, LinkDraft};
 use super::fact::text;
@@ -169,18 +167,16 @@ fn flags(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
 
 fn addresses(link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
     let target = link.target;
-    let added: BTreeSet<_> =
-        link.addresses.iter().filter(|(_, add)| *add).map(|(spec, _)| spec.local()).collect();
-    for (spec, add) in &link.addresses {
+    for (spec, add) in link.addresses.iter() {
         let spec = spec.clone();
-        if *add {
+        if add {
             to.push((Phase::AddAddress, Action::AddAddress { target, spec }));
             continue;
         }
         let Target::Live { index, .. } = target else { continue };
         let secondary =
             now.address(&spec.key(index)).is_some_and(crate::object::Address::is_secondary);
-        let phase = match (added.contains(&spec.local()), secondary) {
+        let phase = match (link.addresses.adds_local(spec.local()), secondary) {
             (true, _) => Phase::ReplaceAddress,
             (false, true) => Phase::DeleteSecondary,
             (false, false) => Phase::DeletePrimary,
@@ -217,9 +213,7 @@ fn is_moot(draft: &Draft, action: &Action, now: &Snapshot) -> Result<bool, Refus
 fn is_replacement(draft: &Draft, action: &Action) -> bool {
     let Action::AddAddress { target, spec } = action else { return false };
     let link = draft.links().iter().find(|link| link.target == *target);
-    link.is_some_and(|link| {
-        link.addresses.iter().any(|(own, add)| !add && own.local() == spec.local())
-    })
+    link.is_some_and(|link| link.addresses.deletes_local(spec.local()))
 }
 
 fn conflict(fact: &Fact, base: Option<Value>, now: Option<Value>, names: &Snapshot) -> Refusal {

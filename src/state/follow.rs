@@ -254,6 +254,14 @@ impl Follower {
         self.seq
     }
 
+    /// The link with this index is again the one of this generation: a rollback has brought it back.
+    pub fn adopt(&mut self, index: u32, generation: u64) {
+        let Some(link) = self.shown.link_by_index(index) else { return };
+        let link = Link::new(link.record().clone(), generation);
+        self.shown.put_link(link);
+        self.dirty = true;
+    }
+
     /// A datagram of the dump socket.
     pub fn handle_dump(&mut self, datagram: &[u8]) {
         for message in Messages::new(datagram) {
