@@ -10,6 +10,7 @@
 mod support;
 
 mod harness;
+mod late;
 mod object;
 mod sys;
 
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
     if let Err(why) = &entered {
         eprintln!("skipped: all of the kernel tests: {why}");
     }
-    let cases = [harness::cases(), object::cases(), sys::cases()].into_iter().flatten();
+    let cases =
+        [harness::cases(), late::cases(), object::cases(), sys::cases()].into_iter().flatten();
     let trials = cases.map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
