@@ -106,7 +106,11 @@ fn judge_snapshot(kernel: &mut Kernel, driver: &mut Driver) {
     let fresh = Driver::open(kernel, ROOMY);
     let diff = driver.snapshot().diff(fresh.snapshot());
     let lines: Vec<_> = diff.changes().iter().filter(|change| !is_silent(change)).collect();
-    assert!(lines.is_empty(), "the snapshot is not the kernel: {}", lines.iter().map(|change| format!("\n{change}")).collect::<String>());
+    assert!(
+        lines.is_empty(),
+        "the snapshot is not the kernel: {}",
+        lines.iter().map(|change| format!("\n{change}")).collect::<String>()
+    );
     for link in fresh.snapshot().links() {
         let keys = |of: &Driver| -> Vec<String> {
             let all = of.snapshot().addresses_of(link.index()).into_iter();

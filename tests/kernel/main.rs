@@ -10,6 +10,7 @@
 mod support;
 
 mod harness;
+mod late;
 mod object;
 mod reading;
 mod sys;
@@ -23,8 +24,12 @@ fn main() -> ExitCode {
     if let Err(why) = &entered {
         eprintln!("skipped: all of the kernel tests: {why}");
     }
-    let cases =
-        [harness::cases(), object::cases(), reading::cases(), sys::cases()].into_iter().flatten();
-    let trials = cases.map(|case| case.into_trial(&entered)).collect();
+    let mut cases = Vec::new();
+    cases.extend(harness::cases());
+    cases.extend(late::cases());
+    cases.extend(object::cases());
+    cases.extend(reading::cases());
+    cases.extend(sys::cases());
+    let trials = cases.into_iter().map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -21,8 +21,7 @@ const ADDRESS_FLAGS: u32 = !(0x40 | 0x08 | 0x04 | 0x20);
 const BRIDGE_STATUS: &[u16] = &[10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 26, 47, 48];
 
 /// IFLA_BRPORT_* that the kernel only tells: state, identifiers, designated, timers, counts.
-const PORT_STATUS: &[u16] =
-    &[1, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 35, 36, 38, 41];
+const PORT_STATUS: &[u16] = &[1, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 35, 36, 38, 41];
 
 /// Everything that counts, by interface index: field to value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +177,9 @@ pub fn lines(differences: &[Difference]) -> Vec<String> {
         differences.iter().filter(|d| d.field == "interface").map(|d| d.index).collect();
     let telling = |d: &&Difference| {
         let new = fresh.contains(&d.index) || d.field.starts_with("port ");
-        !(new && (is_usual(&d.field, &d.is) && d.was.is_empty() || d.is.is_empty() && is_usual(&d.field, &d.was)))
+        !(new
+            && (is_usual(&d.field, &d.is) && d.was.is_empty()
+                || d.is.is_empty() && is_usual(&d.field, &d.was)))
     };
     differences.iter().filter(telling).map(ToString::to_string).collect()
 }
@@ -232,7 +233,9 @@ fn tells(residue: &Residue, difference: &Difference) -> bool {
         "mac" => what.starts_with("address of"),
         "alias" => what.starts_with("ifalias"),
         "altname" => what.starts_with(&format!("altname `{}`", words[1])),
-        "address" => what.starts_with(&format!("address {}", words[1].split('/').next().unwrap_or(""))),
+        "address" => {
+            what.starts_with(&format!("address {}", words[1].split('/').next().unwrap_or("")))
+        }
         "flag" => what.starts_with("flag "),
         "option" | "port" => !what.starts_with("address ") && !what.starts_with("altname"),
         other => what.starts_with(other),

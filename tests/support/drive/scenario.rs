@@ -68,10 +68,10 @@ pub fn furnish(kernel: &mut Kernel, promote: bool) {
     let mut draft = driver.draft();
     furnish_more(&mut draft).expect("a draft that is in order");
     let outcome = driver.commit(kernel, &draft).expect("no refusal");
-    assert!(matches!(
-        outcome,
-        netlinkdb::internals::plan::Outcome::Committed { .. }
-    ), "{outcome:?}");
+    assert!(
+        matches!(outcome, netlinkdb::internals::plan::Outcome::Committed { .. }),
+        "{outcome:?}"
+    );
     driver.close(kernel);
     kernel.settle();
     kernel.faults().reset();
@@ -133,12 +133,7 @@ pub const SCENARIOS: &[Scenario] = &[
         },
         expect: &[],
     },
-    Scenario {
-        name: "ten objects",
-        promote: false,
-        edit: ten_objects,
-        expect: &[],
-    },
+    Scenario { name: "ten objects", promote: false, edit: ten_objects, expect: &[] },
     Scenario {
         name: "down",
         promote: false,
@@ -314,7 +309,10 @@ pub const SCENARIOS: &[Scenario] = &[
         promote: false,
         edit: |draft| {
             let (br0, p0) = (at(draft, "br0")?, at(draft, "p0")?);
-            draft.set_data(br0, BridgeOptions::new().stp_state(true).mcast_snooping(false).record())?;
+            draft.set_data(
+                br0,
+                BridgeOptions::new().stp_state(true).mcast_snooping(false).record(),
+            )?;
             let options = BridgePortOptions::new().hairpin(false).cost(55u32).learning(false);
             draft.set_port(p0, options.record())
         },
