@@ -587,7 +587,7 @@ impl Ask {
 }
 
 /// The request for one link.
-pub fn link_request(index: u32) -> Vec<u8> {
+fn link_request(index: u32) -> Vec<u8> {
     let mut record = Record::new(&LINK);
     record.set(link_row::INDEX, Value::Number(index.into()));
     Builder::new(kind::RTM_GETLINK, flags::REQUEST).fixed(&record.encode_header()).finish()
