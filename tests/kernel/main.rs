@@ -14,6 +14,7 @@ mod late;
 mod object;
 mod reading;
 mod sys;
+mod waiting;
 
 use libtest_mimic::Arguments;
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     cases.extend(object::cases());
     cases.extend(reading::cases());
     cases.extend(sys::cases());
+    cases.extend(waiting::cases());
     let trials = cases.into_iter().map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
