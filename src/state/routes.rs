@@ -1,0 +1,351 @@
+//! Routes: what each key holds, in the order in which the kernel holds it.
+//!
+//! The kernel looks an IPv4 route up by table, prefix, TOS and priority, and keeps a *list* for each such key (K9);
+//! for IPv6 it keeps single routes and groups of legs side by side (K10). What is not key (gateway, device,
+//! metrics ...) is a [`Body`], shared by all routes that have the same: an internet table has a million keys and a
+//! handful of bodies, and a route costs a key and a pointer.
+//!
+//! Never here: the volatile marks of a leg (dead, linkdown, offload; K8), which are not state; a key that holds
+//! nothing; routes of other families than IPv4 and IPv6.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use im::OrdMap;
+
+use crate::object::route::{HOP, Route, RouteKey, RouteKey4, RouteKey6, RouteType, body, hop_row, row};
+use crate::object::{Record, Value};
+use crate::wire::{Builder, HEADER, flags, put_ne_u32};
+
+/// What a route is besides its key, decoded once for all routes that share it.
+#[derive(Debug)]
+pub struct Body {
+    /// As the kernel sent it, without what is volatile; equal bytes are the same body.
+    bytes: Box<[u8]>,
+    /// The same, decoded.
+    record: Record,
+    /// The interfaces of its legs; none for a route that drops packets.
+    links: Box<[u32]>,
+    family: u8,
+}
+
+/// What a key holds.
+#[derive(Debug)]
+pub enum Held {
+    /// One route; this is what is shared.
+    One(Body),
+    /// Several, in the kernel's order: of IPv4 routes the first is the one that is used.
+    Several(Vec<Arc<Held>>),
+}
+
+const AF_INET: u8 = 2;
+
+impl Held {
+    pub(super) fn body(&self) -> Option<&Body> {
+        match self {
+            Held::One(body) => Some(body),
+            Held::Several(_) => None,
+        }
+    }
+}
+
+/// The routes at a key, in the kernel's order.
+pub(super) fn each(held: &Arc<Held>) -> &[Arc<Held>] {
+    match &**held {
+        Held::One(_) => std::slice::from_ref(held),
+        Held::Several(all) => all,
+    }
+}
+
+/// Every route of one namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    pub(super) v4: OrdMap<RouteKey4, Arc<Held>>,
+    pub(super) v6: OrdMap<RouteKey6, Arc<Held>>,
+}
+
+/// The bodies that are in use, by their bytes.
+#[derive(Debug, Default)]
+pub(super) struct Bodies {
+    known: HashMap<Box<[u8]>, Arc<Held>>,
+    sweep_at: usize,
+}
+
+impl Bodies {
+    /// The body with these bytes, decoded only when it is new. The first of `bytes` is the family.
+    pub(super) fn intern(&mut self, bytes: &[u8]) -> Arc<Held> {
+        if let Some(known) = self.known.get(bytes) {
+            return known.clone();
+        }
+        if self.known.len() >= self.sweep_at {
+            self.known.retain(|_, held| Arc::strong_count(held) > 1);
+            self.sweep_at = (2 * self.known.len()).max(1024);
+        }
+        let (family, rest) = bytes.split_first().map_or((0, bytes), |(family, rest)| (*family, rest));
+        let record = body(rest, family);
+        let links = legs(&record).iter().filter_map(|leg| leg.value(hop_row::OIF)?.number()).map(|n| n as u32).collect();
+        let held = Arc::new(Held::One(Body { bytes: bytes.into(), record, links, family }));
+        self.known.insert(bytes.into(), held.clone());
+        held
+    }
+
+    /// The bodies in use for which `dead` holds, by their address.
+    fn which(&self, dead: impl Fn(&Body) -> bool) -> HashSet<*const Held> {
+        let used = self.known.values().filter(|held| Arc::strong_count(held) > 1);
+        used.filter(|held| held.body().is_some_and(&dead)).map(Arc::as_ptr).collect()
+    }
+}
+
+impl Routes {
+    /// How many routes there are: a key may hold several.
+    pub fn len(&self) -> usize {
+        let all = self.v4.values().chain(self.v6.values());
+        all.map(|held| each(held).len()).sum()
+    }
+
+    /// A route is there. `how` are the flags of the message: they say where in the list it stands (K20).
+    pub(super) fn put(&mut self, key: RouteKey, held: Arc<Held>, how: u16) {
+        match key {
+            RouteKey::V4(key) => {
+                let next = match self.v4.get(&key) {
+                    Some(old) => join_v4(old, held, how),
+                    None => held,
+                };
+                self.v4.insert(key, next);
+            }
+            RouteKey::V6(key) => {
+                let next = match self.v6.get(&key) {
+                    Some(old) => join_v6(old, held, how),
+                    None => held,
+                };
+                self.v6.insert(key, next);
+            }
+        }
+    }
+
+    /// A route is gone. `false` when none like it was known.
+    pub(super) fn take(&mut self, key: RouteKey, held: &Arc<Held>, bodies: &mut Bodies) -> bool {
+        match key {
+            RouteKey::V4(key) => self.v4.get(&key).cloned().is_some_and(|old| {
+                let left: Vec<_> = without(each(&old), held);
+                let known = left.len() < each(&old).len();
+                keep(&mut self.v4, key, left);
+                known
+            }),
+            RouteKey::V6(key) => self.v6.get(&key).cloned().is_some_and(|old| {
+                let left = without_v6(each(&old), held, bodies);
+                let known = left.is_some();
+                keep(&mut self.v6, key, left.unwrap_or_else(|| each(&old).to_vec()));
+                known
+            }),
+        }
+    }
+
+    /// Takes out every route whose body is dead; `false` when there was none.
+    pub(super) fn evict(&mut self, bodies: &Bodies, dead: impl Fn(&Body) -> bool) -> bool {
+        let dead = bodies.which(dead);
+        if dead.is_empty() {
+            return false;
+        }
+        evict_from(&mut self.v4, &dead) | evict_from(&mut self.v6, &dead)
+    }
+}
+
+fn evict_from<K: Ord + Clone>(map: &mut OrdMap<K, Arc<Held>>, dead: &HashSet<*const Held>) -> bool {
+    let hit = |held: &Arc<Held>| each(held).iter().any(|one| dead.contains(&Arc::as_ptr(one)));
+    let keys: Vec<K> = map.iter().filter(|(_, held)| hit(held)).map(|(key, _)| key.clone()).collect();
+    for key in &keys {
+        let Some(old) = map.get(key).cloned() else { continue };
+        let left = each(&old).iter().filter(|one| !dead.contains(&Arc::as_ptr(one))).cloned().collect();
+        keep(map, key.clone(), left);
+    }
+    !keys.is_empty()
+}
+
+/// Puts what is left at a key.
+fn keep<K: Ord + Clone>(map: &mut OrdMap<K, Arc<Held>>, key: K, left: Vec<Arc<Held>>) {
+    match several(left) {
+        Some(held) => drop(map.insert(key, held)),
+        None => drop(map.remove(&key)),
+    }
+}
+
+fn several(mut all: Vec<Arc<Held>>) -> Option<Arc<Held>> {
+    match all.len() {
+        0 | 1 => all.pop(),
+        _ => Some(Arc::new(Held::Several(all))),
+    }
+}
+
+fn is_same(a: &Arc<Held>, b: &Arc<Held>) -> bool {
+    Arc::ptr_eq(a, b)
+        || match (a.body(), b.body()) {
+            (Some(a), Some(b)) => a.bytes == b.bytes || a.record.same(&b.record),
+            _ => false,
+        }
+}
+
+fn without(all: &[Arc<Held>], gone: &Arc<Held>) -> Vec<Arc<Held>> {
+    let mut left = all.to_vec();
+    if let Some(at) = left.iter().position(|one| is_same(one, gone)) {
+        left.remove(at);
+    }
+    left
+}
+
+/// `fib_table_insert` (K20): REPLACE takes the place of the first, APPEND goes behind, a plain creation before. One
+/// that is there already stays where it is: then this is a repetition, or a change of a volatile mark (K46).
+fn join_v4(old: &Arc<Held>, new: Arc<Held>, how: u16) -> Arc<Held> {
+    let mut all = each(old).to_vec();
+    let present = all.iter().position(|one| is_same(one, &new));
+    match (how & flags::REPLACE != 0, present) {
+        (true, Some(0)) | (false, Some(_)) => return old.clone(),
+        (true, Some(at)) => {
+            all.remove(at);
+            all[0] = new.clone();
+        }
+        (true, None) => all[0] = new.clone(),
+        (false, None) if how & flags::APPEND != 0 => all.push(new.clone()),
+        (false, None) => all.insert(0, new.clone()),
+    }
+    several(all).unwrap_or(new)
+}
+
+/// `fib6_add_rt2node` (K10): routes by a gateway are one group, and a message shows all of it; others stay side by
+/// side. REPLACE takes the place of the group, or of the first.
+fn join_v6(old: &Arc<Held>, new: Arc<Held>, how: u16) -> Arc<Held> {
+    let mut all = each(old).to_vec();
+    if all.iter().any(|one| is_same(one, &new)) && how & flags::REPLACE == 0 {
+        return old.clone();
+    }
+    all.retain(|one| !is_same(one, &new));
+    let group = all.iter().position(|one| is_group(one) && is_group(&new) && same_source(one, &new));
+    match group.or((how & flags::REPLACE != 0 && !all.is_empty()).then_some(0)) {
+        Some(at) => all[at] = new.clone(),
+        None => all.push(new.clone()),
+    }
+    several(all).unwrap_or(new)
+}
+
+/// `rt6_qualify_for_ecmp`: by a gateway, not by a nexthop object, not learned from a router.
+fn is_group(held: &Arc<Held>) -> bool {
+    const RTPROT_RA: u64 = 9;
+    held.body().is_some_and(|body| {
+        let by_gateway = legs(&body.record).iter().any(|leg| leg.value(hop_row::GATEWAY).is_some());
+        by_gateway && body.record.value(row::NH_ID).is_none() && body.record.number(row::PROTOCOL) != RTPROT_RA
+    })
+}
+
+fn same_source(a: &Arc<Held>, b: &Arc<Held>) -> bool {
+    let source = |held: &Arc<Held>| held.body().map(|body| (body.record.value(row::SRC).cloned(), body.record.number(row::SRC_LEN)));
+    source(a) == source(b)
+}
+
+/// A deletion names the whole route, or one leg of a group (K10). `None` when nothing like it is there.
+fn without_v6(all: &[Arc<Held>], gone: &Arc<Held>, bodies: &mut Bodies) -> Option<Vec<Arc<Held>>> {
+    if all.iter().any(|one| is_same(one, gone)) {
+        return Some(without(all, gone));
+    }
+    let lost = legs(&gone.body()?.record);
+    let (at, left) = all.iter().enumerate().find_map(|(at, one)| {
+        let own = legs(&one.body()?.record);
+        let left: Vec<_> = own.iter().filter(|leg| !lost.iter().any(|l| same_leg(leg, l))).cloned().collect();
+        (left.len() < own.len()).then_some((at, left))
+    })?;
+    let mut next = all.to_vec();
+    match left.is_empty() {
+        true => drop(next.remove(at)),
+        false => next[at] = bodies.intern(&with_legs(next[at].body()?, &left)),
+    }
+    Some(next)
+}
+
+/// The ways of a route, each as a leg: those of a multipath route, or its single one.
+fn legs(record: &Record) -> Vec<Record> {
+    if let Some(Value::Records(all)) = record.value(row::MULTIPATH) {
+        return all.to_vec();
+    }
+    let mut leg = Record::new(&HOP);
+    for (own, of_leg) in LEG_ROWS {
+        if let Some(value) = record.value(own) {
+            leg.set(of_leg, value.clone());
+        }
+    }
+    if leg.is_empty() { Vec::new() } else { vec![leg] }
+}
+
+/// What a route with a single way says of it, and where a leg says the same.
+const LEG_ROWS: [(u16, u16); 7] = [
+    (row::OIF, hop_row::OIF),
+    (row::GATEWAY, hop_row::GATEWAY),
+    (row::VIA, hop_row::VIA),
+    (row::ENCAP_TYPE, hop_row::ENCAP_TYPE),
+    (row::ENCAP, hop_row::ENCAP),
+    (row::NEWDST, hop_row::NEWDST),
+    (row::FLOW, hop_row::FLOW),
+];
+
+/// Weights and flags do not tell legs apart (libnl 382).
+fn same_leg(a: &Record, b: &Record) -> bool {
+    [hop_row::OIF, hop_row::GATEWAY, hop_row::VIA, hop_row::ENCAP].iter().all(|id| a.value(*id) == b.value(*id))
+}
+
+/// The bytes of a body with these legs instead of its own.
+fn with_legs(body: &Body, legs: &[Record]) -> Vec<u8> {
+    let mut record = body.record.clone();
+    record.remove(row::MULTIPATH);
+    match legs {
+        [leg] => {
+            for (own, of_leg) in LEG_ROWS {
+                if let Some(value) = leg.value(of_leg) {
+                    record.set(own, value.clone());
+                }
+            }
+        }
+        legs => record.set(row::MULTIPATH, Value::Records(legs.into())),
+    }
+    let number = |id| record.number(id) as u8;
+    let mut bytes = vec![body.family, number(row::PROTOCOL), number(row::SCOPE), number(row::TYPE), number(row::SRC_LEN)];
+    put_ne_u32(&mut bytes, record.number(row::FLAGS) as u32);
+    let mut attributes = Builder::new(0, 0);
+    record.encode(&mut attributes);
+    bytes.extend_from_slice(&attributes.finish()[HEADER..]);
+    bytes
+}
+
+impl Body {
+    /// The interfaces that its ways leave by.
+    pub(super) fn links(&self) -> &[u32] {
+        &self.links
+    }
+
+    /// Whether it is of IPv4.
+    pub(super) fn is_v4(&self) -> bool {
+        self.family == AF_INET
+    }
+
+    /// Whether it is a route to an address of this machine: such outlive the link's going down (K4).
+    pub(super) fn is_local(&self) -> bool {
+        self.record.number(row::TYPE) == u64::from(RouteType::LOCAL.0)
+    }
+
+    /// The source address that it prefers.
+    pub(super) fn prefsrc(&self) -> Option<IpAddr> {
+        match self.record.value(row::PREFSRC)? {
+            Value::V4(address) => Some((*address).into()),
+            Value::V6(address) => Some((*address).into()),
+            _ => None,
+        }
+    }
+
+    /// The nexthop object that it goes by.
+    pub(super) fn nexthop(&self) -> Option<u32> {
+        Some(self.record.value(row::NH_ID)?.number()? as u32)
+    }
+
+    /// The whole route at a key.
+    pub(super) fn at(&self, key: RouteKey) -> Route {
+        Route::new(key.record(self.bytes.get(1..).unwrap_or_default()))
+    }
+}
