@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod following;
 mod harness;
 mod object;
 mod reading;
@@ -24,7 +25,9 @@ fn main() -> ExitCode {
         eprintln!("skipped: all of the kernel tests: {why}");
     }
     let cases =
-        [harness::cases(), object::cases(), reading::cases(), sys::cases()].into_iter().flatten();
+        [following::cases(), harness::cases(), object::cases(), reading::cases(), sys::cases()]
+            .into_iter()
+            .flatten();
     let trials = cases.map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
