@@ -380,13 +380,27 @@ impl Follower {
         self.dirty = true;
         match doubt {
             Doubt::None => {}
-            Doubt::Appeared => self.ask(Query::Link(index)),
+            Doubt::Appeared => {
+                self.ask(Query::Link(index));
+                self.ask_other_end(index);
+            }
             Doubt::Gone => {
                 let lost = |link: &&Link| link.link() == Some(index) && link.index() != index;
                 let left: Vec<_> = self.shown.links().filter(lost).map(Link::index).collect();
                 left.into_iter().for_each(|index| self.ask(Query::Link(index)));
             }
             Doubt::WentDown => self.ask(Query::Addresses(index)),
+        }
+    }
+
+    /// A veth that comes back from another namespace: the end that has stayed is not announced, and still says
+    /// that its other end is elsewhere (K32).
+    fn ask_other_end(&mut self, index: u32) {
+        let other = self.shown.link_by_index(index).and_then(Link::link).unwrap_or(0);
+        let is_elsewhere =
+            |other: &Link| other.link() == Some(index) && other.link_netnsid().is_some();
+        if self.shown.link_by_index(other).is_some_and(is_elsewhere) {
+            self.ask(Query::Link(other));
         }
     }
 

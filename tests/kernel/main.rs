@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod following;
 mod harness;
 mod late;
 mod object;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         eprintln!("skipped: all of the kernel tests: {why}");
     }
     let mut cases = Vec::new();
+    cases.extend(following::cases());
     cases.extend(harness::cases());
     cases.extend(late::cases());
     cases.extend(object::cases());

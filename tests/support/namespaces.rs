@@ -4,6 +4,7 @@ use super::{Request, skip};
 use netlinkdb::internals::sys::{self, Batch, Datagram, Options, Received, Socket};
 use std::collections::HashMap;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex, mpsc};
 use std::time::Duration;
 use std::{env, thread};
@@ -135,4 +136,16 @@ pub fn drop_capabilities() {
     // SAFETY: version 3 takes a header of two and data of six numbers; both outlive the call.
     let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
     assert_eq!(set, 0, "capset");
+}
+
+/// Takes the loopback up and down until told to stop.
+pub fn with_loopback_toggling(end: &AtomicBool) {
+    const LOOPBACK: i32 = 1;
+    let socket = Socket::open(&Options::default()).expect("a netlink socket");
+    let mut up = false;
+    while !end.load(Ordering::SeqCst) {
+        up = !up;
+        socket.send(&Request::set_up(LOOPBACK, up).finish()).expect("sending a request");
+        receive_one(&socket);
+    }
 }
