@@ -3,10 +3,12 @@
 
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
+use netlinkdb::internals::object::encap::ENCAPS;
 use netlinkdb::internals::object::kinds::{self, KINDS, PORT_KINDS};
 use netlinkdb::internals::object::link::{LINK, STATISTICS, row};
 use netlinkdb::internals::object::{
-    ADDRESS, Address, BRIDGE_PORT, BridgeOptions, Link, Place, Record, Shape, Table, Value, address,
+    ADDRESS, Address, BRIDGE_PORT, BridgeOptions, HOP, Link, METRICS, Place, ROUTE, Record, Shape,
+    Table, Value, address,
 };
 use netlinkdb::internals::wire::{Builder, HEADER, Messages, flags, kind};
 use proptest::prelude::*;
@@ -21,7 +23,9 @@ mod oracle;
 
 fn tables() -> Vec<&'static Table> {
     let kinds = KINDS.iter().chain(PORT_KINDS).map(|(_, table)| *table);
-    [&LINK, &ADDRESS, &STATISTICS].into_iter().chain(kinds).collect()
+    let encaps = ENCAPS.iter().map(|(_, table)| *table);
+    let own = [&LINK, &ADDRESS, &STATISTICS, &ROUTE, &HOP, &METRICS];
+    own.into_iter().chain(kinds).chain(encaps).collect()
 }
 
 /// Random bytes, zeros when they are used up: what proptest shrinks.
@@ -71,7 +75,7 @@ impl Source {
             Shape::U8 => Value::Number(self.number(1)),
             Shape::U16 | Shape::Be16 => Value::Number(self.number(2)),
             Shape::U32 | Shape::Be32 => Value::Number(self.number(4)),
-            Shape::U64 | Shape::Uint => Value::Number(self.number(8)),
+            Shape::U64 | Shape::Be64 | Shape::Uint => Value::Number(self.number(8)),
             Shape::I32 => Value::Signed((self.number(4) as i32).into()),
             Shape::Option(_) => Value::Number(self.below(2)),
             Shape::Present => Value::Present,
@@ -83,6 +87,24 @@ impl Source {
             Shape::Bytes => Value::Bytes(self.bytes(40).into()),
             Shape::U32s => {
                 Value::Numbers((0..self.below(9)).map(|_| self.number(4) as u32).collect())
+            }
+            Shape::Labels => {
+                Value::Numbers((0..self.below(5)).map(|_| self.number(4) as u32 >> 12).collect())
+            }
+            Shape::Via if self.below(4) == 0 => Value::Bytes([17, 0, 2, 0, 0, 0, 0, 1].into()),
+            Shape::Via => return self.value(Shape::Ip, so_far, table),
+            Shape::Array(table) | Shape::Structs(table) => {
+                Value::Records((0..self.below(4)).map(|_| self.record(table)).collect())
+            }
+            Shape::ByNumber { kind, tables } => {
+                let number = so_far.fields().find(
+                    |(_, row, _)| matches!(row.place, Place::Path(p) if p.ends_with(&[kind])),
+                );
+                let number = number.and_then(|(_, _, value)| value.number());
+                match tables.iter().find(|(own, _)| Some(*own) == number) {
+                    Some((_, table)) => return nested(self.record(table)),
+                    None => Value::Bytes(self.bytes(40).into()),
+                }
             }
             Shape::Texts(_) => Value::Texts((0..self.below(4)).map(|_| self.text()).collect()),
             Shape::Hardwares(_) => {
@@ -177,7 +199,20 @@ fn show_everything(payload: &[u8]) {
 /// Enumerators and `#define`s of the UAPI headers that are installed.
 fn constants() -> HashMap<String, u64> {
     let mut found = HashMap::new();
-    for file in ["if.h", "if_link.h", "if_addr.h", "if_bridge.h", "veth.h"] {
+    for file in [
+        "if.h",
+        "if_link.h",
+        "if_addr.h",
+        "if_bridge.h",
+        "veth.h",
+        "rtnetlink.h",
+        "fib_rules.h",
+        "neighbour.h",
+        "nexthop.h",
+        "lwtunnel.h",
+        "mpls_iptunnel.h",
+        "seg6_iptunnel.h",
+    ] {
         match fs::read_to_string(Path::new("/usr/include/linux").join(file)) {
             Ok(text) => parse_header(&text, &mut found),
             Err(error) => eprintln!("skipped: /usr/include/linux/{file}: {error}"),

@@ -6,11 +6,13 @@
 //! in [`kinds::KINDS`]. Pure: what an object does *over time* is `state`.
 
 pub mod address;
+pub mod encap;
 pub mod kinds;
 pub mod link;
 pub mod port;
 mod record;
 mod reference;
+pub mod route;
 pub mod shape;
 mod show;
 pub mod table;
@@ -29,6 +31,10 @@ pub use link::{
 pub use port::{BRIDGE_PORT, BridgePortData, BridgePortOptions, PortState};
 pub use record::{FieldChange, Record};
 pub use reference::LinkRef;
+pub use route::{
+    HOP, METRICS, Preference, ROUTE, Route, RouteFlags, RouteHop, RouteKey, RouteKey4, RouteKey6,
+    RouteMetrics, RouteProtocol, RouteScope, RouteType,
+};
 pub use shape::{Named, Shape, Typed, UnknownName};
 pub use table::{Argument, Form, Names, Place, Role, Row, Silent, Table};
 pub use tree::Tree;
