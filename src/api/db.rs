@@ -243,7 +243,7 @@ impl Default for DbBuilder {
     fn default() -> Self {
         let config = Config {
             namespace: None,
-            views: Views { addresses: true },
+            views: Views { addresses: true, routes: true },
             receive_buffer: 8 << 20,
             patience: Duration::from_secs(30),
         };

@@ -17,6 +17,8 @@ pub(super) enum Doubt {
     Appeared,
     /// The link is gone; who refers to it by `IFLA_LINK` gets no event (K32, K36).
     Gone,
+    /// The interface has lost its last IPv4 address, and with it every IPv4 route over it (K5).
+    Unaddressed,
     /// The link went down; IPv6 addresses that stay (keep_addr_on_down) become tentative in silence (K27).
     WentDown,
 }
@@ -35,9 +37,16 @@ impl Snapshot {
             Event::Link(index, LinkEvent::PortIs(port)) => self.port_is(index, *port),
             Event::Link(index, LinkEvent::PortGone) => self.port_gone(index),
             Event::AddressNew(address) => self.address_is(address, stamp),
+            // Routes are put by the follower, which has their bodies.
+            Event::Route { .. } => {}
             Event::AddressGone(address) => {
-                if let Some(key) = AddressKey::of(&address) {
-                    self.addresses.remove(&key);
+                let key = AddressKey::of(&address);
+                let gone = key.is_some_and(|key| self.addresses.remove(&key).is_some());
+                if let Some(key) = key.filter(|key| gone && key.local.is_ipv4()) {
+                    let mut left = self.placed_of(key.index);
+                    if !left.any(|(key, _)| key.local.is_ipv4()) {
+                        return Doubt::Unaddressed;
+                    }
                 }
             }
         }

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use im::OrdMap;
 use im::ordmap::DiffItem;
 
+use super::routes::{Held, each, is_same};
 use super::snapshot::Placed;
 use super::{AddressKey, Snapshot};
+use crate::object::route::{Route, RouteKey};
 use crate::object::{Address, FieldChange, Link};
 
 /// What changed between two snapshots, removals before additions, interfaces before addresses where they
@@ -24,6 +27,8 @@ pub enum Object {
     Link(Arc<Link>),
     /// An address, and the name of its interface.
     Address(Address, Box<str>),
+    /// A route.
+    Route(Route),
 }
 
 /// One object before and after; one of them is `None` when it came or went.
@@ -55,6 +60,8 @@ impl Diff {
             }
         }
         let (fresh, stale) = diff.addresses(old, new);
+        diff.routes(&old.routes.v4, &new.routes.v4, RouteKey::V4);
+        diff.routes(&old.routes.v6, &new.routes.v6, RouteKey::V6);
         stale.into_iter().for_each(|object| diff.push(Some(object), None));
         gone.into_iter().for_each(|link| diff.push(Some(Object::Link(link.clone())), None));
         added.into_iter().for_each(|link| diff.push(None, Some(Object::Link(link.clone()))));
@@ -76,6 +83,37 @@ impl Diff {
             }
         }
         (fresh, stale)
+    }
+
+    fn routes<K: Ord + Copy>(
+        &mut self,
+        old: &OrdMap<K, Arc<Held>>,
+        new: &OrdMap<K, Arc<Held>>,
+        key_of: fn(K) -> RouteKey,
+    ) {
+        for item in old.diff(new) {
+            let (key, before, after) = match item {
+                DiffItem::Add(key, held) => (key, &[][..], each(held)),
+                DiffItem::Remove(key, held) => (key, each(held), &[][..]),
+                DiffItem::Update { old: (key, a), new: (_, b) } => (key, each(a), each(b)),
+            };
+            self.routes_at(key_of(*key), before, after);
+        }
+    }
+
+    /// Routes that share a key: what is on one side only comes or goes; one for one is a change.
+    fn routes_at(&mut self, key: RouteKey, before: &[Arc<Held>], after: &[Arc<Held>]) {
+        let only = |these: &[Arc<Held>], those: &[Arc<Held>]| -> Vec<Object> {
+            let own = these.iter().filter(|one| !those.iter().any(|other| is_same(one, other)));
+            own.filter_map(|held| Some(Object::Route(held.body()?.at(key)))).collect()
+        };
+        let (mut gone, mut come) = (only(before, after).into_iter(), only(after, before).into_iter());
+        loop {
+            match (gone.next(), come.next()) {
+                (None, None) => return,
+                (before, after) => self.push(before, after),
+            }
+        }
     }
 
     fn push(&mut self, before: Option<Object>, after: Option<Object>) {
@@ -131,6 +169,7 @@ impl Change {
             (Some(Object::Address(a, _)), Some(Object::Address(b, _))) => {
                 a.record().changes(b.record())
             }
+            (Some(Object::Route(a)), Some(Object::Route(b))) => a.record().changes(b.record()),
             _ => Vec::new(),
         }
     }
@@ -157,6 +196,7 @@ impl Object {
         match self {
             Object::Link(link) => format!("link {}", link.name()),
             Object::Address(address, name) => format!("addr {} dev {name}", address.prefix()),
+            Object::Route(route) => format!("route {route}"),
         }
     }
 }
@@ -166,6 +206,7 @@ impl fmt::Display for Object {
         match self {
             Object::Link(link) => write!(f, "link {link}"),
             Object::Address(address, name) => write!(f, "addr {address} dev {name}"),
+            Object::Route(route) => write!(f, "route {route}"),
         }
     }
 }

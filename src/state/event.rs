@@ -1,8 +1,12 @@
 //! What one message of the kernel says has happened.
 
+use std::sync::Arc;
+
+use super::routes::Held;
 use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
 use crate::object::port::BRIDGE_PORT;
+use crate::object::route::RouteKey;
 use crate::object::{Address, Record};
 use crate::wire::{Attributes, Malformed, Message, kind};
 
@@ -17,6 +21,17 @@ pub enum Event {
     AddressNew(Address),
     /// This address is gone.
     AddressGone(Address),
+    /// A route is there, or gone.
+    Route {
+        /// What the kernel looks it up by.
+        key: RouteKey,
+        /// The rest of it.
+        held: Arc<Held>,
+        /// The flags of the message: where among those of its key it stands.
+        how: u16,
+        /// Whether it is gone.
+        gone: bool,
+    },
 }
 
 /// What has happened to the link with an index.
@@ -89,6 +104,7 @@ impl Event {
     pub fn index(&self) -> u32 {
         match self {
             Event::Link(index, _) => *index,
+            Event::Route { .. } => 0,
             Event::AddressNew(address) | Event::AddressGone(address) => {
                 address.record().number(address_row::INDEX) as u32
             }

@@ -10,21 +10,26 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 
 use super::apply::Doubt;
 use super::event::decode;
+use super::routes::{Bodies, Held};
 use super::{AddressKey, Event, LinkEvent, Snapshot};
 use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
+use crate::object::route::{ROUTE, RouteKey, split};
 use crate::object::{Link, Record};
 use crate::wire::{Ack, Builder, Message, Messages, flags, kind, u16_at};
 
 /// What a database leaves out, to save memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Views {
-    /// Whether addresses are followed.
+    /// Whether addresses are followed. With routes they are: routes go with them in silence.
     pub addresses: bool,
+    /// Whether routes are followed.
+    pub routes: bool,
 }
 
 /// Which socket a request is for.
@@ -95,7 +100,11 @@ enum Phase {
 enum Dump {
     Links,
     Addresses,
+    Routes(u8),
 }
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
 
 /// One object that is asked for on the event socket, because the kernel may have changed it in silence.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,6 +132,8 @@ pub struct Follower {
     phase: Phase,
     shown: Snapshot,
     rebuilt: Snapshot,
+    bodies: Bodies,
+    scratch: Vec<u8>,
     backlog: Vec<Event>,
     stamp: u64,
     seq: u32,
@@ -148,6 +159,8 @@ impl Follower {
             phase: Phase::Draining,
             shown: Snapshot::default(),
             rebuilt: Snapshot::default(),
+            bodies: Bodies::default(),
+            scratch: Vec::new(),
             backlog: Vec::new(),
             stamp: 0,
             seq: OWN,
@@ -242,9 +255,13 @@ impl Follower {
         let (kind, header) = match what {
             Dump::Links => (kind::RTM_GETLINK, LINK.header),
             Dump::Addresses => (kind::RTM_GETADDR, ADDRESS.header),
+            Dump::Routes(_) => (kind::RTM_GETROUTE, ROUTE.header),
         };
-        let mut bytes =
-            Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&vec![0; header]).finish();
+        let mut fixed = vec![0; header];
+        if let Dump::Routes(family) = what {
+            fixed[0] = family;
+        }
+        let mut bytes = Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish();
         Builder::stamp(&mut bytes, seq);
         self.out.push_back(Transmit { outlet, bytes });
         self.phase = Phase::Dumping { what, seq, tries };
@@ -294,6 +311,13 @@ impl Follower {
     }
 
     fn gather(&mut self, message: &Message<'_>) {
+        if message.kind == kind::RTM_NEWROUTE {
+            // The kernel dumps the routes of a key in their order.
+            if let Some((key, held)) = self.route(message) {
+                self.rebuilt.routes.put(key, held, flags::APPEND);
+            }
+            return;
+        }
         match decode(message) {
             Ok(Some(Event::Link(index, LinkEvent::Is(record)))) => {
                 self.stamp += 1;
@@ -312,8 +336,14 @@ impl Follower {
     }
 
     fn dump_done(&mut self, what: Dump, tries: u32) {
-        if what == Dump::Links && self.views.addresses {
-            return self.start_dump(Dump::Addresses, tries, Outlet::Dump);
+        let next = match what {
+            Dump::Links => self.views.addresses.then_some(Dump::Addresses),
+            Dump::Addresses => self.views.routes.then_some(Dump::Routes(AF_INET)),
+            Dump::Routes(AF_INET) => Some(Dump::Routes(AF_INET6)),
+            Dump::Routes(_) => None,
+        };
+        if let Some(next) = next {
+            return self.start_dump(next, tries, Outlet::Dump);
         }
         let fence = self.next_seq();
         self.out.push_back(Transmit { outlet: Outlet::Event, bytes: fence_request(fence) });
@@ -340,6 +370,7 @@ impl Follower {
         match message.kind {
             kind::NLMSG_ERROR | kind::NLMSG_DONE => self.answer(message),
             kind::NLMSG_OVERRUN => self.handle_overrun(),
+            kind::RTM_NEWROUTE | kind::RTM_DELROUTE => self.route_message(message),
             _ => match decode(message) {
                 Ok(Some(event)) => self.handle_decoded(message, event),
                 Ok(None) => {}
@@ -348,6 +379,51 @@ impl Follower {
                     self.resync();
                 }
             },
+        }
+    }
+
+    /// Key and body of a route; `None` for what is no route of a table.
+    fn route(&mut self, message: &Message<'_>) -> Option<(RouteKey, Arc<Held>)> {
+        let key = split(message.payload, &mut self.scratch)?;
+        Some((key, self.bodies.intern(key.family(), &self.scratch)))
+    }
+
+    fn route_message(&mut self, message: &Message<'_>) {
+        let Some((key, held)) = self.route(message).filter(|_| self.views.routes) else { return };
+        let gone = message.kind == kind::RTM_DELROUTE;
+        let event = Event::Route { key, held, how: message.flags, gone };
+        match self.is_live() {
+            true => self.apply(event),
+            false => self.backlog.push(event),
+        }
+    }
+
+    /// Routes that the kernel takes away without a word (K4 to K8), after a change of this interface.
+    fn follow_routes(&mut self, doubt: Doubt, index: u32) {
+        if !self.views.routes {
+            return;
+        }
+        let shown = &self.shown;
+        let up = |index: u32| shown.link_by_index(index).is_some_and(Link::is_up);
+        let addressed = |index: u32| shown.placed_of(index).any(|(key, _)| key.local.is_ipv4());
+        let mut routes = shown.routes.clone();
+        let changed = match doubt {
+            Doubt::WentDown => routes.evict(&self.bodies, |body| {
+                let dead = |leg: &u32| !up(*leg);
+                body.is_over(index) && !body.is_host() && body.links().iter().all(dead)
+            }),
+            Doubt::Gone => routes.evict(&self.bodies, |body| {
+                let dead = |leg: &u32| *leg == index || !up(*leg);
+                body.is_over(index) && (body.is_v4() || body.links().iter().all(dead))
+            }),
+            Doubt::Unaddressed => routes.evict(&self.bodies, |body| {
+                let dead = |leg: &u32| !addressed(*leg) || !body.is_host() && !up(*leg);
+                body.is_v4() && body.is_over(index) && body.links().iter().all(dead)
+            }),
+            Doubt::None | Doubt::Appeared => false,
+        };
+        if changed {
+            self.shown.routes = routes;
         }
     }
 
@@ -376,10 +452,19 @@ impl Follower {
     fn apply(&mut self, event: Event) {
         self.stamp += 1;
         let index = event.index();
-        let doubt = self.shown.apply(event, self.stamp);
         self.dirty = true;
+        if let Event::Route { key, held, how, gone } = event {
+            match gone {
+                false => self.shown.routes.put(key, held, how),
+                // One that is not known has been taken out before its announcement (K22).
+                true => drop(self.shown.routes.take(key, &held, &mut self.bodies)),
+            }
+            return;
+        }
+        let doubt = self.shown.apply(event, self.stamp);
+        self.follow_routes(doubt, index);
         match doubt {
-            Doubt::None => {}
+            Doubt::None | Doubt::Unaddressed => {}
             Doubt::Appeared => {
                 self.ask(Query::Link(index));
                 self.ask_other_end(index);
@@ -610,7 +695,7 @@ fn link_request(index: u32) -> Vec<u8> {
 /// IPv6 only: IPv4 addresses cannot be asked for one by one.
 fn address_request(index: u32, address: Ipv6Addr) -> Vec<u8> {
     let mut record = Record::new(&ADDRESS);
-    record.set(address_row::FAMILY, Value::Number(AF_INET6));
+    record.set(address_row::FAMILY, Value::Number(AF_INET6.into()));
     record.set(address_row::INDEX, Value::Number(index.into()));
     record.set(address_row::LOCAL, Value::V6(address));
     let mut request =
@@ -619,11 +704,10 @@ fn address_request(index: u32, address: Ipv6Addr) -> Vec<u8> {
     request.finish()
 }
 
-const AF_INET6: u64 = 10;
 
 fn addresses_request(index: u32) -> Vec<u8> {
     let mut record = Record::new(&ADDRESS);
-    record.set(address_row::FAMILY, Value::Number(AF_INET6));
+    record.set(address_row::FAMILY, Value::Number(AF_INET6.into()));
     record.set(address_row::INDEX, Value::Number(index.into()));
     Builder::new(kind::RTM_GETADDR, flags::REQUEST | flags::DUMP)
         .fixed(&record.encode_header())

@@ -9,11 +9,15 @@ mod apply;
 mod diff;
 mod event;
 mod follow;
+mod routes;
 mod snapshot;
+mod table;
 
 pub use diff::{Change, Diff, Object};
 pub use event::{Event, LinkEvent, decode};
 pub use follow::{
     Ask, Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_later, next_fence,
 };
+pub use routes::{Body, Held, Routes};
+pub use table::RouteTable;
 pub use snapshot::{AddressKey, Snapshot, UnknownAttribute};

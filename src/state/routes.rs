@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use im::OrdMap;
 
-use crate::object::route::{HOP, Route, RouteKey, RouteKey4, RouteKey6, RouteType, body, hop_row, row};
+use crate::object::route::{HOP, Route, RouteKey, RouteKey4, RouteKey6, RouteScope, body, hop_row, row};
 use crate::object::{Record, Value};
 use crate::wire::{Builder, HEADER, flags, put_ne_u32};
 
@@ -41,7 +41,22 @@ pub enum Held {
 
 const AF_INET: u8 = 2;
 
+impl PartialEq for Held {
+    /// The same routes in the same order.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Held::One(a), Held::One(b)) => a.family == b.family && (a.bytes == b.bytes || a.record.same(&b.record)),
+            (Held::Several(a), Held::Several(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
 impl Held {
+    pub(super) fn body_of(held: &Arc<Held>) -> Option<&Body> {
+        held.body()
+    }
+
     pub(super) fn body(&self) -> Option<&Body> {
         match self {
             Held::One(body) => Some(body),
@@ -68,31 +83,32 @@ pub struct Routes {
 /// The bodies that are in use, by their bytes.
 #[derive(Debug, Default)]
 pub(super) struct Bodies {
-    known: HashMap<Box<[u8]>, Arc<Held>>,
+    v4: HashMap<Box<[u8]>, Arc<Held>>,
+    v6: HashMap<Box<[u8]>, Arc<Held>>,
     sweep_at: usize,
 }
 
 impl Bodies {
-    /// The body with these bytes, decoded only when it is new. The first of `bytes` is the family.
-    pub(super) fn intern(&mut self, bytes: &[u8]) -> Arc<Held> {
-        if let Some(known) = self.known.get(bytes) {
+    /// The body with these bytes, decoded only when it is new.
+    pub(super) fn intern(&mut self, family: u8, bytes: &[u8]) -> Arc<Held> {
+        let known = if family == AF_INET { &mut self.v4 } else { &mut self.v6 };
+        if let Some(known) = known.get(bytes) {
             return known.clone();
         }
-        if self.known.len() >= self.sweep_at {
-            self.known.retain(|_, held| Arc::strong_count(held) > 1);
-            self.sweep_at = (2 * self.known.len()).max(1024);
+        if known.len() >= self.sweep_at {
+            known.retain(|_, held| Arc::strong_count(held) > 1);
+            self.sweep_at = (2 * known.len()).max(1024);
         }
-        let (family, rest) = bytes.split_first().map_or((0, bytes), |(family, rest)| (*family, rest));
-        let record = body(rest, family);
+        let record = body(bytes, family);
         let links = legs(&record).iter().filter_map(|leg| leg.value(hop_row::OIF)?.number()).map(|n| n as u32).collect();
         let held = Arc::new(Held::One(Body { bytes: bytes.into(), record, links, family }));
-        self.known.insert(bytes.into(), held.clone());
+        known.insert(bytes.into(), held.clone());
         held
     }
 
     /// The bodies in use for which `dead` holds, by their address.
     fn which(&self, dead: impl Fn(&Body) -> bool) -> HashSet<*const Held> {
-        let used = self.known.values().filter(|held| Arc::strong_count(held) > 1);
+        let used = self.v4.values().chain(self.v6.values()).filter(|held| Arc::strong_count(held) > 1);
         used.filter(|held| held.body().is_some_and(&dead)).map(Arc::as_ptr).collect()
     }
 }
@@ -178,12 +194,8 @@ fn several(mut all: Vec<Arc<Held>>) -> Option<Arc<Held>> {
     }
 }
 
-fn is_same(a: &Arc<Held>, b: &Arc<Held>) -> bool {
-    Arc::ptr_eq(a, b)
-        || match (a.body(), b.body()) {
-            (Some(a), Some(b)) => a.bytes == b.bytes || a.record.same(&b.record),
-            _ => false,
-        }
+pub(super) fn is_same(a: &Arc<Held>, b: &Arc<Held>) -> bool {
+    Arc::ptr_eq(a, b) || a == b
 }
 
 fn without(all: &[Arc<Held>], gone: &Arc<Held>) -> Vec<Arc<Held>> {
@@ -256,7 +268,7 @@ fn without_v6(all: &[Arc<Held>], gone: &Arc<Held>, bodies: &mut Bodies) -> Optio
     let mut next = all.to_vec();
     match left.is_empty() {
         true => drop(next.remove(at)),
-        false => next[at] = bodies.intern(&with_legs(next[at].body()?, &left)),
+        false => next[at] = rebuilt(next[at].body()?, &left, bodies),
     }
     Some(next)
 }
@@ -291,8 +303,8 @@ fn same_leg(a: &Record, b: &Record) -> bool {
     [hop_row::OIF, hop_row::GATEWAY, hop_row::VIA, hop_row::ENCAP].iter().all(|id| a.value(*id) == b.value(*id))
 }
 
-/// The bytes of a body with these legs instead of its own.
-fn with_legs(body: &Body, legs: &[Record]) -> Vec<u8> {
+/// A body with these legs instead of its own.
+fn rebuilt(body: &Body, legs: &[Record], bodies: &mut Bodies) -> Arc<Held> {
     let mut record = body.record.clone();
     record.remove(row::MULTIPATH);
     match legs {
@@ -306,12 +318,12 @@ fn with_legs(body: &Body, legs: &[Record]) -> Vec<u8> {
         legs => record.set(row::MULTIPATH, Value::Records(legs.into())),
     }
     let number = |id| record.number(id) as u8;
-    let mut bytes = vec![body.family, number(row::PROTOCOL), number(row::SCOPE), number(row::TYPE), number(row::SRC_LEN)];
+    let mut bytes = vec![number(row::PROTOCOL), number(row::SCOPE), number(row::TYPE), number(row::SRC_LEN)];
     put_ne_u32(&mut bytes, record.number(row::FLAGS) as u32);
     let mut attributes = Builder::new(0, 0);
     record.encode(&mut attributes);
     bytes.extend_from_slice(&attributes.finish()[HEADER..]);
-    bytes
+    bodies.intern(body.family, &bytes)
 }
 
 impl Body {
@@ -325,9 +337,15 @@ impl Body {
         self.family == AF_INET
     }
 
-    /// Whether it is a route to an address of this machine: such outlive the link's going down (K4).
-    pub(super) fn is_local(&self) -> bool {
-        self.record.number(row::TYPE) == u64::from(RouteType::LOCAL.0)
+    /// Whether one of its ways leaves by this interface.
+    pub(super) fn is_over(&self, index: u32) -> bool {
+        self.links.contains(&index)
+    }
+
+    /// Whether it is an IPv4 route of scope host, to an address of this machine: such outlive the link's going down
+    /// (K4).
+    pub(super) fn is_host(&self) -> bool {
+        self.is_v4() && self.record.number(row::SCOPE) == u64::from(RouteScope::HOST.0)
     }
 
     /// The source address that it prefers.
@@ -346,6 +364,6 @@ impl Body {
 
     /// The whole route at a key.
     pub(super) fn at(&self, key: RouteKey) -> Route {
-        Route::new(key.record(self.bytes.get(1..).unwrap_or_default()))
+        Route::new(key.record(&self.bytes))
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use im::{OrdMap, OrdSet};
 
 use super::diff::Diff;
+use super::routes::Routes;
 use crate::object::{Address, LINK, Link, LinkRef, Names, Tree};
 
 /// What makes an address this one and no other (K28): for IPv4 the interface, the local address, the prefix
@@ -69,6 +70,7 @@ pub struct Snapshot {
     pub(super) names: OrdSet<(Arc<str>, u32)>,
     pub(super) ports: OrdSet<(u32, u32)>,
     pub(super) addresses: OrdMap<AddressKey, Arc<Placed>>,
+    pub(super) routes: Routes,
 }
 
 impl Snapshot {

@@ -1,0 +1,169 @@
+//! Reading routes: tables of a snapshot, exact and longest-prefix lookups.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use im::OrdMap;
+use ipnet::IpNet;
+
+use super::Snapshot;
+use super::routes::{Held, each};
+use crate::object::route::{Route, RouteKey, RouteKey4, RouteKey6, TABLE_MAIN};
+
+/// The routes of one table, or of all, at one moment.
+///
+/// Routes come in the order of their tables, prefixes, TOS and priorities, IPv4 before IPv6; those that share all of
+/// these in the kernel's order, of which the first is used.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteTable<'a> {
+    snapshot: &'a Snapshot,
+    table: Option<u32>,
+}
+
+impl Snapshot {
+    /// The routes of the main table (254); [`RouteTable::table`] and [`RouteTable::all`] lead to the others.
+    pub fn routes(&self) -> RouteTable<'_> {
+        RouteTable { snapshot: self, table: Some(TABLE_MAIN) }
+    }
+
+    /// The routing tables that have routes, by number.
+    pub fn tables(&self) -> Vec<u32> {
+        let mut tables = tables_of(&self.routes.v4, |key| key.table, |table| RouteKey4 { table, ..RouteKey4::default() });
+        tables.extend(tables_of(&self.routes.v6, |key| key.table, |table| RouteKey6 { table, ..RouteKey6::default() }));
+        tables.sort_unstable();
+        tables.dedup();
+        tables
+    }
+}
+
+/// Jumps from table to table.
+fn tables_of<K: Ord + Clone>(map: &OrdMap<K, Arc<Held>>, table: fn(&K) -> u32, first: fn(u32) -> K) -> Vec<u32> {
+    let mut tables = Vec::new();
+    let mut from = Some(0u32);
+    while let Some((key, _)) = from.and_then(|from| map.range(first(from)..).next()) {
+        tables.push(table(key));
+        from = table(key).checked_add(1);
+    }
+    tables
+}
+
+impl<'a> RouteTable<'a> {
+    /// Another table, 1 to 4294967295: 254 is main, 255 local, 253 default.
+    pub fn table(self, table: u32) -> Self {
+        RouteTable { table: Some(table), ..self }
+    }
+
+    /// Every table.
+    pub fn all(self) -> Self {
+        RouteTable { table: None, ..self }
+    }
+
+    /// The routes.
+    pub fn iter(self) -> impl Iterator<Item = Route> + use<'a> {
+        let (from, to) = (self.table.unwrap_or(0), self.table.unwrap_or(u32::MAX));
+        let first4 = RouteKey4 { table: from, ..RouteKey4::default() };
+        let first6 = RouteKey6 { table: from, ..RouteKey6::default() };
+        let v4 = self.snapshot.routes.v4.range(first4..).take_while(move |(key, _)| key.table <= to);
+        let v6 = self.snapshot.routes.v6.range(first6..).take_while(move |(key, _)| key.table <= to);
+        let v4 = v4.flat_map(|(key, held)| routes(RouteKey::V4(*key), held));
+        v4.chain(v6.flat_map(|(key, held)| routes(RouteKey::V6(*key), held)))
+    }
+
+    /// How many routes there are.
+    pub fn len(self) -> usize {
+        match self.table {
+            None => self.snapshot.routes.len(),
+            Some(_) => self.iter().count(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// The routes to exactly this prefix, every TOS and priority of it.
+    pub fn get(self, prefix: IpNet) -> Vec<Route> {
+        let table = self.table.unwrap_or(TABLE_MAIN);
+        let prefix = prefix.trunc();
+        match prefix {
+            IpNet::V4(net) => {
+                let first = RouteKey4 { table, dst: net.addr().into(), len: net.prefix_len(), ..RouteKey4::default() };
+                let of = |key: &RouteKey4| (key.table, key.dst, key.len) == (first.table, first.dst, first.len);
+                let found = self.snapshot.routes.v4.range(first..).take_while(|(key, _)| of(key));
+                found.flat_map(|(key, held)| routes(RouteKey::V4(*key), held)).collect()
+            }
+            IpNet::V6(net) => {
+                let first = RouteKey6 { table, dst: net.addr().octets(), len: net.prefix_len(), ..RouteKey6::default() };
+                let of = |key: &RouteKey6| (key.table, key.dst, key.len) == (first.table, first.dst, first.len);
+                let found = self.snapshot.routes.v6.range(first..).take_while(|(key, _)| of(key));
+                found.flat_map(|(key, held)| routes(RouteKey::V6(*key), held)).collect()
+            }
+        }
+    }
+
+    /// The default routes of both families.
+    pub fn default(self) -> Vec<Route> {
+        let mut all = self.get(IpNet::V4(Default::default()));
+        all.extend(self.get(IpNet::V6(Default::default())));
+        all
+    }
+
+    /// The route with the longest prefix that an address is in: of several the one with the least TOS and priority,
+    /// and of those the one that the kernel uses. In memory, by the table alone: rules, TOS and the state of links are
+    /// the kernel's business.
+    pub fn lookup(self, address: IpAddr) -> Option<Route> {
+        let table = self.table.unwrap_or(TABLE_MAIN);
+        match address {
+            IpAddr::V4(address) => {
+                let (key, held) = longest_v4(&self.snapshot.routes.v4, table, address.into())?;
+                routes(RouteKey::V4(key), held).next()
+            }
+            IpAddr::V6(address) => {
+                let (key, held) = longest_v6(&self.snapshot.routes.v6, table, address.into())?;
+                routes(RouteKey::V6(key), held).next()
+            }
+        }
+    }
+}
+
+fn routes(key: RouteKey, held: &Arc<Held>) -> impl Iterator<Item = Route> + use<'_> {
+    each(held).iter().filter_map(Held::body_of).map(move |body| body.at(key))
+}
+
+/// Keys are in the order of (prefix, length): the greatest that is not beyond the address either covers it, or shows
+/// how many bits the longest prefix that does can have at the most.
+fn longest_v4(map: &OrdMap<RouteKey4, Arc<Held>>, table: u32, address: u32) -> Option<(RouteKey4, &Arc<Held>)> {
+    let mut most = 32u8;
+    loop {
+        let dst = address & mask4(most);
+        let last = RouteKey4 { table, dst, len: most, tos: u8::MAX, priority: u32::MAX };
+        let (key, _) = map.get_prev(&last).filter(|(key, _)| key.table == table)?;
+        let common = (key.dst ^ address).leading_zeros().min(32) as u8;
+        if common >= key.len {
+            let first = RouteKey4 { tos: 0, priority: 0, ..*key };
+            return map.range(first..).next().map(|(key, held)| (*key, held));
+        }
+        most = common.min(most.checked_sub(1)?);
+    }
+}
+
+fn mask4(len: u8) -> u32 {
+    u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0)
+}
+
+fn longest_v6(map: &OrdMap<RouteKey6, Arc<Held>>, table: u32, address: u128) -> Option<(RouteKey6, &Arc<Held>)> {
+    let mut most = 128u8;
+    loop {
+        let mask = u128::MAX.checked_shl(128 - u32::from(most)).unwrap_or(0);
+        let dst = (address & mask).to_be_bytes();
+        let last = RouteKey6 { table, dst, len: most, tos: u8::MAX, priority: u32::MAX };
+        let (key, _) = map.get_prev(&last).filter(|(key, _)| key.table == table)?;
+        let common = (u128::from_be_bytes(key.dst) ^ address).leading_zeros().min(128) as u8;
+        if common >= key.len {
+            let first = RouteKey6 { tos: 0, priority: 0, ..*key };
+            return map.range(first..).next().map(|(key, held)| (*key, held));
+        }
+        most = common.min(most.checked_sub(1)?);
+    }
+}
