@@ -13,6 +13,7 @@ mod following;
 mod harness;
 mod object;
 mod reading;
+mod stress;
 mod sys;
 
 use libtest_mimic::Arguments;
@@ -24,10 +25,16 @@ fn main() -> ExitCode {
     if let Err(why) = &entered {
         eprintln!("skipped: all of the kernel tests: {why}");
     }
-    let cases =
-        [following::cases(), harness::cases(), object::cases(), reading::cases(), sys::cases()]
-            .into_iter()
-            .flatten();
+    let cases = [
+        following::cases(),
+        harness::cases(),
+        object::cases(),
+        reading::cases(),
+        stress::cases(),
+        sys::cases(),
+    ]
+    .into_iter()
+    .flatten();
     let trials = cases.map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

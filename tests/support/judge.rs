@@ -216,7 +216,7 @@ fn is_late(change: &FieldChange) -> bool {
         value.as_ref().and_then(|value| value.number()).unwrap_or(0)
     };
     match (change.table, change.name) {
-        ("link", "ifi_flags") => (number(&change.before) ^ number(&change.after)) & !CARRIER == 0,
+        ("link", "flags") => (number(&change.before) ^ number(&change.after)) & !CARRIER == 0,
         ("link", "operstate" | "carrier") => true,
         // A port is given its state when its carrier is looked at.
         ("bridge_port", "state") => true,
