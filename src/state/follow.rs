@@ -9,6 +9,7 @@
 //! Not here: when to poll, which socket is which, who waits. A state is shown only while nothing is lost.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::Ipv6Addr;
 
 use super::apply::Doubt;
 use super::event::decode;
@@ -464,7 +465,7 @@ impl Follower {
             return self.ask(Query::Addresses(index));
         }
         if ack.errno == libc::ENODEV {
-            // Gone meanwhile; its farewell takes the addresses with it.
+            // The interface has gone meanwhile; its DELLINK says so.
             return;
         }
         if !ack.is_ok() {
@@ -580,15 +581,47 @@ pub fn fence_request(seq: u32) -> Vec<u8> {
     bytes
 }
 
+/// One object that is asked for on the event socket, because the kernel says nothing of it, or not yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ask {
+    /// The link with this index.
+    Link(u32),
+    /// An IPv6 address of the interface with this index.
+    Address(u32, Ipv6Addr),
+}
+
+impl Ask {
+    /// The request for it; the answer queues behind every notification so far.
+    pub fn request(self) -> Vec<u8> {
+        match self {
+            Ask::Link(index) => link_request(index),
+            Ask::Address(index, address) => address_request(index, address),
+        }
+    }
+}
+
 /// The request for one link.
-pub fn link_request(index: u32) -> Vec<u8> {
+fn link_request(index: u32) -> Vec<u8> {
     let mut record = Record::new(&LINK);
     record.set(link_row::INDEX, Value::Number(index.into()));
     Builder::new(kind::RTM_GETLINK, flags::REQUEST).fixed(&record.encode_header()).finish()
 }
 
+/// IPv6 only: IPv4 addresses cannot be asked for one by one.
+fn address_request(index: u32, address: Ipv6Addr) -> Vec<u8> {
+    let mut record = Record::new(&ADDRESS);
+    record.set(address_row::FAMILY, Value::Number(AF_INET6));
+    record.set(address_row::INDEX, Value::Number(index.into()));
+    record.set(address_row::LOCAL, Value::V6(address));
+    let mut request =
+        Builder::new(kind::RTM_GETADDR, flags::REQUEST).fixed(&record.encode_header());
+    record.encode(&mut request);
+    request.finish()
+}
+
+const AF_INET6: u64 = 10;
+
 fn addresses_request(index: u32) -> Vec<u8> {
-    const AF_INET6: u64 = 10;
     let mut record = Record::new(&ADDRESS);
     record.set(address_row::FAMILY, Value::Number(AF_INET6));
     record.set(address_row::INDEX, Value::Number(index.into()));

@@ -274,7 +274,7 @@ fn k29_a_port_leaves_by_nomaster() {
     for _ in 0..3 {
         scene("link set v2 nomaster");
         quiesce_and_compare(&db);
-        assert_eq!(br0.ports().unwrap(), [v0.clone()]);
+        assert_eq!(br0.ports().unwrap(), std::slice::from_ref(&v0));
         let link = v2.link().unwrap();
         assert!(link.master().is_none() && link.bridge_port().is_none() && link.is_up());
         assert!(prefixes(&v2.addresses().unwrap()).contains(&"10.0.0.1/24".to_owned()));
