@@ -650,11 +650,16 @@ mod tests {
     }
 
     fn link(index: u32, up: bool, below: u32) -> Vec<u8> {
+        link_with(index, up, below, |_| ())
+    }
+
+    fn link_with(index: u32, up: bool, below: u32, more: impl Fn(&mut Record)) -> Vec<u8> {
         let mut record = Record::new(&LINK);
         record.set(link_row::INDEX, Value::Number(index.into()));
         record.set(link_row::FLAGS, Value::Number(up.into()));
         record.set(link_row::NAME, format!("if{index}").as_str().into());
         record.set(link_row::LINK, Value::Number(below.into()));
+        more(&mut record);
         let mut builder = Builder::new(kind::RTM_NEWLINK, 0).fixed(&record.encode_header());
         record.encode(&mut builder);
         builder.finish()
@@ -664,8 +669,7 @@ mod tests {
         let mut record = Record::new(&ADDRESS);
         record.set(address_row::FAMILY, Value::Number(10));
         record.set(address_row::INDEX, Value::Number(index.into()));
-        let local: std::net::IpAddr = std::net::Ipv6Addr::LOCALHOST.into();
-        record.set(address_row::ADDRESS, Value::Ip(local));
+        record.set(address_row::ADDRESS, Value::V6(std::net::Ipv6Addr::LOCALHOST));
         let mut builder = Builder::new(kind::RTM_NEWADDR, 0).fixed(&record.encode_header());
         record.encode(&mut builder);
         builder.finish()
@@ -710,5 +714,22 @@ mod tests {
         assert!(follower.is_live());
         assert_eq!(question(&mut follower), None);
         assert_eq!(follower.losses().resyncs, 1);
+    }
+
+    /// The end of a veth that stays is told neither that the other one has left nor that it is back (K32): it said
+    /// for ever that its other end was elsewhere.
+    #[test]
+    fn an_end_of_a_veth_that_comes_back_makes_the_other_one_be_asked_for() {
+        let mut follower = live();
+        let elsewhere = |record: &mut Record| record.set(link_row::LINK_NETNSID, Value::Signed(0));
+        follower.handle_event(&link_with(7, true, 8, elsewhere));
+        answer(&mut follower, 0);
+        assert_eq!(question(&mut follower), None);
+        follower.handle_event(&link(8, true, 7));
+        answer(&mut follower, 0);
+        let bytes = question(&mut follower).expect("a question");
+        let asked = Messages::new(&bytes).next().unwrap().unwrap();
+        let asked = Record::decode(&LINK, asked.payload).unwrap();
+        assert_eq!(asked.number(link_row::INDEX), 7);
     }
 }
