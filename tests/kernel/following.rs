@@ -19,6 +19,7 @@ crate::cases![
     k26_a_duplicate_address_is_told_from_a_tentative_one,
     k27_ipv6_addresses_go_with_the_link,
     k27_ipv6_addresses_that_are_kept_become_tentative_in_silence,
+    k27_a_link_that_goes_down_and_away_is_no_loss,
     k29_a_port_leaves_by_nomaster,
     k29_ports_leave_when_their_bridge_is_deleted,
     k29_options_of_a_port_come_by_both_families,
@@ -223,6 +224,31 @@ fn k27_ipv6_addresses_that_are_kept_become_tentative_in_silence() {
         assert!(db.wait_until(PATIENCE, is_final).unwrap().is_some());
         quiesce_and_compare(&db);
     }
+}
+
+/// Its kept addresses are asked for when it goes down, and when they are it may be gone: once a reason to read
+/// everything anew.
+fn k27_a_link_that_goes_down_and_away_is_no_loss() {
+    need_kind("veth");
+    without_dad();
+    sysctl("ipv6.conf.all.keep_addr_on_down", 1);
+    sysctl("ipv6.conf.default.keep_addr_on_down", 1);
+    let db = Db::open().unwrap();
+    for _ in 0..50 {
+        batch(
+            "link add v0 index 90 type veth peer name v1 index 91
+             link set v0 up
+             link set v1 up
+             address add fd00::1/64 dev v0
+             address add fd00::2/64 dev v1
+             link set v0 down
+             link set v1 down
+             link del v0",
+        );
+        assert_eq!(db.sync().unwrap().address_count(), 0);
+    }
+    quiesce_and_compare(&db);
+    assert_eq!(db.losses().resyncs, 1, "{:?}", db.losses());
 }
 
 fn with_two_ports() -> (Db, [Interface; 3]) {

@@ -14,6 +14,7 @@ mod harness;
 mod late;
 mod object;
 mod reading;
+mod stress;
 mod sys;
 mod waiting;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     cases.extend(late::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
+    cases.extend(stress::cases());
     cases.extend(sys::cases());
     cases.extend(waiting::cases());
     let trials = cases.into_iter().map(|case| case.into_trial(&entered)).collect();

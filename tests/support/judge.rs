@@ -178,17 +178,18 @@ fn address_differences(ours: &Snapshot, theirs: &Snapshot, found: &mut Vec<Diffe
     let (our, their) = (all(ours), all(theirs));
     for (key, address) in &their {
         match our.get(key) {
+            // IPv6 announces from a work queue: the kernel's own link-local address when its DAD has ended.
             None => found.push(Difference {
-                // The kernel's own link-local address is announced when its DAD has ended, not before.
-                late: address.is_tentative() && address.is_link_local(),
+                late: address.local().is_ipv6(),
                 ..Difference::hard(format!("address {address}: missing"))
             }),
-            Some(own) => found.extend(
-                own.record()
-                    .changes(address.record())
-                    .into_iter()
-                    .map(|change| Difference::hard(format!("address {address}: {change}"))),
-            ),
+            Some(own) => {
+                let changes = own.record().changes(address.record());
+                found.extend(changes.into_iter().map(|change| Difference {
+                    late: address.local().is_ipv6() && own.is_tentative(),
+                    ..Difference::hard(format!("address {address}: {change}"))
+                }));
+            }
         }
     }
     for (_, address) in our.iter().filter(|(key, _)| !their.contains_key(key)) {
@@ -216,7 +217,7 @@ fn is_late(change: &FieldChange) -> bool {
         value.as_ref().and_then(|value| value.number()).unwrap_or(0)
     };
     match (change.table, change.name) {
-        ("link", "ifi_flags") => (number(&change.before) ^ number(&change.after)) & !CARRIER == 0,
+        ("link", "flags") => (number(&change.before) ^ number(&change.after)) & !CARRIER == 0,
         ("link", "operstate" | "carrier") => true,
         // A port is given its state when its carrier is looked at.
         ("bridge_port", "state") => true,

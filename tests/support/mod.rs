@@ -6,6 +6,7 @@
 //! as `ip` inherit the namespace; a second thread does too when the test starts it.
 #![allow(dead_code, unused_imports, unused_macros, unreachable_pub)] // Every test binary takes a part of this.
 
+pub mod churn;
 pub mod iproute2;
 pub mod judge;
 pub mod namespaces;
