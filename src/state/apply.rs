@@ -38,7 +38,7 @@ impl Snapshot {
             Event::Link(index, LinkEvent::PortGone) => self.port_gone(index),
             Event::AddressNew(address) => self.address_is(address, stamp),
             // Routes are put by the follower, which has their bodies.
-            Event::Route { .. } => {}
+            Event::Route { .. } | Event::NexthopGone(_) => {}
             Event::AddressGone(address) => {
                 let key = AddressKey::of(&address);
                 let gone = key.is_some_and(|key| self.addresses.remove(&key).is_some());

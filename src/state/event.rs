@@ -21,6 +21,8 @@ pub enum Event {
     AddressNew(Address),
     /// This address is gone.
     AddressGone(Address),
+    /// A nexthop object is gone.
+    NexthopGone(u32),
     /// A route is there, or gone.
     Route {
         /// What the kernel looks it up by.
@@ -104,7 +106,7 @@ impl Event {
     pub fn index(&self) -> u32 {
         match self {
             Event::Link(index, _) => *index,
-            Event::Route { .. } => 0,
+            Event::Route { .. } | Event::NexthopGone(_) => 0,
             Event::AddressNew(address) | Event::AddressGone(address) => {
                 address.record().number(address_row::INDEX) as u32
             }

@@ -21,7 +21,7 @@ use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
 use crate::object::route::{ROUTE, RouteKey, split};
 use crate::object::{Link, Record};
-use crate::wire::{Ack, Builder, Message, Messages, flags, kind, u16_at};
+use crate::wire::{Ack, Attributes, Builder, Message, Messages, flags, kind, ne_u32, u16_at};
 
 /// What a database leaves out, to save memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -371,6 +371,7 @@ impl Follower {
             kind::NLMSG_ERROR | kind::NLMSG_DONE => self.answer(message),
             kind::NLMSG_OVERRUN => self.handle_overrun(),
             kind::RTM_NEWROUTE | kind::RTM_DELROUTE => self.route_message(message),
+            kind::RTM_DELNEXTHOP => self.nexthop_gone(message),
             _ => match decode(message) {
                 Ok(Some(event)) => self.handle_decoded(message, event),
                 Ok(None) => {}
@@ -392,6 +393,19 @@ impl Follower {
         let Some((key, held)) = self.route(message).filter(|_| self.views.routes) else { return };
         let gone = message.kind == kind::RTM_DELROUTE;
         let event = Event::Route { key, held, how: message.flags, gone };
+        match self.is_live() {
+            true => self.apply(event),
+            false => self.backlog.push(event),
+        }
+    }
+
+    /// IPv4 routes by a nexthop object go with it without a word (K7).
+    fn nexthop_gone(&mut self, message: &Message<'_>) {
+        const NHA_ID: u16 = 1;
+        const NHMSG: usize = 8;
+        let attributes = Attributes::new(message.payload.get(NHMSG..).unwrap_or_default());
+        let Some(id) = attributes.find(NHA_ID).and_then(|id| ne_u32(id.payload)) else { return };
+        let event = Event::NexthopGone(id);
         match self.is_live() {
             true => self.apply(event),
             false => self.backlog.push(event),
@@ -459,6 +473,10 @@ impl Follower {
                 // One that is not known has been taken out before its announcement (K22).
                 true => drop(self.shown.routes.take(key, &held, &mut self.bodies)),
             }
+            return;
+        }
+        if let Event::NexthopGone(id) = event {
+            self.shown.routes.evict(&self.bodies, |body| body.nexthop() == Some(id));
             return;
         }
         let doubt = self.shown.apply(event, self.stamp);

@@ -99,7 +99,10 @@ impl Bodies {
             known.retain(|_, held| Arc::strong_count(held) > 1);
             self.sweep_at = (2 * known.len()).max(1024);
         }
-        let record = body(bytes, family);
+        let mut record = body(bytes, family);
+        if family != AF_INET {
+            sort_legs(&mut record);
+        }
         let links = legs(&record).iter().filter_map(|leg| leg.value(hop_row::OIF)?.number()).map(|n| n as u32).collect();
         let held = Arc::new(Held::One(Body { bytes: bytes.into(), record, links, family }));
         known.insert(bytes.into(), held.clone());
@@ -287,6 +290,18 @@ fn legs(record: &Record) -> Vec<Record> {
     if leg.is_empty() { Vec::new() } else { vec![leg] }
 }
 
+/// The legs of an IPv6 group have no order: a message begins with the leg that it is about, a dump with another.
+fn sort_legs(record: &mut Record) {
+    let Some(Value::Records(all)) = record.value(row::MULTIPATH) else { return };
+    let mut all = all.to_vec();
+    let way = |leg: &Record| {
+        let gateway = leg.value(hop_row::GATEWAY).map(Value::to_string);
+        (leg.number(hop_row::OIF), gateway, leg.number(hop_row::HOPS))
+    };
+    all.sort_by_cached_key(way);
+    record.set(row::MULTIPATH, Value::Records(all.into()));
+}
+
 /// What a route with a single way says of it, and where a leg says the same.
 const LEG_ROWS: [(u16, u16); 7] = [
     (row::OIF, hop_row::OIF),
@@ -364,6 +379,6 @@ impl Body {
 
     /// The whole route at a key.
     pub(super) fn at(&self, key: RouteKey) -> Route {
-        Route::new(key.record(&self.bytes))
+        Route::new(key.complete(self.record.clone()))
     }
 }

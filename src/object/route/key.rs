@@ -242,7 +242,11 @@ impl RouteKey {
 
     /// The whole route: this key and a body.
     pub fn record(&self, bytes: &[u8]) -> Record {
-        let mut record = body(bytes, self.family());
+        self.complete(body(bytes, self.family()))
+    }
+
+    /// The whole route: this key and a decoded body.
+    pub fn complete(&self, mut record: Record) -> Record {
         let (table, len, tos, priority, dst) = match *self {
             RouteKey::V4(k) => (k.table, k.len, k.tos, k.priority, Value::V4(k.dst.into())),
             RouteKey::V6(k) => (k.table, k.len, k.tos, k.priority, Value::V6(k.dst.into())),
