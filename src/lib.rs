@@ -95,6 +95,9 @@ pub use object::kinds::{
     NewLink, Veth, Vxlan, VxlanData, VxlanOptions,
 };
 pub use object::port::{BridgePortData, BridgePortOptions};
+pub use object::route::{
+    Route, RouteFlags, RouteHop, RouteMetrics, RouteProtocol, RouteScope, RouteType,
+};
 pub use object::{
     AddrGenMode, Address, AddressFlags, AddressProtocol, Family, FieldChange, Lifetime, Link,
     LinkFlags, LinkMode, LinkRef, LinkType, OperState, Scope, Statistics, Tree, UnknownName,
@@ -102,7 +105,7 @@ pub use object::{
 pub use plan::{
     AddressSpec, Failure, ParseAddressError, Refusal, Residue, Review, ReviewLine, Sign, Why,
 };
-pub use state::{AddressKey, Change, Diff, Losses, Object, Snapshot, UnknownAttribute};
+pub use state::{AddressKey, Change, Diff, Losses, Object, RouteTable, Snapshot, UnknownAttribute};
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
 
 /// The README's examples are tests.

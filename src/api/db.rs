@@ -258,9 +258,16 @@ impl DbBuilder {
         self
     }
 
-    /// Whether addresses are followed; by default they are.
+    /// Whether addresses are followed; by default they are. Without addresses, routes are not followed either.
     pub fn addresses(mut self, followed: bool) -> Self {
         self.config.views.addresses = followed;
+        self
+    }
+
+    /// Whether routes are followed; by default they are. Without addresses they are not: the kernel takes
+    /// routes away together with addresses, without a word.
+    pub fn routes(mut self, followed: bool) -> Self {
+        self.config.views.routes = followed;
         self
     }
 
@@ -291,7 +298,9 @@ impl DbBuilder {
     /// # Errors
     /// When a socket or a thread cannot be had, the namespace cannot be entered, or the kernel refuses to be read.
     pub fn open(self) -> Result<Db> {
-        let engine = Engine::open(self.config).map_err(Error::from)?;
+        let mut config = self.config;
+        config.views.routes &= config.views.addresses;
+        let engine = Engine::open(config).map_err(Error::from)?;
         let inner = Inner { engine, explicit: self.explicit, transactions: AtomicU64::new(0) };
         Ok(Db { inner: Arc::new(inner) })
     }

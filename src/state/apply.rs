@@ -17,6 +17,8 @@ pub(super) enum Doubt {
     Appeared,
     /// The link is gone; who refers to it by `IFLA_LINK` gets no event (K32, K36).
     Gone,
+    /// The link went up.
+    CameUp,
     /// The interface has lost its last IPv4 address, and with it every IPv4 route over it (K5).
     Unaddressed,
     /// The link went down; IPv6 addresses that stay (keep_addr_on_down) become tentative in silence (K27).
@@ -57,11 +59,13 @@ impl Snapshot {
         let old = self.links.get(&index).cloned();
         let generation = old.as_ref().map_or(stamp, |link| link.generation());
         let link = Link::new(record, generation);
+        let up = link.is_up();
         let down = old.as_ref().is_some_and(|old| old.is_up() && !link.is_up());
         self.put_link(link);
         match old {
             None => Doubt::Appeared,
             Some(_) if down => Doubt::WentDown,
+            Some(old) if !old.is_up() && up => Doubt::CameUp,
             Some(_) => Doubt::None,
         }
     }

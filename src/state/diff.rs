@@ -123,7 +123,8 @@ impl Diff {
             let own = these.iter().filter(|one| !those.iter().any(|other| is_same(one, other)));
             own.filter_map(|held| Some(Object::Route(held.body()?.at(key)))).collect()
         };
-        let (mut gone, mut come) = (only(before, after).into_iter(), only(after, before).into_iter());
+        let (mut gone, mut come) =
+            (only(before, after).into_iter(), only(after, before).into_iter());
         loop {
             match (gone.next(), come.next()) {
                 (None, None) => return,

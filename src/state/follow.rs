@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::apply::Doubt;
 use super::event::decode;
-use super::routes::{Bodies, Held};
+use super::routes::{Bodies, Body, Held};
 use super::{AddressKey, Event, LinkEvent, Snapshot};
 use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
@@ -26,7 +26,7 @@ use crate::wire::{Ack, Attributes, Builder, Message, Messages, flags, kind, ne_u
 /// What a database leaves out, to save memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Views {
-    /// Whether addresses are followed. With routes they are: routes go with them in silence.
+    /// Whether addresses are followed. Routes go with them in silence, so that they are not followed without.
     pub addresses: bool,
     /// Whether routes are followed.
     pub routes: bool,
@@ -133,6 +133,8 @@ pub struct Follower {
     shown: Snapshot,
     rebuilt: Snapshot,
     bodies: Bodies,
+    /// Interfaces that have lost their last IPv4 address, and since then neither got one nor went up.
+    unaddressed: BTreeSet<u32>,
     scratch: Vec<u8>,
     backlog: Vec<Event>,
     stamp: u64,
@@ -160,6 +162,7 @@ impl Follower {
             shown: Snapshot::default(),
             rebuilt: Snapshot::default(),
             bodies: Bodies::default(),
+            unaddressed: BTreeSet::new(),
             scratch: Vec::new(),
             backlog: Vec::new(),
             stamp: 0,
@@ -417,27 +420,39 @@ impl Follower {
         if !self.views.routes {
             return;
         }
+        match doubt {
+            Doubt::Unaddressed => drop(self.unaddressed.insert(index)),
+            Doubt::CameUp | Doubt::Gone => drop(self.unaddressed.remove(&index)),
+            _ => {}
+        }
         let shown = &self.shown;
         let up = |index: u32| shown.link_by_index(index).is_some_and(Link::is_up);
-        let addressed = |index: u32| shown.placed_of(index).any(|(key, _)| key.local.is_ipv4());
+        let others_dead = |body: &Body| body.links().iter().all(|leg| *leg == index || !up(*leg));
         let mut routes = shown.routes.clone();
         let changed = match doubt {
             Doubt::WentDown => routes.evict(&self.bodies, |body| {
-                let dead = |leg: &u32| !up(*leg);
-                body.is_over(index) && !body.is_host() && body.links().iter().all(dead)
+                body.is_over(index) && !body.is_host() && others_dead(body)
             }),
             Doubt::Gone => routes.evict(&self.bodies, |body| {
-                let dead = |leg: &u32| *leg == index || !up(*leg);
-                body.is_over(index) && (body.is_v4() || body.links().iter().all(dead))
+                body.is_over(index) && (body.is_v4() || others_dead(body))
             }),
             Doubt::Unaddressed => routes.evict(&self.bodies, |body| {
-                let dead = |leg: &u32| !addressed(*leg) || !body.is_host() && !up(*leg);
-                body.is_v4() && body.is_over(index) && body.links().iter().all(dead)
+                body.is_v4() && body.is_over(index) && others_dead(body)
             }),
-            Doubt::None | Doubt::Appeared => false,
+            Doubt::None | Doubt::Appeared | Doubt::CameUp => return,
         };
+        // A leg over an interface that has lost its last address is dead, unless it was made after that; then only
+        // the kernel knows whether the route lives.
+        let unsure = |body: &Body| {
+            let doubtful = |leg: &u32| *leg != index && up(*leg) && self.unaddressed.contains(leg);
+            body.is_v4() && body.is_over(index) && body.links().iter().any(doubtful)
+        };
+        let unsure = self.bodies.any(unsure);
         if changed {
             self.shown.routes = routes;
+        }
+        if unsure {
+            self.resync();
         }
     }
 
@@ -479,10 +494,13 @@ impl Follower {
             self.shown.routes.evict(&self.bodies, |body| body.nexthop() == Some(id));
             return;
         }
+        if matches!(&event, Event::AddressNew(address) if address.local().is_ipv4()) {
+            self.unaddressed.remove(&index);
+        }
         let doubt = self.shown.apply(event, self.stamp);
         self.follow_routes(doubt, index);
         match doubt {
-            Doubt::None | Doubt::Unaddressed => {}
+            Doubt::None | Doubt::Unaddressed | Doubt::CameUp => {}
             Doubt::Appeared => {
                 self.ask(Query::Link(index));
                 self.ask_other_end(index);
@@ -722,7 +740,6 @@ fn address_request(index: u32, address: Ipv6Addr) -> Vec<u8> {
     request.finish()
 }
 
-
 fn addresses_request(index: u32) -> Vec<u8> {
     let mut record = Record::new(&ADDRESS);
     record.set(address_row::FAMILY, Value::Number(AF_INET6.into()));
@@ -779,7 +796,7 @@ mod tests {
 
     /// A follower that has dumped nothing and is live.
     fn live() -> Follower {
-        let mut follower = Follower::new(Views { addresses: true });
+        let mut follower = Follower::new(Views { addresses: true, routes: true });
         follower.handle_drained(0);
         while let Some(transmit) = follower.poll_transmit() {
             let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();

@@ -19,5 +19,5 @@ pub use follow::{
     Ask, Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_later, next_fence,
 };
 pub use routes::{Body, Held, Routes};
-pub use table::RouteTable;
 pub use snapshot::{AddressKey, Snapshot, UnknownAttribute};
+pub use table::RouteTable;

@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use im::OrdMap;
 
-use crate::object::route::{HOP, Route, RouteKey, RouteKey4, RouteKey6, RouteScope, body, hop_row, row};
+use crate::object::route::{
+    HOP, Route, RouteKey, RouteKey4, RouteKey6, RouteScope, body, hop_row, row,
+};
 use crate::object::{Record, Value};
 use crate::wire::{Builder, HEADER, flags, put_ne_u32};
 
@@ -45,7 +47,9 @@ impl PartialEq for Held {
     /// The same routes in the same order.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Held::One(a), Held::One(b)) => a.family == b.family && (a.bytes == b.bytes || a.record.same(&b.record)),
+            (Held::One(a), Held::One(b)) => {
+                a.family == b.family && (a.bytes == b.bytes || a.record.same(&b.record))
+            }
             (Held::Several(a), Held::Several(b)) => a == b,
             _ => false,
         }
@@ -103,15 +107,25 @@ impl Bodies {
         if family != AF_INET {
             sort_legs(&mut record);
         }
-        let links = legs(&record).iter().filter_map(|leg| leg.value(hop_row::OIF)?.number()).map(|n| n as u32).collect();
+        let links = legs(&record)
+            .iter()
+            .filter_map(|leg| leg.value(hop_row::OIF)?.number())
+            .map(|n| n as u32)
+            .collect();
         let held = Arc::new(Held::One(Body { bytes: bytes.into(), record, links, family }));
         known.insert(bytes.into(), held.clone());
         held
     }
 
+    /// Whether something holds for a body in use.
+    pub(super) fn any(&self, holds: impl Fn(&Body) -> bool) -> bool {
+        !self.which(holds).is_empty()
+    }
+
     /// The bodies in use for which `dead` holds, by their address.
     fn which(&self, dead: impl Fn(&Body) -> bool) -> HashSet<*const Held> {
-        let used = self.v4.values().chain(self.v6.values()).filter(|held| Arc::strong_count(held) > 1);
+        let used =
+            self.v4.values().chain(self.v6.values()).filter(|held| Arc::strong_count(held) > 1);
         used.filter(|held| held.body().is_some_and(&dead)).map(Arc::as_ptr).collect()
     }
 }
@@ -173,10 +187,12 @@ impl Routes {
 
 fn evict_from<K: Ord + Clone>(map: &mut OrdMap<K, Arc<Held>>, dead: &HashSet<*const Held>) -> bool {
     let hit = |held: &Arc<Held>| each(held).iter().any(|one| dead.contains(&Arc::as_ptr(one)));
-    let keys: Vec<K> = map.iter().filter(|(_, held)| hit(held)).map(|(key, _)| key.clone()).collect();
+    let keys: Vec<K> =
+        map.iter().filter(|(_, held)| hit(held)).map(|(key, _)| key.clone()).collect();
     for key in &keys {
         let Some(old) = map.get(key).cloned() else { continue };
-        let left = each(&old).iter().filter(|one| !dead.contains(&Arc::as_ptr(one))).cloned().collect();
+        let left =
+            each(&old).iter().filter(|one| !dead.contains(&Arc::as_ptr(one))).cloned().collect();
         keep(map, key.clone(), left);
     }
     !keys.is_empty()
@@ -235,7 +251,8 @@ fn join_v6(old: &Arc<Held>, new: Arc<Held>, how: u16) -> Arc<Held> {
         return old.clone();
     }
     all.retain(|one| !is_same(one, &new));
-    let group = all.iter().position(|one| is_group(one) && is_group(&new) && same_source(one, &new));
+    let group =
+        all.iter().position(|one| is_group(one) && is_group(&new) && same_source(one, &new));
     match group.or((how & flags::REPLACE != 0 && !all.is_empty()).then_some(0)) {
         Some(at) => all[at] = new.clone(),
         None => all.push(new.clone()),
@@ -248,12 +265,17 @@ fn is_group(held: &Arc<Held>) -> bool {
     const RTPROT_RA: u64 = 9;
     held.body().is_some_and(|body| {
         let by_gateway = legs(&body.record).iter().any(|leg| leg.value(hop_row::GATEWAY).is_some());
-        by_gateway && body.record.value(row::NH_ID).is_none() && body.record.number(row::PROTOCOL) != RTPROT_RA
+        by_gateway
+            && body.record.value(row::NH_ID).is_none()
+            && body.record.number(row::PROTOCOL) != RTPROT_RA
     })
 }
 
 fn same_source(a: &Arc<Held>, b: &Arc<Held>) -> bool {
-    let source = |held: &Arc<Held>| held.body().map(|body| (body.record.value(row::SRC).cloned(), body.record.number(row::SRC_LEN)));
+    let source = |held: &Arc<Held>| {
+        held.body()
+            .map(|body| (body.record.value(row::SRC).cloned(), body.record.number(row::SRC_LEN)))
+    };
     source(a) == source(b)
 }
 
@@ -265,7 +287,8 @@ fn without_v6(all: &[Arc<Held>], gone: &Arc<Held>, bodies: &mut Bodies) -> Optio
     let lost = legs(&gone.body()?.record);
     let (at, left) = all.iter().enumerate().find_map(|(at, one)| {
         let own = legs(&one.body()?.record);
-        let left: Vec<_> = own.iter().filter(|leg| !lost.iter().any(|l| same_leg(leg, l))).cloned().collect();
+        let left: Vec<_> =
+            own.iter().filter(|leg| !lost.iter().any(|l| same_leg(leg, l))).cloned().collect();
         (left.len() < own.len()).then_some((at, left))
     })?;
     let mut next = all.to_vec();
@@ -315,7 +338,9 @@ const LEG_ROWS: [(u16, u16); 7] = [
 
 /// Weights and flags do not tell legs apart (libnl 382).
 fn same_leg(a: &Record, b: &Record) -> bool {
-    [hop_row::OIF, hop_row::GATEWAY, hop_row::VIA, hop_row::ENCAP].iter().all(|id| a.value(*id) == b.value(*id))
+    [hop_row::OIF, hop_row::GATEWAY, hop_row::VIA, hop_row::ENCAP]
+        .iter()
+        .all(|id| a.value(*id) == b.value(*id))
 }
 
 /// A body with these legs instead of its own.
@@ -333,7 +358,8 @@ fn rebuilt(body: &Body, legs: &[Record], bodies: &mut Bodies) -> Arc<Held> {
         legs => record.set(row::MULTIPATH, Value::Records(legs.into())),
     }
     let number = |id| record.number(id) as u8;
-    let mut bytes = vec![number(row::PROTOCOL), number(row::SCOPE), number(row::TYPE), number(row::SRC_LEN)];
+    let mut bytes =
+        vec![number(row::PROTOCOL), number(row::SCOPE), number(row::TYPE), number(row::SRC_LEN)];
     put_ne_u32(&mut bytes, record.number(row::FLAGS) as u32);
     let mut attributes = Builder::new(0, 0);
     record.encode(&mut attributes);

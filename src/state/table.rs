@@ -28,8 +28,16 @@ impl Snapshot {
 
     /// The routing tables that have routes, by number.
     pub fn tables(&self) -> Vec<u32> {
-        let mut tables = tables_of(&self.routes.v4, |key| key.table, |table| RouteKey4 { table, ..RouteKey4::default() });
-        tables.extend(tables_of(&self.routes.v6, |key| key.table, |table| RouteKey6 { table, ..RouteKey6::default() }));
+        let mut tables = tables_of(
+            &self.routes.v4,
+            |key| key.table,
+            |table| RouteKey4 { table, ..RouteKey4::default() },
+        );
+        tables.extend(tables_of(
+            &self.routes.v6,
+            |key| key.table,
+            |table| RouteKey6 { table, ..RouteKey6::default() },
+        ));
         tables.sort_unstable();
         tables.dedup();
         tables
@@ -37,7 +45,11 @@ impl Snapshot {
 }
 
 /// Jumps from table to table.
-fn tables_of<K: Ord + Clone>(map: &OrdMap<K, Arc<Held>>, table: fn(&K) -> u32, first: fn(u32) -> K) -> Vec<u32> {
+fn tables_of<K: Ord + Clone>(
+    map: &OrdMap<K, Arc<Held>>,
+    table: fn(&K) -> u32,
+    first: fn(u32) -> K,
+) -> Vec<u32> {
     let mut tables = Vec::new();
     let mut from = Some(0u32);
     while let Some((key, _)) = from.and_then(|from| map.range(first(from)..).next()) {
@@ -63,8 +75,10 @@ impl<'a> RouteTable<'a> {
         let (from, to) = (self.table.unwrap_or(0), self.table.unwrap_or(u32::MAX));
         let first4 = RouteKey4 { table: from, ..RouteKey4::default() };
         let first6 = RouteKey6 { table: from, ..RouteKey6::default() };
-        let v4 = self.snapshot.routes.v4.range(first4..).take_while(move |(key, _)| key.table <= to);
-        let v6 = self.snapshot.routes.v6.range(first6..).take_while(move |(key, _)| key.table <= to);
+        let v4 =
+            self.snapshot.routes.v4.range(first4..).take_while(move |(key, _)| key.table <= to);
+        let v6 =
+            self.snapshot.routes.v6.range(first6..).take_while(move |(key, _)| key.table <= to);
         let v4 = v4.flat_map(|(key, held)| routes(RouteKey::V4(*key), held));
         v4.chain(v6.flat_map(|(key, held)| routes(RouteKey::V6(*key), held)))
     }
@@ -88,14 +102,28 @@ impl<'a> RouteTable<'a> {
         let prefix = prefix.trunc();
         match prefix {
             IpNet::V4(net) => {
-                let first = RouteKey4 { table, dst: net.addr().into(), len: net.prefix_len(), ..RouteKey4::default() };
-                let of = |key: &RouteKey4| (key.table, key.dst, key.len) == (first.table, first.dst, first.len);
+                let first = RouteKey4 {
+                    table,
+                    dst: net.addr().into(),
+                    len: net.prefix_len(),
+                    ..RouteKey4::default()
+                };
+                let of = |key: &RouteKey4| {
+                    (key.table, key.dst, key.len) == (first.table, first.dst, first.len)
+                };
                 let found = self.snapshot.routes.v4.range(first..).take_while(|(key, _)| of(key));
                 found.flat_map(|(key, held)| routes(RouteKey::V4(*key), held)).collect()
             }
             IpNet::V6(net) => {
-                let first = RouteKey6 { table, dst: net.addr().octets(), len: net.prefix_len(), ..RouteKey6::default() };
-                let of = |key: &RouteKey6| (key.table, key.dst, key.len) == (first.table, first.dst, first.len);
+                let first = RouteKey6 {
+                    table,
+                    dst: net.addr().octets(),
+                    len: net.prefix_len(),
+                    ..RouteKey6::default()
+                };
+                let of = |key: &RouteKey6| {
+                    (key.table, key.dst, key.len) == (first.table, first.dst, first.len)
+                };
                 let found = self.snapshot.routes.v6.range(first..).take_while(|(key, _)| of(key));
                 found.flat_map(|(key, held)| routes(RouteKey::V6(*key), held)).collect()
             }
@@ -133,7 +161,11 @@ fn routes(key: RouteKey, held: &Arc<Held>) -> impl Iterator<Item = Route> + use<
 
 /// Keys are in the order of (prefix, length): the greatest that is not beyond the address either covers it, or shows
 /// how many bits the longest prefix that does can have at the most.
-fn longest_v4(map: &OrdMap<RouteKey4, Arc<Held>>, table: u32, address: u32) -> Option<(RouteKey4, &Arc<Held>)> {
+fn longest_v4(
+    map: &OrdMap<RouteKey4, Arc<Held>>,
+    table: u32,
+    address: u32,
+) -> Option<(RouteKey4, &Arc<Held>)> {
     let mut most = 32u8;
     loop {
         let dst = address & mask4(most);
@@ -152,7 +184,11 @@ fn mask4(len: u8) -> u32 {
     u32::MAX.checked_shl(32 - u32::from(len)).unwrap_or(0)
 }
 
-fn longest_v6(map: &OrdMap<RouteKey6, Arc<Held>>, table: u32, address: u128) -> Option<(RouteKey6, &Arc<Held>)> {
+fn longest_v6(
+    map: &OrdMap<RouteKey6, Arc<Held>>,
+    table: u32,
+    address: u128,
+) -> Option<(RouteKey6, &Arc<Held>)> {
     let mut most = 128u8;
     loop {
         let mask = u128::MAX.checked_shl(128 - u32::from(most)).unwrap_or(0);

@@ -13,7 +13,7 @@ pub mod namespaces;
 pub mod oracle;
 pub mod request;
 
-pub use iproute2::{batch, ip, ip_available, ip_json, scene, try_batch};
+pub use iproute2::{batch, ip, ip_available, ip_json, scene, try_batch, try_ip};
 pub use judge::{
     PATIENCE, compare_to_the_last_row, quiesce_and_compare, quiesce_and_compare_links,
 };
