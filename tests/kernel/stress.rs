@@ -3,8 +3,7 @@
 use crate::support::churn::Churn;
 use crate::support::namespaces::{Elsewhere, with_loopback_toggling};
 use crate::support::{
-    PATIENCE, batch, compare_to_the_last_row, need_kinds, quiesce_and_compare, scene, sysctl,
-    try_batch,
+    PATIENCE, batch, need_kinds, quiesce_and_compare, resync_and_compare, scene, sysctl, try_batch,
 };
 use netlinkdb::{Db, Object, Snapshot};
 use std::collections::BTreeMap;
@@ -427,8 +426,7 @@ fn churn_once(seed: u64, buffer: usize, steps: usize) {
         quiesce_and_compare(&db);
     }
     let before = db.losses();
-    db.resync().unwrap();
-    compare_to_the_last_row(&db);
+    resync_and_compare(&db);
     let (lines, failed) = (churn.lines, churn.failed);
     println!("seed {seed}: {failed} of {lines} failed, {:?}, {before:?}", db.snapshot());
     assert!(failed < lines * 2 / 3, "{failed} of {lines} lines failed: too little has happened");
