@@ -186,7 +186,10 @@ pub fn address(u: &mut Unstructured<'_>, index: u32) -> Result<Record> {
     let family: u64 = if family == Family::Inet { 2 } else { 10 };
     address.set(address_row::FAMILY, Value::Number(family));
     address.set(address_row::PREFIX_LENGTH, Value::Number(u.int_in_range(0..=longest)?));
-    address.set(address_row::LOCAL, ip.clone());
+    // The kernel says IFA_LOCAL of an IPv6 address only when it has a peer.
+    if family == 2 {
+        address.set(address_row::LOCAL, ip.clone());
+    }
     address.set(address_row::ADDRESS, ip);
     if u.ratio(1, 4)? {
         address.set(address_row::FLAGS, Value::Number(u.int_in_range(0..=0xfff)?));
