@@ -11,6 +11,7 @@ mod support;
 
 mod harness;
 mod object;
+mod route;
 mod sys;
 
 use libtest_mimic::Arguments;
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
     if let Err(why) = &entered {
         eprintln!("skipped: all of the kernel tests: {why}");
     }
-    let cases = [harness::cases(), object::cases(), sys::cases()].into_iter().flatten();
+    let cases =
+        [harness::cases(), object::cases(), route::cases(), sys::cases()].into_iter().flatten();
     let trials = cases.map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
