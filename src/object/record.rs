@@ -5,7 +5,7 @@ use std::fmt;
 use super::show::{show, words};
 use super::table::Lookup;
 use super::{Names, Place, Row, Shape, Table, Tree, Value};
-use crate::wire::{Attribute, Attributes, Builder, HEADER, Malformed, put_ne_u32};
+use crate::wire::{Attribute, Attributes, Builder, HEADER, Malformed, put_ne_u16, put_ne_u32};
 
 /// The attributes that one object has, in the order of its table's rows, and those that no row knows.
 ///
@@ -196,7 +196,7 @@ impl Record {
         loop {
             return match (ours.next(), theirs.next()) {
                 (None, None) => true,
-                (Some((a, _, x)), Some((b, _, y))) if a == b && same_value(x, y) => continue,
+                (Some((a, row, x)), Some((b, _, y))) if a == b && same_value(row, x, y) => continue,
                 _ => false,
             };
         }
@@ -214,6 +214,7 @@ impl Record {
                     changes.extend(a.changes(b));
                 }
                 (a, b) if a == b => {}
+                (Some(a), Some(b)) if same_value(row, a, b) => {}
                 (a, b) => changes.push(FieldChange {
                     table: self.table.name,
                     name: row.name,
@@ -287,6 +288,7 @@ impl Record {
         match value {
             None => "none".to_owned(),
             Some(Value::Nested(record)) => format!("({} attributes)", record.fields.len()),
+            Some(Value::Records(all)) => format!("({} entries)", all.len()),
             Some(value) => {
                 let mut object = Vec::new();
                 show(row, value, self, &(), &mut object);
@@ -305,8 +307,12 @@ impl Record {
     }
 }
 
-fn same_value(a: &Value, b: &Value) -> bool {
+fn same_value(row: &Row, a: &Value, b: &Value) -> bool {
     match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a & !row.volatile == b & !row.volatile,
+        (Value::Records(a), Value::Records(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
+        }
         (Value::Nested(a), Value::Nested(b)) => a.same(b),
         _ => a == b,
     }
@@ -354,6 +360,14 @@ fn write_value(number: u16, row: &Row, value: &Value, to: &mut Builder) {
             record.encode(to);
             to.close();
         }
+        (Value::Records(all), Shape::Array(_)) => {
+            let payload: Vec<u8> = all.iter().flat_map(Record::encode_header).collect();
+            to.attribute(number, &payload);
+        }
+        (Value::Records(all), Shape::Structs(_)) => {
+            let payload: Vec<u8> = all.iter().flat_map(with_length).collect();
+            to.attribute(number, &payload);
+        }
         (Value::Hardwares(addresses), Shape::Hardwares(inner)) => {
             to.open(number);
             addresses.iter().for_each(|address| to.attribute(inner, address.as_bytes()));
@@ -384,6 +398,17 @@ fn message_payload(record: &Record) -> Vec<u8> {
     let mut message = Builder::new(0, 0).fixed(&record.encode_header());
     record.encode(&mut message);
     message.finish().split_off(HEADER)
+}
+
+/// Fixed struct and attributes, with their length in the first two bytes.
+fn with_length(record: &Record) -> Vec<u8> {
+    let mut bytes = message_payload(record);
+    let mut length = Vec::with_capacity(2);
+    put_ne_u16(&mut length, u16::try_from(bytes.len()).unwrap_or(u16::MAX));
+    if let Some(place) = bytes.get_mut(..2) {
+        place.copy_from_slice(&length);
+    }
+    bytes
 }
 
 impl PartialEq for Record {

@@ -28,6 +28,8 @@ pub enum Shape {
     Be16,
     /// Four bytes in network order.
     Be32,
+    /// Eight bytes in network order.
+    Be64,
     /// No payload: the attribute is there or it is not.
     Present,
     /// A text, ended by NUL or by the payload.
@@ -56,6 +58,23 @@ pub enum Shape {
     /// One bit of `struct br_boolopt_multi`, a value and a mask of four bytes each. Several rows stand in
     /// the same attribute; each is there when the mask says so.
     Option(u8),
+    /// An address family of two bytes and an address of it (`struct rtvia`); bytes where it is no IP address.
+    Via,
+    /// MPLS labels, four bytes each, the last one marked as the bottom of the stack.
+    Labels,
+    /// C structs one after the other, as many as there are; the rows of their table stand at offsets.
+    Array(&'static Table),
+    /// C structs one after the other, each with its own length in its first two bytes and attributes behind it
+    /// (`struct rtnexthop`).
+    Structs(&'static Table),
+    /// A table that the number in the sibling attribute of type `kind` (two bytes) chooses; bytes where it chooses
+    /// none of them.
+    ByNumber {
+        /// The type of the sibling that holds the number.
+        kind: u16,
+        /// Number and table.
+        tables: &'static [(u64, &'static Table)],
+    },
     /// A table that the sibling attribute of type `kind` chooses by name; bytes where it names none of them.
     ByKind {
         /// The type of the sibling that holds the name.
@@ -79,6 +98,10 @@ impl Shape {
             Shape::I32 => Some(Value::Signed(ne_i32(payload)?.into())),
             Shape::Be16 => number(be16(payload)?.into()),
             Shape::Be32 => number(be32(payload)?.into()),
+            Shape::Be64 => {
+                let (high, low) = (be32(payload)?, be32(payload.get(4..)?)?);
+                number(u64::from(high) << 32 | u64::from(low))
+            }
             Shape::Present => Some(Value::Present),
             Shape::Text => Some(Value::Text(text(payload))),
             Shape::Hardware => HardwareAddress::new(payload).map(Value::Hardware),
@@ -108,6 +131,20 @@ impl Shape {
                     all.filter(|a| a.kind == inner).map(|a| text(a.payload)).collect(),
                 ))
             }
+            Shape::Via => via_value(payload),
+            Shape::Labels => Some(Value::Numbers(labels(payload))),
+            Shape::Array(table) => Some(Value::Records(array(table, payload))),
+            Shape::Structs(table) => Some(Value::Records(structs(table, payload))),
+            Shape::ByNumber { kind, tables } => {
+                let number = siblings.clone().find(kind).and_then(|a| ne_u16(a.payload));
+                let known = tables.iter().find(|(n, _)| Some(*n) == number.map(u64::from));
+                Some(match known {
+                    Some((_, table)) => {
+                        Value::Nested(Box::new(Record::decode_attributes(table, payload)))
+                    }
+                    None => Value::Bytes(payload.into()),
+                })
+            }
             Shape::ByKind { kind, tables } => {
                 let name = siblings.clone().find(kind).map(|a| text(a.payload));
                 let known = tables.iter().find(|(n, _)| Some(*n) == name.as_deref());
@@ -135,6 +172,10 @@ impl Shape {
             (Shape::I32, Value::Signed(n)) => put_ne_u32(to, *n as i32 as u32),
             (Shape::Be16, Value::Number(n)) => put_be16(to, *n as u16),
             (Shape::Be32, Value::Number(n)) => put_be32(to, *n as u32),
+            (Shape::Be64, Value::Number(n)) => {
+                put_be32(to, (n >> 32) as u32);
+                put_be32(to, *n as u32);
+            }
             (Shape::Text, Value::Text(text)) => {
                 to.extend_from_slice(text.as_bytes());
                 to.push(0);
@@ -145,9 +186,19 @@ impl Shape {
             }
             (Shape::Ip, Value::V4(address)) => to.extend_from_slice(&address.octets()),
             (Shape::Ip, Value::V6(address)) => to.extend_from_slice(&address.octets()),
-            (Shape::Bytes | Shape::ByKind { .. }, Value::Bytes(bytes)) => {
-                to.extend_from_slice(bytes)
+            (Shape::Via, Value::V4(address)) => {
+                put_ne_u16(to, AF_INET);
+                to.extend_from_slice(&address.octets());
             }
+            (Shape::Via, Value::V6(address)) => {
+                put_ne_u16(to, AF_INET6);
+                to.extend_from_slice(&address.octets());
+            }
+            (Shape::Labels, Value::Numbers(all)) => put_labels(to, all),
+            (
+                Shape::Bytes | Shape::Via | Shape::ByKind { .. } | Shape::ByNumber { .. },
+                Value::Bytes(bytes),
+            ) => to.extend_from_slice(bytes),
             _ => {}
         }
     }
@@ -170,6 +221,49 @@ fn option(bit: u8, payload: &[u8]) -> Option<Value> {
     let (value, mask) = (u32_at(payload, 0)?, u32_at(payload, 4)?);
     let bit = 1u32.checked_shl(bit.into())?;
     (mask & bit != 0).then_some(Value::Number((value & bit != 0).into()))
+}
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// `struct rtvia`.
+fn via_value(payload: &[u8]) -> Option<Value> {
+    match (ne_u16(payload)?, ip_value(&payload[2..])) {
+        (AF_INET, Some(address @ Value::V4(_))) => Some(address),
+        (AF_INET6, Some(address @ Value::V6(_))) => Some(address),
+        _ => Some(Value::Bytes(payload.into())),
+    }
+}
+
+/// Bit 8 of an entry says that it is the last. Traffic class and time to live are zero in a route.
+fn labels(payload: &[u8]) -> Box<[u32]> {
+    payload.chunks_exact(4).filter_map(be32).map(|entry| entry >> 12).collect()
+}
+
+fn put_labels(to: &mut Vec<u8>, labels: &[u32]) {
+    for (i, label) in labels.iter().enumerate() {
+        let bottom = u32::from(i + 1 == labels.len());
+        put_be32(to, (label << 12) | (bottom << 8));
+    }
+}
+
+fn array(table: &'static Table, payload: &[u8]) -> Box<[Record]> {
+    payload
+        .chunks_exact(table.header.max(1))
+        .map(|bytes| Record::decode_struct(table, bytes))
+        .collect()
+}
+
+fn structs(table: &'static Table, payload: &[u8]) -> Box<[Record]> {
+    let (mut rest, mut all) = (payload, Vec::new());
+    while let Some(length) = ne_u16(rest).map(usize::from) {
+        let Some(own) = rest.get(..length).filter(|own| own.len() >= table.header.max(2)) else {
+            break;
+        };
+        all.extend(Record::decode(table, own));
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    all.into()
 }
 
 /// An IP address whose family is its length.
@@ -220,7 +314,7 @@ macro_rules! numbers {
     )*};
 }
 
-numbers! { U8 u8; U16 u16; U32 u32; U64 u64; Be16 u16; Be32 u32; Uint u64; }
+numbers! { U8 u8; U16 u16; U32 u32; U64 u64; Be16 u16; Be32 u32; Be64 u64; Uint u64; }
 
 /// A signed number.
 #[derive(Debug)]
@@ -473,6 +567,62 @@ impl Typed for U32s {
         Value::Numbers(value)
     }
 }
+
+/// An IP address of any family, with the family said (`struct rtvia`).
+#[derive(Debug)]
+pub struct Via;
+
+impl Typed for Via {
+    type Out<'a> = IpAddr;
+    type In = IpAddr;
+    const SHAPE: Shape = Shape::Via;
+    fn read(value: &Value) -> Option<IpAddr> {
+        Ip::read(value)
+    }
+    fn write(value: IpAddr) -> Value {
+        Ip::write(value)
+    }
+}
+
+/// MPLS labels, 0 to 1048575 each, the outermost first.
+#[derive(Debug)]
+pub struct Labels;
+
+impl Typed for Labels {
+    type Out<'a> = &'a [u32];
+    type In = Box<[u32]>;
+    const SHAPE: Shape = Shape::Labels;
+    fn read(value: &Value) -> Option<&[u32]> {
+        U32s::read(value)
+    }
+    fn write(value: Box<[u32]>) -> Value {
+        Value::Numbers(value)
+    }
+}
+
+/// Declares a type for rows whose values are lists of records: `Array` or `Structs` of a table.
+macro_rules! lists {
+    ($($(#[$meta:meta])* $name:ident: $shape:ident $table:path;)*) => {$(
+        $(#[$meta])*
+        #[derive(Debug)]
+        pub struct $name;
+        impl $crate::object::Typed for $name {
+            type Out<'a> = &'a [$crate::object::Record];
+            type In = Box<[$crate::object::Record]>;
+            const SHAPE: $crate::object::Shape = $crate::object::Shape::$shape(&$table);
+            fn read(value: &$crate::object::Value) -> Option<&[$crate::object::Record]> {
+                match value {
+                    $crate::object::Value::Records(all) => Some(all),
+                    _ => None,
+                }
+            }
+            fn write(value: Box<[$crate::object::Record]>) -> $crate::object::Value {
+                $crate::object::Value::Records(value)
+            }
+        }
+    )*};
+}
+pub(crate) use lists;
 
 /// Declares a type for rows whose values are records: `Struct` or `Nest` of a table, read as a view.
 macro_rules! records {

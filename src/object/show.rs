@@ -28,6 +28,10 @@ pub fn show(
             Some((_, name)) => Tree::from(*name),
             None => Tree::Number(number),
         },
+        Form::Words(table) => match table.iter().find(|(n, _)| *n == number) {
+            Some((_, name)) => Tree::from(*name),
+            None => Tree::Text(number.to_string()),
+        },
         Form::Bits(table) => {
             let text = bit_names(number, table);
             Tree::List(text.split(',').filter(|s| !s.is_empty()).map(Tree::from).collect())
@@ -52,6 +56,9 @@ fn plain(value: &Value, names: &dyn Names) -> Tree {
         Value::Nested(record) => Tree::Map(record.tree(names)),
         Value::Numbers(numbers) => {
             Tree::List(numbers.iter().map(|n| Tree::Number((*n).into())).collect())
+        }
+        Value::Records(all) => {
+            Tree::List(all.iter().map(|record| Tree::Map(record.tree(names))).collect())
         }
         Value::Hardwares(all) => {
             Tree::List(all.iter().map(|a| Tree::Text(a.to_string())).collect())

@@ -44,6 +44,8 @@ pub struct Row {
     pub silent: Silent,
     /// Where the fixed struct holds the low eight bits of it for old programs; the attribute overrides them.
     pub narrow: Option<usize>,
+    /// Bits that the kernel flips by itself, often without a word: never compared, never sent (K8).
+    pub volatile: u64,
     /// The values that the kernel takes; outside, a request is refused before it is sent.
     pub range: RangeInclusive<u64>,
     /// The number by which a *request* says "none", where an absent attribute in a notification says it (K49).
@@ -67,6 +69,7 @@ impl Row {
         argument: Argument::Shown,
         silent: Silent::Never,
         narrow: None,
+        volatile: 0,
         range: 0..=u64::MAX,
         none: None,
         doc: "",
@@ -144,6 +147,8 @@ pub enum Form {
     Plain,
     /// By name; a number that has none as a number.
     Names(&'static [(u64, &'static str)]),
+    /// By name; a number that has none as a text of digits.
+    Words(&'static [(u64, &'static str)]),
     /// The names of its bits, as a list.
     Bits(&'static [(u64, &'static str)]),
     /// `true` or `false`.
@@ -172,6 +177,7 @@ impl std::fmt::Debug for Form {
         f.write_str(match self {
             Form::Plain => "Plain",
             Form::Names(_) => "Names",
+            Form::Words(_) => "Words",
             Form::Bits(_) => "Bits",
             Form::Bool => "Bool",
             Form::OnlyTrue => "OnlyTrue",

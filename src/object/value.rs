@@ -33,6 +33,8 @@ pub enum Value {
     Hardwares(Box<[HardwareAddress]>),
     /// An array of numbers.
     Numbers(Box<[u32]>),
+    /// A list of structs, in the kernel's order.
+    Records(Box<[Record]>),
 }
 
 impl Value {
@@ -50,6 +52,14 @@ impl Value {
         match self {
             Value::Text(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// The records inside, if it is a list of them.
+    pub fn records(&self) -> &[Record] {
+        match self {
+            Value::Records(all) => all,
+            _ => &[],
         }
     }
 
@@ -89,6 +99,7 @@ impl fmt::Display for Value {
             Value::Texts(texts) => f.write_str(&texts.join(" ")),
             Value::Hardwares(all) => words(all, f),
             Value::Numbers(all) => words(all, f),
+            Value::Records(all) => words(all, f),
         }
     }
 }
@@ -105,6 +116,7 @@ impl fmt::Debug for Value {
         match self {
             Value::Text(text) => write!(f, "{text:?}"),
             Value::Nested(record) => write!(f, "{record:?}"),
+            Value::Records(all) => f.debug_list().entries(all).finish(),
             other => write!(f, "{other}"),
         }
     }

@@ -6,7 +6,7 @@ use super::value::{put_ne_u16, put_ne_u32, u16_at, u32_at};
 /// Bytes of `struct nlmsghdr`.
 pub const HEADER: usize = 16;
 
-/// Message types that every netlink family shares, and rtnetlink's for links and addresses.
+/// Message types that every netlink family shares, and rtnetlink's.
 #[allow(missing_docs)]
 pub mod kind {
     pub const NLMSG_NOOP: u16 = 1;
@@ -20,8 +20,20 @@ pub mod kind {
     pub const RTM_NEWADDR: u16 = 20;
     pub const RTM_DELADDR: u16 = 21;
     pub const RTM_GETADDR: u16 = 22;
+    pub const RTM_NEWROUTE: u16 = 24;
+    pub const RTM_DELROUTE: u16 = 25;
+    pub const RTM_GETROUTE: u16 = 26;
+    pub const RTM_NEWNEIGH: u16 = 28;
+    pub const RTM_DELNEIGH: u16 = 29;
+    pub const RTM_GETNEIGH: u16 = 30;
+    pub const RTM_NEWRULE: u16 = 32;
+    pub const RTM_DELRULE: u16 = 33;
+    pub const RTM_GETRULE: u16 = 34;
     pub const RTM_NEWNSID: u16 = 88;
     pub const RTM_DELNSID: u16 = 89;
+    pub const RTM_NEWNEXTHOP: u16 = 104;
+    pub const RTM_DELNEXTHOP: u16 = 105;
+    pub const RTM_GETNEXTHOP: u16 = 106;
     pub const RTM_NEWLINKPROP: u16 = 108;
     pub const RTM_DELLINKPROP: u16 = 109;
 }

@@ -14,6 +14,7 @@ mod harness;
 mod late;
 mod object;
 mod reading;
+mod route;
 mod stress;
 mod sys;
 mod waiting;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     cases.extend(late::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
+    cases.extend(route::cases());
     cases.extend(stress::cases());
     cases.extend(sys::cases());
     cases.extend(waiting::cases());
