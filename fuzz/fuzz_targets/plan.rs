@@ -185,7 +185,7 @@ impl Kernel {
         let mut record = link(u, index)?;
         record.set(row::NAME, NAMES[index as usize % 7].into());
         record.remove(row::ALTNAMES);
-        record.set(row::GROUP, Value::Number(0));
+        defaults(&mut record);
         // Those that are there hold together.
         if record.value(row::KIND).and_then(Value::text) != Some("macvlan") {
             record.remove(row::LINK);
@@ -471,5 +471,11 @@ fn defaults(link: &mut Record) {
         if link.value(id).is_none() {
             link.set(id, Value::Number(number));
         }
+    }
+    let options = BridgeOptions::new().stp_state(false);
+    if link.value(row::KIND).and_then(Value::text) == Some("bridge")
+        && link.value(row::DATA).is_none()
+    {
+        link.set(row::DATA, Value::Nested(Box::new(options.record().clone())));
     }
 }
