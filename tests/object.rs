@@ -7,8 +7,9 @@ use netlinkdb::internals::object::encap::ENCAPS;
 use netlinkdb::internals::object::kinds::{self, KINDS, PORT_KINDS};
 use netlinkdb::internals::object::link::{LINK, STATISTICS, row};
 use netlinkdb::internals::object::{
-    ADDRESS, Address, BRIDGE_PORT, BridgeOptions, HOP, Link, METRICS, Place, ROUTE, Record, Shape,
-    Table, Value, address,
+    ADDRESS, Address, BRIDGE_PORT, BridgeOptions, HOP, Link, METRICS, NEIGHBOUR, NEXTHOP,
+    Neighbour, Nexthop, Place, ROUTE, RULE, Record, Route, Rule, Shape, Table, Value, address,
+    nexthop, route,
 };
 use netlinkdb::internals::wire::{Builder, HEADER, Messages, flags, kind};
 use proptest::prelude::*;
@@ -24,7 +25,7 @@ mod oracle;
 fn tables() -> Vec<&'static Table> {
     let kinds = KINDS.iter().chain(PORT_KINDS).map(|(_, table)| *table);
     let encaps = ENCAPS.iter().map(|(_, table)| *table);
-    let own = [&LINK, &ADDRESS, &STATISTICS, &ROUTE, &HOP, &METRICS];
+    let own = [&LINK, &ADDRESS, &STATISTICS, &ROUTE, &HOP, &METRICS, &RULE, &NEIGHBOUR, &NEXTHOP];
     own.into_iter().chain(kinds).chain(encaps).collect()
 }
 
@@ -194,6 +195,48 @@ fn show_everything(payload: &[u8]) {
         let address = Address::new(record);
         let _ = format!("{address} {address:?} {} {:?}", address.net(), address.valid_lifetime());
     }
+    if let Ok(record) = Record::decode(&ROUTE, payload) {
+        let route = Route::new(record);
+        let _ = format!("{route} {route:?} {} {:?}", route.tree(&()), route.key());
+        let _ = (route.destination(), route.source(), route.label(), route.expires());
+        split_agrees(payload, &route);
+    }
+    if let Ok(record) = Record::decode(&RULE, payload) {
+        let rule = Rule::of(record);
+        let _ = format!("{rule} {rule:?} {:?} {:?} {:?}", rule.identity(), rule.from(), rule.to());
+    }
+    if let Ok(record) = Record::decode(&NEIGHBOUR, payload) {
+        let neighbour = Neighbour::of(record);
+        let _ = format!("{neighbour} {neighbour:?}");
+    }
+    if let Ok(record) = Record::decode(&NEXTHOP, payload) {
+        let nexthop = Nexthop::of(record);
+        let _ = format!("{nexthop} {nexthop:?} {:?}", nexthop.group().collect::<Vec<_>>());
+    }
+}
+
+/// Whatever the bytes are: what is cut in two is what is read whole, where every attribute can be read.
+fn split_agrees(payload: &[u8], route: &Route) {
+    let mut body = vec![7; 9];
+    let Some(key) = route::split(payload, &mut body) else { return };
+    let again = key.record(&body);
+    let _ = format!("{again:?}");
+    let whole = route.record().unknown().all(|(path, _)| path[0] > 31);
+    let plain = route.key() == Some(key);
+    if whole && plain && (route.record().value(route::row::DST).is_some() == (route.dst_len() > 0))
+    {
+        let ours: Vec<_> = again.fields().filter(|(id, ..)| compared_in_bodies(*id)).collect();
+        let fields = route.record().fields();
+        let theirs: Vec<_> = fields.filter(|(id, ..)| compared_in_bodies(*id)).collect();
+        let ids = |all: &[(u16, _, &Value)]| all.iter().map(|(id, ..)| *id).collect::<Vec<_>>();
+        assert_eq!(ids(&ours), ids(&theirs), "{again:?}\n{route:?}");
+    }
+}
+
+/// A priority of 0 may be there or not; flags, legs and cache information are masked.
+fn compared_in_bodies(id: u16) -> bool {
+    use route::row;
+    ![row::PRIORITY, row::CACHEINFO, row::MULTIPATH, row::FLAGS].contains(&id)
 }
 
 /// Enumerators and `#define`s of the UAPI headers that are installed.
@@ -268,6 +311,7 @@ fn attribute_numbers_are_those_of_the_headers() {
     let (mut checked, mut unknown) = (0, Vec::new());
     let mut all = tables();
     all.push(&kinds::bridge::QUERIER);
+    all.extend([&nexthop::RESILIENT, &nexthop::MEMBER]);
     for (table, row) in all.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)))
     {
         let Place::Path(path) = row.place else { continue };
@@ -285,7 +329,10 @@ fn attribute_numbers_are_those_of_the_headers() {
 
 #[test]
 fn flags_and_modes_are_those_of_the_headers() {
-    use netlinkdb::internals::object::{AddressFlags, LinkFlags, MacvlanMode, Named, PortState};
+    use netlinkdb::internals::object::{
+        AddressFlags, EncapType, LinkFlags, MacvlanMode, Named, NeighbourState, PortState,
+        RouteProtocol, RouteType, RuleAction,
+    };
     let constants = constants();
     let check = |prefix: &str, names: &[(u64, &str)]| {
         for (number, name) in names {
@@ -300,6 +347,11 @@ fn flags_and_modes_are_those_of_the_headers() {
     check("IFA_F_", AddressFlags::NAMES);
     check("MACVLAN_MODE_", MacvlanMode::NAMES);
     check("BR_STATE_", PortState::NAMES);
+    check("RTN_", &RouteType::NAMES[1..]);
+    check("RTPROT_", RouteProtocol::NAMES);
+    check("NUD_", NeighbourState::NAMES);
+    check("FR_ACT_", RuleAction::NAMES);
+    check("LWTUNNEL_ENCAP_", EncapType::NAMES);
 }
 
 /// What another codec reads from bytes, in its words.
@@ -380,6 +432,92 @@ fn another_codec_reads_our_addresses() {
     }
 }
 
+#[test]
+fn another_codec_reads_our_routes() {
+    use netlinkdb::internals::object::{Hop, LinkRef};
+    let read = |spec: netlinkdb::internals::object::RouteSpec| {
+        spec.check().unwrap();
+        let record = spec.record(|_: &LinkRef| Some(7)).unwrap();
+        independent(&encode(&record, kind::RTM_NEWROUTE))
+    };
+    let plain = Route::to("10.2.0.0/16")
+        .via("10.0.0.2")
+        .dev("eth0")
+        .table(70_000)
+        .priority(50)
+        .mtu(1400)
+        .src("10.0.0.1")
+        .tos(0x10)
+        .onlink();
+    let legs = Route::to("10.3.0.0/16")
+        .nexthop(Hop::via("10.0.0.2").weight(10).dev(7))
+        .nexthop(Hop::via("fd00::2").dev(7));
+    for (text, words) in [
+        (
+            read(plain),
+            &[
+                "destination_prefix_length: 16",
+                "tos: 16",
+                "Destination(Inet(10.2.0.0))",
+                "Gateway(Inet(10.0.0.2))",
+                "Oif(7)",
+                "Table(70000)",
+                "Priority(50)",
+                "Mtu(1400)",
+                "PrefSource(Inet(10.0.0.1))",
+                "protocol: Static",
+                "Onlink",
+            ][..],
+        ),
+        (
+            read(legs),
+            &["hops: 9", "interface_index: 7", "Gateway(Inet(10.0.0.2))", "Via(Inet6(fd00::2))"][..],
+        ),
+    ] {
+        for word in words {
+            assert!(text.contains(word), "{word} is not in {text}");
+        }
+    }
+}
+
+#[test]
+fn another_codec_reads_our_rules_and_neighbours() {
+    let rule = Rule::new()
+        .priority(100)
+        .from("10.0.0.0/8")
+        .iif("v0")
+        .fwmark(1, 0xff)
+        .sport(100..=200)
+        .ip_proto(6)
+        .suppress_prefixlength(3)
+        .table(70_000);
+    let neighbour = Neighbour::new("10.0.0.2", 7).lladdr("02:00:00:00:00:02").router();
+    for (text, words) in [
+        (
+            independent(&encode(&rule.record(), kind::RTM_NEWRULE)),
+            &[
+                "src_len: 8",
+                "Source(10.0.0.0)",
+                "Iifname(\"v0\")",
+                "FwMark(1)",
+                "FwMask(255)",
+                "Priority(100)",
+                "Table(70000)",
+                "start: 100, end: 200",
+                "IpProtocol(Tcp)",
+            ][..],
+        ),
+        (
+            independent(&encode(&neighbour.record(7), kind::RTM_NEWNEIGH)),
+            &["ifindex: 7", "Permanent", "Router", "LinkLocalAddress([2, 0, 0, 0, 0, 2])"][..],
+        ),
+    ] {
+        for word in words {
+            assert!(text.contains(word), "{word} is not in {text}");
+        }
+    }
+}
+
 /// The messages of each file in tests/captures.
 fn captures() -> Vec<(PathBuf, Vec<Vec<u8>>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
@@ -421,14 +559,27 @@ fn captures_read_as_the_golden_text_says() {
 
 /// The line, then every row, one a line, then what no row knows.
 fn describe(message: &[u8]) -> String {
-    let is_link = message[4] == 16;
-    let table = if is_link { &LINK } else { &ADDRESS };
+    let table = match u16::from(message[4]) {
+        kind::RTM_NEWLINK => &LINK,
+        kind::RTM_NEWADDR => &ADDRESS,
+        kind::RTM_NEWROUTE => &ROUTE,
+        kind::RTM_NEWRULE => &RULE,
+        kind::RTM_NEWNEIGH => &NEIGHBOUR,
+        kind::RTM_NEWNEXTHOP => &NEXTHOP,
+        other => panic!("a message of type {other}"),
+    };
     let record = Record::decode(table, &message[HEADER..]).unwrap();
-    let line = match is_link {
-        true => Link::new(record.clone(), 0).to_string(),
-        false => Address::new(record.clone()).to_string(),
+    let own = record.clone();
+    let line = match table.name {
+        "link" => Link::new(own, 0).to_string(),
+        "address" => Address::new(own).to_string(),
+        "route" => Route::new(own).to_string(),
+        "rule" => Rule::of(own).to_string(),
+        "neighbour" => Neighbour::of(own).to_string(),
+        _ => Nexthop::of(own).to_string(),
     };
     let mut text = format!("{line}\n{record:#?}\n");
+    let is_link = table == &LINK;
     if let Some(Value::Bytes(bytes)) = record.value(row::PROTINFO).filter(|_| is_link) {
         text += &format!("{:#?}\n", Record::decode_attributes(&BRIDGE_PORT, bytes));
     }

@@ -206,3 +206,91 @@ pub(super) fn show_encap(kind: u64, value: &Value, names: &dyn Names, object: Ob
     object.push(("encap".to_owned(), Tree::Text(kind.to_string())));
     object.extend(value.nested().map(|inner| inner.tree(names)).unwrap_or_default());
 }
+
+/// A lightweight tunnel to be set on a route or a nexthop.
+///
+/// ```text
+/// Encap::mpls(&[100, 200]), Encap::ip("192.0.2.1".parse()?).id(42).ttl(64)
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encap {
+    pub(super) kind: EncapType,
+    pub(super) value: Value,
+}
+
+impl Encap {
+    /// Pushes MPLS labels, 0 to 1048575 each, the outermost first.
+    pub fn mpls(labels: &[u32]) -> Self {
+        let mut record = Record::new(&ENCAP_MPLS);
+        record.set(mpls_row::DST, Value::Numbers(labels.into()));
+        Encap::of(EncapType::MPLS, record)
+    }
+
+    /// Adds an IPv4 or IPv6 tunnel's header with this destination.
+    pub fn ip(dst: std::net::IpAddr) -> Self {
+        let v4 = dst.is_ipv4();
+        let (kind, table) =
+            if v4 { (EncapType::IP, &ENCAP_IP) } else { (EncapType::IP6, &ENCAP_IP6) };
+        let mut record = Record::new(table);
+        record.set(if v4 { ip_row::DST } else { ip6_row::DST }, Ip::write(dst));
+        Encap::of(kind, record)
+    }
+
+    /// Any kind, its attributes as bytes.
+    pub fn raw(kind: EncapType, attributes: &[u8]) -> Self {
+        Encap { kind, value: Value::Bytes(attributes.into()) }
+    }
+
+    /// The tunnel's key or network identifier.
+    pub fn id(self, id: u64) -> Self {
+        self.set("id", Value::Number(id))
+    }
+
+    /// The source address of the outer header.
+    pub fn src(self, src: std::net::IpAddr) -> Self {
+        self.set("src", Ip::write(src))
+    }
+
+    /// The time to live, or hop limit, of the outer header; of the labels for MPLS.
+    pub fn ttl(self, ttl: u8) -> Self {
+        let name = if self.kind == EncapType::IP6 { "hoplimit" } else { "ttl" };
+        self.set(name, Value::Number(ttl.into()))
+    }
+
+    /// The type of service, or traffic class, of the outer header.
+    pub fn tos(self, tos: u8) -> Self {
+        let name = if self.kind == EncapType::IP6 { "tc" } else { "tos" };
+        self.set(name, Value::Number(tos.into()))
+    }
+
+    fn of(kind: EncapType, record: Record) -> Self {
+        Encap { kind, value: Value::Nested(Box::new(record)) }
+    }
+
+    /// Sets the row of that name, where the kind has one.
+    fn set(mut self, name: &str, value: Value) -> Self {
+        if let Value::Nested(record) = &mut self.value {
+            if let Some((id, _)) = record.table().row(name) {
+                record.set(id, value);
+            }
+        }
+        self
+    }
+}
+
+/// A tunnel in the words of an `ip` command.
+pub(super) fn encap_line(kind: u64, value: &Value, names: &dyn Names) -> String {
+    let mut words = vec!["encap".to_owned(), EncapType::from_number(kind).to_string()];
+    for (key, tree) in value.nested().map(|inner| inner.tree(names)).unwrap_or_default() {
+        words.push(match (key.as_str(), &tree) {
+            ("dst", _) if kind == u64::from(EncapType::MPLS.0) => tree.to_string(),
+            (_, Tree::Bool(_)) => key,
+            (_, Tree::List(all)) => {
+                let list: Vec<_> = all.iter().map(Tree::to_string).collect();
+                format!("{key} {} [ {} ]", list.len(), list.join(" "))
+            }
+            _ => format!("{key} {tree}"),
+        });
+    }
+    words.join(" ")
+}

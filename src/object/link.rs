@@ -17,7 +17,7 @@
 //!
 //! **By a change of something else** (`Always`): the queueing discipline (`tc`); promiscuity and allmulti
 //! beyond the first user, and of the interface below a macvlan; `IFLA_LINK` of the end of a veth that is
-//! announced first, before it has its peer; `IFLA_LINK_NETNSID` when the peer moves (K32); all of
+//! announced first, before it has its peer; headroom and tailroom, by what is enslaved; `IFLA_LINK_NETNSID` when the peer moves (K32); all of
 //! `IFLA_AF_SPEC`: the settings of IPv4 and IPv6 and `addr_gen_mode` by sysctl, IPv6's MTU with the link's, and
 //! its whole block, which vanishes below 1280 bytes; `bc_queue_len_used` of a macvlan by its siblings; of a
 //! bridge: root, root port, path cost, topology change, querier, and `ageing_time`, which is shortened while
@@ -404,9 +404,9 @@ table! {
         /// Whether it can never leave its namespace (Linux 6.15).
         NETNS_IMMUTABLE netns_immutable: Switch<U8> = Path(&[67]), "IFLA_NETNS_IMMUTABLE", Status, name: "netns-immutable", form: OnlyTrue;
         /// Bytes left free before a packet (Linux 6.16).
-        HEADROOM headroom: U16 = Path(&[68]), "IFLA_HEADROOM", Status, unit: "bytes", form: Hidden;
+        HEADROOM headroom: U16 = Path(&[68]), "IFLA_HEADROOM", Status, unit: "bytes", form: Hidden, silent: Always;
         /// Bytes left free behind a packet (Linux 6.16).
-        TAILROOM tailroom: U16 = Path(&[69]), "IFLA_TAILROOM", Status, unit: "bytes", form: Hidden;
+        TAILROOM tailroom: U16 = Path(&[69]), "IFLA_TAILROOM", Status, unit: "bytes", form: Hidden, silent: Always;
         /// Free text for people, at most 255 bytes.
         ALIAS alias: Text = Path(&[20]), "IFLA_IFALIAS", Set, name: "ifalias", keyword: "alias", silent: WhileDown;
         /// Alternative names, 1 to 127 bytes each.

@@ -9,17 +9,22 @@ pub mod address;
 pub mod encap;
 pub mod kinds;
 pub mod link;
+pub mod neighbour;
+pub mod nexthop;
 pub mod port;
 mod record;
 mod reference;
 pub mod route;
+pub mod rule;
 pub mod shape;
 mod show;
+pub mod spec;
 pub mod table;
 mod tree;
 mod value;
 
 pub use address::{ADDRESS, Address, AddressFlags, AddressProtocol, Family, Lifetime, Scope};
+pub use encap::{Encap, EncapType};
 pub use kinds::{
     Bridge, BridgeData, BridgeId, BridgeOptions, Ifb, MacaddrMode, Macvlan, MacvlanData,
     MacvlanFlags, MacvlanMode, MacvlanOptions, NewLink, Veth, VlanProtocol, Vxlan, VxlanData,
@@ -28,14 +33,18 @@ pub use kinds::{
 pub use link::{
     AddrGenMode, LINK, Link, LinkEvent, LinkFlags, LinkMode, LinkType, OperState, Statistics,
 };
+pub use neighbour::{NEIGHBOUR, Neighbour, NeighbourFlags, NeighbourSpec, NeighbourState};
+pub use nexthop::{NEXTHOP, Nexthop, NexthopSpec};
 pub use port::{BRIDGE_PORT, BridgePortData, BridgePortOptions, PortState};
 pub use record::{FieldChange, Record};
 pub use reference::LinkRef;
 pub use route::{
-    HOP, METRICS, Preference, ROUTE, Route, RouteFlags, RouteHop, RouteKey, RouteKey4, RouteKey6,
-    RouteMetrics, RouteProtocol, RouteScope, RouteType,
+    HOP, Hop, METRICS, Preference, ROUTE, Route, RouteFlags, RouteHop, RouteKey, RouteKey4,
+    RouteKey6, RouteMetrics, RouteProtocol, RouteScope, RouteSpec, RouteType,
 };
+pub use rule::{RULE, Rule, RuleAction, RuleFlags, RuleSpec};
 pub use shape::{Named, Shape, Typed, UnknownName};
+pub use spec::SpecError;
 pub use table::{Argument, Form, Names, Place, Role, Row, Silent, Table};
 pub use tree::Tree;
 pub use value::Value;

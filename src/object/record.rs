@@ -220,7 +220,8 @@ impl Record {
                     name: row.name,
                     before: a.cloned(),
                     after: b.cloned(),
-                    shown: (self.shown(row, a), after.shown(row, b)),
+                    shown: differing(a, b)
+                        .unwrap_or_else(|| (self.shown(row, a), after.shown(row, b))),
                 }),
             }
         }
@@ -419,6 +420,17 @@ impl PartialEq for Record {
 
 impl Eq for Record {}
 
+/// Of two arrays, the places that differ: the kernel's have sixty numbers.
+fn differing(before: Option<&Value>, after: Option<&Value>) -> Option<(String, String)> {
+    let (Value::Numbers(a), Value::Numbers(b)) = (before?, after?) else { return None };
+    let places = (0..a.len()).filter(|at| a.len() == b.len() && a[*at] != b[*at]);
+    let text = |all: &[u32]| {
+        let each = places.clone().map(|at| format!("[{at}]={}", all[at]));
+        each.collect::<Vec<_>>().join(" ")
+    };
+    (a.len() == b.len()).then(|| (text(a), text(b)))
+}
+
 /// `name value` for each attribute, in the order of the rows.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -465,6 +477,18 @@ mod tests {
         // The kernel answers with all the bits it knows; the others are not in what was asked for.
         let said = Record::decode_attributes(&kinds::BRIDGE, &[&[12, 0][..], &expect].concat());
         assert!(said.same(options.record()), "{said:?}");
+    }
+
+    /// `ip link set mtu` once printed all sixty numbers of IPv6's settings, twice.
+    #[test]
+    fn of_an_array_only_what_differs_is_shown() {
+        let link = |mtu| {
+            let mut link = Record::new(&LINK);
+            link.set(link::row::INET6_CONF, Value::Numbers([0, 64, mtu, 1].into()));
+            link
+        };
+        let changes = link(1500).changes(&link(1400));
+        assert_eq!(changes[0].to_string(), "inet6_conf [2]=1500 -> [2]=1400");
     }
 
     #[test]

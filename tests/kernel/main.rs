@@ -14,6 +14,7 @@ mod harness;
 mod late;
 mod object;
 mod reading;
+mod route;
 mod routes;
 mod stress;
 mod sys;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     cases.extend(late::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
+    cases.extend(route::cases());
     cases.extend(routes::cases());
     cases.extend(stress::cases());
     cases.extend(sys::cases());

@@ -253,10 +253,10 @@ fn check_addresses() {
     assert_eq!(compared, all.len());
 }
 
-struct Links(Vec<Link>);
+pub(super) struct Links(Vec<Link>);
 
 impl Links {
-    fn dump() -> Links {
+    pub(super) fn dump() -> Links {
         let records = dump(kind::RTM_GETLINK, 16, &LINK, kind::RTM_NEWLINK);
         Links(records.into_iter().map(|record| Link::new(record, 0)).collect())
     }
@@ -276,14 +276,24 @@ impl Names for Links {
     }
 }
 
-fn dump(
+pub(super) fn dump(
     request: u16,
     fixed: usize,
     table: &'static netlinkdb::internals::object::Table,
     answer: u16,
 ) -> Vec<Record> {
+    dump_with(request, &vec![0; fixed], table, answer)
+}
+
+/// With what is in the fixed struct of the request.
+pub(super) fn dump_with(
+    request: u16,
+    fixed: &[u8],
+    table: &'static netlinkdb::internals::object::Table,
+    answer: u16,
+) -> Vec<Record> {
     let socket = Socket::open(&Options::default()).expect("a netlink socket");
-    let request = Request::new(request, libc::NLM_F_DUMP).bytes(&vec![0; fixed]);
+    let request = Request::new(request, libc::NLM_F_DUMP).bytes(fixed);
     socket.send(&request.finish()).expect("sending a request");
     let mut records = Vec::new();
     let mut batch = Batch::with_slots(4, 256 * 1024);

@@ -3,8 +3,7 @@
 use crate::support::churn::Churn;
 use crate::support::namespaces::{Elsewhere, with_loopback_toggling};
 use crate::support::{
-    PATIENCE, batch, compare_to_the_last_row, need_kinds, quiesce_and_compare, scene, sysctl,
-    try_batch,
+    PATIENCE, batch, need_kinds, quiesce_and_compare, resync_and_compare, scene, sysctl, try_batch,
 };
 use netlinkdb::{Db, Object, Snapshot};
 use std::collections::BTreeMap;
@@ -394,40 +393,60 @@ fn apply(watch: &mut netlinkdb::Watch, copy: &mut BTreeMap<String, String>) {
 }
 
 /// Random changes by another program; the seeds differ, the end is always the same: the snapshot is the kernel.
-fn churn(seeds: std::ops::Range<u64>, buffer: usize, steps: usize) {
+///
+/// `NETLINKDB_TEST_CHURN=20` tries twenty times as many seeds.
+fn churn(first: u64, seeds: u64, buffer: usize, steps: usize) {
     need_kinds("veth bridge vxlan macvlan ifb");
-    for seed in seeds {
-        let other = Elsewhere::new();
-        let db = Db::builder().receive_buffer(buffer).open().unwrap();
-        let mut churn = Churn::new(seed);
-        churn.elsewhere = Some(other.path.clone());
-        for _ in 0..steps.div_ceil(200) {
-            churn.run(200);
-            println!("seed {seed}");
-            quiesce_and_compare(&db);
+    let more = std::env::var("NETLINKDB_TEST_CHURN").ok().and_then(|text| text.parse().ok());
+    for seed in (first..).take((seeds * more.unwrap_or(1)) as usize) {
+        let told = TellSeed(seed);
+        churn_once(seed, buffer, steps);
+        drop(told);
+    }
+}
+
+/// Says which seed it was that failed.
+struct TellSeed(u64);
+
+impl Drop for TellSeed {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("this was seed {}", self.0);
         }
-        let before = db.losses();
-        db.resync().unwrap();
-        compare_to_the_last_row(&db);
-        println!("seed {seed}: {:?}, {before:?}", db.snapshot());
-        drop(other);
-        try_batch(&(0..14).map(|i| format!("link del n{i}\n")).collect::<String>());
+    }
+}
+
+fn churn_once(seed: u64, buffer: usize, steps: usize) {
+    let other = Elsewhere::new();
+    let db = Db::builder().receive_buffer(buffer).open().unwrap();
+    let mut churn = Churn::new(seed);
+    churn.elsewhere = Some(other.path.clone());
+    for _ in 0..steps.div_ceil(200) {
+        churn.run(200);
         quiesce_and_compare(&db);
     }
+    let before = db.losses();
+    resync_and_compare(&db);
+    let (lines, failed) = (churn.lines, churn.failed);
+    println!("seed {seed}: {failed} of {lines} failed, {:?}, {before:?}", db.snapshot());
+    assert!(failed < lines * 2 / 3, "{failed} of {lines} lines failed: too little has happened");
+    drop(other);
+    try_batch(&(0..14).map(|i| format!("link del n{i}\n")).collect::<String>());
+    quiesce_and_compare(&db);
 }
 
 fn churn_with_a_large_buffer() {
     sysctl("ipv6.conf.default.accept_dad", 0);
-    churn(100..104, 8 << 20, 2000);
+    churn(1000, 2, 8 << 20, 2000);
 }
 
 fn churn_with_a_tiny_buffer() {
     sysctl("ipv6.conf.default.accept_dad", 0);
-    churn(200..204, 0, 2000);
+    churn(2000, 2, 0, 2000);
 }
 
 fn churn_with_duplicate_address_detection() {
-    churn(300..302, 64 << 10, 600);
+    churn(3000, 1, 64 << 10, 400);
 }
 
 fn churn_with_kept_addresses_and_promotion() {
@@ -436,8 +455,8 @@ fn churn_with_kept_addresses_and_promotion() {
     sysctl("ipv6.conf.default.keep_addr_on_down", 1);
     sysctl("ipv4.conf.all.promote_secondaries", 1);
     sysctl("ipv4.conf.default.promote_secondaries", 1);
-    churn(400..402, 0, 1000);
-    churn(402..404, 8 << 20, 1000);
+    churn(4000, 1, 0, 1000);
+    churn(5000, 1, 8 << 20, 1000);
     let end = AtomicBool::new(false);
     let db = Db::builder().receive_buffer(0).open().unwrap();
     thread::scope(|scope| {

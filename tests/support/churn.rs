@@ -8,7 +8,9 @@ const NAMES: u64 = 14;
 /// A source of lines for `ip -batch -force`; many of them fail, which is part of it.
 pub struct Churn {
     state: u64,
-    lines: usize,
+    /// Lines so far, and how many of them failed.
+    pub lines: usize,
+    pub failed: usize,
     /// A second namespace that interfaces are sent to now and then.
     pub elsewhere: Option<String>,
 }
@@ -16,7 +18,7 @@ pub struct Churn {
 impl Churn {
     /// The same seed gives the same lines.
     pub fn new(seed: u64) -> Churn {
-        Churn { state: seed, lines: 0, elsewhere: None }
+        Churn { state: seed, lines: 0, failed: 0, elsewhere: None }
     }
 
     /// Runs so many lines, a few dozen in each `ip`: it remembers indexes of names, and must not remember too long.
@@ -24,7 +26,7 @@ impl Churn {
     pub fn run(&mut self, lines: usize) {
         for _ in 0..lines.div_ceil(40) {
             let text: Vec<_> = (0..40).map(|_| self.line()).collect();
-            try_batch(&text.join("\n"));
+            self.failed += try_batch(&text.join("\n"));
             self.lines += 40;
         }
     }

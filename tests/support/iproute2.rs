@@ -46,10 +46,12 @@ pub fn batch(lines: &str) {
     assert!(output.status.success(), "ip -batch: {} ({})", words.trim(), output.status);
 }
 
-/// Runs all lines, whether they succeed or not.
+/// Runs all lines, whether they succeed or not, and counts those that failed.
 #[track_caller]
-pub fn try_batch(lines: &str) {
-    run_batch(&["-force", "-batch", "-"], lines);
+pub fn try_batch(lines: &str) -> usize {
+    let output = run_batch(&["-force", "-batch", "-"], lines);
+    let words = String::from_utf8_lossy(&output.stderr);
+    words.lines().filter(|line| line.starts_with("Command failed")).count()
 }
 
 #[track_caller]

@@ -22,25 +22,31 @@ const ATTEMPTS: usize = 100;
 /// `ip -json -details` without any exception.
 #[track_caller]
 pub fn quiesce_and_compare(db: &Db) -> Snapshot {
-    compare(db, Extent::All, |found| !found.silent)
+    compare(db, Extent::All, Db::sync, |found| !found.silent)
 }
 
 /// The same after a [`Db::refresh`] or [`Db::resync`]: then no row is excepted.
 #[track_caller]
 pub fn compare_to_the_last_row(db: &Db) -> Snapshot {
-    compare(db, Extent::All, |_| true)
+    compare(db, Extent::All, Db::sync, |_| true)
+}
+
+/// After a [`Db::resync`], repeated while the kernel changes something: then no row is excepted.
+#[track_caller]
+pub fn resync_and_compare(db: &Db) -> Snapshot {
+    compare(db, Extent::All, Db::resync, |_| true)
 }
 
 /// As [`quiesce_and_compare`], for a database that was opened without addresses.
 #[track_caller]
 pub fn quiesce_and_compare_links(db: &Db) -> Snapshot {
-    compare(db, Extent::Links, |found| !found.silent)
+    compare(db, Extent::Links, Db::sync, |found| !found.silent)
 }
 
 /// As [`quiesce_and_compare`], where there are kinds whose options iproute2 prints and this crate keeps raw.
 #[track_caller]
 pub fn quiesce_and_compare_raw(db: &Db) -> Snapshot {
-    compare(db, Extent::Fresh, |found| !found.silent)
+    compare(db, Extent::Fresh, Db::sync, |found| !found.silent)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -53,11 +59,16 @@ enum Extent {
 }
 
 #[track_caller]
-fn compare(db: &Db, extent: Extent, counts: impl Fn(&Difference) -> bool) -> Snapshot {
+fn compare(
+    db: &Db,
+    extent: Extent,
+    look: impl Fn(&Db) -> netlinkdb::Result<Snapshot>,
+    counts: impl Fn(&Difference) -> bool,
+) -> Snapshot {
     for _ in 0..ATTEMPTS {
         settle(db);
         let before = fresh();
-        let ours = db.sync().expect("a fence");
+        let ours = look(db).expect("a fence");
         let theirs = [ip_json(&["link", "show"]), ip_json(&["address", "show"])];
         let after = fresh();
         ours.check();

@@ -16,6 +16,7 @@ pub mod request;
 pub use iproute2::{batch, ip, ip_available, ip_json, scene, try_batch, try_ip};
 pub use judge::{
     PATIENCE, compare_to_the_last_row, quiesce_and_compare, quiesce_and_compare_links,
+    resync_and_compare,
 };
 pub use namespaces::{kind_available, need_kind, need_kinds, sysctl};
 pub use request::Request;

@@ -232,6 +232,26 @@ pub fn body(bytes: &[u8], family: u8) -> Record {
 }
 
 impl RouteKey {
+    /// The key of a decoded route.
+    pub fn of(record: &Record) -> Option<RouteKey> {
+        let number = |id| record.number(id) as u32;
+        let (table, priority) = (number(row::TABLE), number(row::PRIORITY));
+        let (len, tos) = (number(row::DST_LEN) as u8, number(row::TOS) as u8);
+        match (number(row::FAMILY) as u8, record.value(row::DST)) {
+            (AF_INET, Some(Value::V4(dst))) => {
+                Some(RouteKey::V4(RouteKey4 { table, dst: dst.to_bits(), len, tos, priority }))
+            }
+            (AF_INET, None) => Some(RouteKey::V4(RouteKey4 { table, dst: 0, len, tos, priority })),
+            (AF_INET6, Some(Value::V6(dst))) => {
+                Some(RouteKey::V6(RouteKey6 { table, dst: dst.octets(), len, tos, priority }))
+            }
+            (AF_INET6, None) => {
+                Some(RouteKey::V6(RouteKey6 { table, dst: [0; 16], len, tos, priority }))
+            }
+            _ => None,
+        }
+    }
+
     /// `AF_INET` 2 or `AF_INET6` 10.
     pub fn family(&self) -> u8 {
         match self {
@@ -326,6 +346,7 @@ mod tests {
             let mut bytes = vec![1, 2, 3];
             let key = split(&payload(&record), &mut bytes).unwrap();
             let record = Record::decode(&ROUTE, &payload(&record)).unwrap();
+            assert_eq!(RouteKey::of(&record), Some(key));
             let again = key.record(&bytes);
             for (id, row) in ROUTE.rows.iter().enumerate() {
                 let (ours, theirs) = (again.value(id as u16), record.value(id as u16));

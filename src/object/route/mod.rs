@@ -4,8 +4,11 @@
 //! fewer. A [`Route`] is what a key and a body say together, decoded.
 
 mod key;
-mod show;
+mod line;
+pub(super) mod show;
+mod spec;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -13,8 +16,9 @@ use ipnet::IpNet;
 use super::encap::{EncapOf, EncapType};
 use super::shape::*;
 use super::table::table;
-use super::{Family, Record, Tree, Value};
+use super::{Family, Named, Names, Record, Tree, Value};
 pub use key::{RouteKey, RouteKey4, RouteKey6, body, split};
+pub use spec::{Hop, RouteSpec};
 
 /// One route, as the kernel last described it.
 #[derive(Clone, PartialEq, Eq)]
@@ -404,8 +408,8 @@ table! {
         ADVMSS advmss: U32 = Path(&[8]), "RTAX_ADVMSS", Set, keyword: "advmss", unit: "bytes";
         /// How many segments may be out of order before one counts as lost.
         REORDERING reordering: U32 = Path(&[9]), "RTAX_REORDERING", Set, keyword: "reordering", unit: "segments";
-        /// The hop limit of packets, 1 to 255.
-        HOPLIMIT hoplimit: U32 = Path(&[10]), "RTAX_HOPLIMIT", Set, keyword: "hoplimit";
+        /// The hop limit of packets, 1 to 255; 4294967295 for the interface's own.
+        HOPLIMIT hoplimit: U32 = Path(&[10]), "RTAX_HOPLIMIT", Set, keyword: "hoplimit", form: Custom(show::hop_limit);
         /// The initial congestion window, in segments.
         INITCWND initcwnd: U32 = Path(&[11]), "RTAX_INITCWND", Set, keyword: "initcwnd", unit: "segments";
         /// Features: 1 is explicit congestion notification, 16 microsecond time stamps of TCP.
@@ -462,17 +466,38 @@ table! {
 
 impl Route {
     /// What `ip -json -details route show table all` prints of it.
-    pub fn tree(&self, names: &dyn super::Names) -> Tree {
+    pub fn tree(&self, names: &dyn Names) -> Tree {
         Tree::Map(self.record.tree(names))
     }
-}
-impl std::fmt::Display for Route {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(&self.record, f)
+
+    /// The line that `ip route show` prints of it, without the space at its end; a multipath route has a further line
+    /// for each leg. The table is in it unless it is the main one.
+    pub fn line(&self, names: &dyn Names) -> String {
+        line::line(&self.record, names)
+    }
+
+    /// The key by which the kernel looks it up; `None` for what is neither IPv4 nor IPv6.
+    pub fn key(&self) -> Option<RouteKey> {
+        RouteKey::of(&self.record)
     }
 }
-impl std::fmt::Debug for Route {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Debug::fmt(&self.record, f)
+
+/// As [`Route::line`], interfaces by their index.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line(&()))
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.record, f)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Route {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.tree(&()).serialize(to)
     }
 }

@@ -197,6 +197,12 @@ pub fn rttvar(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
     push(object, "rttvar", Tree::Number(number(value) / 4));
 }
 
+pub fn hop_limit(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
+    if number(value) != u64::from(u32::MAX) {
+        push(object, "hoplimit", Tree::Number(number(value)));
+    }
+}
+
 pub fn features(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
     let all = number(value);
     if all & 1 != 0 {

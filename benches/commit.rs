@@ -1,0 +1,139 @@
+//! Commits of one change, against the least that can tell that a change holds: request, ACK, and a fence on a socket
+//! that hears the notifications. Both in this run, on the ends of one veth, in turns.
+//!
+//! `cargo bench --bench commit`; a private namespace, no root.
+
+mod support;
+
+use std::os::fd::AsFd;
+
+use netlinkdb::internals::object::link::row as link_row;
+use netlinkdb::internals::object::{ADDRESS, LINK, Record, Value, address::row as address_row};
+use netlinkdb::internals::state::fence_request;
+use netlinkdb::internals::sys::{Batch, Datagram, Options, Received, Socket, wait};
+use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
+use netlinkdb::{Db, NetNs, Result, Veth};
+use support::{Table, in_turns};
+
+fn main() -> Result<()> {
+    NetNs::enter_private()?;
+    let mut table = Table::new();
+    one_change(&mut table, "among 2 interfaces")?;
+    support::fill(1000)?;
+    one_change(&mut table, "among 1,000 interfaces")?;
+    table.print();
+    Ok(())
+}
+
+fn one_change(table: &mut Table, among: &str) -> Result<()> {
+    let db = Db::open()?;
+    if db.interface("one").is_err() {
+        let mut tx = db.begin();
+        tx.create(Veth::new("one", "two"))?;
+        tx.commit()?;
+    }
+    // Each side has an end of its own: what the other changes meanwhile would be a conflict.
+    let (index, one) = (db.interface("one")?.index(), db.interface("two")?);
+    let mut bare = Bare::new();
+    let mut flip = false;
+    let [theirs, ours] = in_turns(
+        || {
+            flip = !flip;
+            bare.carry_out(mtu(index, 1400 + u32::from(flip)));
+        },
+        || {
+            let now = one.link().map_or(1500, |link| link.mtu());
+            one.set_mtu(if now == 1300 { 1301 } else { 1300 }).commit().map(drop).unwrap();
+        },
+    );
+    table.row(&format!("mtu, bare, {among}"), theirs * 1e6, "us", None);
+    table.row(&format!("mtu, commit, {among}"), ours * 1e6, "us", Some(ours / theirs));
+    let [theirs, ours] = in_turns(
+        || {
+            bare.carry_out(address(index, kind::RTM_NEWADDR));
+            bare.carry_out(address(index, kind::RTM_DELADDR));
+        },
+        || {
+            one.add_ip("10.1.0.1/24").unwrap().commit().map(drop).unwrap();
+            one.del_ip("10.1.0.1/24").unwrap().commit().map(drop).unwrap();
+        },
+    );
+    table.row(&format!("address add and del, bare, {among}"), theirs * 1e6, "us", None);
+    let name = format!("address add and del, 2 commits, {among}");
+    table.row(&name, ours * 1e6, "us", Some(ours / theirs));
+    Ok(())
+}
+
+/// The least: two sockets, one thread.
+struct Bare {
+    event: Socket,
+    request: Socket,
+    batch: Batch,
+    seq: u32,
+}
+
+impl Bare {
+    fn new() -> Self {
+        let listening = Options { groups: vec![1, 5, 9], strict: true, ..Options::default() };
+        Bare {
+            event: Socket::open(&listening).unwrap(),
+            request: Socket::open(&Options { strict: true, ..Options::default() }).unwrap(),
+            batch: Batch::new(),
+            seq: 0,
+        }
+    }
+
+    fn carry_out(&mut self, mut request: Vec<u8>) {
+        self.seq += 1;
+        Builder::stamp(&mut request, self.seq);
+        self.request.send(&request).unwrap();
+        await_ack(&self.request, &mut self.batch, self.seq);
+        self.event.send(&fence_request(self.seq)).unwrap();
+        await_ack(&self.event, &mut self.batch, self.seq);
+    }
+}
+
+fn await_ack(socket: &Socket, batch: &mut Batch, seq: u32) {
+    loop {
+        match socket.receive(batch).unwrap() {
+            Received::Datagrams => {}
+            _ => {
+                wait([socket.as_fd()], None).unwrap();
+                continue;
+            }
+        }
+        for datagram in batch.iter() {
+            let Datagram::Data(bytes) = datagram else { continue };
+            for message in Messages::new(bytes).map_while(std::result::Result::ok) {
+                if let (true, Some(Ok(ack))) = (message.seq == seq, Ack::parse(&message)) {
+                    assert!(ack.is_ok(), "{ack:?}");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn mtu(index: u32, bytes: u32) -> Vec<u8> {
+    let mut link = Record::new(&LINK);
+    link.set(link_row::INDEX, Value::Number(index.into()));
+    link.set(link_row::MTU, Value::Number(bytes.into()));
+    request(kind::RTM_NEWLINK, 0, &link)
+}
+
+fn address(index: u32, kind: u16) -> Vec<u8> {
+    let mut address = Record::new(&ADDRESS);
+    address.set(address_row::INDEX, Value::Number(index.into()));
+    address.set(address_row::FAMILY, Value::Number(2));
+    address.set(address_row::PREFIX_LENGTH, Value::Number(24));
+    address.set(address_row::LOCAL, Value::V4([10, 1, 0, 1].into()));
+    let more = if kind == kind::RTM_NEWADDR { flags::CREATE | flags::EXCL } else { 0 };
+    request(kind, more, &address)
+}
+
+fn request(kind: u16, more: u16, record: &Record) -> Vec<u8> {
+    let header = record.encode_header();
+    let mut message = Builder::new(kind, flags::REQUEST | flags::ACK | more).fixed(&header);
+    record.encode(&mut message);
+    message.finish()
+}
