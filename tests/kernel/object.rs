@@ -228,6 +228,11 @@ fn check_links() {
     let theirs = ip_json(&["link", "show"]);
     let links = Links::dump();
     let ours: Vec<Value> = links.0.iter().map(|link| to_json(&link.tree(&links))).collect();
+    if compare_links(&ours, theirs.as_array().expect("a list")).is_empty() {
+        return;
+    }
+    // The kernel may have looked at a carrier between the two: then it is as `ip` prints it now.
+    let theirs = ip_json(&["link", "show"]);
     let differences = compare_links(&ours, theirs.as_array().expect("a list"));
     assert!(differences.is_empty(), "\n{}", differences.join("\n"));
 }

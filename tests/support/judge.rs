@@ -261,8 +261,9 @@ fn silent_keys() -> BTreeSet<&'static str> {
 fn compare_with_ip(snapshot: &Snapshot, theirs: &[Value; 2], except: &BTreeSet<&str>) {
     let ours = to_json(&snapshot.tree());
     let [links, addresses] = theirs.each_ref().map(|list| list.as_array().expect("a list"));
+    let links: Vec<Value> = links.iter().map(without_foreign_options).collect();
     let bare: Vec<Value> = ours.as_array().expect("a list").iter().map(without_addresses).collect();
-    let mut found = compare_links(&bare, links);
+    let mut found = compare_links(&bare, &links);
     for link in addresses.iter().filter(|link| link["ifindex"].is_number()) {
         let name = &link["ifname"];
         let own = ours.as_array().into_iter().flatten().find(|o| o["ifindex"] == link["ifindex"]);
@@ -284,6 +285,22 @@ fn is_excepted(text: &str, except: &BTreeSet<&str>) -> bool {
     let mut parts = text.split(": ");
     let path = parts.nth(1).unwrap_or_default();
     path.split('.').any(|key| except.contains(key))
+}
+
+/// Without the options of kinds that this crate keeps raw. Such links are in every namespace where a module makes
+/// them: `tunl0`, `sit0` and their like.
+fn without_foreign_options(link: &Value) -> Value {
+    const KNOWN: [&str; 5] = ["bridge", "veth", "vxlan", "macvlan", "ifb"];
+    let mut link = link.clone();
+    if let Some(info) = link.get_mut("linkinfo").and_then(Value::as_object_mut) {
+        for (kind, data) in [("info_kind", "info_data"), ("info_slave_kind", "info_slave_data")] {
+            let known = info.get(kind).and_then(Value::as_str).is_some_and(|k| KNOWN.contains(&k));
+            if !known {
+                info.remove(data);
+            }
+        }
+    }
+    link
 }
 
 fn without_addresses(link: &Value) -> Value {
