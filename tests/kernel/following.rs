@@ -719,7 +719,7 @@ fn an_interface_takes_others_with_it() {
 
 fn a_watch_shows_before_and_after() {
     a_veth();
-    let db = Db::open().unwrap();
+    let db = Db::builder().routes(false).open().unwrap();
     let mut watch = db.watch();
     let mut next = |what: &str| -> Vec<String> {
         scene(what);
