@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::action::{Action, Indexes};
-use super::fact::{Field, text};
+use super::fact::{Fact, Field, text};
 use super::order::{Wave, deleted_addresses, plan};
 use super::undo::{Entry, Outcome as Sent, undo};
 use super::{Draft, Failure, Refusal, Target, Why, review, rules};
 use crate::object::link::{LINK, row};
-use crate::object::{LinkRef, Silent};
-use crate::state::Snapshot;
+use crate::object::{LinkRef, Silent, Value};
+use crate::state::{AddressKey, Snapshot};
 use crate::wire::{Ack, locate};
 
 /// What the machine wants done next.
@@ -355,10 +355,6 @@ impl Commit {
     }
 
     fn check(&mut self, now: Snapshot) {
-        if let Some(failure) = self.unmet(&now) {
-            self.cause = Some(failure);
-            return self.look(now);
-        }
         let mend = self.mend(&now);
         if !mend.is_empty() && self.mended < MEND_ROUNDS {
             self.mended += 1;
@@ -366,18 +362,28 @@ impl Commit {
             self.stage = Stage::Send;
             return;
         }
+        if let Some(failure) = self.unmet(&now) {
+            self.cause = Some(failure);
+            return self.look(now);
+        }
         self.seen = now;
         self.stage = Stage::Verified;
     }
 
-    /// The first fact that is not so. A name that is given up on the way to another is not to last.
+    /// The first fact that is not so. A name that is given up on the way to another is not to last, nor is the absence
+    /// of an address that comes back with other attributes.
     fn unmet(&self, now: &Snapshot) -> Option<Failure> {
         let mut superseded = BTreeSet::new();
+        let mut addresses = BTreeSet::new();
         let mut first = None;
         for entry in self.journal.iter().rev() {
             for fact in entry.action.facts(&self.indexes) {
                 let renames = matches!(fact.field, Field::Link(row::NAME));
-                let old = renames && !superseded.insert(fact.index);
+                let again = match &fact.field {
+                    Field::Address(spec) => !addresses.insert(spec.key(fact.index)),
+                    _ => false,
+                };
+                let old = again || (renames && !superseded.insert(fact.index));
                 if matches!(fact.field, Field::Exists) && fact.want.is_none() {
                     superseded.insert(fact.index);
                 }
@@ -394,7 +400,8 @@ impl Commit {
         first
     }
 
-    /// Addresses that the kernel deleted together with a primary (K25) and that nobody asked to be deleted.
+    /// Addresses that the kernel deleted together with a primary (K25) and that nobody asked to be deleted: those
+    /// that were there before, in their order, then those that this commit added.
     fn mend(&self, now: &Snapshot) -> Wave {
         let actions: Vec<_> = self.journal.iter().map(|entry| entry.action.clone()).collect();
         let deleted = deleted_addresses(&actions, &self.indexes);
@@ -406,7 +413,28 @@ impl Commit {
             let specs = rules::secondaries_that_fell(index, &deleted, &self.before, now);
             specs.into_iter().map(move |spec| Action::AddAddress { target, spec })
         });
-        fell.collect()
+        let mut wave: Wave = fell.collect();
+        let mut known: BTreeSet<_> = self.address_keys(&wave).collect();
+        let added = self.journal.iter().filter(|entry| matches!(entry.sent, Sent::Done));
+        let added: Vec<_> = added.map(|entry| entry.action.clone()).collect();
+        for action in added.into_iter().filter(|action| matches!(action, Action::AddAddress { .. }))
+        {
+            let key = self.address_keys(std::slice::from_ref(&action)).next();
+            let fell = |key: &AddressKey| {
+                now.address(key).is_none() && rules::goes_with_primary(key, &deleted)
+            };
+            if key.is_some_and(|key| fell(&key) && known.insert(key)) {
+                wave.push(action);
+            }
+        }
+        wave
+    }
+
+    fn address_keys<'a>(&'a self, actions: &'a [Action]) -> impl Iterator<Item = AddressKey> + 'a {
+        actions.iter().filter_map(|action| match action {
+            Action::AddAddress { target, spec } => Some(spec.key(self.indexes.of(*target)?)),
+            _ => None,
+        })
     }
 
     /// The hooks are content.
@@ -430,8 +458,9 @@ impl Commit {
 
     /// Backward: what is left to undo, and if nothing is, the end.
     fn look(&mut self, now: Snapshot) {
-        let undo = undo(&self.journal, &self.before, &now, &self.indexes, self.rounds);
-        if undo.actions.is_empty() || self.rounds >= UNDO_ROUNDS {
+        let last = self.rounds >= UNDO_ROUNDS;
+        let undo = undo(&self.journal, &self.before, &now, &self.indexes, last);
+        if undo.actions.is_empty() || last {
             return self.finish_undo(&undo.actions, undo.residue, now);
         }
         self.rounds += 1;
@@ -477,7 +506,11 @@ impl Commit {
     }
 
     fn finish_undo(&mut self, left: &[Action], mut residue: Vec<Residue>, snapshot: Snapshot) {
-        residue.extend(left.iter().flat_map(|action| self.left_over(action, &snapshot)));
+        for found in left.iter().flat_map(|action| self.left_over(action, &snapshot)) {
+            if !residue.contains(&found) {
+                residue.push(found);
+            }
+        }
         let cause =
             self.cause.clone().unwrap_or(Failure { step: String::new(), why: Why::Unanswered });
         self.outcome = Some(match residue.is_empty() {
@@ -490,14 +523,35 @@ impl Commit {
     fn left_over(&self, action: &Action, now: &Snapshot) -> Vec<Residue> {
         let step = self.step(action);
         let failure = self.undo_failures.iter().find(|failure| failure.step == step);
-        let facts = action.facts(&self.indexes).into_iter();
-        let residue = facts.filter(|fact| !fact.holds(now)).map(|fact| Residue {
-            what: fact.title(&self.before),
+        let mut facts = action.facts(&self.indexes);
+        if let (Action::Delete { .. }, Some(index)) = (action, self.indexes.of(action.target())) {
+            let with = rules::goes_with(index, now).into_iter();
+            let with = with.filter(|index| self.before.link_by_index(*index).is_none());
+            facts.extend(with.map(|index| Fact { index, field: Field::Exists, want: None }));
+        }
+        // Of an interface that is not there, that it is not there says all; but its ports are there without it.
+        facts.retain(|fact| {
+            matches!(fact.field, Field::Exists) || now.link_by_index(fact.index).is_some()
+        });
+        if let (Action::Create { .. }, Some(index)) = (action, self.indexes.of(action.target())) {
+            facts.extend(self.before.ports_of(index).map(|port| Fact {
+                index: port.index(),
+                field: Field::Link(row::MASTER),
+                want: Some(Value::Number(index.into())),
+            }));
+        }
+        let residue = facts.into_iter().filter(|fact| !fact.holds(now)).map(|fact| Residue {
+            what: fact.title(self.names_for(fact.index, now)),
             was: text(fact.want.as_ref()),
             is: text(fact.state(now).as_ref()),
             failure: failure.cloned(),
         });
         residue.collect()
+    }
+
+    /// Where the name of an interface is known: from before, or since it is there.
+    fn names_for<'a>(&'a self, index: u32, now: &'a Snapshot) -> &'a Snapshot {
+        if self.before.link_by_index(index).is_some() { &self.before } else { now }
     }
 
     /// Interfaces of which something was set that the kernel may have set in silence (K51, KERNEL 3I): they are
@@ -517,7 +571,8 @@ fn is_silent(action: &Action) -> bool {
         Action::Data { options, .. } | Action::Port { options, .. } => {
             options.fields().any(|(_, row, _)| row.silent != Silent::Never)
         }
-        Action::Master { .. } => true,
+        // The list of alternative names is told like other fields: not of a link that is down.
+        Action::Master { .. } | Action::Altname { .. } => true,
         _ => false,
     }
 }

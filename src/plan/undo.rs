@@ -12,7 +12,7 @@ use super::fact::{Fact, Field};
 use super::{AddressSpec, Failure, Target, rules};
 use crate::object::kinds::NewLink;
 use crate::object::link::{LinkFlags, row};
-use crate::object::{Link, Record, Role, Value};
+use crate::object::{Link, Record, Role, Row, Value};
 use crate::state::Snapshot;
 
 /// A request of a commit, and what came of it.
@@ -45,14 +45,14 @@ pub(super) struct Undo {
     pub(super) residue: Vec<Residue>,
 }
 
-/// Compares and says what is left to undo. Collateral changes are judged from the second round on, when what caused
-/// them has been undone.
+/// Compares and says what is left to undo. Collateral changes are judged when what caused them has been undone, or in
+/// the `last` round, when it could not be.
 pub(super) fn undo(
     journal: &[Entry],
     before: &Snapshot,
     now: &Snapshot,
     indexes: &Indexes,
-    round: u32,
+    last: bool,
 ) -> Undo {
     let mut undo = Undo { actions: Vec::new(), residue: Vec::new() };
     let mut restored = BTreeSet::new();
@@ -71,10 +71,35 @@ pub(super) fn undo(
             (action, _) => undo_facts(&action.facts(indexes), before, now, &mut undo),
         }
     }
-    if undo.actions.is_empty() && round > 0 {
+    park_names(&mut undo.actions, now);
+    if undo.actions.is_empty() || last {
         collateral(journal, before, now, indexes, &mut undo);
     }
     undo
+}
+
+/// Names that go back but are still held by another interface whose name goes back too: that one lets go first.
+fn park_names(actions: &mut Vec<Action>, now: &Snapshot) {
+    let renamed = |action: &Action| match action {
+        Action::Set { target: Target::Live { index, .. }, id: row::NAME, value } => {
+            Some((*index, value.to_string()))
+        }
+        _ => None,
+    };
+    let renames: Vec<_> = actions.iter().filter_map(renamed).collect();
+    let holders: BTreeSet<u32> = renames
+        .iter()
+        .filter_map(|(index, name)| {
+            now.link_by_name(name).map(Link::index).filter(|holder| holder != index)
+        })
+        .filter(|holder| renames.iter().any(|(index, _)| index == holder))
+        .collect();
+    let parked = holders.into_iter().map(|index| Action::Set {
+        target: Target::Live { index, generation: 0 },
+        id: row::NAME,
+        value: rules::parked_name(index, now),
+    });
+    actions.splice(0..0, parked);
 }
 
 /// Requests that carry several attributes may have taken effect in part although they were refused (K31).
@@ -101,15 +126,16 @@ fn undo_create(
         (_, None) => {
             // Neither the acknowledgement nor the echo arrived. An interface of this name may be ours or another
             // program's: it is left alone, and said so.
-            let name = new.name();
-            let new =
-                now.link_by_name(name).filter(|link| before.link_by_index(link.index()).is_none());
-            undo.residue.extend(new.map(|_| Residue {
-                what: format!("interface `{name}`, which may be ours or another program's"),
-                was: "none".to_owned(),
-                is: "there".to_owned(),
-                failure: None,
-            }));
+            for name in [Some(new.name()), new.peer_name()].into_iter().flatten() {
+                let link = now.link_by_name(name);
+                let new = link.filter(|link| before.link_by_index(link.index()).is_none());
+                undo.residue.extend(new.map(|_| Residue {
+                    what: format!("interface `{name}`, which may be ours or another program's"),
+                    was: "none".to_owned(),
+                    is: "there".to_owned(),
+                    failure: None,
+                }));
+            }
         }
     }
 }
@@ -122,8 +148,19 @@ fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo
         }
         let (was, is) = (fact.state(before), fact.state(now));
         let back = Fact { want: was.clone(), ..fact.clone() };
-        if back.agrees(is.as_ref()) || !fact.agrees(is.as_ref()) {
+        let ours = fact.agrees(is.as_ref()) || rules::is_parked(fact, is.as_ref());
+        if back.agrees(is.as_ref()) || !ours {
             continue;
+        }
+        // An address that is there cannot be added with other attributes.
+        if let (Field::Address(spec), Some(_), Some(_)) = (&fact.field, &was, &is) {
+            let target = Target::Live { index: fact.index, generation: 0 };
+            let now = now.address(&spec.key(fact.index));
+            undo.actions.extend(now.and_then(AddressSpec::of).map(|spec| Action::DelAddress {
+                target,
+                spec,
+                secondary: false,
+            }));
         }
         match (before.link_by_index(fact.index), Action::for_fact(&exact(&back, before))) {
             // What was set on an interface that this commit created goes with it.
@@ -205,7 +242,9 @@ fn recreate(old: &Link, peer: Option<&Link>) -> Action {
     new.record = creation(old);
     new.peer = peer.map(creation);
     match old.record().value(row::DATA) {
-        Some(Value::Nested(options)) if peer.is_none() => new.data = Some(settable(options)),
+        Some(Value::Nested(options)) if peer.is_none() && rules::needs_options(old) => {
+            new.data = Some(settable(options));
+        }
         Some(raw @ Value::Bytes(_)) => new.record.set(row::DATA, raw.clone()),
         _ => {}
     }
@@ -305,7 +344,8 @@ fn options(link: &Link, part: u16) -> Vec<Fact> {
     let Some(options) = link.record().value(part).and_then(Value::nested) else {
         return Vec::new();
     };
-    let set = options.fields().filter(|(_, row, _)| row.role == Role::Set);
+    let kept = |row: &Row| row.role == Role::Set && !rules::runs_by_itself(options.table(), row);
+    let set = options.fields().filter(|(_, row, _)| kept(row));
     set.map(|(id, _, value)| Fact {
         index: link.index(),
         field: Field::Option(part, options.table(), id),
@@ -324,26 +364,63 @@ fn collateral(
 ) {
     let mut touched = BTreeSet::new();
     let mut readdressed = BTreeSet::new();
+    let mut renamed = BTreeSet::new();
+    let mut followers = BTreeSet::new();
+    let mut rejoined = BTreeSet::new();
     for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
     {
         let Some(index) = indexes.of(entry.action.target()) else { continue };
         match &entry.action {
             Action::Flags { mask, .. } if mask.contains(LinkFlags::UP) => touched.insert(index),
-            Action::Master { .. }
-            | Action::Set { id: row::MTU | row::ADDRESS, .. }
-            | Action::Delete { .. } => touched.insert(index),
+            Action::Master { master, .. } => {
+                followers.extend(master.and_then(|master| indexes.of(master)));
+                rejoined.insert(index);
+                touched.insert(index)
+            }
+            Action::Set { id: row::MTU | row::ADDRESS, .. } => touched.insert(index),
+            Action::Delete { .. } => {
+                let gone: Vec<_> =
+                    rules::goes_with(index, before).into_iter().chain([index]).collect();
+                touched.extend(&gone);
+                rejoined.extend(before.ports_of(index).map(Link::index));
+                readdressed.extend(gone);
+                true
+            }
             Action::AddAddress { .. } | Action::DelAddress { .. } => readdressed.insert(index),
+            Action::Set { id: row::NAME, .. } => renamed.insert(index),
             _ => false,
         };
     }
     for index in touched {
         fell(index, before, now, undo);
-        masters(index, before, undo, now);
+        let of = |snapshot: &Snapshot| snapshot.link_by_index(index).and_then(Link::master);
+        followers.extend([of(before), of(now), Some(index)].into_iter().flatten());
     }
+    for index in rejoined {
+        port_options(index, before, now, undo);
+    }
+    followers.into_iter().for_each(|index| follower(index, before, now, undo));
     for index in readdressed {
         fell(index, before, now, undo);
         undo.actions.extend(rules::misordered(index, before, now));
+        undo.residue.extend(rules::order_lost(index, before, now).map(|[was, is]| Residue {
+            what: format!("order of the addresses of `{}`", rules::name(index, before)),
+            was,
+            is,
+            failure: None,
+        }));
     }
+    let lost = |index: u32| {
+        let name = rules::name(index, before);
+        let labels = rules::labels_lost(index, before, now).into_iter();
+        labels.map(move |[address, was, is]| Residue {
+            what: format!("label of address {address} of `{name}`"),
+            was,
+            is,
+            failure: None,
+        })
+    };
+    undo.residue.extend(renamed.into_iter().flat_map(lost));
 }
 
 fn fell(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
@@ -357,23 +434,34 @@ fn fell(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     undo.actions.extend(specs.map(|spec| Action::AddAddress { target, spec }));
 }
 
-/// The masters of a port that this commit touched: those that take something from their ports get back what they
-/// had, where the kernel and nobody else has set it.
-fn masters(port: u32, before: &Snapshot, undo: &mut Undo, now: &Snapshot) {
-    let of = |snapshot: &Snapshot| snapshot.link_by_index(port).and_then(Link::master);
-    for index in [of(before), of(now), Some(port)].into_iter().flatten().collect::<BTreeSet<_>>() {
-        let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
-            continue;
-        };
-        if !rules::follows_ports(old) {
-            continue;
-        }
-        for id in rules::FOLLOWS_PORTS {
-            let want = old.record().value(id).cloned();
-            let fact = Fact { index, field: Field::Link(id), want };
-            if !fact.holds(now) && rules::kernel_chose(new, id, now) {
-                undo.actions.extend(Action::for_fact(&fact));
-            }
+/// A port that has left and come back has every option anew: it gets back those that it had.
+fn port_options(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
+        return;
+    };
+    if old.master() != new.master() {
+        return;
+    }
+    let mut group = Vec::new();
+    let lost = options(old, row::PORT).into_iter().filter(|fact| !fact.holds(now));
+    lost.filter_map(|fact| Action::for_fact(&fact)).for_each(|action| join(&mut group, action));
+    undo.actions.extend(group);
+}
+
+/// A master of a port that this commit touched: one that takes something from its ports gets back what it had, where
+/// the kernel and nobody else has set it.
+fn follower(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
+        return;
+    };
+    if !rules::follows_ports(old) {
+        return;
+    }
+    for id in rules::FOLLOWS_PORTS {
+        let want = old.record().value(id).cloned();
+        let fact = Fact { index, field: Field::Link(id), want };
+        if !fact.holds(now) && rules::kernel_chose(new, id, now) {
+            undo.actions.extend(Action::for_fact(&fact));
         }
     }
 }
