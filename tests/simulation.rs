@@ -9,15 +9,22 @@ mod drive;
 #[path = "support/sim/mod.rs"]
 mod sim;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use drive::judge::{self, Difference, Truth};
 use drive::scenario::{SCENARIOS, Scenario, furnish};
 use drive::{Driver, ROOMY};
 use netlinkdb::internals::plan::{Outcome, Refusal};
-use netlinkdb::internals::state::Snapshot;
+use netlinkdb::internals::state::{Object, Snapshot};
 use netlinkdb::{FieldChange, Link};
-use sim::Kernel;
+use sim::rng::Rng;
+use sim::wire::IfInfo;
+use sim::wire::uapi::{
+    IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, NLM_F_CREATE, NLM_F_EXCL, RTM_NEWLINK,
+};
+use sim::{Kernel, Op, op};
 
 /// Says which run it was, when it fails.
 struct Label(String);
@@ -366,4 +373,415 @@ fn brief(outcome: &Result<Outcome, Refusal>) -> String {
         Ok(Outcome::Torn { cause, residue, .. }) => format!("torn: {cause}: {residue:#?}"),
         Err(refusal) => format!("refused: {refusal}"),
     }
+}
+
+/// What another program does between two requests.
+struct Interference {
+    name: String,
+    act: Rc<dyn Fn(&mut Kernel) -> bool>,
+}
+
+impl Interference {
+    fn ops(ops: Vec<Op>) -> Interference {
+        let name = format!("{ops:?}");
+        let all = move |kernel: &mut Kernel| ops.iter().all(|op| kernel.perform(op).is_ok());
+        Interference { name, act: Rc::new(all) }
+    }
+}
+
+/// A run with another program in it.
+struct Interfered {
+    stage: Stage,
+    outcome: Result<Outcome, Refusal>,
+    /// The state before, and what the other program alone would have made of it.
+    alone: Truth,
+    /// Whether the other program came to its turn and was not refused.
+    acted: bool,
+}
+
+impl Interfered {
+    /// `nth` counts requests of the committing database; the other program comes just before it.
+    fn play(scenario: &Scenario, nth: usize, fails: bool, other: &Interference) -> Interfered {
+        let mut stage = Stage::new(scenario);
+        stage.driver.hook_fails = fails;
+        stage.lies = true;
+        let acted = Rc::new(Cell::new(None));
+        let (act, said) = (Rc::clone(&other.act), Rc::clone(&acted));
+        let socket = stage.driver.request_socket();
+        stage.kernel.faults().before_each(move |kernel| {
+            if said.get().is_none() && kernel.faults().requests_on(socket) == nth {
+                said.set(Some(false));
+                said.set(Some(act(kernel)));
+            }
+        });
+        let outcome = stage.commit(scenario);
+        stage.kernel.settle();
+        let acted = acted.get() == Some(true);
+        let mut twin = Stage::new(scenario);
+        if acted {
+            (other.act)(&mut twin.kernel);
+            twin.kernel.settle();
+        }
+        Interfered { stage, outcome, alone: Truth::of(&twin.kernel), acted }
+    }
+
+    /// The differences from what the other program alone would have made.
+    fn differences(&self) -> Vec<Difference> {
+        self.alone.diff(&Truth::of(&self.stage.kernel))
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.stage.view(judge::lines(&self.differences()))
+    }
+
+    /// P2 and P4: the ending is true, and what the other program did is there.
+    fn judge(&mut self) {
+        match &self.outcome {
+            Ok(Outcome::RolledBack { cause, .. }) => {
+                let lines = self.lines();
+                assert!(lines.is_empty(), "rolled back because {cause}, but {lines:#?}");
+            }
+            Ok(Outcome::Torn { residue, .. }) => {
+                judge::check_residue(residue, &self.differences());
+            }
+            Ok(_) => {}
+            Err(refusal) => {
+                assert_eq!(self.stage.sent(), 0, "refused: {refusal}");
+            }
+        }
+        self.judge_snapshot();
+    }
+
+    /// What another program changes in silence is found by reading anew.
+    fn judge_snapshot(&mut self) {
+        self.stage.driver.resync(&mut self.stage.kernel);
+        self.stage.judge_snapshot();
+    }
+}
+
+const NAMES: &[&str] = &["v0", "v0p", "br0", "p0", "br1", "d0", "d1", "mv0", "p0p"];
+
+fn deletes(scenario: &Scenario, name: &str) -> bool {
+    scenario.expect.contains(&format!("{name} interface there -> -").as_str())
+}
+
+fn renames(scenario: &Scenario, name: &str) -> bool {
+    scenario.expect.iter().any(|line| line.starts_with(&format!("{name} name ")))
+}
+
+#[test]
+fn another_program_changes_another_field() {
+    for scenario in SCENARIOS {
+        let all = requests_with_rollback(scenario);
+        for nth in 1..=all {
+            for name in [NAMES[nth % NAMES.len()]] {
+                // What another program does to an interface just before it is deleted goes with it; names that
+                // change mean another interface in between.
+                if deletes(scenario, name) || renames(scenario, name) {
+                    continue;
+                }
+                let altname = "a-name-of-another-program".to_owned();
+                let other = Interference::ops(vec![
+                    Op::AddAltname { name: name.to_owned(), altname },
+                    Op::AddAddress {
+                        name: name.to_owned(),
+                        local: vec![10, 200, 0, 1],
+                        prefix: 24,
+                    },
+                ]);
+                for fails in [false, true] {
+                    let label =
+                        format!("{}: before {nth}, hook {fails}: {}", scenario.name, other.name);
+                    let _label = Label(label);
+                    let mut run = Interfered::play(scenario, nth, fails, &other);
+                    if is_committed(&run.outcome) {
+                        let expect = scenario.expect.iter().map(|line| (*line).to_owned());
+                        assert_eq!(run.lines(), run.stage.view(expect.collect()), "committed");
+                    }
+                    assert_eq!(is_committed(&run.outcome), !fails, "{}", brief(&run.outcome));
+                    run.judge();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn another_program_deletes_an_interface_in_the_middle() {
+    for scenario in SCENARIOS {
+        let forward = counts(scenario).requests;
+        for nth in 1..=requests_with_rollback(scenario) {
+            for name in [NAMES[nth % NAMES.len()], "v0"] {
+                // A name that changes means another interface in between.
+                let created = format!("{name} interface - -> there");
+                if renames(scenario, name) || scenario.expect.contains(&created.as_str()) {
+                    continue;
+                }
+                let other = Interference::ops(vec![Op::Delete { name: name.to_owned() }]);
+                for fails in [false, true] {
+                    let label =
+                        format!("{}: before {nth}, hook {fails}: {}", scenario.name, other.name);
+                    let _label = Label(label);
+                    let mut run = Interfered::play(scenario, nth, fails, &other);
+                    let named = scenario.expect.iter().any(|line| {
+                        line.starts_with(&format!("{name} ")) && !line.ends_with("-> -")
+                    });
+                    if run.acted && named && !deletes(scenario, name) && nth <= forward {
+                        assert!(!is_committed(&run.outcome), "what is named is gone");
+                    }
+                    run.judge();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn another_program_makes_an_interface_of_the_name_just_before() {
+    for scenario in SCENARIOS {
+        let fresh =
+            scenario.expect.iter().filter_map(|line| line.strip_suffix(" interface - -> there"));
+        for name in fresh {
+            for nth in 1..=counts(scenario).requests {
+                let name = name.to_owned();
+                let other = Interference::ops(vec![Op::Create { name: name.clone(), kind: "ifb" }]);
+                let _label = Label(format!("{}: before {nth}: {}", scenario.name, other.name));
+                let mut run = Interfered::play(scenario, nth, false, &other);
+                if !run.acted {
+                    continue;
+                }
+                assert!(!is_committed(&run.outcome), "{}", brief(&run.outcome));
+                let link = run.stage.kernel.link_named(&name).expect("another program's interface");
+                assert_eq!(link.kind, Some("ifb"), "it is another program's");
+                let differences = run.stage.differences();
+                let ours: Vec<_> =
+                    differences.into_iter().filter(|d| d.index != link.index).collect();
+                match &run.outcome {
+                    Ok(Outcome::Torn { residue, .. }) => judge::check_residue(residue, &ours),
+                    _ => assert_eq!(run.stage.view(judge::lines(&ours)), [""; 0]),
+                }
+                run.judge_snapshot();
+            }
+        }
+    }
+}
+
+#[test]
+fn another_program_adds_the_same_address() {
+    // Just before a deletion it is too late: what another program adds then goes along.
+    let too_late = |scenario: &&Scenario| renames(scenario, "v0") || deletes(scenario, "v0");
+    for scenario in SCENARIOS.iter().filter(|scenario| !too_late(scenario)) {
+        for nth in 1..=counts(scenario).requests {
+            let same =
+                Op::AddAddress { name: "v0".to_owned(), local: vec![10, 0, 0, 9], prefix: 24 };
+            let other = Interference::ops(vec![same]);
+            let _label = Label(format!("{}: before {nth}: {}", scenario.name, other.name));
+            let mut run = Interfered::play(scenario, nth, true, &other);
+            run.judge();
+        }
+    }
+}
+
+/// A commit deletes an interface; before it is brought back, another program takes its index.
+#[test]
+fn another_program_takes_the_index() {
+    for name in ["a bridge with a port goes", "a veth with a macvlan on it goes", "several go"] {
+        let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).expect("a scenario");
+        let forward = counts(scenario).requests;
+        for (index, kind) in [(2, "bridge"), (2, "ifb"), (7, "veth"), (7, "ifb"), (9, "ifb")] {
+            for nth in forward + 1..=requests_with_rollback(scenario) {
+                let act = move |kernel: &mut Kernel| {
+                    let flags = NLM_F_CREATE | NLM_F_EXCL;
+                    let info = IfInfo { index, ..IfInfo::default() };
+                    let request = op::link(RTM_NEWLINK, flags, info, |to| {
+                        to.text(IFLA_IFNAME, "thief");
+                        to.nest(IFLA_LINKINFO, |to| {
+                            to.text(IFLA_INFO_KIND, kind);
+                        });
+                    });
+                    kernel.foreign(&request).iter().all(Result::is_ok)
+                };
+                let other = Interference { name: format!("{kind} {index}"), act: Rc::new(act) };
+                let _label = Label(format!("{name}: before {nth}: {}", other.name));
+                let mut run = Interfered::play(scenario, nth, true, &other);
+                if run.acted {
+                    let thief = run.stage.kernel.link_named("thief").expect("it is not ours");
+                    assert_eq!((thief.index, thief.up, thief.mtu), (index, false, 1500));
+                    let Ok(Outcome::Torn { residue, .. }) = &run.outcome else {
+                        panic!("not torn: {}", brief(&run.outcome));
+                    };
+                    let differences = run.stage.differences().into_iter();
+                    let ours: Vec<_> =
+                        differences.filter(|d| !["thief", "veth0"].contains(&&*d.on)).collect();
+                    judge::check_residue(residue, &ours);
+                }
+                run.judge_snapshot();
+            }
+        }
+    }
+}
+
+fn seeds(default: u64) -> Vec<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    match (number("NETLINKDB_SEED"), number("NETLINKDB_SEEDS")) {
+        (Some(one), _) => vec![one],
+        (None, many) => (0..many.unwrap_or(default)).collect(),
+    }
+}
+
+/// What happens to an interface that is deleted and whose index another one gets at once (K33).
+fn reuse_an_index(kernel: &mut Kernel, rng: &mut Rng) {
+    let links: Vec<_> = kernel.links().into_iter().filter(|link| link.kind.is_some()).collect();
+    if links.is_empty() {
+        return;
+    }
+    let old = &links[rng.below(links.len())];
+    let index = old.index;
+    if kernel.perform(&Op::Delete { name: old.name.clone() }).is_err() {
+        return;
+    }
+    let name = format!("again{}", rng.below(1000));
+    let kind = ["ifb", "bridge", "veth"][rng.below(3)];
+    let info = IfInfo { index, ..IfInfo::default() };
+    let request = op::link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, info, |to| {
+        to.text(IFLA_IFNAME, &name);
+        to.nest(IFLA_LINKINFO, |to| {
+            to.text(IFLA_INFO_KIND, kind);
+        });
+    });
+    kernel.foreign(&request);
+}
+
+/// One thing that another program does.
+fn disturb(kernel: &mut Kernel, rng: &mut Rng) {
+    match rng.below(20) {
+        0 => reuse_an_index(kernel, rng),
+        1 => {
+            let links = kernel.links();
+            let name = links[rng.below(links.len())].name.clone();
+            // It may be the loopback, which stays.
+            let _ = kernel.perform(&Op::MoveOut { name });
+        }
+        2 | 3 => {
+            kernel.tick();
+        }
+        _ => {
+            let op = Op::random(kernel);
+            let _ = kernel.perform(&op);
+        }
+    }
+}
+
+/// P1: changes that the kernel announces, in any order and with any loss, and the snapshot is the kernel.
+#[test]
+fn a_follower_alone() {
+    let mut overruns = 0;
+    for seed in seeds(200) {
+        let _label = Label(format!("NETLINKDB_SEED={seed}"));
+        let mut rng = Rng::new(seed);
+        let mut kernel = Kernel::new(seed);
+        kernel.sysctl().promote_secondaries = rng.below(2) == 0;
+        kernel.sysctl().keep_addr_on_down = rng.below(3) == 0;
+        if rng.below(2) == 0 {
+            kernel.faults().dump_chunk = 600;
+        }
+        let capacity = [6_000, 20_000, 100_000, ROOMY][rng.below(4)];
+        let mut driver = Driver::open(&mut kernel, capacity);
+        let mut handles: BTreeMap<(u32, u64), String> = BTreeMap::new();
+        for _ in 0..150 {
+            disturb(&mut kernel, &mut rng);
+            match rng.below(40) {
+                0 => kernel.faults().interrupt_dumps(1 + rng.below(3)),
+                1 => {
+                    let nth = kernel.faults().datagrams() + 1 + rng.below(6);
+                    kernel.faults().truncate(nth);
+                }
+                2 => {
+                    let nth = kernel.faults().notifications() + 1 + rng.below(6);
+                    kernel.faults().lose_notification(nth);
+                }
+                3 => driver.quiesce(&mut kernel),
+                _ => {}
+            }
+            let before = driver.snapshot().clone();
+            for _ in 0..rng.below(4) {
+                driver.step(&mut kernel);
+            }
+            judge_step(&before, driver.snapshot(), &mut handles);
+        }
+        kernel.settle();
+        kernel.faults().reset();
+        driver.quiesce(&mut kernel);
+        overruns += driver.follower().losses().overruns;
+        driver.snapshot().check();
+        // What is documented to change without a word: on links that were down, and `Op`s of that sort.
+        judge_announced(&mut kernel, &mut driver);
+        driver.resync(&mut kernel);
+        judge_snapshot(&mut kernel, &mut driver);
+    }
+    assert!(
+        overruns > 0 || std::env::var("NETLINKDB_SEED").is_ok(),
+        "nothing was lost: no test of losses"
+    );
+}
+
+/// A handle never means another interface, and the differences lead from one snapshot to the other.
+fn judge_step(before: &Snapshot, now: &Snapshot, handles: &mut BTreeMap<(u32, u64), String>) {
+    now.check();
+    for link in now.links() {
+        let kind = link.kind().unwrap_or("none").to_owned();
+        let known =
+            handles.entry((link.index(), link.generation())).or_insert_with(|| kind.clone());
+        assert_eq!(*known, kind, "handle {} {}", link.index(), link.generation());
+    }
+    let mut links: BTreeMap<u32, &Link> = before.links().map(|link| (link.index(), link)).collect();
+    let diff = before.diff(now);
+    for change in diff.changes() {
+        if let Some(Object::Link(old)) = change.before() {
+            assert!(links.remove(&old.index()).is_some(), "gone, and was not there: {old}");
+        }
+        if let Some(Object::Link(new)) = change.after() {
+            assert!(links.insert(new.index(), new).is_none(), "came twice: {new}");
+        }
+    }
+    let led: Vec<_> = links.values().map(|link| (link.index(), link.generation())).collect();
+    let truth: Vec<_> = now.links().map(|link| (link.index(), link.generation())).collect();
+    assert_eq!(led, truth, "the differences do not lead there");
+    for link in now.links() {
+        assert!(links[&link.index()].record().same(link.record()), "{}", link.name());
+    }
+    let count = |of: &Snapshot| of.addresses().count();
+    let moved = diff.changes().iter().map(|change| match (change.before(), change.after()) {
+        (None, Some(Object::Address(..))) => 1,
+        (Some(Object::Address(..)), None) => -1,
+        _ => 0,
+    });
+    assert_eq!(count(before) as i64 + moved.sum::<i64>(), count(now) as i64, "addresses");
+}
+
+/// As [`judge_snapshot`], but for what the kernel does not announce.
+fn judge_announced(kernel: &mut Kernel, driver: &mut Driver) {
+    let fresh = Driver::open(kernel, ROOMY);
+    let (ours, truth) = (shown(driver.snapshot()), shown(fresh.snapshot()));
+    assert_eq!(ours.keys().collect::<Vec<_>>(), truth.keys().collect::<Vec<_>>());
+    for (index, link) in &truth {
+        let own = &ours[index];
+        let changes = own.0.record().changes(link.0.record());
+        let told: Vec<_> = changes
+            .iter()
+            .filter(|change| !is_unannounced(change))
+            .map(ToString::to_string)
+            .collect();
+        assert!(told.is_empty(), "{}: {told:#?}", link.0.name());
+        assert_eq!(own.1, link.1, "addresses of {}, and their order", link.0.name());
+    }
+    fresh.close(kernel);
+}
+
+/// Fields whose change another program can make without a word while the link is down.
+fn is_unannounced(change: &FieldChange) -> bool {
+    is_silent(change)
+        || matches!(change.name, "ifalias" | "group" | "altnames")
+        || change.table == "bridge"
+        || change.table == "bridge_port"
 }

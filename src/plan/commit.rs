@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::action::{Action, Indexes};
 use super::fact::{Fact, Field, text};
 use super::order::{Wave, deleted_addresses, plan};
-use super::undo::{Entry, Outcome as Sent, undo};
+use super::undo::{Entry, Outcome as Sent, orphans, undo};
 use super::{Draft, Failure, Refusal, Target, Why, review, rules};
 use crate::object::link::{LINK, row};
-use crate::object::{LinkRef, Silent, Value};
+use crate::object::{Link, LinkRef, Silent};
 use crate::state::{AddressKey, Snapshot};
 use crate::wire::{Ack, locate};
 
@@ -95,6 +95,8 @@ enum Stage {
     Sent,
     /// An index of a created interface is to be found by a look.
     Locate,
+    /// What is about to be deleted is to be seen as it is now, with what others have changed in it meanwhile.
+    Farewell,
     /// An answer was lost; a look decides.
     Decide,
     /// The facts are to be checked by a look.
@@ -129,6 +131,8 @@ pub struct Commit {
     undoing: Wave,
     undo_failures: Vec<Failure>,
     restored: BTreeMap<u32, u64>,
+    /// The state just before the first deletion.
+    last_seen: Option<Snapshot>,
     stage: Stage,
     rounds: u32,
     mended: u32,
@@ -158,6 +162,7 @@ impl Commit {
             undoing: Vec::new(),
             undo_failures: Vec::new(),
             restored: BTreeMap::new(),
+            last_seen: None,
             stage: Stage::Send,
             rounds: 0,
             mended: 0,
@@ -177,6 +182,7 @@ impl Commit {
             Stage::UndoSend => self.send_undo(),
             Stage::Sent | Stage::Undoing => Poll::Send(Vec::new()),
             Stage::Locate => Poll::Observe { refresh: Vec::new(), resync: false },
+            Stage::Farewell => Poll::Observe { refresh: self.doomed(), resync: false },
             Stage::Decide => Poll::Observe { refresh: Vec::new(), resync: true },
             Stage::Check | Stage::Look => Poll::Observe { refresh: self.silent(), resync: false },
             Stage::Verified => Poll::Verified(self.seen.clone()),
@@ -188,6 +194,10 @@ impl Commit {
     }
 
     fn send_wave(&mut self) -> Poll {
+        if self.last_seen.is_none() && !self.doomed().is_empty() {
+            self.stage = Stage::Farewell;
+            return self.poll();
+        }
         let Some(wave) = self.waves.pop_front() else {
             self.stage = Stage::Check;
             return self.poll();
@@ -203,6 +213,22 @@ impl Commit {
         }
         self.stage = Stage::Sent;
         Poll::Send(requests)
+    }
+
+    /// The interfaces that the next wave deletes, what goes with them, and their ports.
+    fn doomed(&self) -> Vec<u32> {
+        let wave = self.waves.front().into_iter().flatten();
+        let deleted = wave.filter_map(|action| match action {
+            Action::Delete { target } => self.indexes.of(*target),
+            _ => None,
+        });
+        let with = |index| {
+            let ports = self.before.ports_of(index).map(Link::index);
+            let with: Vec<_> =
+                rules::goes_with(index, &self.before).into_iter().chain(ports).collect();
+            with.into_iter().chain([index])
+        };
+        deleted.flat_map(with).collect()
     }
 
     /// What came of the requests of the last [`Poll::Send`], in their order.
@@ -296,6 +322,10 @@ impl Commit {
         self.locate(&now, created);
         match self.stage {
             Stage::Locate => self.stage = Stage::Send,
+            Stage::Farewell => {
+                self.last_seen = Some(now);
+                self.stage = Stage::Send;
+            }
             Stage::Decide => self.decide(&now),
             Stage::Check => self.check(now),
             Stage::Look => self.look(now),
@@ -459,7 +489,8 @@ impl Commit {
     /// Backward: what is left to undo, and if nothing is, the end.
     fn look(&mut self, now: Snapshot) {
         let last = self.rounds >= UNDO_ROUNDS;
-        let undo = undo(&self.journal, &self.before, &now, &self.indexes, last);
+        let last_seen = self.last_seen.as_ref().unwrap_or(&self.before);
+        let undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, last);
         if undo.actions.is_empty() || last {
             return self.finish_undo(&undo.actions, undo.residue, now);
         }
@@ -533,20 +564,17 @@ impl Commit {
         facts.retain(|fact| {
             matches!(fact.field, Field::Exists) || now.link_by_index(fact.index).is_some()
         });
-        if let (Action::Create { .. }, Some(index)) = (action, self.indexes.of(action.target())) {
-            facts.extend(self.before.ports_of(index).map(|port| Fact {
-                index: port.index(),
-                field: Field::Link(row::MASTER),
-                want: Some(Value::Number(index.into())),
-            }));
-        }
         let residue = facts.into_iter().filter(|fact| !fact.holds(now)).map(|fact| Residue {
             what: fact.title(self.names_for(fact.index, now)),
             was: text(fact.want.as_ref()),
             is: text(fact.state(now).as_ref()),
             failure: failure.cloned(),
         });
-        residue.collect()
+        let orphans = match (action, self.indexes.of(action.target())) {
+            (Action::Create { .. }, Some(index)) => orphans(index, &self.before, now),
+            _ => Vec::new(),
+        };
+        residue.chain(orphans).collect()
     }
 
     /// Where the name of an interface is known: from before, or since it is there.

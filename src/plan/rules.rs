@@ -104,6 +104,18 @@ pub(super) fn lower_of(link: &Link) -> Option<u32> {
     }
 }
 
+/// Whether the interface with an index is gone, or is not the one any more that it was (K33): nothing of it is ours.
+/// One that was not there before is not replaced.
+pub(super) fn is_replaced(index: u32, before: &Snapshot, now: &Snapshot) -> bool {
+    match (before.link_by_index(index), now.link_by_index(index)) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(old), Some(new)) => {
+            old.generation() != new.generation() && !is_brought_back(old, new)
+        }
+    }
+}
+
 /// Whether an interface that is brought back is made with its options. A bridge is made without any: all of them can
 /// be set later, and a kernel refuses some of them even to be set to what they are (VLAN filtering that is not built
 /// in: EOPNOTSUPP), which would refuse the whole bridge.
@@ -115,6 +127,13 @@ pub(super) fn needs_options(link: &Link) -> bool {
 /// and refuses to be told while it does (`br_set_port_state`): undoing leaves it alone.
 pub(super) fn runs_by_itself(table: &Table, row: &Row) -> bool {
     table.name == BRIDGE_PORT.name && row.constant == "IFLA_BRPORT_STATE"
+}
+
+/// Whether what has the index of a deleted interface is what this commit has made in its place, and not another
+/// program's (K33).
+pub(super) fn is_brought_back(old: &Link, new: &Link) -> bool {
+    let hardware = old.address().is_some() && old.address() == new.address();
+    old.kind() == new.kind() && (old.name() == new.name() || hardware)
 }
 
 /// Kinds that have ports.

@@ -45,17 +45,23 @@ pub(super) struct Undo {
     pub(super) residue: Vec<Residue>,
 }
 
-/// Compares and says what is left to undo. Collateral changes are judged when what caused them has been undone, or in
+/// Compares and says what is left to undo. Deleted interfaces come back as they were `last_seen`. Collateral changes are judged when what caused them has been undone, or in
 /// the `last` round, when it could not be.
 pub(super) fn undo(
     journal: &[Entry],
     before: &Snapshot,
+    last_seen: &Snapshot,
     now: &Snapshot,
     indexes: &Indexes,
     last: bool,
 ) -> Undo {
     let mut undo = Undo { actions: Vec::new(), residue: Vec::new() };
-    let mut restored = BTreeSet::new();
+    let own: Vec<Fact> = journal
+        .iter()
+        .filter(|entry| !matches!(entry.action, Action::Create { .. } | Action::Delete { .. }))
+        .flat_map(|entry| entry.action.facts(indexes))
+        .collect();
+    let mut restore = Restore { before, last_seen, now, own: &own, done: BTreeSet::new() };
     for entry in journal.iter().rev() {
         match (&entry.action, &entry.sent) {
             (_, Outcome::Doubtful(_)) => {}
@@ -64,7 +70,7 @@ pub(super) fn undo(
             }
             (Action::Delete { target }, Outcome::Done | Outcome::Lost) => {
                 let index = indexes.of(*target).unwrap_or(0);
-                restore(index, before, now, &mut restored, &mut undo);
+                restore.bring_back(index, &mut undo);
             }
             (Action::Delete { .. }, _) => {}
             (action, Outcome::Refused) if !is_group(action) => {}
@@ -119,7 +125,8 @@ fn undo_create(
     match (sent, indexes.of(*target)) {
         (Outcome::Refused | Outcome::Doubtful(_), _) => {}
         (_, Some(index)) => {
-            if now.link_by_index(index).is_some() {
+            // Another program may have deleted it and made its own with its index.
+            if now.link_by_index(index).is_some_and(|link| link.kind() == Some(new.kind())) {
                 undo.actions.push(Action::Delete { target: Target::Live { index, generation: 0 } });
             }
         }
@@ -143,7 +150,7 @@ fn undo_create(
 fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let mut group: Vec<Action> = Vec::new();
     for fact in facts {
-        if now.link_by_index(fact.index).is_none() {
+        if rules::is_replaced(fact.index, before, now) {
             continue;
         }
         let (was, is) = (fact.state(before), fact.state(now));
@@ -203,38 +210,91 @@ fn exact(fact: &Fact, before: &Snapshot) -> Fact {
     Fact { index: fact.index, field: Field::Address(whole.unwrap_or_else(|| spec.clone())), want }
 }
 
-/// Brings back a deleted interface, with its index (K50), and what went with it.
-fn restore(
-    index: u32,
-    before: &Snapshot,
-    now: &Snapshot,
-    done: &mut BTreeSet<u32>,
-    undo: &mut Undo,
-) {
-    let mut with = rules::goes_with(index, before);
-    with.push(index);
-    // Lower before upper: the reverse of the order in which they went.
-    for index in with.into_iter().rev().collect::<Vec<_>>() {
-        let Some(old) = before.link_by_index(index).filter(|_| done.insert(index)) else {
-            continue;
-        };
-        match now.link_by_index(index) {
-            Some(new) if new.kind() != old.kind() => undo.residue.push(Residue {
-                what: format!("interface `{}` with index {index}", old.name()),
-                was: "there".to_owned(),
-                is: format!("`{}` has that index", new.name()),
-                failure: None,
-            }),
-            Some(new) => undo.actions.extend(differences(old, new, before, now)),
-            None => {
-                let peer = (old.kind() == Some("veth"))
-                    .then(|| before.link_by_index(old.link()?))
-                    .flatten();
-                done.extend(peer.map(Link::index));
-                undo.actions.push(recreate(old, peer));
+/// Brings back deleted interfaces.
+struct Restore<'a> {
+    before: &'a Snapshot,
+    /// Just before the first deletion: with what other programs have changed until then (P4).
+    last_seen: &'a Snapshot,
+    now: &'a Snapshot,
+    /// What this commit has set itself: that goes back by its own facts.
+    own: &'a [Fact],
+    done: BTreeSet<u32>,
+}
+
+impl Restore<'_> {
+    /// Brings back an interface with its index (K50), and what went with it.
+    fn bring_back(&mut self, index: u32, undo: &mut Undo) {
+        let mut with = rules::goes_with(index, self.last_seen);
+        with.push(index);
+        // Lower before upper: the reverse of the order in which they went.
+        for index in with.into_iter().rev() {
+            let old = self.last_seen.link_by_index(index).filter(|_| self.done.insert(index));
+            match (old, self.now.link_by_index(index)) {
+                (None, _) => {}
+                (Some(old), Some(new)) if rules::is_brought_back(old, new) => {
+                    let differences = differences(old, new, self.last_seen, self.now);
+                    let left = differences.into_iter().filter(|fact| !self.is_own(fact));
+                    undo.actions.extend(left.filter_map(|fact| Action::for_fact(&fact)));
+                }
+                (Some(_), Some(thief)) => {
+                    let name = rules::name(index, self.before);
+                    undo.residue.push(Residue {
+                        what: format!("interface `{name}` with index {index}"),
+                        was: "there".to_owned(),
+                        is: format!("`{}` has that index", thief.name()),
+                        failure: None,
+                    });
+                    undo.residue.extend(orphans(index, self.before, self.now));
+                }
+                (Some(old), None) if self.stands_on_another(old) => undo.residue.push(Residue {
+                    what: format!("interface `{}`", rules::name(index, self.before)),
+                    was: "there".to_owned(),
+                    is: "none".to_owned(),
+                    failure: None,
+                }),
+                (Some(old), None) => {
+                    let peer = (old.kind() == Some("veth"))
+                        .then(|| self.last_seen.link_by_index(old.link()?))
+                        .flatten();
+                    self.done.extend(peer.map(Link::index));
+                    undo.actions.push(recreate(old, peer));
+                }
             }
         }
     }
+
+    /// Whether another program has taken the index of the interface below one that is to come back.
+    fn stands_on_another(&self, old: &Link) -> bool {
+        rules::lower_of(old).is_some_and(|lower| {
+            self.now.link_by_index(lower).is_some()
+                && rules::is_replaced(lower, self.last_seen, self.now)
+        })
+    }
+
+    fn is_own(&self, fact: &Fact) -> bool {
+        self.own.iter().any(|own| match (&own.field, &fact.field) {
+            _ if own.index != fact.index => false,
+            (Field::Address(own), Field::Address(spec)) => own.key(0) == spec.key(0),
+            (own, field) => own == field,
+        })
+    }
+}
+
+/// The ports of a master that is not brought back, which are there without it.
+pub(super) fn orphans(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Residue> {
+    let left = before.ports_of(index).filter(|port| {
+        now.link_by_index(port.index()).is_some_and(|now| now.master() != port.master())
+    });
+    let residue = left.map(|port| Residue {
+        what: format!("master of `{}`", port.name()),
+        was: rules::name(index, before),
+        is: now
+            .link_by_index(port.index())
+            .and_then(Link::master)
+            .map_or("none".to_owned(), |master| rules::name(master, now)),
+        failure: None,
+    });
+    residue.collect()
 }
 
 fn recreate(old: &Link, peer: Option<&Link>) -> Action {
@@ -288,7 +348,7 @@ fn settable(options: &Record) -> Record {
 
 /// Everything settable in which a restored interface still differs from what it was, in the order in which it can
 /// be set.
-fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec<Action> {
+fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec<Fact> {
     let index = old.index();
     let mut facts = Vec::new();
     for (id, row, value) in old.record().fields() {
@@ -335,9 +395,8 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
         field: Field::Flag(bit),
         want: Some(Value::Number(u64::from(old.flags().0 & bit != 0))),
     }));
-    let differs =
-        facts.iter().filter(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
-    differs.filter_map(Action::for_fact).collect()
+    facts.retain(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
+    facts
 }
 
 fn options(link: &Link, part: u16) -> Vec<Fact> {
@@ -391,10 +450,14 @@ fn collateral(
             _ => false,
         };
     }
+    for set in [&mut touched, &mut readdressed, &mut renamed, &mut followers, &mut rejoined] {
+        set.retain(|index| !rules::is_replaced(*index, before, now));
+    }
     for index in touched {
         fell(index, before, now, undo);
         let of = |snapshot: &Snapshot| snapshot.link_by_index(index).and_then(Link::master);
-        followers.extend([of(before), of(now), Some(index)].into_iter().flatten());
+        let masters = [of(before), of(now), Some(index)].into_iter().flatten();
+        followers.extend(masters.filter(|index| !rules::is_replaced(*index, before, now)));
     }
     for index in rejoined {
         port_options(index, before, now, undo);
@@ -424,9 +487,6 @@ fn collateral(
 }
 
 fn fell(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
-    if now.link_by_index(index).is_none() {
-        return;
-    }
     let target = Target::Live { index, generation: 0 };
     let specs = rules::ipv6_that_fell(index, before, now)
         .into_iter()
