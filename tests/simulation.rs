@@ -163,6 +163,7 @@ fn shown(snapshot: &Snapshot) -> Shown<'_> {
 /// What the kernel changes without a word, by something else than a request about it (see `object::link`).
 fn is_silent(change: &FieldChange) -> bool {
     change.name.starts_with("inet")
+        || change.table == "bridge_id"
         || matches!(
             change.name,
             "tso_max_size"
@@ -772,7 +773,7 @@ fn judge_announced(kernel: &mut Kernel, driver: &mut Driver) {
             .filter(|change| !is_unannounced(change))
             .map(ToString::to_string)
             .collect();
-        assert!(told.is_empty(), "{}: {told:#?}", link.0.name());
+        assert!(told.is_empty(), "{} for {}: {told:#?}\n{}", own.0, link.0, kernel.text());
         assert_eq!(own.1, link.1, "addresses of {}, and their order", link.0.name());
     }
     fresh.close(kernel);
@@ -784,4 +785,65 @@ fn is_unannounced(change: &FieldChange) -> bool {
         || matches!(change.name, "ifalias" | "group" | "altnames")
         || change.table == "bridge"
         || change.table == "bridge_port"
+}
+
+/// Whole runs: drafts of the scenarios, other programs, small buffers and every fault, from a seed.
+#[test]
+fn random_runs() {
+    let errnos = [libc::EPERM, libc::EBUSY, libc::EINVAL, libc::ENOBUFS];
+    for seed in seeds(400) {
+        let _label = Label(format!("NETLINKDB_SEED={seed}"));
+        let mut rng = Rng::new(seed.wrapping_mul(31));
+        let mut kernel = Kernel::new(seed);
+        furnish(&mut kernel, rng.below(2) == 0);
+        let mut driver = Driver::open(&mut kernel, [30_000, 212_992, ROOMY][rng.below(3)]);
+        driver.together = [1, 4, 32][rng.below(3)];
+        driver.pace = rng.below(4);
+        for _ in 0..3 {
+            kernel.faults().reset();
+            let socket = driver.request_socket();
+            for _ in 0..rng.below(4) {
+                let (nth, errno) = (1 + rng.below(20), errnos[rng.below(errnos.len())]);
+                match rng.below(5) {
+                    0 => kernel.faults().refuse_on(socket, nth, errno),
+                    1 => kernel.faults().lose_ack_on(socket, nth),
+                    2 => kernel.faults().lose_notification(1 + rng.below(80)),
+                    3 => kernel.faults().truncate(1 + rng.below(80)),
+                    _ => kernel.faults().interrupt_dumps(1),
+                }
+            }
+            driver.hook_fails = rng.below(3) == 0;
+            let scenario = &SCENARIOS[rng.below(SCENARIOS.len())];
+            let before = Truth::of(&kernel);
+            let mut draft = driver.draft();
+            if (scenario.edit)(&mut draft).is_err() {
+                continue;
+            }
+            let outcome = driver.commit(&mut kernel, &draft);
+            kernel.settle();
+            let differences = before.diff(&Truth::of(&kernel));
+            let lines = judge::lines(&differences);
+            match &outcome {
+                Ok(Outcome::Committed { .. }) => assert!(!driver.hook_fails || lines.is_empty()),
+                Ok(Outcome::RolledBack { cause, .. }) => {
+                    assert!(lines.is_empty(), "{}: {cause}: {lines:#?}", scenario.name);
+                }
+                Ok(Outcome::Torn { residue, .. }) => judge::check_residue(residue, &differences),
+                Err(refusal) => {
+                    assert_eq!(kernel.faults().requests_on(socket), 0, "{refusal}");
+                    assert!(lines.is_empty());
+                }
+            }
+            driver.quiesce(&mut kernel);
+            kernel.faults().reset();
+            judge_snapshot(&mut kernel, &mut driver);
+            // Between commits others have their turn; what they do in silence is found by reading anew.
+            for _ in 0..rng.below(3) {
+                disturb(&mut kernel, &mut rng);
+            }
+            kernel.settle();
+            driver.resync(&mut kernel);
+            judge_snapshot(&mut kernel, &mut driver);
+        }
+    }
 }

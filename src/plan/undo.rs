@@ -61,7 +61,7 @@ pub(super) fn undo(
         .filter(|entry| !matches!(entry.action, Action::Create { .. } | Action::Delete { .. }))
         .flat_map(|entry| entry.action.facts(indexes))
         .collect();
-    let mut restore = Restore { before, last_seen, now, own: &own, done: BTreeSet::new() };
+    let mut restore = Restore { before, last_seen, now, own: &own, done: BTreeSet::new(), last };
     for entry in journal.iter().rev() {
         match (&entry.action, &entry.sent) {
             (_, Outcome::Doubtful(_)) => {}
@@ -219,6 +219,8 @@ struct Restore<'a> {
     /// What this commit has set itself: that goes back by its own facts.
     own: &'a [Fact],
     done: BTreeSet<u32>,
+    /// Whether nothing is tried after this.
+    last: bool,
 }
 
 impl Restore<'_> {
@@ -234,6 +236,12 @@ impl Restore<'_> {
                 (Some(old), Some(new)) if rules::is_brought_back(old, new) => {
                     let differences = differences(old, new, self.last_seen, self.now);
                     let left = differences.into_iter().filter(|fact| !self.is_own(fact));
+                    // A new name gives addresses new labels: they come when the name is the old one again.
+                    let ready = self.last || new.name() == rules::name(index, self.before);
+                    let left =
+                        left.filter(|fact| ready || !matches!(fact.field, Field::Address(_)));
+                    let left = left.map(|fact| self.relabel(fact, old));
+                    let left = left.filter(|fact| !fact.holds(self.now));
                     undo.actions.extend(left.filter_map(|fact| Action::for_fact(&fact)));
                 }
                 (Some(_), Some(thief)) => {
@@ -246,12 +254,14 @@ impl Restore<'_> {
                     });
                     undo.residue.extend(orphans(index, self.before, self.now));
                 }
-                (Some(old), None) if self.stands_on_another(old) => undo.residue.push(Residue {
-                    what: format!("interface `{}`", rules::name(index, self.before)),
-                    was: "there".to_owned(),
-                    is: "none".to_owned(),
-                    failure: None,
-                }),
+                (Some(old), None) if self.stands_on_another(old) || self.is_alone(old) => {
+                    undo.residue.push(Residue {
+                        what: format!("interface `{}`", rules::name(index, self.before)),
+                        was: "there".to_owned(),
+                        is: "none".to_owned(),
+                        failure: None,
+                    })
+                }
                 (Some(old), None) => {
                     let peer = (old.kind() == Some("veth"))
                         .then(|| self.last_seen.link_by_index(old.link()?))
@@ -269,6 +279,29 @@ impl Restore<'_> {
             self.now.link_by_index(lower).is_some()
                 && rules::is_replaced(lower, self.last_seen, self.now)
         })
+    }
+
+    /// Whether it is one end of a veth pair whose other end is in another namespace (K32): the pair cannot be made
+    /// again from here.
+    fn is_alone(&self, old: &Link) -> bool {
+        let peer = || self.last_seen.link_by_index(old.link()?);
+        old.kind() == Some("veth")
+            && (old.record().value(row::LINK_NETNSID).is_some() || peer().is_none())
+    }
+
+    /// An interface that was between two names when it was last seen had labels after that.
+    fn relabel(&self, mut fact: Fact, old: &Link) -> Fact {
+        let name = rules::name(fact.index, self.before);
+        if let Field::Address(spec) = &mut fact.field {
+            let key = spec.key(fact.index);
+            let label = self.last_seen.address(&key).and_then(|address| address.label());
+            if let (true, Some(was)) = (name != old.name(), self.before.address(&key)) {
+                *spec = AddressSpec::of(was).unwrap_or_else(|| spec.clone());
+            } else if name != old.name() && label == Some(old.name()) {
+                *spec = spec.clone().label(&name);
+            }
+        }
+        fact
     }
 
     fn is_own(&self, fact: &Fact) -> bool {

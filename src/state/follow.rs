@@ -482,9 +482,16 @@ impl Follower {
         self.shown = next;
         self.phase = Phase::Live;
         self.dirty = true;
+        // What came before the dump may be older than it: of a new link the incomplete first notification (K34), of
+        // any the fields that change in silence. So these links are asked for.
+        let mut replayed = BTreeSet::new();
         for event in std::mem::take(&mut self.backlog) {
+            if let Event::Link(index, LinkEvent::Is(_)) = &event {
+                replayed.insert(*index);
+            }
             self.apply(event);
         }
+        replayed.into_iter().for_each(|index| self.ask(Query::Link(index)));
         self.held.push((self.sent_at_drain, 0));
     }
 
