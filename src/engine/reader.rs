@@ -5,7 +5,6 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
@@ -28,7 +27,7 @@ type Started = (Arc<Shared>, Requests, JoinHandle<()>);
 /// Starts the reader. The thread enters the namespace and opens every socket there, so that no other thread ever
 /// leaves its own.
 pub(super) fn start(config: Config) -> Result<Started, Error> {
-    let (to_opener, from_reader) = mpsc::channel();
+    let (to_opener, from_reader) = crossbeam_channel::bounded(1);
     let body = move || match open(config) {
         Ok((shared, requests)) => {
             let mut reader = Reader::new(Arc::clone(&shared));

@@ -13,7 +13,7 @@ use super::undo::{Entry, Outcome as Sent, orphans, undo};
 use super::{Draft, Failure, Refusal, Target, Why, review, rules};
 use crate::object::link::{LINK, row};
 use crate::object::{Link, LinkRef, Silent};
-use crate::state::{AddressKey, Snapshot};
+use crate::state::{AddressKey, Ask, Snapshot};
 use crate::wire::{Ack, locate};
 
 /// What the machine wants done next.
@@ -21,11 +21,11 @@ use crate::wire::{Ack, locate};
 pub enum Poll {
     /// Send these requests, in this order, and hand every answer to [`Commit::handle_answers`].
     Send(Vec<Vec<u8>>),
-    /// Look: ask for these interfaces on the event socket (they may have changed in silence), pass a fence, and hand
+    /// Look: ask for these objects on the event socket (they may have changed in silence), pass a fence, and hand
     /// the snapshot to [`Commit::handle_snapshot`].
     Observe {
-        /// Interfaces by index.
-        refresh: Vec<u32>,
+        /// What may have changed in silence.
+        refresh: Vec<Ask>,
         /// Whether everything is to be read anew, because an answer was lost.
         resync: bool,
     },
@@ -182,7 +182,10 @@ impl Commit {
             Stage::UndoSend => self.send_undo(),
             Stage::Sent | Stage::Undoing => Poll::Send(Vec::new()),
             Stage::Locate => Poll::Observe { refresh: Vec::new(), resync: false },
-            Stage::Farewell => Poll::Observe { refresh: self.doomed(), resync: false },
+            Stage::Farewell => {
+                let refresh = self.doomed().into_iter().map(Ask::Link).collect();
+                Poll::Observe { refresh, resync: false }
+            }
             Stage::Decide => Poll::Observe { refresh: Vec::new(), resync: true },
             Stage::Check | Stage::Look => Poll::Observe { refresh: self.silent(), resync: false },
             Stage::Verified => Poll::Verified(self.seen.clone()),
@@ -582,14 +585,21 @@ impl Commit {
         if self.before.link_by_index(index).is_some() { &self.before } else { now }
     }
 
-    /// Interfaces of which something was set that the kernel may have set in silence (K51, KERNEL 3I): they are
-    /// asked for.
-    fn silent(&self) -> Vec<u32> {
+    /// What was set and the kernel may have set in silence (K51, KERNEL 3I), or announces late: it is asked for.
+    fn silent(&self) -> Vec<Ask> {
         let actions = self.journal.iter().map(|entry| &entry.action).chain(&self.undoing);
-        let silent = actions.filter(|action| is_silent(action));
-        let indexes: BTreeSet<_> =
-            silent.filter_map(|action| self.indexes.of(action.target())).collect();
-        indexes.into_iter().collect()
+        let asks: BTreeSet<_> = actions
+            .filter_map(|action| {
+                let index = self.indexes.of(action.target())?;
+                match action {
+                    Action::AddAddress { spec, .. } => {
+                        spec.announced_late().map(|address| Ask::Address(index, address))
+                    }
+                    _ => is_silent(action).then_some(Ask::Link(index)),
+                }
+            })
+            .collect();
+        asks.into_iter().collect()
     }
 }
 

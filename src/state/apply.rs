@@ -155,7 +155,7 @@ impl Snapshot {
     /// Panics unless the indexes say what the objects say. For tests and fuzzing.
     #[doc(hidden)]
     pub fn check(&self) {
-        let names: usize = self.links().map(|l| distinct_names(l)).sum();
+        let names: usize = self.links().map(distinct_names).sum();
         assert_eq!(names, self.names.len(), "names");
         for link in self.links() {
             assert_ne!(link.index(), 0);

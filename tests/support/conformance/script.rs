@@ -169,7 +169,8 @@ fn link(
             "brd" => drop(to.bytes(IFLA_BROADCAST, &mac(value).expect("a MAC"))),
             "rawmac" => drop(to.bytes(IFLA_ADDRESS, &hex(value))),
             "alias" => {
-                drop(to.bytes(IFLA_IFALIAS, if value == "none" { &[] } else { value.as_bytes() }))
+                let alias: &[u8] = if value == "none" { &[] } else { value.as_bytes() };
+                to.bytes(IFLA_IFALIAS, alias);
             }
             "name" => drop(to.text(IFLA_IFNAME, value)),
             "master" => drop(to.u32(IFLA_MASTER, index(kernel, value) as u32)),

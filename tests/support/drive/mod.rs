@@ -14,7 +14,7 @@ use netlinkdb::internals::object::link::{LINK, row};
 use netlinkdb::internals::object::{Record, Value};
 use netlinkdb::internals::plan::{Answer, Commit, Draft, Outcome, Poll, Refusal};
 use netlinkdb::internals::state::{
-    Follower, Outlet, Snapshot, Update, Views, fence_request, is_later, link_request, next_fence,
+    Ask, Follower, Outlet, Snapshot, Update, Views, fence_request, is_later, next_fence,
 };
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
 
@@ -190,9 +190,9 @@ impl Driver {
 
     /// Waits until the snapshot holds everything that the kernel has done so far, and these interfaces' silent
     /// changes too.
-    pub fn observe(&mut self, kernel: &mut Kernel, refresh: &[u32]) -> Snapshot {
+    pub fn observe(&mut self, kernel: &mut Kernel, refresh: &[Ask]) -> Snapshot {
         for some in refresh.chunks(64) {
-            let bytes: Vec<u8> = some.iter().flat_map(|index| link_request(*index)).collect();
+            let bytes: Vec<u8> = some.iter().flat_map(|ask| ask.request()).collect();
             kernel.send(self.event, &bytes);
         }
         self.fence = next_fence(self.fence);
