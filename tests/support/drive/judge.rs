@@ -220,13 +220,18 @@ fn is_usual(field: &str, value: &str) -> bool {
 
 /// Panics unless the residue tells every difference, and nothing that is none.
 pub fn check_residue(residue: &[Residue], differences: &[Difference]) {
+    check_residue_with(residue, differences, &[]);
+}
+
+/// Likewise; what is told may also be another program's doing.
+pub fn check_residue_with(residue: &[Residue], differences: &[Difference], others: &[Difference]) {
     for difference in differences {
         let told =
             residue.iter().any(|residue| tells(residue, difference) || moves(residue, difference));
         assert!(told, "not told: {difference}\nresidue: {}", list(residue));
     }
     for residue in residue {
-        let so = differences.iter().any(|difference| tells(residue, difference));
+        let so = differences.iter().chain(others).any(|difference| tells(residue, difference));
         assert!(so, "told, but not so: {residue:?}\nso: {:#?}", lines(differences));
     }
 }
