@@ -250,7 +250,11 @@ fn free_names(
         if holder.name() == name {
             freed.push((
                 Phase::FreeName,
-                Action::Set { target, id: row::NAME, value: parked_name(holder.index(), now) },
+                Action::Set {
+                    target,
+                    id: row::NAME,
+                    value: rules::parked_name(holder.index(), now),
+                },
             ));
         }
     }
@@ -274,14 +278,6 @@ fn wanted_names(planned: &[(Phase, Action)]) -> Vec<(Target, String)> {
         }
     }
     wanted
-}
-
-/// A name that nobody has, for an interface between two names.
-fn parked_name(index: u32, now: &Snapshot) -> Value {
-    let taken = |name: &String| now.link(LinkRef::from(name.as_str())).is_some();
-    let name =
-        (0..).map(|n| format!("nl{index}_{n}")).find(|name| name.len() <= 15 && !taken(name));
-    Value::Text(name.unwrap_or_default().into())
 }
 
 /// The addresses that a list of actions deletes.

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::object::link::row;
-use crate::object::{Address, AddressFlags, Link, LinkRef, Record, Row, Value};
+use crate::object::{Address, AddressFlags, BRIDGE_PORT, Link, LinkRef, Record, Row, Table, Value};
 use crate::state::{AddressKey, Snapshot};
 
+use super::fact::{Fact, Field};
 use super::{Action, AddressSpec, Refusal};
 
 /// `dev_valid_name`: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space.
@@ -103,6 +104,38 @@ pub(super) fn lower_of(link: &Link) -> Option<u32> {
     }
 }
 
+/// Whether the interface with an index is gone, or is not the one any more that it was (K33): nothing of it is ours.
+/// One that was not there before is not replaced.
+pub(super) fn is_replaced(index: u32, before: &Snapshot, now: &Snapshot) -> bool {
+    match (before.link_by_index(index), now.link_by_index(index)) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(old), Some(new)) => {
+            old.generation() != new.generation() && !is_brought_back(old, new)
+        }
+    }
+}
+
+/// Whether an interface that is brought back is made with its options. A bridge is made without any: all of them can
+/// be set later, and a kernel refuses some of them even to be set to what they are (VLAN filtering that is not built
+/// in: EOPNOTSUPP), which would refuse the whole bridge.
+pub(super) fn needs_options(link: &Link) -> bool {
+    link.kind() != Some("bridge")
+}
+
+/// The state of a bridge port can be set, but the kernel moves it by itself, with the carrier and the spanning tree,
+/// and refuses to be told while it does (`br_set_port_state`): undoing leaves it alone.
+pub(super) fn runs_by_itself(table: &Table, row: &Row) -> bool {
+    table.name == BRIDGE_PORT.name && row.constant == "IFLA_BRPORT_STATE"
+}
+
+/// Whether what has the index of a deleted interface is what this commit has made in its place, and not another
+/// program's (K33).
+pub(super) fn is_brought_back(old: &Link, new: &Link) -> bool {
+    let hardware = old.address().is_some() && old.address() == new.address();
+    old.kind() == new.kind() && (old.name() == new.name() || hardware)
+}
+
 /// Kinds that have ports.
 pub(super) fn takes_ports(kind: &str) -> bool {
     matches!(kind, "bridge" | "bond" | "team" | "vrf" | "hsr" | "prp" | "openvswitch" | "batadv")
@@ -159,19 +192,22 @@ pub(super) fn secondaries_that_fell(
 ) -> Vec<AddressSpec> {
     let fell = before.addresses_of(index).into_iter().filter(|address| {
         let key = AddressKey::of(address);
-        let within = |key: &AddressKey| {
-            deleted.iter().any(|d| {
-                d.local.is_ipv4()
-                    && d.prefix_length == key.prefix_length
-                    && d.network == key.network
-            })
-        };
-        address.is_secondary()
-            && key.is_some_and(|key| {
-                within(&key) && !deleted.contains(&key) && now.address(&key).is_none()
-            })
+        let went = |key| goes_with_primary(&key, deleted) && now.address(&key).is_none();
+        address.is_secondary() && key.is_some_and(went)
     });
     fell.filter_map(AddressSpec::of).collect()
+}
+
+/// K25: whether an address is in the network of one that was deleted, and not itself deleted.
+pub(super) fn goes_with_primary(key: &AddressKey, deleted: &[AddressKey]) -> bool {
+    let same = |d: &AddressKey| {
+        d.index == key.index
+            && d.local.is_ipv4()
+            && key.local.is_ipv4()
+            && d.prefix_length == key.prefix_length
+            && d.network == key.network
+    };
+    deleted.iter().any(same) && !deleted.contains(key)
 }
 
 /// K27: taking a link down, or an mtu below 1280, deletes its IPv6 addresses. Undoing it gives back those that no
@@ -207,6 +243,22 @@ pub(super) fn follows_ports(master: &Link) -> bool {
     master.kind() == Some("bridge")
 }
 
+/// A name that nobody has, for an interface between two names.
+pub(super) fn parked_name(index: u32, now: &Snapshot) -> Value {
+    let taken = |name: &String| now.link(LinkRef::from(name.as_str())).is_some();
+    let name =
+        (0..).map(|n| format!("nl{index}_{n}")).find(|name| name.len() <= 15 && !taken(name));
+    Value::Text(name.unwrap_or_default().into())
+}
+
+/// Whether a state of a fact about a name is one that [`parked_name`] has given.
+pub(super) fn is_parked(fact: &Fact, state: Option<&Value>) -> bool {
+    matches!(fact.field, Field::Link(row::NAME))
+        && state
+            .and_then(Value::text)
+            .is_some_and(|name| name.starts_with(&format!("nl{}_", fact.index)))
+}
+
 /// K44: errors that mean "it may be so already", after which the state decides.
 pub(super) fn is_tolerable(action: &Action, errno: i32) -> bool {
     match action {
@@ -233,21 +285,19 @@ pub(super) fn ipv4_that_fell(index: u32, before: &Snapshot, now: &Snapshot) -> V
     fell.filter_map(AddressSpec::of).collect()
 }
 
-/// K25 in a rollback: an address that comes back is behind those that stayed. Where a network's primary is not the
-/// one that it was, its addresses are taken away, secondaries first, and put back in their old order.
+/// K25 in a rollback: an address that comes back is behind those that stayed. Where a network's addresses are not in
+/// the order in which they were, its primary first, they are taken away, secondaries first, and put back in it.
+/// Networks that this commit did not touch stay as they are: their routes would go with their addresses (K5).
 pub(super) fn misordered(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Action> {
-    let is_other = |address: &&Address| {
-        let old = AddressKey::of(address).and_then(|key| before.address(&key));
-        old.is_some_and(|old| old.is_secondary() != address.is_secondary())
+    let (old, new) = (known_order(index, before, now), known_order(index, now, before));
+    let network = |key: &AddressKey| (key.prefix_length, key.network);
+    let all: BTreeSet<_> = old.iter().map(network).collect();
+    let of = |keys: &[AddressKey], wanted| -> Vec<AddressKey> {
+        keys.iter().copied().filter(|key| network(key) == wanted).collect()
     };
+    let networks: BTreeSet<_> =
+        all.into_iter().filter(|wanted| of(&old, *wanted) != of(&new, *wanted)).collect();
     let present = now.addresses_of(index);
-    let networks: BTreeSet<_> = present
-        .iter()
-        .copied()
-        .filter(is_other)
-        .filter_map(AddressKey::of)
-        .map(|key| (key.prefix_length, key.network))
-        .collect();
     let within = |address: &&Address| {
         AddressKey::of(address)
             .is_some_and(|k| k.local.is_ipv4() && networks.contains(&(k.prefix_length, k.network)))
@@ -269,6 +319,41 @@ pub(super) fn misordered(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<A
         .chain(foreign)
         .filter_map(|address| Some(Action::AddAddress { target, spec: spec(address)? }));
     delete.chain(add).collect()
+}
+
+/// The IPv4 addresses of an interface in the order of one state, those that the other state knows too.
+fn known_order(index: u32, of: &Snapshot, other: &Snapshot) -> Vec<AddressKey> {
+    let keys = of.addresses_of(index).into_iter().filter_map(AddressKey::of);
+    keys.filter(|key| key.local.is_ipv4() && other.address(key).is_some()).collect()
+}
+
+/// The order of the primary addresses, where it is not as it was: the first is the source of what an interface sends
+/// when nobody says another.
+pub(super) fn order_lost(index: u32, before: &Snapshot, now: &Snapshot) -> Option<[String; 2]> {
+    let primaries = |of: &Snapshot, other: &Snapshot| -> Vec<AddressKey> {
+        let primary = |key: &AddressKey| of.address(key).is_some_and(|a| !a.is_secondary());
+        known_order(index, of, other).into_iter().filter(primary).collect()
+    };
+    let (old, new) = (primaries(before, now), primaries(now, before));
+    let words = |keys: &[AddressKey]| -> String {
+        let words: Vec<_> =
+            keys.iter().map(|key| format!("{}/{}", key.local, key.prefix_length)).collect();
+        words.join(", ")
+    };
+    (old != new).then(|| [words(&old), words(&new)])
+}
+
+/// Labels of IPv4 addresses that the kernel has made new because the interface was renamed (`inetdev_changename`):
+/// it numbers those that only repeat the name. No request changes a label, and taking the address away would
+/// take its routes along (K5).
+pub(super) fn labels_lost(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<[String; 3]> {
+    let changed = |new: &Address| {
+        let old = before.address(&AddressKey::of(new)?)?;
+        let text = |label: Option<&str>| label.unwrap_or("none").to_owned();
+        (old.label() != new.label())
+            .then(|| [new.prefix().to_string(), text(old.label()), text(new.label())])
+    };
+    now.addresses_of(index).into_iter().filter_map(changed).collect()
 }
 
 /// Whether a bridge's address or mtu is what the kernel would choose from its ports: then no program set it.

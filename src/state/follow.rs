@@ -323,11 +323,10 @@ impl Follower {
     /// A datagram of the event socket.
     pub fn handle_event(&mut self, datagram: &[u8]) {
         for message in Messages::new(datagram) {
-            if matches!(self.phase, Phase::Draining) {
-                return;
-            }
             match message {
+                Ok(message) if self.is_draining() => self.note_created(&message),
                 Ok(message) => self.event_message(&message),
+                Err(_) if self.is_draining() => return,
                 Err(_) => {
                     self.losses.malformed += 1;
                     return self.resync();
@@ -355,10 +354,7 @@ impl Follower {
         if !self.views.addresses && matches!(event, Event::AddressNew(_) | Event::AddressGone(_)) {
             return;
         }
-        let creates = matches!(event, Event::Link(_, LinkEvent::Is(_)));
-        if creates && message.port != 0 && self.shown.link_by_index(event.index()).is_none() {
-            self.created.push((message.port, message.seq, event.index()));
-        }
+        self.note_created(message);
         if !self.is_live() {
             return self.backlog.push(event);
         }
@@ -371,6 +367,19 @@ impl Follower {
             asked.touched.extend(AddressKey::of(a));
         }
         self.apply(event);
+    }
+
+    /// Which request has made a link is said once, in the notification (K11): it counts also when it is thrown away
+    /// otherwise.
+    fn note_created(&mut self, message: &Message<'_>) {
+        if message.port == 0 || message.kind != kind::RTM_NEWLINK {
+            return;
+        }
+        if let Ok(Some(Event::Link(index, LinkEvent::Is(_)))) = decode(message) {
+            if self.shown.link_by_index(index).is_none() {
+                self.created.push((message.port, message.seq, index));
+            }
+        }
     }
 
     fn apply(&mut self, event: Event) {
@@ -492,9 +501,16 @@ impl Follower {
         self.shown = next;
         self.phase = Phase::Live;
         self.dirty = true;
+        // What came before the dump may be older than it: of a new link the incomplete first notification (K34), of
+        // any the fields that change in silence. So these links are asked for.
+        let mut replayed = BTreeSet::new();
         for event in std::mem::take(&mut self.backlog) {
+            if let Event::Link(index, LinkEvent::Is(_)) = &event {
+                replayed.insert(*index);
+            }
             self.apply(event);
         }
+        replayed.into_iter().for_each(|index| self.ask(Query::Link(index)));
         self.held.push((self.sent_at_drain, 0));
     }
 
