@@ -10,7 +10,8 @@ use super::action::{Action, Indexes};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::{AddressSpec, Failure, Target, rules};
-use crate::object::kinds::NewLink;
+use crate::object::kinds::bridge::row::FORWARD_DELAY;
+use crate::object::kinds::{BRIDGE, NewLink};
 use crate::object::link::{LinkFlags, row};
 use crate::object::{Link, Record, Role, Value};
 use crate::state::Snapshot;
@@ -137,12 +138,13 @@ fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo
             }),
         }
     }
-    undo.actions.extend(group);
+    undo.actions.extend(group.into_iter().flat_map(Action::requests));
 }
 
 /// Puts flags and options that go back together into one request.
 fn join(group: &mut Vec<Action>, action: Action) {
     match (group.last_mut(), &action) {
+        (Some(last), action) if last.target() != action.target() => group.push(action.clone()),
         (Some(Action::Flags { flags, mask, .. }), Action::Flags { flags: f, mask: m, .. }) => {
             *flags = LinkFlags(flags.0 | f.0);
             *mask = LinkFlags(mask.0 | m.0);
@@ -205,7 +207,9 @@ fn recreate(old: &Link, peer: Option<&Link>) -> Action {
     new.record = creation(old);
     new.peer = peer.map(creation);
     match old.record().value(row::DATA) {
-        Some(Value::Nested(options)) if peer.is_none() => new.data = Some(settable(options)),
+        Some(Value::Nested(options)) if peer.is_none() => {
+            new.data = Some(rules::needed_at_creation(options))
+        }
         Some(raw @ Value::Bytes(_)) => new.record.set(row::DATA, raw.clone()),
         _ => {}
     }
@@ -239,14 +243,6 @@ fn creation(old: &Link) -> Record {
     record
 }
 
-fn settable(options: &Record) -> Record {
-    let mut own = Record::new(options.table());
-    for (id, _, value) in options.fields().filter(|(_, row, _)| row.settable()) {
-        own.set(id, value.clone());
-    }
-    own
-}
-
 /// Everything settable in which a restored interface still differs from what it was, in the order in which it can
 /// be set.
 fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec<Action> {
@@ -265,7 +261,7 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
         field: Field::Altname(name.clone()),
         want: Some(Value::Present),
     }));
-    facts.extend(options(old, row::DATA));
+    facts.extend(rules::option_facts(old, row::DATA));
     facts.push(Fact {
         index,
         field: Field::Link(row::MASTER),
@@ -274,10 +270,10 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     for port in before.ports_of(index) {
         let want = Some(Value::Number(index.into()));
         facts.push(Fact { index: port.index(), field: Field::Link(row::MASTER), want });
-        facts.extend(options(port, row::PORT));
+        facts.extend(rules::port_options(port, before));
     }
     if new.master().is_some() {
-        facts.extend(options(old, row::PORT));
+        facts.extend(rules::forgotten_by_ports(index, before));
     }
     for address in
         before.addresses_of(index).into_iter().filter(|address| !rules::made_by_kernel(address))
@@ -298,20 +294,14 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     }));
     let differs =
         facts.iter().filter(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
-    differs.filter_map(Action::for_fact).collect()
+    joined(differs)
 }
 
-fn options(link: &Link, part: u16) -> Vec<Fact> {
-    let Some(options) = link.record().value(part).and_then(Value::nested) else {
-        return Vec::new();
-    };
-    let set = options.fields().filter(|(_, row, _)| row.role == Role::Set);
-    set.map(|(id, _, value)| Fact {
-        index: link.index(),
-        field: Field::Option(part, options.table(), id),
-        want: Some(value.clone()),
-    })
-    .collect()
+/// The actions that make facts so, those of one kind in one request.
+fn joined<'a>(facts: impl Iterator<Item = &'a Fact>) -> Vec<Action> {
+    let mut group = Vec::new();
+    facts.filter_map(Action::for_fact).for_each(|action| join(&mut group, action));
+    group.into_iter().flat_map(Action::requests).collect()
 }
 
 /// What the kernel changed along with what this commit asked for, and did not change back with it.
@@ -324,15 +314,23 @@ fn collateral(
 ) {
     let mut touched = BTreeSet::new();
     let mut readdressed = BTreeSet::new();
+    let mut followed = BTreeSet::new();
     for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
     {
         let Some(index) = indexes.of(entry.action.target()) else { continue };
+        along(index, &entry.action, before, now, undo);
         match &entry.action {
             Action::Flags { mask, .. } if mask.contains(LinkFlags::UP) => touched.insert(index),
-            Action::Master { .. }
-            | Action::Set { id: row::MTU | row::ADDRESS, .. }
-            | Action::Delete { .. } => touched.insert(index),
-            Action::AddAddress { .. } | Action::DelAddress { .. } => readdressed.insert(index),
+            Action::Master { master, .. } => {
+                followed.extend(master.and_then(|master| indexes.of(master)));
+                touched.insert(index)
+            }
+            Action::Set { id: row::MTU | row::ADDRESS, .. } | Action::Delete { .. } => {
+                touched.insert(index)
+            }
+            Action::AddAddress { .. }
+            | Action::DelAddress { .. }
+            | Action::Set { id: row::NAME, .. } => readdressed.insert(index),
             _ => false,
         };
     }
@@ -340,10 +338,37 @@ fn collateral(
         fell(index, before, now, undo);
         masters(index, before, undo, now);
     }
+    for index in followed {
+        master(index, before, now, undo);
+    }
     for index in readdressed {
         fell(index, before, now, undo);
-        undo.actions.extend(rules::misordered(index, before, now));
+        undo.actions.extend(rules::misplaced(index, before, now));
     }
+}
+
+/// What the kernel forgot or moved in silence with one action.
+fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    let master = |snapshot: &Snapshot| snapshot.link_by_index(index).and_then(Link::master);
+    let facts = match action {
+        Action::Master { .. } if master(before) == master(now) => {
+            rules::forgotten_by_ports(index, before)
+        }
+        Action::Data { options, .. } => {
+            stp_delay(index, options, before, now).into_iter().collect()
+        }
+        _ => return,
+    };
+    let there = |fact: &&Fact| now.link_by_index(fact.index).is_some() && !fact.holds(now);
+    undo.actions.extend(joined(facts.iter().filter(there)));
+}
+
+fn stp_delay(index: u32, named: &Record, before: &Snapshot, now: &Snapshot) -> Option<Fact> {
+    let field = Field::Option(row::DATA, &BRIDGE, FORWARD_DELAY);
+    let fact = Fact { index, field, want: None };
+    let (was, is) = (fact.state(before)?, fact.state(now)?);
+    rules::stp_moved_delay(named, was.number()?, is.number()?)
+        .then_some(Fact { want: Some(was), ..fact })
 }
 
 fn fell(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
@@ -362,18 +387,22 @@ fn fell(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
 fn masters(port: u32, before: &Snapshot, undo: &mut Undo, now: &Snapshot) {
     let of = |snapshot: &Snapshot| snapshot.link_by_index(port).and_then(Link::master);
     for index in [of(before), of(now), Some(port)].into_iter().flatten().collect::<BTreeSet<_>>() {
-        let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
-            continue;
-        };
-        if !rules::follows_ports(old) {
-            continue;
-        }
-        for id in rules::FOLLOWS_PORTS {
-            let want = old.record().value(id).cloned();
-            let fact = Fact { index, field: Field::Link(id), want };
-            if !fact.holds(now) && rules::kernel_chose(new, id, now) {
-                undo.actions.extend(Action::for_fact(&fact));
-            }
+        master(index, before, now, undo);
+    }
+}
+
+fn master(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
+        return;
+    };
+    if !rules::follows_ports(old) {
+        return;
+    }
+    for id in rules::FOLLOWS_PORTS {
+        let want = old.record().value(id).cloned();
+        let fact = Fact { index, field: Field::Link(id), want };
+        if !fact.holds(now) && rules::kernel_chose(new, id, now) {
+            undo.actions.extend(Action::for_fact(&fact));
         }
     }
 }
