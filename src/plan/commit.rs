@@ -403,22 +403,27 @@ impl Commit {
         self.stage = Stage::Verified;
     }
 
-    /// The first fact that is not so. A name that is given up on the way to another is not to last, nor is the absence
-    /// of an address that comes back with other attributes.
+    /// The first fact that is not so. What a later step has set to something else is not to last: a name that is
+    /// given up on the way to another, an mtu that an interface was created with, the absence of an address that
+    /// comes back with other attributes.
     fn unmet(&self, now: &Snapshot) -> Option<Failure> {
         let mut superseded = BTreeSet::new();
         let mut addresses = BTreeSet::new();
         let mut first = None;
         for entry in self.journal.iter().rev() {
             for fact in entry.action.facts(&self.indexes) {
-                let renames = matches!(fact.field, Field::Link(row::NAME));
+                let id = match fact.field {
+                    Field::Link(id) => Some((fact.index, row::NAME, id)),
+                    Field::Option(part, _, id) => Some((fact.index, part, id)),
+                    _ => None,
+                };
                 let again = match &fact.field {
                     Field::Address(spec) => !addresses.insert(spec.key(fact.index)),
                     _ => false,
                 };
-                let old = again || (renames && !superseded.insert(fact.index));
+                let old = again || id.is_some_and(|id| !superseded.insert(id));
                 if matches!(fact.field, Field::Exists) && fact.want.is_none() {
-                    superseded.insert(fact.index);
+                    superseded.insert((fact.index, row::NAME, row::NAME));
                 }
                 if old || fact.holds(now) {
                     continue;

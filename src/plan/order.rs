@@ -123,7 +123,8 @@ fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
     }
     flags(draft, link, now, to);
     if let Some(options) = &link.data {
-        to.push((Phase::Data, Action::Data { target, options: options.clone() }));
+        let action = Action::Data { target, options: options.clone() };
+        to.extend(action.requests().into_iter().map(|action| (Phase::Data, action)));
     }
     if let Some(master) = link.master {
         let phase = if master.is_some() { Phase::Master } else { Phase::Release };

@@ -1,9 +1,17 @@
 //! The kernel's manners: one named function each, with its fact's number in KERNEL.md where it has one.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::object::kinds::bridge::row as bridge;
+use crate::object::kinds::macvlan::{MacaddrMode, row as macvlan};
+use crate::object::kinds::vxlan::row as vxlan;
+use crate::object::kinds::{BRIDGE, MACVLAN};
 use crate::object::link::row;
-use crate::object::{Address, AddressFlags, BRIDGE_PORT, Link, LinkRef, Record, Row, Table, Value};
+use crate::object::port::row as port_row;
+use crate::object::{
+    Address, AddressFlags, BRIDGE_PORT, Link, LinkFlags, LinkRef, Record, Role, Row, Table, Value,
+};
 use crate::state::{AddressKey, Snapshot};
 
 use super::fact::{Fact, Field};
@@ -14,6 +22,9 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     let why = match name {
         "" => "a name has at least one byte",
         "." | ".." => "the kernel keeps this name",
+        _ if name.contains('%') => {
+            "the kernel takes a name with `%` as a pattern and makes one of its own"
+        }
         _ if name.len() > 15 => "a name has at most 15 bytes",
         _ => return check_characters("interface name", name),
     };
@@ -114,13 +125,6 @@ pub(super) fn is_replaced(index: u32, before: &Snapshot, now: &Snapshot) -> bool
             old.generation() != new.generation() && !is_brought_back(old, new)
         }
     }
-}
-
-/// Whether an interface that is brought back is made with its options. A bridge is made without any: all of them can
-/// be set later, and a kernel refuses some of them even to be set to what they are (VLAN filtering that is not built
-/// in: EOPNOTSUPP), which would refuse the whole bridge.
-pub(super) fn needs_options(link: &Link) -> bool {
-    link.kind() != Some("bridge")
 }
 
 /// The state of a bridge port can be set, but the kernel moves it by itself, with the carrier and the spanning tree,
@@ -270,6 +274,111 @@ pub(super) fn is_tolerable(action: &Action, errno: i32) -> bool {
     }
 }
 
+/// The kernel takes the options of a bridge in an order of its own, the forward delay before the protocol, and
+/// while the spanning tree protocol runs it refuses delays outside 2 to 30 s. So the protocol ends in a request of
+/// its own, before the delay.
+pub(super) fn requests(options: Record) -> Vec<Record> {
+    let ends = options.table() == &BRIDGE && options.value(bridge::STP_STATE).is_some_and(is_zero);
+    if !ends || options.value(bridge::FORWARD_DELAY).is_none() {
+        return vec![options];
+    }
+    let (mut first, mut second) = (Record::new(options.table()), options);
+    second.remove(bridge::STP_STATE).into_iter().for_each(|off| first.set(bridge::STP_STATE, off));
+    vec![first, second]
+}
+
+fn is_zero(value: &Value) -> bool {
+    value.number() == Some(0)
+}
+
+/// Starting the spanning tree protocol moves a forward delay that is outside 2 to 30 s to the nearer end, in
+/// silence. Whether this is what became of a delay that nobody named.
+pub(super) fn stp_moved_delay(named: &Record, before: u64, now: u64) -> bool {
+    let starts = named.table() == &BRIDGE && named.value(bridge::STP_STATE).is_some();
+    starts
+        && named.value(bridge::FORWARD_DELAY).is_none()
+        && before != now
+        && before.clamp(200, 3000).abs_diff(now) <= 1
+}
+
+/// What a creation must say of the options. A bridge takes all of them later too, and at creation refuses even the
+/// default of those for which it was not built (VLANs). Of the switches that can be set at creation only, a VXLAN
+/// takes naming one for use of the header bits that go with it, also as off.
+pub(super) fn needed_at_creation(options: &Record) -> Record {
+    let mut needed = Record::new(options.table());
+    let later = options.table() == &BRIDGE;
+    let off = |id: u16, row: &Row, value: &Value| {
+        row.role == Role::Create
+            && is_zero(value)
+            && (row.name, id) != ("udp_csum", vxlan::UDP_CSUM)
+    };
+    for (id, row, value) in options.fields().filter(|(_, row, _)| row.settable()) {
+        if !(later && row.role == Role::Set || off(id, row, value)) {
+            needed.set(id, value.clone());
+        }
+    }
+    with_order(needed)
+}
+
+/// The source addresses of a macvlan are taken with an order only: what is to be done with them.
+pub(super) fn with_order(mut options: Record) -> Record {
+    if options.table() == &MACVLAN {
+        if let Some(Value::Hardwares(all)) = options.value(macvlan::MACADDR_DATA) {
+            let order = if all.is_empty() { MacaddrMode::FLUSH } else { MacaddrMode::SET };
+            options.set(macvlan::MACADDR_MODE, Value::Number(order.0.into()));
+        }
+    }
+    options
+}
+
+/// How a request says "none" of an option that was absent.
+pub(super) fn none(table: &Table, id: u16) -> Option<Value> {
+    let row = table.rows.get(usize::from(id))?;
+    match (table.name, id) {
+        ("vxlan", vxlan::GROUP | vxlan::LOCAL) => Some(Value::V4(Ipv4Addr::UNSPECIFIED)),
+        ("vxlan", vxlan::GROUP6 | vxlan::LOCAL6) => Some(Value::V6(Ipv6Addr::UNSPECIFIED)),
+        ("vxlan", vxlan::LINK) => Some(Value::Number(0)),
+        ("macvlan", macvlan::MACADDR_DATA) => Some(Value::Hardwares(Box::new([]))),
+        _ => row.none.map(Value::Number),
+    }
+}
+
+/// A port that leaves a bridge forgets its options, and is no more the backup of others.
+pub(super) fn forgotten_by_ports(port: u32, before: &Snapshot) -> Vec<Fact> {
+    let Some(link) = before.link_by_index(port) else { return Vec::new() };
+    let others = link.master().into_iter().flat_map(|master| before.ports_of(master));
+    let backed = others.filter(|other| is_backup(port, other)).flat_map(|other| {
+        let is_backup =
+            |fact: &Fact| matches!(fact.field, Field::Option(_, _, port_row::BACKUP_PORT));
+        option_facts(other, row::PORT).into_iter().filter(is_backup)
+    });
+    option_facts(link, row::PORT).into_iter().chain(backed).collect()
+}
+
+/// Whether `port` takes over when `other` has no carrier.
+pub(super) fn is_backup(port: u32, other: &Link) -> bool {
+    let options = other.record().value(row::PORT).and_then(Value::nested);
+    options.is_some_and(|options| {
+        options.table() == &BRIDGE_PORT
+            && options.value(port_row::BACKUP_PORT) == Some(&Value::Number(port.into()))
+    })
+}
+
+/// The options that can be set at any time, as they are.
+pub(super) fn option_facts(link: &Link, part: u16) -> Vec<Fact> {
+    let Some(options) = link.record().value(part).and_then(Value::nested) else {
+        return Vec::new();
+    };
+    let kept = |row: &Row| row.role == Role::Set && !runs_by_itself(options.table(), row);
+    let set = options.fields().filter(|(_, row, _)| kept(row));
+    set.map(|(id, _, value)| Fact {
+        index: link.index(),
+        field: Field::Option(part, options.table(), id),
+        want: Some(value.clone()),
+    })
+    .collect()
+}
+
 /// The link that a handle means, or why there is none.
 pub(super) fn live(index: u32, generation: u64, now: &Snapshot) -> Result<&Link, Refusal> {
     now.link(LinkRef::Handle { index, generation }).ok_or_else(|| stale(index, now))
@@ -285,39 +394,58 @@ pub(super) fn ipv4_that_fell(index: u32, before: &Snapshot, now: &Snapshot) -> V
     fell.filter_map(AddressSpec::of).collect()
 }
 
-/// K25 in a rollback: an address that comes back is behind those that stayed. Where a network's addresses are not in
-/// the order in which they were, its primary first, they are taken away, secondaries first, and put back in it.
-/// Networks that this commit did not touch stay as they are: their routes would go with their addresses (K5).
-pub(super) fn misordered(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Action> {
+/// K25 in a rollback: an address that comes back is behind those that stayed, and a renamed interface has given
+/// its addresses labels of its own making (`inetdev_changename`: `eth0:2`). Where the addresses of a network are not
+/// in the order in which they were, its primary first, or one has another label, it and those behind it are taken
+/// away, secondaries first, and put back as they were. Networks that this commit did not touch stay as they are:
+/// their routes would go with their addresses (K5).
+pub(super) fn misplaced(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Action> {
     let (old, new) = (known_order(index, before, now), known_order(index, now, before));
-    let network = |key: &AddressKey| (key.prefix_length, key.network);
-    let all: BTreeSet<_> = old.iter().map(network).collect();
     let of = |keys: &[AddressKey], wanted| -> Vec<AddressKey> {
-        keys.iter().copied().filter(|key| network(key) == wanted).collect()
+        keys.iter().copied().filter(|key| (key.prefix_length, key.network) == wanted).collect()
     };
-    let networks: BTreeSet<_> =
-        all.into_iter().filter(|wanted| of(&old, *wanted) != of(&new, *wanted)).collect();
-    let present = now.addresses_of(index);
-    let within = |address: &&Address| {
-        AddressKey::of(address)
-            .is_some_and(|k| k.local.is_ipv4() && networks.contains(&(k.prefix_length, k.network)))
+    let is_wrong = |address: &&Address| {
+        let old = AddressKey::of(address).and_then(|key| before.address(&key));
+        old.is_some_and(|old| !is_same_place(old, address))
     };
+    let present = now.addresses_of(index).into_iter();
+    let wrong = present.filter(is_wrong).filter_map(network_of);
+    let all: BTreeSet<_> = old.iter().map(|key| (key.prefix_length, key.network)).collect();
+    let disordered = all.into_iter().filter(|network| of(&old, *network) != of(&new, *network));
+    let networks: BTreeSet<_> = wrong.chain(disordered).collect();
+    networks.into_iter().flat_map(|network| put_back(index, network, before, now)).collect()
+}
+
+fn is_same_place(old: &Address, new: &Address) -> bool {
+    AddressKey::of(old) == AddressKey::of(new)
+        && old.is_secondary() == new.is_secondary()
+        && old.label() == new.label()
+}
+
+fn network_of(address: &Address) -> Option<(u8, u32)> {
+    let key = AddressKey::of(address).filter(|key| key.local.is_ipv4())?;
+    Some((key.prefix_length, key.network))
+}
+
+fn put_back(index: u32, network: (u8, u32), before: &Snapshot, now: &Snapshot) -> Vec<Action> {
     let target = super::Target::Live { index, generation: 0 };
-    let spec = |address: &Address| AddressSpec::of(address);
-    let group: Vec<_> = present.into_iter().filter(within).collect();
-    let delete = group.iter().rev().filter_map(|address| {
-        Some(Action::DelAddress { target, spec: spec(address)?, secondary: address.is_secondary() })
+    let within = |address: &&Address| network_of(address) == Some(network);
+    let is_in = |snapshot: &Snapshot, address: &Address| {
+        AddressKey::of(address).is_some_and(|key| snapshot.address(&key).is_some())
+    };
+    let present: Vec<_> = now.addresses_of(index).into_iter().filter(within).collect();
+    let old = before.addresses_of(index).into_iter().filter(within);
+    let foreign = present.iter().copied().filter(|address| !is_in(before, address));
+    let wanted: Vec<_> = old.filter(|address| is_in(now, address)).chain(foreign).collect();
+    let right =
+        wanted.iter().zip(&present).take_while(|(old, new)| is_same_place(old, new)).count();
+    let delete = present[right..].iter().rev().filter_map(|address| {
+        let secondary = address.is_secondary();
+        Some(Action::DelAddress { target, spec: AddressSpec::of(address)?, secondary })
     });
-    let known = before.addresses_of(index).into_iter().filter(within);
-    let known = known
-        .filter(|address| AddressKey::of(address).is_some_and(|key| now.address(&key).is_some()));
-    let foreign = group
+    let add = wanted[right..]
         .iter()
-        .copied()
-        .filter(|a| AddressKey::of(a).is_some_and(|key| before.address(&key).is_none()));
-    let add = known
-        .chain(foreign)
-        .filter_map(|address| Some(Action::AddAddress { target, spec: spec(address)? }));
+        .filter_map(|address| Some(Action::AddAddress { target, spec: AddressSpec::of(address)? }));
     delete.chain(add).collect()
 }
 

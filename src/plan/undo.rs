@@ -10,7 +10,8 @@ use super::action::{Action, Indexes};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::{AddressSpec, Failure, Target, rules};
-use crate::object::kinds::NewLink;
+use crate::object::kinds::bridge::row::FORWARD_DELAY;
+use crate::object::kinds::{BRIDGE, NewLink};
 use crate::object::link::{LinkFlags, row};
 use crate::object::{Link, Record, Role, Row, Value};
 use crate::state::Snapshot;
@@ -181,12 +182,13 @@ fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo
             }),
         }
     }
-    undo.actions.extend(group);
+    undo.actions.extend(group.into_iter().flat_map(Action::requests));
 }
 
 /// Puts flags and options that go back together into one request.
 fn join(group: &mut Vec<Action>, action: Action) {
     match (group.last_mut(), &action) {
+        (Some(last), action) if last.target() != action.target() => group.push(action.clone()),
         (Some(Action::Flags { flags, mask, .. }), Action::Flags { flags: f, mask: m, .. }) => {
             *flags = LinkFlags(flags.0 | f.0);
             *mask = LinkFlags(mask.0 | m.0);
@@ -242,7 +244,8 @@ impl Restore<'_> {
                         left.filter(|fact| ready || !matches!(fact.field, Field::Address(_)));
                     let left = left.map(|fact| self.relabel(fact, old));
                     let left = left.filter(|fact| !fact.holds(self.now));
-                    undo.actions.extend(left.filter_map(|fact| Action::for_fact(&fact)));
+                    let left: Vec<_> = left.collect();
+                    undo.actions.extend(joined(left.iter()));
                 }
                 (Some(_), Some(thief)) => {
                     let name = rules::name(index, self.before);
@@ -335,8 +338,8 @@ fn recreate(old: &Link, peer: Option<&Link>) -> Action {
     new.record = creation(old);
     new.peer = peer.map(creation);
     match old.record().value(row::DATA) {
-        Some(Value::Nested(options)) if peer.is_none() && rules::needs_options(old) => {
-            new.data = Some(settable(options));
+        Some(Value::Nested(options)) if peer.is_none() => {
+            new.data = Some(rules::needed_at_creation(options))
         }
         Some(raw @ Value::Bytes(_)) => new.record.set(row::DATA, raw.clone()),
         _ => {}
@@ -371,14 +374,6 @@ fn creation(old: &Link) -> Record {
     record
 }
 
-fn settable(options: &Record) -> Record {
-    let mut own = Record::new(options.table());
-    for (id, _, value) in options.fields().filter(|(_, row, _)| row.settable()) {
-        own.set(id, value.clone());
-    }
-    own
-}
-
 /// Everything settable in which a restored interface still differs from what it was, in the order in which it can
 /// be set.
 fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec<Fact> {
@@ -397,7 +392,7 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
         field: Field::Altname(name.clone()),
         want: Some(Value::Present),
     }));
-    facts.extend(options(old, row::DATA));
+    facts.extend(rules::option_facts(old, row::DATA));
     facts.push(Fact {
         index,
         field: Field::Link(row::MASTER),
@@ -406,10 +401,10 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     for port in before.ports_of(index) {
         let want = Some(Value::Number(index.into()));
         facts.push(Fact { index: port.index(), field: Field::Link(row::MASTER), want });
-        facts.extend(options(port, row::PORT));
+        facts.extend(rules::option_facts(port, row::PORT));
     }
     if new.master().is_some() {
-        facts.extend(options(old, row::PORT));
+        facts.extend(rules::forgotten_by_ports(index, before));
     }
     for address in
         before.addresses_of(index).into_iter().filter(|address| !rules::made_by_kernel(address))
@@ -432,18 +427,11 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     facts
 }
 
-fn options(link: &Link, part: u16) -> Vec<Fact> {
-    let Some(options) = link.record().value(part).and_then(Value::nested) else {
-        return Vec::new();
-    };
-    let kept = |row: &Row| row.role == Role::Set && !rules::runs_by_itself(options.table(), row);
-    let set = options.fields().filter(|(_, row, _)| kept(row));
-    set.map(|(id, _, value)| Fact {
-        index: link.index(),
-        field: Field::Option(part, options.table(), id),
-        want: Some(value.clone()),
-    })
-    .collect()
+/// The actions that make facts so, those of one kind in one request.
+fn joined<'a>(facts: impl Iterator<Item = &'a Fact>) -> Vec<Action> {
+    let mut group = Vec::new();
+    facts.filter_map(Action::for_fact).for_each(|action| join(&mut group, action));
+    group.into_iter().flat_map(Action::requests).collect()
 }
 
 /// What the kernel changed along with what this commit asked for, and did not change back with it.
@@ -462,6 +450,7 @@ fn collateral(
     for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
     {
         let Some(index) = indexes.of(entry.action.target()) else { continue };
+        along(index, &entry.action, before, now, undo);
         match &entry.action {
             Action::Flags { mask, .. } if mask.contains(LinkFlags::UP) => touched.insert(index),
             Action::Master { master, .. } => {
@@ -479,7 +468,10 @@ fn collateral(
                 true
             }
             Action::AddAddress { .. } | Action::DelAddress { .. } => readdressed.insert(index),
-            Action::Set { id: row::NAME, .. } => renamed.insert(index),
+            Action::Set { id: row::NAME, .. } => {
+                readdressed.insert(index);
+                renamed.insert(index)
+            }
             _ => false,
         };
     }
@@ -493,12 +485,12 @@ fn collateral(
         followers.extend(masters.filter(|index| !rules::is_replaced(*index, before, now)));
     }
     for index in rejoined {
-        port_options(index, before, now, undo);
+        forgotten(index, before, now, undo);
     }
     followers.into_iter().for_each(|index| follower(index, before, now, undo));
     for index in readdressed {
         fell(index, before, now, undo);
-        undo.actions.extend(rules::misordered(index, before, now));
+        undo.actions.extend(rules::misplaced(index, before, now));
         undo.residue.extend(rules::order_lost(index, before, now).map(|[was, is]| Residue {
             what: format!("order of the addresses of `{}`", rules::name(index, before)),
             was,
@@ -519,6 +511,21 @@ fn collateral(
     undo.residue.extend(renamed.into_iter().flat_map(lost));
 }
 
+/// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`).
+fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    let Action::Data { options, .. } = action else { return };
+    let fact = stp_delay(index, options, before, now).filter(|fact| !fact.holds(now));
+    undo.actions.extend(joined(fact.iter()));
+}
+
+fn stp_delay(index: u32, named: &Record, before: &Snapshot, now: &Snapshot) -> Option<Fact> {
+    let field = Field::Option(row::DATA, &BRIDGE, FORWARD_DELAY);
+    let fact = Fact { index, field, want: None };
+    let (was, is) = (fact.state(before)?, fact.state(now)?);
+    rules::stp_moved_delay(named, was.number()?, is.number()?)
+        .then_some(Fact { want: Some(was), ..fact })
+}
+
 fn fell(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let target = Target::Live { index, generation: 0 };
     let specs = rules::ipv6_that_fell(index, before, now)
@@ -528,17 +535,13 @@ fn fell(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
 }
 
 /// A port that has left and come back has every option anew: it gets back those that it had.
-fn port_options(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
-    let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
-        return;
-    };
-    if old.master() != new.master() {
-        return;
+fn forgotten(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    let master = |snapshot: &Snapshot| snapshot.link_by_index(index).and_then(Link::master);
+    if now.link_by_index(index).is_some() && master(before) == master(now) {
+        let facts = rules::forgotten_by_ports(index, before);
+        let there = |fact: &&Fact| now.link_by_index(fact.index).is_some() && !fact.holds(now);
+        undo.actions.extend(joined(facts.iter().filter(there)));
     }
-    let mut group = Vec::new();
-    let lost = options(old, row::PORT).into_iter().filter(|fact| !fact.holds(now));
-    lost.filter_map(|fact| Action::for_fact(&fact)).for_each(|action| join(&mut group, action));
-    undo.actions.extend(group);
 }
 
 /// A master of a port that this commit touched: one that takes something from its ports gets back what it had, where

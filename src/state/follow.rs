@@ -389,17 +389,33 @@ impl Follower {
         self.dirty = true;
         match doubt {
             Doubt::None => {}
+            Doubt::Inet6 => self.ask(Query::Link(index)),
+            Doubt::Moved(from, to) => {
+                self.ask_bridge(index, from);
+                to.into_iter().for_each(|to| self.ask(Query::Link(to)));
+            }
             Doubt::Appeared => {
                 self.ask(Query::Link(index));
                 self.ask_other_end(index);
             }
-            Doubt::Gone => {
+            Doubt::Gone(master) => {
+                self.ask_bridge(index, master);
                 let lost = |link: &&Link| link.link() == Some(index) && link.index() != index;
                 let left: Vec<_> = self.shown.links().filter(lost).map(Link::index).collect();
                 left.into_iter().for_each(|index| self.ask(Query::Link(index)));
             }
             Doubt::WentDown => self.ask(Query::Addresses(index)),
         }
+    }
+
+    /// A port has left: its master, and the ports that it was the backup of.
+    fn ask_bridge(&mut self, port: u32, master: Option<u32>) {
+        let Some(master) = master else { return };
+        let backed = |link: &&Link| {
+            link.bridge_port().and_then(|options| options.backup_port()) == Some(port)
+        };
+        let backed: Vec<_> = self.shown.ports_of(master).filter(backed).map(Link::index).collect();
+        backed.into_iter().chain([master]).for_each(|index| self.ask(Query::Link(index)));
     }
 
     /// A veth that comes back from another namespace: the end that has stayed is not announced, and still says
@@ -413,7 +429,11 @@ impl Follower {
         }
     }
 
+    /// A question that is still to be sent will be answered with all that has happened until then.
     fn ask(&mut self, query: Query) {
+        if self.queries.contains(&query) {
+            return;
+        }
         if self.views.addresses || matches!(query, Query::Link(_)) {
             self.queries.push_back(query);
             self.asked_total += 1;
