@@ -80,6 +80,7 @@ impl Source {
             Shape::I32 => Value::Signed((self.number(4) as i32).into()),
             Shape::Option(_) => Value::Number(self.below(2)),
             Shape::Present => Value::Present,
+            Shape::Flag => Value::Number(1),
             Shape::Text => Value::Text(self.text()),
             Shape::Hardware => Value::Hardware(self.hardware(None)),
             Shape::Mac => Value::Hardware(self.hardware(Some(6))),

@@ -164,7 +164,7 @@ struct Kernel {
 
 impl Kernel {
     fn new(u: &mut Unstructured<'_>) -> Result<Self> {
-        let follower = Follower::new(Views { addresses: true });
+        let follower = Follower::new(Views { addresses: true, routes: false });
         let mut kernel = Kernel {
             links: BTreeMap::new(),
             addresses: Vec::new(),

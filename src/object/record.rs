@@ -351,6 +351,7 @@ fn option_payload(on: u32, mask: u32) -> Vec<u8> {
 
 fn write_value(number: u16, row: &Row, value: &Value, to: &mut Builder) {
     match (value, row.shape) {
+        (Value::Number(0), Shape::Flag) => {}
         (Value::Nested(record), Shape::Struct(_)) => to.attribute(number, &record.encode_header()),
         (Value::Nested(record), Shape::Message(_)) => {
             to.attribute(number | NESTED, &message_payload(record));

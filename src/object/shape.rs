@@ -32,6 +32,8 @@ pub enum Shape {
     Be64,
     /// No payload: the attribute is there or it is not.
     Present,
+    /// A byte of zero or one when the kernel tells it, no payload in a request: there is none for zero.
+    Flag,
     /// A text, ended by NUL or by the payload.
     Text,
     /// A link-layer address; its length is the payload's.
@@ -103,6 +105,7 @@ impl Shape {
                 number(u64::from(high) << 32 | u64::from(low))
             }
             Shape::Present => Some(Value::Present),
+            Shape::Flag => number(payload.first().is_none_or(|byte| *byte != 0).into()),
             Shape::Text => Some(Value::Text(text(payload))),
             Shape::Hardware => HardwareAddress::new(payload).map(Value::Hardware),
             Shape::Ip => ip_value(payload),
@@ -349,6 +352,22 @@ impl<S: Typed> Typed for Switch<S> {
     }
     fn write(value: bool) -> Value {
         Value::Number(value.into())
+    }
+}
+
+/// A byte of zero or one when the kernel tells it; in a request its presence is all it says.
+#[derive(Debug)]
+pub struct Flag;
+
+impl Typed for Flag {
+    type Out<'a> = u64;
+    type In = u64;
+    const SHAPE: Shape = Shape::Flag;
+    fn read(value: &Value) -> Option<u64> {
+        value.number()
+    }
+    fn write(value: u64) -> Value {
+        Value::Number(value)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fact::{Fact, Field};
-use super::{AddressSpec, Target};
+use super::{AddressSpec, Target, rules};
 use crate::object::kinds::NewLink;
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Record, Value};
@@ -154,7 +154,7 @@ impl Action {
             Action::AddAddress { spec, .. } => {
                 address(kind::RTM_NEWADDR, flags::CREATE | flags::EXCL, &spec.record(index))
             }
-            Action::DelAddress { spec, .. } => address(kind::RTM_DELADDR, 0, &spec.record(index)),
+            Action::DelAddress { spec, .. } => address(kind::RTM_DELADDR, 0, &spec.identity(index)),
         })
     }
 
@@ -217,6 +217,17 @@ impl Action {
         }
     }
 
+    /// The same as several requests, where the kernel does not take it in one.
+    pub(super) fn requests(self) -> Vec<Action> {
+        match self {
+            Action::Data { target, options } => {
+                let all = rules::requests(options).into_iter();
+                all.map(|options| Action::Data { target, options }).collect()
+            }
+            one => vec![one],
+        }
+    }
+
     /// The action that makes one fact so.
     pub fn for_fact(fact: &Fact) -> Option<Action> {
         let target = Target::Live { index: fact.index, generation: 0 };
@@ -248,9 +259,9 @@ impl Action {
             }
             (Field::Option(part, table, id), want) => {
                 let mut options = Record::new(table);
-                options.set(*id, want.clone()?);
+                options.set(*id, want.clone().or_else(|| rules::none(table, *id))?);
                 match *part {
-                    row::DATA => Action::Data { target, options },
+                    row::DATA => Action::Data { target, options: rules::with_order(options) },
                     _ => Action::Port { target, options },
                 }
             }

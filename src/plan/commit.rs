@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::action::{Action, Indexes};
-use super::fact::{Field, text};
+use super::fact::{Fact, Field, text};
 use super::order::{Wave, deleted_addresses, plan};
-use super::undo::{Entry, Outcome as Sent, undo};
+use super::undo::{Entry, Outcome as Sent, orphans, undo};
 use super::{Draft, Failure, Refusal, Target, Why, review, rules};
 use crate::object::link::{LINK, row};
-use crate::object::{LinkRef, Silent};
-use crate::state::{Ask, Snapshot};
+use crate::object::{Link, LinkRef, Silent};
+use crate::state::{AddressKey, Ask, Snapshot};
 use crate::wire::{Ack, locate};
 
 /// What the machine wants done next.
@@ -95,6 +95,8 @@ enum Stage {
     Sent,
     /// An index of a created interface is to be found by a look.
     Locate,
+    /// What is about to be deleted is to be seen as it is now, with what others have changed in it meanwhile.
+    Farewell,
     /// An answer was lost; a look decides.
     Decide,
     /// The facts are to be checked by a look.
@@ -129,6 +131,8 @@ pub struct Commit {
     undoing: Wave,
     undo_failures: Vec<Failure>,
     restored: BTreeMap<u32, u64>,
+    /// The state just before the first deletion.
+    last_seen: Option<Snapshot>,
     stage: Stage,
     rounds: u32,
     mended: u32,
@@ -158,6 +162,7 @@ impl Commit {
             undoing: Vec::new(),
             undo_failures: Vec::new(),
             restored: BTreeMap::new(),
+            last_seen: None,
             stage: Stage::Send,
             rounds: 0,
             mended: 0,
@@ -177,6 +182,10 @@ impl Commit {
             Stage::UndoSend => self.send_undo(),
             Stage::Sent | Stage::Undoing => Poll::Send(Vec::new()),
             Stage::Locate => Poll::Observe { refresh: Vec::new(), resync: false },
+            Stage::Farewell => {
+                let refresh = self.doomed().into_iter().map(Ask::Link).collect();
+                Poll::Observe { refresh, resync: false }
+            }
             Stage::Decide => Poll::Observe { refresh: Vec::new(), resync: true },
             Stage::Check | Stage::Look => Poll::Observe { refresh: self.silent(), resync: false },
             Stage::Verified => Poll::Verified(self.seen.clone()),
@@ -188,6 +197,10 @@ impl Commit {
     }
 
     fn send_wave(&mut self) -> Poll {
+        if self.last_seen.is_none() && !self.doomed().is_empty() {
+            self.stage = Stage::Farewell;
+            return self.poll();
+        }
         let Some(wave) = self.waves.pop_front() else {
             self.stage = Stage::Check;
             return self.poll();
@@ -203,6 +216,22 @@ impl Commit {
         }
         self.stage = Stage::Sent;
         Poll::Send(requests)
+    }
+
+    /// The interfaces that the next wave deletes, what goes with them, and their ports.
+    fn doomed(&self) -> Vec<u32> {
+        let wave = self.waves.front().into_iter().flatten();
+        let deleted = wave.filter_map(|action| match action {
+            Action::Delete { target } => self.indexes.of(*target),
+            _ => None,
+        });
+        let with = |index| {
+            let ports = self.before.ports_of(index).map(Link::index);
+            let with: Vec<_> =
+                rules::goes_with(index, &self.before).into_iter().chain(ports).collect();
+            with.into_iter().chain([index])
+        };
+        deleted.flat_map(with).collect()
     }
 
     /// What came of the requests of the last [`Poll::Send`], in their order.
@@ -296,6 +325,10 @@ impl Commit {
         self.locate(&now, created);
         match self.stage {
             Stage::Locate => self.stage = Stage::Send,
+            Stage::Farewell => {
+                self.last_seen = Some(now);
+                self.stage = Stage::Send;
+            }
             Stage::Decide => self.decide(&now),
             Stage::Check => self.check(now),
             Stage::Look => self.look(now),
@@ -355,10 +388,6 @@ impl Commit {
     }
 
     fn check(&mut self, now: Snapshot) {
-        if let Some(failure) = self.unmet(&now) {
-            self.cause = Some(failure);
-            return self.look(now);
-        }
         let mend = self.mend(&now);
         if !mend.is_empty() && self.mended < MEND_ROUNDS {
             self.mended += 1;
@@ -366,20 +395,35 @@ impl Commit {
             self.stage = Stage::Send;
             return;
         }
+        if let Some(failure) = self.unmet(&now) {
+            self.cause = Some(failure);
+            return self.look(now);
+        }
         self.seen = now;
         self.stage = Stage::Verified;
     }
 
-    /// The first fact that is not so. A name that is given up on the way to another is not to last.
+    /// The first fact that is not so. What a later step has set to something else is not to last: a name that is
+    /// given up on the way to another, an mtu that an interface was created with, the absence of an address that
+    /// comes back with other attributes.
     fn unmet(&self, now: &Snapshot) -> Option<Failure> {
         let mut superseded = BTreeSet::new();
+        let mut addresses = BTreeSet::new();
         let mut first = None;
         for entry in self.journal.iter().rev() {
             for fact in entry.action.facts(&self.indexes) {
-                let renames = matches!(fact.field, Field::Link(row::NAME));
-                let old = renames && !superseded.insert(fact.index);
+                let id = match fact.field {
+                    Field::Link(id) => Some((fact.index, row::NAME, id)),
+                    Field::Option(part, _, id) => Some((fact.index, part, id)),
+                    _ => None,
+                };
+                let again = match &fact.field {
+                    Field::Address(spec) => !addresses.insert(spec.key(fact.index)),
+                    _ => false,
+                };
+                let old = again || id.is_some_and(|id| !superseded.insert(id));
                 if matches!(fact.field, Field::Exists) && fact.want.is_none() {
-                    superseded.insert(fact.index);
+                    superseded.insert((fact.index, row::NAME, row::NAME));
                 }
                 if old || fact.holds(now) {
                     continue;
@@ -394,7 +438,8 @@ impl Commit {
         first
     }
 
-    /// Addresses that the kernel deleted together with a primary (K25) and that nobody asked to be deleted.
+    /// Addresses that the kernel deleted together with a primary (K25) and that nobody asked to be deleted: those
+    /// that were there before, in their order, then those that this commit added.
     fn mend(&self, now: &Snapshot) -> Wave {
         let actions: Vec<_> = self.journal.iter().map(|entry| entry.action.clone()).collect();
         let deleted = deleted_addresses(&actions, &self.indexes);
@@ -406,7 +451,28 @@ impl Commit {
             let specs = rules::secondaries_that_fell(index, &deleted, &self.before, now);
             specs.into_iter().map(move |spec| Action::AddAddress { target, spec })
         });
-        fell.collect()
+        let mut wave: Wave = fell.collect();
+        let mut known: BTreeSet<_> = self.address_keys(&wave).collect();
+        let added = self.journal.iter().filter(|entry| matches!(entry.sent, Sent::Done));
+        let added: Vec<_> = added.map(|entry| entry.action.clone()).collect();
+        for action in added.into_iter().filter(|action| matches!(action, Action::AddAddress { .. }))
+        {
+            let key = self.address_keys(std::slice::from_ref(&action)).next();
+            let fell = |key: &AddressKey| {
+                now.address(key).is_none() && rules::goes_with_primary(key, &deleted)
+            };
+            if key.is_some_and(|key| fell(&key) && known.insert(key)) {
+                wave.push(action);
+            }
+        }
+        wave
+    }
+
+    fn address_keys<'a>(&'a self, actions: &'a [Action]) -> impl Iterator<Item = AddressKey> + 'a {
+        actions.iter().filter_map(|action| match action {
+            Action::AddAddress { target, spec } => Some(spec.key(self.indexes.of(*target)?)),
+            _ => None,
+        })
     }
 
     /// The hooks are content.
@@ -430,8 +496,10 @@ impl Commit {
 
     /// Backward: what is left to undo, and if nothing is, the end.
     fn look(&mut self, now: Snapshot) {
-        let undo = undo(&self.journal, &self.before, &now, &self.indexes, self.rounds);
-        if undo.actions.is_empty() || self.rounds >= UNDO_ROUNDS {
+        let last = self.rounds >= UNDO_ROUNDS;
+        let last_seen = self.last_seen.as_ref().unwrap_or(&self.before);
+        let undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, last);
+        if undo.actions.is_empty() || last {
             return self.finish_undo(&undo.actions, undo.residue, now);
         }
         self.rounds += 1;
@@ -477,7 +545,11 @@ impl Commit {
     }
 
     fn finish_undo(&mut self, left: &[Action], mut residue: Vec<Residue>, snapshot: Snapshot) {
-        residue.extend(left.iter().flat_map(|action| self.left_over(action, &snapshot)));
+        for found in left.iter().flat_map(|action| self.left_over(action, &snapshot)) {
+            if !residue.contains(&found) {
+                residue.push(found);
+            }
+        }
         let cause =
             self.cause.clone().unwrap_or(Failure { step: String::new(), why: Why::Unanswered });
         self.outcome = Some(match residue.is_empty() {
@@ -490,14 +562,32 @@ impl Commit {
     fn left_over(&self, action: &Action, now: &Snapshot) -> Vec<Residue> {
         let step = self.step(action);
         let failure = self.undo_failures.iter().find(|failure| failure.step == step);
-        let facts = action.facts(&self.indexes).into_iter();
-        let residue = facts.filter(|fact| !fact.holds(now)).map(|fact| Residue {
-            what: fact.title(&self.before),
+        let mut facts = action.facts(&self.indexes);
+        if let (Action::Delete { .. }, Some(index)) = (action, self.indexes.of(action.target())) {
+            let with = rules::goes_with(index, now).into_iter();
+            let with = with.filter(|index| self.before.link_by_index(*index).is_none());
+            facts.extend(with.map(|index| Fact { index, field: Field::Exists, want: None }));
+        }
+        // Of an interface that is not there, that it is not there says all; but its ports are there without it.
+        facts.retain(|fact| {
+            matches!(fact.field, Field::Exists) || now.link_by_index(fact.index).is_some()
+        });
+        let residue = facts.into_iter().filter(|fact| !fact.holds(now)).map(|fact| Residue {
+            what: fact.title(self.names_for(fact.index, now)),
             was: text(fact.want.as_ref()),
             is: text(fact.state(now).as_ref()),
             failure: failure.cloned(),
         });
-        residue.collect()
+        let orphans = match (action, self.indexes.of(action.target())) {
+            (Action::Create { .. }, Some(index)) => orphans(index, &self.before, now),
+            _ => Vec::new(),
+        };
+        residue.chain(orphans).collect()
+    }
+
+    /// Where the name of an interface is known: from before, or since it is there.
+    fn names_for<'a>(&'a self, index: u32, now: &'a Snapshot) -> &'a Snapshot {
+        if self.before.link_by_index(index).is_some() { &self.before } else { now }
     }
 
     /// What was set and the kernel may have set in silence (K51, KERNEL 3I), or announces late: it is asked for.
@@ -524,7 +614,8 @@ fn is_silent(action: &Action) -> bool {
         Action::Data { options, .. } | Action::Port { options, .. } => {
             options.fields().any(|(_, row, _)| row.silent != Silent::Never)
         }
-        Action::Master { .. } => true,
+        // The list of alternative names is told like other fields: not of a link that is down.
+        Action::Master { .. } | Action::Altname { .. } => true,
         _ => false,
     }
 }

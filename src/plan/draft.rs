@@ -240,9 +240,13 @@ impl Draft {
     /// When the name cannot be a name or is taken, or the lower interface is unknown.
     pub fn create(&mut self, new: NewLink) -> Result<Target, Refusal> {
         rules::check_name(new.name())?;
+        new.data.as_ref().map_or(Ok(()), rules::check_settable)?;
         if let Some(peer) = new.peer_name() {
             rules::check_name(peer)?;
             self.check_free(peer)?;
+            if peer == new.name() {
+                return Err(Refusal::Exists { what: format!("interface `{peer}`") });
+            }
         }
         self.check_free(new.name())?;
         let lower = new.lower().map(|which| self.resolve(which)).transpose()?;

@@ -112,6 +112,9 @@ fn is_none(row: Option<&Row>, value: &Value) -> bool {
     match value {
         Value::Number(n) => row.is_some_and(|row| row.none == Some(*n)),
         Value::Text(text) => text.is_empty(),
+        Value::V4(address) => address.is_unspecified(),
+        Value::V6(address) => address.is_unspecified(),
+        Value::Hardwares(all) => all.is_empty(),
         _ => false,
     }
 }

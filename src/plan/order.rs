@@ -9,7 +9,7 @@ use super::fact::text;
 use super::{Draft, Fact, Refusal, Target, rules};
 use crate::object::kinds::NewLink;
 use crate::object::link::row;
-use crate::object::{LinkFlags, LinkRef, Value};
+use crate::object::{LinkFlags, Value};
 use crate::state::{AddressKey, Snapshot};
 
 /// When an action has its turn; equal ones go together.
@@ -123,7 +123,8 @@ fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
     }
     flags(draft, link, now, to);
     if let Some(options) = &link.data {
-        to.push((Phase::Data, Action::Data { target, options: options.clone() }));
+        let action = Action::Data { target, options: options.clone() };
+        to.extend(action.requests().into_iter().map(|action| (Phase::Data, action)));
     }
     if let Some(master) = link.master {
         let phase = if master.is_some() { Phase::Master } else { Phase::Release };
@@ -250,7 +251,11 @@ fn free_names(
         if holder.name() == name {
             freed.push((
                 Phase::FreeName,
-                Action::Set { target, id: row::NAME, value: parked_name(holder.index(), now) },
+                Action::Set {
+                    target,
+                    id: row::NAME,
+                    value: rules::parked_name(holder.index(), now),
+                },
             ));
         }
     }
@@ -274,14 +279,6 @@ fn wanted_names(planned: &[(Phase, Action)]) -> Vec<(Target, String)> {
         }
     }
     wanted
-}
-
-/// A name that nobody has, for an interface between two names.
-fn parked_name(index: u32, now: &Snapshot) -> Value {
-    let taken = |name: &String| now.link(LinkRef::from(name.as_str())).is_some();
-    let name =
-        (0..).map(|n| format!("nl{index}_{n}")).find(|name| name.len() <= 15 && !taken(name));
-    Value::Text(name.unwrap_or_default().into())
 }
 
 /// The addresses that a list of actions deletes.

@@ -1,5 +1,6 @@
 //! The review: what a transaction would change, as sets and as iproute2 commands.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::action::{Action, Indexes};
@@ -65,9 +66,18 @@ impl Review {
     pub fn new(draft: &Draft, now: &Snapshot) -> Result<Self, Refusal> {
         let mut review = Review::default();
         let name = |target| draft.name_of(target);
+        let mut renamed = BTreeMap::new();
         for action in plan(draft, now)?.iter().flatten() {
-            review.commands.push(command(action, &current_name(draft, now)));
+            let current = |target| match renamed.get(&target) {
+                Some(name) => String::clone(name),
+                None => current_name(draft, now)(target),
+            };
+            review.commands.push(command(action, &current));
             review.add(action, now, &name);
+            // Later commands find it by the name that it has by then.
+            if let Action::Set { target, id: row::NAME, value } = action {
+                renamed.insert(*target, value.to_string());
+            }
         }
         Ok(review)
     }
@@ -237,7 +247,7 @@ pub(super) fn command(action: &Action, name: &dyn Fn(Target) -> String) -> Strin
             )
         }
         Action::AddAddress { spec, .. } => format!("ip addr add {} dev {dev}", spec.arguments()),
-        Action::DelAddress { spec, .. } => format!("ip addr del {spec} dev {dev}"),
+        Action::DelAddress { spec, .. } => format!("ip addr del {} dev {dev}", spec.prefix()),
         Action::Data { options, .. } => {
             format!("ip link set dev {dev} type {} {}", options.table().name, words(action))
         }
@@ -251,7 +261,10 @@ pub(super) fn command(action: &Action, name: &dyn Fn(Target) -> String) -> Strin
 /// The arguments that say what an action sets.
 fn words(action: &Action) -> String {
     match action {
-        Action::Set { id: row::ALIAS, value, .. } => format!("alias '{value}'"),
+        Action::Set { id: row::ALIAS, value, .. } => {
+            // As a shell wants it: nothing is special between single quotes but the quote itself.
+            format!("alias '{}'", value.to_string().replace('\'', r"'\''"))
+        }
         Action::Set { id, value, .. } => {
             let mut record = crate::object::Record::new(&LINK);
             record.set(*id, value.clone());
@@ -310,5 +323,10 @@ fn create_command(action: &Action, name: &dyn Fn(Target) -> String) -> String {
     parts.extend(lower.filter(|_| own_dev).map(|lower| format!("dev {lower}")));
     parts.extend(options(action));
     parts.extend(peer.map(|peer| format!("peer name {}", name(peer))));
+    if let Some(mut other) = new.peer.clone() {
+        other.remove(row::NAME);
+        other.remove(row::KIND);
+        parts.extend(other.words(&()));
+    }
     parts.join(" ")
 }

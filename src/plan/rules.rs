@@ -1,11 +1,21 @@
 //! The kernel's manners: one named function each, with its fact's number in KERNEL.md where it has one.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::object::kinds::bridge::row as bridge;
+use crate::object::kinds::macvlan::{MacaddrMode, row as macvlan};
+use crate::object::kinds::vxlan::row as vxlan;
+use crate::object::kinds::{BRIDGE, MACVLAN};
 use crate::object::link::row;
-use crate::object::{Address, AddressFlags, Link, LinkRef, Record, Row, Value};
+use crate::object::port::row as port_row;
+use crate::object::route::RouteProtocol;
+use crate::object::{
+    Address, AddressFlags, BRIDGE_PORT, Family, Link, LinkRef, Record, Role, Row, Table, Value,
+};
 use crate::state::{AddressKey, Snapshot};
 
+use super::fact::{Fact, Field};
 use super::{Action, AddressSpec, Refusal};
 
 /// `dev_valid_name`: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space.
@@ -13,6 +23,9 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     let why = match name {
         "" => "a name has at least one byte",
         "." | ".." => "the kernel keeps this name",
+        _ if name.contains('%') => {
+            "the kernel takes a name with `%` as a pattern and makes one of its own"
+        }
         _ if name.len() > 15 => "a name has at most 15 bytes",
         _ => return check_characters("interface name", name),
     };
@@ -103,6 +116,31 @@ pub(super) fn lower_of(link: &Link) -> Option<u32> {
     }
 }
 
+/// Whether the interface with an index is gone, or is not the one any more that it was (K33): nothing of it is ours.
+/// One that was not there before is not replaced.
+pub(super) fn is_replaced(index: u32, before: &Snapshot, now: &Snapshot) -> bool {
+    match (before.link_by_index(index), now.link_by_index(index)) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(old), Some(new)) => {
+            old.generation() != new.generation() && !is_brought_back(old, new)
+        }
+    }
+}
+
+/// The state of a bridge port can be set, but the kernel moves it by itself, with the carrier and the spanning tree,
+/// and refuses to be told while it does (`br_set_port_state`): undoing leaves it alone.
+pub(super) fn runs_by_itself(table: &Table, row: &Row) -> bool {
+    table.name == BRIDGE_PORT.name && row.constant == "IFLA_BRPORT_STATE"
+}
+
+/// Whether what has the index of a deleted interface is what this commit has made in its place, and not another
+/// program's (K33).
+pub(super) fn is_brought_back(old: &Link, new: &Link) -> bool {
+    let hardware = old.address().is_some() && old.address() == new.address();
+    old.kind() == new.kind() && (old.name() == new.name() || hardware)
+}
+
 /// Kinds that have ports.
 pub(super) fn takes_ports(kind: &str) -> bool {
     matches!(kind, "bridge" | "bond" | "team" | "vrf" | "hsr" | "prp" | "openvswitch" | "batadv")
@@ -159,19 +197,22 @@ pub(super) fn secondaries_that_fell(
 ) -> Vec<AddressSpec> {
     let fell = before.addresses_of(index).into_iter().filter(|address| {
         let key = AddressKey::of(address);
-        let within = |key: &AddressKey| {
-            deleted.iter().any(|d| {
-                d.local.is_ipv4()
-                    && d.prefix_length == key.prefix_length
-                    && d.network == key.network
-            })
-        };
-        address.is_secondary()
-            && key.is_some_and(|key| {
-                within(&key) && !deleted.contains(&key) && now.address(&key).is_none()
-            })
+        let went = |key| goes_with_primary(&key, deleted) && now.address(&key).is_none();
+        address.is_secondary() && key.is_some_and(went)
     });
     fell.filter_map(AddressSpec::of).collect()
+}
+
+/// K25: whether an address is in the network of one that was deleted, and not itself deleted.
+pub(super) fn goes_with_primary(key: &AddressKey, deleted: &[AddressKey]) -> bool {
+    let same = |d: &AddressKey| {
+        d.index == key.index
+            && d.local.is_ipv4()
+            && key.local.is_ipv4()
+            && d.prefix_length == key.prefix_length
+            && d.network == key.network
+    };
+    deleted.iter().any(same) && !deleted.contains(key)
 }
 
 /// K27: taking a link down, or an mtu below 1280, deletes its IPv6 addresses. Undoing it gives back those that no
@@ -207,6 +248,22 @@ pub(super) fn follows_ports(master: &Link) -> bool {
     master.kind() == Some("bridge")
 }
 
+/// A name that nobody has, for an interface between two names.
+pub(super) fn parked_name(index: u32, now: &Snapshot) -> Value {
+    let taken = |name: &String| now.link(LinkRef::from(name.as_str())).is_some();
+    let name =
+        (0..).map(|n| format!("nl{index}_{n}")).find(|name| name.len() <= 15 && !taken(name));
+    Value::Text(name.unwrap_or_default().into())
+}
+
+/// Whether a state of a fact about a name is one that [`parked_name`] has given.
+pub(super) fn is_parked(fact: &Fact, state: Option<&Value>) -> bool {
+    matches!(fact.field, Field::Link(row::NAME))
+        && state
+            .and_then(Value::text)
+            .is_some_and(|name| name.starts_with(&format!("nl{}_", fact.index)))
+}
+
 /// K44: errors that mean "it may be so already", after which the state decides.
 pub(super) fn is_tolerable(action: &Action, errno: i32) -> bool {
     match action {
@@ -216,6 +273,111 @@ pub(super) fn is_tolerable(action: &Action, errno: i32) -> bool {
         Action::Delete { .. } => errno == libc::ENODEV,
         _ => false,
     }
+}
+
+/// The kernel takes the options of a bridge in an order of its own, the forward delay before the protocol, and
+/// while the spanning tree protocol runs it refuses delays outside 2 to 30 s. So the protocol ends in a request of
+/// its own, before the delay.
+pub(super) fn requests(options: Record) -> Vec<Record> {
+    let ends = options.table() == &BRIDGE && options.value(bridge::STP_STATE).is_some_and(is_zero);
+    if !ends || options.value(bridge::FORWARD_DELAY).is_none() {
+        return vec![options];
+    }
+    let (mut first, mut second) = (Record::new(options.table()), options);
+    second.remove(bridge::STP_STATE).into_iter().for_each(|off| first.set(bridge::STP_STATE, off));
+    vec![first, second]
+}
+
+fn is_zero(value: &Value) -> bool {
+    value.number() == Some(0)
+}
+
+/// Starting the spanning tree protocol moves a forward delay that is outside 2 to 30 s to the nearer end, in
+/// silence. Whether this is what became of a delay that nobody named.
+pub(super) fn stp_moved_delay(named: &Record, before: u64, now: u64) -> bool {
+    let starts = named.table() == &BRIDGE && named.value(bridge::STP_STATE).is_some();
+    starts
+        && named.value(bridge::FORWARD_DELAY).is_none()
+        && before != now
+        && before.clamp(200, 3000).abs_diff(now) <= 1
+}
+
+/// What a creation must say of the options. A bridge takes all of them later too, and at creation refuses even the
+/// default of those for which it was not built (VLANs). Of the switches that can be set at creation only, a VXLAN
+/// takes naming one for use of the header bits that go with it, also as off.
+pub(super) fn needed_at_creation(options: &Record) -> Record {
+    let mut needed = Record::new(options.table());
+    let later = options.table() == &BRIDGE;
+    let off = |id: u16, row: &Row, value: &Value| {
+        row.role == Role::Create
+            && is_zero(value)
+            && (row.name, id) != ("udp_csum", vxlan::UDP_CSUM)
+    };
+    for (id, row, value) in options.fields().filter(|(_, row, _)| row.settable()) {
+        if !(later && row.role == Role::Set || off(id, row, value)) {
+            needed.set(id, value.clone());
+        }
+    }
+    with_order(needed)
+}
+
+/// The source addresses of a macvlan are taken with an order only: what is to be done with them.
+pub(super) fn with_order(mut options: Record) -> Record {
+    if options.table() == &MACVLAN {
+        if let Some(Value::Hardwares(all)) = options.value(macvlan::MACADDR_DATA) {
+            let order = if all.is_empty() { MacaddrMode::FLUSH } else { MacaddrMode::SET };
+            options.set(macvlan::MACADDR_MODE, Value::Number(order.0.into()));
+        }
+    }
+    options
+}
+
+/// How a request says "none" of an option that was absent.
+pub(super) fn none(table: &Table, id: u16) -> Option<Value> {
+    let row = table.rows.get(usize::from(id))?;
+    match (table.name, id) {
+        ("vxlan", vxlan::GROUP | vxlan::LOCAL) => Some(Value::V4(Ipv4Addr::UNSPECIFIED)),
+        ("vxlan", vxlan::GROUP6 | vxlan::LOCAL6) => Some(Value::V6(Ipv6Addr::UNSPECIFIED)),
+        ("vxlan", vxlan::LINK) => Some(Value::Number(0)),
+        ("macvlan", macvlan::MACADDR_DATA) => Some(Value::Hardwares(Box::new([]))),
+        _ => row.none.map(Value::Number),
+    }
+}
+
+/// A port that leaves a bridge forgets its options, and is no more the backup of others.
+pub(super) fn forgotten_by_ports(port: u32, before: &Snapshot) -> Vec<Fact> {
+    let Some(link) = before.link_by_index(port) else { return Vec::new() };
+    let others = link.master().into_iter().flat_map(|master| before.ports_of(master));
+    let backed = others.filter(|other| is_backup(port, other)).flat_map(|other| {
+        let is_backup =
+            |fact: &Fact| matches!(fact.field, Field::Option(_, _, port_row::BACKUP_PORT));
+        option_facts(other, row::PORT).into_iter().filter(is_backup)
+    });
+    option_facts(link, row::PORT).into_iter().chain(backed).collect()
+}
+
+/// Whether `port` takes over when `other` has no carrier.
+pub(super) fn is_backup(port: u32, other: &Link) -> bool {
+    let options = other.record().value(row::PORT).and_then(Value::nested);
+    options.is_some_and(|options| {
+        options.table() == &BRIDGE_PORT
+            && options.value(port_row::BACKUP_PORT) == Some(&Value::Number(port.into()))
+    })
+}
+
+/// The options that can be set at any time, as they are.
+pub(super) fn option_facts(link: &Link, part: u16) -> Vec<Fact> {
+    let Some(options) = link.record().value(part).and_then(Value::nested) else {
+        return Vec::new();
+    };
+    let kept = |row: &Row| row.role == Role::Set && !runs_by_itself(options.table(), row);
+    let set = options.fields().filter(|(_, row, _)| kept(row));
+    set.map(|(id, _, value)| Fact {
+        index: link.index(),
+        field: Field::Option(part, options.table(), id),
+        want: Some(value.clone()),
+    })
+    .collect()
 }
 
 /// The link that a handle means, or why there is none.
@@ -233,42 +395,112 @@ pub(super) fn ipv4_that_fell(index: u32, before: &Snapshot, now: &Snapshot) -> V
     fell.filter_map(AddressSpec::of).collect()
 }
 
-/// K25 in a rollback: an address that comes back is behind those that stayed. Where a network's primary is not the
-/// one that it was, its addresses are taken away, secondaries first, and put back in their old order.
-pub(super) fn misordered(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Action> {
-    let is_other = |address: &&Address| {
-        let old = AddressKey::of(address).and_then(|key| before.address(&key));
-        old.is_some_and(|old| old.is_secondary() != address.is_secondary())
+/// K25 in a rollback: an address that comes back is behind those that stayed. Where the addresses of a network are not
+/// in the order in which they were, its primary first, those from the first that is out of place are taken away,
+/// secondaries first, and put back as they were.
+///
+/// The same for the order of the networks, and for the labels that a renamed interface has given its addresses
+/// (`inetdev_changename`: `eth0:2`), but only where no route but the kernel's own leads over the interface: taking
+/// addresses away that nobody named would take such routes along (K5).
+pub(super) fn misplaced(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Action> {
+    let whole = !carries_routes(index, now)
+        && (order_lost(index, before, now).is_some()
+            || !labels_lost(index, before, now).is_empty());
+    if whole {
+        return put_back(index, None, before, now);
+    }
+    let (old, new) = (known_order(index, before, now), known_order(index, now, before));
+    let of = |keys: &[AddressKey], wanted| -> Vec<AddressKey> {
+        keys.iter().copied().filter(|key| (key.prefix_length, key.network) == wanted).collect()
     };
-    let present = now.addresses_of(index);
-    let networks: BTreeSet<_> = present
-        .iter()
-        .copied()
-        .filter(is_other)
-        .filter_map(AddressKey::of)
-        .map(|key| (key.prefix_length, key.network))
-        .collect();
-    let within = |address: &&Address| {
-        AddressKey::of(address)
-            .is_some_and(|k| k.local.is_ipv4() && networks.contains(&(k.prefix_length, k.network)))
-    };
+    let all: BTreeSet<_> = old.iter().map(|key| (key.prefix_length, key.network)).collect();
+    let disordered = all.into_iter().filter(|network| of(&old, *network) != of(&new, *network));
+    disordered.flat_map(|network| put_back(index, Some(network), before, now)).collect()
+}
+
+/// Whether an IPv4 route that the kernel did not make itself leads over an interface. Unknown, and taken for so,
+/// where routes are not followed.
+fn carries_routes(index: u32, now: &Snapshot) -> bool {
+    !now.follows_routes()
+        || now.routes().all().over(index).any(|route| {
+            route.family() == Family::Inet && route.protocol() != RouteProtocol::KERNEL
+        })
+}
+
+fn is_same_place(old: &Address, new: &Address) -> bool {
+    AddressKey::of(old) == AddressKey::of(new)
+        && old.is_secondary() == new.is_secondary()
+        && old.label() == new.label()
+}
+
+fn network_of(address: &Address) -> Option<(u8, u32)> {
+    let key = AddressKey::of(address).filter(|key| key.local.is_ipv4())?;
+    Some((key.prefix_length, key.network))
+}
+
+/// Takes the addresses of a network, or of all, away from the first that is out of place on, and puts them back.
+fn put_back(
+    index: u32,
+    network: Option<(u8, u32)>,
+    before: &Snapshot,
+    now: &Snapshot,
+) -> Vec<Action> {
     let target = super::Target::Live { index, generation: 0 };
-    let spec = |address: &Address| AddressSpec::of(address);
-    let group: Vec<_> = present.into_iter().filter(within).collect();
-    let delete = group.iter().rev().filter_map(|address| {
-        Some(Action::DelAddress { target, spec: spec(address)?, secondary: address.is_secondary() })
+    let within = |address: &&Address| {
+        network_of(address).is_some_and(|own| network.is_none_or(|network| network == own))
+    };
+    let is_in = |snapshot: &Snapshot, address: &Address| {
+        AddressKey::of(address).is_some_and(|key| snapshot.address(&key).is_some())
+    };
+    let present: Vec<_> = now.addresses_of(index).into_iter().filter(within).collect();
+    let old = before.addresses_of(index).into_iter().filter(within);
+    let foreign = present.iter().copied().filter(|address| !is_in(before, address));
+    let wanted: Vec<_> = old.filter(|address| is_in(now, address)).chain(foreign).collect();
+    let right =
+        wanted.iter().zip(&present).take_while(|(old, new)| is_same_place(old, new)).count();
+    let delete = present[right..].iter().rev().filter_map(|address| {
+        let secondary = address.is_secondary();
+        Some(Action::DelAddress { target, spec: AddressSpec::of(address)?, secondary })
     });
-    let known = before.addresses_of(index).into_iter().filter(within);
-    let known = known
-        .filter(|address| AddressKey::of(address).is_some_and(|key| now.address(&key).is_some()));
-    let foreign = group
+    let add = wanted[right..]
         .iter()
-        .copied()
-        .filter(|a| AddressKey::of(a).is_some_and(|key| before.address(&key).is_none()));
-    let add = known
-        .chain(foreign)
-        .filter_map(|address| Some(Action::AddAddress { target, spec: spec(address)? }));
+        .filter_map(|address| Some(Action::AddAddress { target, spec: AddressSpec::of(address)? }));
     delete.chain(add).collect()
+}
+
+/// The IPv4 addresses of an interface in the order of one state, those that the other state knows too.
+fn known_order(index: u32, of: &Snapshot, other: &Snapshot) -> Vec<AddressKey> {
+    let keys = of.addresses_of(index).into_iter().filter_map(AddressKey::of);
+    keys.filter(|key| key.local.is_ipv4() && other.address(key).is_some()).collect()
+}
+
+/// The order of the primary addresses, where it is not as it was: the first is the source of what an interface sends
+/// when nobody says another.
+pub(super) fn order_lost(index: u32, before: &Snapshot, now: &Snapshot) -> Option<[String; 2]> {
+    let primaries = |of: &Snapshot, other: &Snapshot| -> Vec<AddressKey> {
+        let primary = |key: &AddressKey| of.address(key).is_some_and(|a| !a.is_secondary());
+        known_order(index, of, other).into_iter().filter(primary).collect()
+    };
+    let (old, new) = (primaries(before, now), primaries(now, before));
+    let words = |keys: &[AddressKey]| -> String {
+        let words: Vec<_> =
+            keys.iter().map(|key| format!("{}/{}", key.local, key.prefix_length)).collect();
+        words.join(", ")
+    };
+    (old != new).then(|| [words(&old), words(&new)])
+}
+
+/// Labels of IPv4 addresses that the kernel has made new because the interface was renamed (`inetdev_changename`):
+/// it numbers those that only repeat the name. No request changes a label, and taking the address away would
+/// take its routes along (K5).
+pub(super) fn labels_lost(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<[String; 3]> {
+    let changed = |new: &Address| {
+        let old = before.address(&AddressKey::of(new)?)?;
+        let text = |label: Option<&str>| label.unwrap_or("none").to_owned();
+        (old.label() != new.label())
+            .then(|| [new.prefix().to_string(), text(old.label()), text(new.label())])
+    };
+    now.addresses_of(index).into_iter().filter_map(changed).collect()
 }
 
 /// Whether a bridge's address or mtu is what the kernel would choose from its ports: then no program set it.

@@ -194,6 +194,26 @@ impl AddressSpec {
         record
     }
 
+    /// What says which address of the interface `index` it is, and no more: the kernel looks for one that has all
+    /// that a deletion names, and a label follows the interface when that is renamed.
+    pub(super) fn identity(&self, index: u32) -> Record {
+        let mut record = self.record(index);
+        let named: Vec<_> = record.fields().map(|(id, ..)| id).collect();
+        let kept = [row::FAMILY, row::INDEX, row::PREFIX_LENGTH, row::LOCAL, row::ADDRESS];
+        for id in named.into_iter().filter(|id| !kept.contains(id)) {
+            record.remove(id);
+        }
+        record
+    }
+
+    /// `local/length` or `local peer far/length`.
+    pub(super) fn prefix(&self) -> String {
+        match (self.far(), self.local()) {
+            (far, local) if far == local => format!("{local}/{}", self.prefix_length()),
+            (far, local) => format!("{local} peer {far}/{}", self.prefix_length()),
+        }
+    }
+
     /// What `address` lacks to be this one, as a text; `None` when it is.
     pub(super) fn lacks(&self, address: &Address) -> Option<String> {
         if address.prefix_length() != self.prefix_length() {
@@ -279,10 +299,7 @@ fn value_ip(value: Option<&Value>) -> Option<IpAddr> {
 
 impl fmt::Display for AddressSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.far(), self.local()) {
-            (far, local) if far == local => write!(f, "{local}/{}", self.prefix_length())?,
-            (far, local) => write!(f, "{local} peer {far}/{}", self.prefix_length())?,
-        }
+        f.write_str(&self.prefix())?;
         for (id, word) in [
             (row::BROADCAST, "brd"),
             (row::LABEL, "label"),

@@ -10,7 +10,8 @@ use super::action::{Action, Indexes};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::{AddressSpec, Failure, Target, rules};
-use crate::object::kinds::NewLink;
+use crate::object::kinds::bridge::row::FORWARD_DELAY;
+use crate::object::kinds::{BRIDGE, NewLink};
 use crate::object::link::{LinkFlags, row};
 use crate::object::{Link, Record, Role, Value};
 use crate::state::Snapshot;
@@ -45,17 +46,23 @@ pub(super) struct Undo {
     pub(super) residue: Vec<Residue>,
 }
 
-/// Compares and says what is left to undo. Collateral changes are judged from the second round on, when what caused
-/// them has been undone.
+/// Compares and says what is left to undo. Deleted interfaces come back as they were `last_seen`. Collateral changes are judged when what caused them has been undone, or in
+/// the `last` round, when it could not be.
 pub(super) fn undo(
     journal: &[Entry],
     before: &Snapshot,
+    last_seen: &Snapshot,
     now: &Snapshot,
     indexes: &Indexes,
-    round: u32,
+    last: bool,
 ) -> Undo {
     let mut undo = Undo { actions: Vec::new(), residue: Vec::new() };
-    let mut restored = BTreeSet::new();
+    let own: Vec<Fact> = journal
+        .iter()
+        .filter(|entry| !matches!(entry.action, Action::Create { .. } | Action::Delete { .. }))
+        .flat_map(|entry| entry.action.facts(indexes))
+        .collect();
+    let mut restore = Restore { before, last_seen, now, own: &own, done: BTreeSet::new(), last };
     for entry in journal.iter().rev() {
         match (&entry.action, &entry.sent) {
             (_, Outcome::Doubtful(_)) => {}
@@ -64,17 +71,42 @@ pub(super) fn undo(
             }
             (Action::Delete { target }, Outcome::Done | Outcome::Lost) => {
                 let index = indexes.of(*target).unwrap_or(0);
-                restore(index, before, now, &mut restored, &mut undo);
+                restore.bring_back(index, &mut undo);
             }
             (Action::Delete { .. }, _) => {}
             (action, Outcome::Refused) if !is_group(action) => {}
             (action, _) => undo_facts(&action.facts(indexes), before, now, &mut undo),
         }
     }
-    if undo.actions.is_empty() && round > 0 {
+    park_names(&mut undo.actions, now);
+    if undo.actions.is_empty() || last {
         collateral(journal, before, now, indexes, &mut undo);
     }
     undo
+}
+
+/// Names that go back but are still held by another interface whose name goes back too: that one lets go first.
+fn park_names(actions: &mut Vec<Action>, now: &Snapshot) {
+    let renamed = |action: &Action| match action {
+        Action::Set { target: Target::Live { index, .. }, id: row::NAME, value } => {
+            Some((*index, value.to_string()))
+        }
+        _ => None,
+    };
+    let renames: Vec<_> = actions.iter().filter_map(renamed).collect();
+    let holders: BTreeSet<u32> = renames
+        .iter()
+        .filter_map(|(index, name)| {
+            now.link_by_name(name).map(Link::index).filter(|holder| holder != index)
+        })
+        .filter(|holder| renames.iter().any(|(index, _)| index == holder))
+        .collect();
+    let parked = holders.into_iter().map(|index| Action::Set {
+        target: Target::Live { index, generation: 0 },
+        id: row::NAME,
+        value: rules::parked_name(index, now),
+    });
+    actions.splice(0..0, parked);
 }
 
 /// Requests that carry several attributes may have taken effect in part although they were refused (K31).
@@ -94,22 +126,24 @@ fn undo_create(
     match (sent, indexes.of(*target)) {
         (Outcome::Refused | Outcome::Doubtful(_), _) => {}
         (_, Some(index)) => {
-            if now.link_by_index(index).is_some() {
+            // Another program may have deleted it and made its own with its index.
+            if now.link_by_index(index).is_some_and(|link| link.kind() == Some(new.kind())) {
                 undo.actions.push(Action::Delete { target: Target::Live { index, generation: 0 } });
             }
         }
         (_, None) => {
             // Neither the acknowledgement nor the echo arrived. An interface of this name may be ours or another
             // program's: it is left alone, and said so.
-            let name = new.name();
-            let new =
-                now.link_by_name(name).filter(|link| before.link_by_index(link.index()).is_none());
-            undo.residue.extend(new.map(|_| Residue {
-                what: format!("interface `{name}`, which may be ours or another program's"),
-                was: "none".to_owned(),
-                is: "there".to_owned(),
-                failure: None,
-            }));
+            for name in [Some(new.name()), new.peer_name()].into_iter().flatten() {
+                let link = now.link_by_name(name);
+                let new = link.filter(|link| before.link_by_index(link.index()).is_none());
+                undo.residue.extend(new.map(|_| Residue {
+                    what: format!("interface `{name}`, which may be ours or another program's"),
+                    was: "none".to_owned(),
+                    is: "there".to_owned(),
+                    failure: None,
+                }));
+            }
         }
     }
 }
@@ -117,13 +151,24 @@ fn undo_create(
 fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let mut group: Vec<Action> = Vec::new();
     for fact in facts {
-        if now.link_by_index(fact.index).is_none() {
+        if rules::is_replaced(fact.index, before, now) {
             continue;
         }
         let (was, is) = (fact.state(before), fact.state(now));
         let back = Fact { want: was.clone(), ..fact.clone() };
-        if back.agrees(is.as_ref()) || !fact.agrees(is.as_ref()) {
+        let ours = fact.agrees(is.as_ref()) || rules::is_parked(fact, is.as_ref());
+        if back.agrees(is.as_ref()) || !ours {
             continue;
+        }
+        // An address that is there cannot be added with other attributes.
+        if let (Field::Address(spec), Some(_), Some(_)) = (&fact.field, &was, &is) {
+            let target = Target::Live { index: fact.index, generation: 0 };
+            let now = now.address(&spec.key(fact.index));
+            undo.actions.extend(now.and_then(AddressSpec::of).map(|spec| Action::DelAddress {
+                target,
+                spec,
+                secondary: false,
+            }));
         }
         match (before.link_by_index(fact.index), Action::for_fact(&exact(&back, before))) {
             // What was set on an interface that this commit created goes with it.
@@ -137,12 +182,13 @@ fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo
             }),
         }
     }
-    undo.actions.extend(group);
+    undo.actions.extend(group.into_iter().flat_map(Action::requests));
 }
 
 /// Puts flags and options that go back together into one request.
 fn join(group: &mut Vec<Action>, action: Action) {
     match (group.last_mut(), &action) {
+        (Some(last), action) if last.target() != action.target() => group.push(action.clone()),
         (Some(Action::Flags { flags, mask, .. }), Action::Flags { flags: f, mask: m, .. }) => {
             *flags = LinkFlags(flags.0 | f.0);
             *mask = LinkFlags(mask.0 | m.0);
@@ -166,38 +212,125 @@ fn exact(fact: &Fact, before: &Snapshot) -> Fact {
     Fact { index: fact.index, field: Field::Address(whole.unwrap_or_else(|| spec.clone())), want }
 }
 
-/// Brings back a deleted interface, with its index (K50), and what went with it.
-fn restore(
-    index: u32,
-    before: &Snapshot,
-    now: &Snapshot,
-    done: &mut BTreeSet<u32>,
-    undo: &mut Undo,
-) {
-    let mut with = rules::goes_with(index, before);
-    with.push(index);
-    // Lower before upper: the reverse of the order in which they went.
-    for index in with.into_iter().rev().collect::<Vec<_>>() {
-        let Some(old) = before.link_by_index(index).filter(|_| done.insert(index)) else {
-            continue;
-        };
-        match now.link_by_index(index) {
-            Some(new) if new.kind() != old.kind() => undo.residue.push(Residue {
-                what: format!("interface `{}` with index {index}", old.name()),
-                was: "there".to_owned(),
-                is: format!("`{}` has that index", new.name()),
-                failure: None,
-            }),
-            Some(new) => undo.actions.extend(differences(old, new, before, now)),
-            None => {
-                let peer = (old.kind() == Some("veth"))
-                    .then(|| before.link_by_index(old.link()?))
-                    .flatten();
-                done.extend(peer.map(Link::index));
-                undo.actions.push(recreate(old, peer));
+/// Brings back deleted interfaces.
+struct Restore<'a> {
+    before: &'a Snapshot,
+    /// Just before the first deletion: with what other programs have changed until then (P4).
+    last_seen: &'a Snapshot,
+    now: &'a Snapshot,
+    /// What this commit has set itself: that goes back by its own facts.
+    own: &'a [Fact],
+    done: BTreeSet<u32>,
+    /// Whether nothing is tried after this.
+    last: bool,
+}
+
+impl Restore<'_> {
+    /// Brings back an interface with its index (K50), and what went with it.
+    fn bring_back(&mut self, index: u32, undo: &mut Undo) {
+        let mut with = rules::goes_with(index, self.last_seen);
+        with.push(index);
+        // Lower before upper: the reverse of the order in which they went.
+        for index in with.into_iter().rev() {
+            let old = self.last_seen.link_by_index(index).filter(|_| self.done.insert(index));
+            match (old, self.now.link_by_index(index)) {
+                (None, _) => {}
+                (Some(old), Some(new)) if rules::is_brought_back(old, new) => {
+                    let differences = differences(old, new, self.last_seen, self.now);
+                    let left = differences.into_iter().filter(|fact| !self.is_own(fact));
+                    // A new name gives addresses new labels: they come when the name is the old one again.
+                    let ready = self.last || new.name() == rules::name(index, self.before);
+                    let left =
+                        left.filter(|fact| ready || !matches!(fact.field, Field::Address(_)));
+                    let left = left.map(|fact| self.relabel(fact, old));
+                    let left = left.filter(|fact| !fact.holds(self.now));
+                    let left: Vec<_> = left.collect();
+                    undo.actions.extend(joined(left.iter()));
+                }
+                (Some(_), Some(thief)) => {
+                    let name = rules::name(index, self.before);
+                    undo.residue.push(Residue {
+                        what: format!("interface `{name}` with index {index}"),
+                        was: "there".to_owned(),
+                        is: format!("`{}` has that index", thief.name()),
+                        failure: None,
+                    });
+                    undo.residue.extend(orphans(index, self.before, self.now));
+                }
+                (Some(old), None) if self.stands_on_another(old) || self.is_alone(old) => {
+                    undo.residue.push(Residue {
+                        what: format!("interface `{}`", rules::name(index, self.before)),
+                        was: "there".to_owned(),
+                        is: "none".to_owned(),
+                        failure: None,
+                    })
+                }
+                (Some(old), None) => {
+                    let peer = (old.kind() == Some("veth"))
+                        .then(|| self.last_seen.link_by_index(old.link()?))
+                        .flatten();
+                    self.done.extend(peer.map(Link::index));
+                    undo.actions.push(recreate(old, peer));
+                }
             }
         }
     }
+
+    /// Whether another program has taken the index of the interface below one that is to come back.
+    fn stands_on_another(&self, old: &Link) -> bool {
+        rules::lower_of(old).is_some_and(|lower| {
+            self.now.link_by_index(lower).is_some()
+                && rules::is_replaced(lower, self.last_seen, self.now)
+        })
+    }
+
+    /// Whether it is one end of a veth pair whose other end is in another namespace (K32): the pair cannot be made
+    /// again from here.
+    fn is_alone(&self, old: &Link) -> bool {
+        let peer = || self.last_seen.link_by_index(old.link()?);
+        old.kind() == Some("veth")
+            && (old.record().value(row::LINK_NETNSID).is_some() || peer().is_none())
+    }
+
+    /// An interface that was between two names when it was last seen had labels after that.
+    fn relabel(&self, mut fact: Fact, old: &Link) -> Fact {
+        let name = rules::name(fact.index, self.before);
+        if let Field::Address(spec) = &mut fact.field {
+            let key = spec.key(fact.index);
+            let label = self.last_seen.address(&key).and_then(|address| address.label());
+            if let (true, Some(was)) = (name != old.name(), self.before.address(&key)) {
+                *spec = AddressSpec::of(was).unwrap_or_else(|| spec.clone());
+            } else if name != old.name() && label == Some(old.name()) {
+                *spec = spec.clone().label(&name);
+            }
+        }
+        fact
+    }
+
+    fn is_own(&self, fact: &Fact) -> bool {
+        self.own.iter().any(|own| match (&own.field, &fact.field) {
+            _ if own.index != fact.index => false,
+            (Field::Address(own), Field::Address(spec)) => own.key(0) == spec.key(0),
+            (own, field) => own == field,
+        })
+    }
+}
+
+/// The ports of a master that is not brought back, which are there without it.
+pub(super) fn orphans(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Residue> {
+    let left = before.ports_of(index).filter(|port| {
+        now.link_by_index(port.index()).is_some_and(|now| now.master() != port.master())
+    });
+    let residue = left.map(|port| Residue {
+        what: format!("master of `{}`", port.name()),
+        was: rules::name(index, before),
+        is: now
+            .link_by_index(port.index())
+            .and_then(Link::master)
+            .map_or("none".to_owned(), |master| rules::name(master, now)),
+        failure: None,
+    });
+    residue.collect()
 }
 
 fn recreate(old: &Link, peer: Option<&Link>) -> Action {
@@ -205,7 +338,9 @@ fn recreate(old: &Link, peer: Option<&Link>) -> Action {
     new.record = creation(old);
     new.peer = peer.map(creation);
     match old.record().value(row::DATA) {
-        Some(Value::Nested(options)) if peer.is_none() => new.data = Some(settable(options)),
+        Some(Value::Nested(options)) if peer.is_none() => {
+            new.data = Some(rules::needed_at_creation(options))
+        }
         Some(raw @ Value::Bytes(_)) => new.record.set(row::DATA, raw.clone()),
         _ => {}
     }
@@ -239,17 +374,9 @@ fn creation(old: &Link) -> Record {
     record
 }
 
-fn settable(options: &Record) -> Record {
-    let mut own = Record::new(options.table());
-    for (id, _, value) in options.fields().filter(|(_, row, _)| row.settable()) {
-        own.set(id, value.clone());
-    }
-    own
-}
-
 /// Everything settable in which a restored interface still differs from what it was, in the order in which it can
 /// be set.
-fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec<Action> {
+fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec<Fact> {
     let index = old.index();
     let mut facts = Vec::new();
     for (id, row, value) in old.record().fields() {
@@ -265,7 +392,7 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
         field: Field::Altname(name.clone()),
         want: Some(Value::Present),
     }));
-    facts.extend(options(old, row::DATA));
+    facts.extend(rules::option_facts(old, row::DATA));
     facts.push(Fact {
         index,
         field: Field::Link(row::MASTER),
@@ -274,10 +401,10 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     for port in before.ports_of(index) {
         let want = Some(Value::Number(index.into()));
         facts.push(Fact { index: port.index(), field: Field::Link(row::MASTER), want });
-        facts.extend(options(port, row::PORT));
+        facts.extend(rules::option_facts(port, row::PORT));
     }
     if new.master().is_some() {
-        facts.extend(options(old, row::PORT));
+        facts.extend(rules::forgotten_by_ports(index, before));
     }
     for address in
         before.addresses_of(index).into_iter().filter(|address| !rules::made_by_kernel(address))
@@ -296,22 +423,15 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
         field: Field::Flag(bit),
         want: Some(Value::Number(u64::from(old.flags().0 & bit != 0))),
     }));
-    let differs =
-        facts.iter().filter(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
-    differs.filter_map(Action::for_fact).collect()
+    facts.retain(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
+    facts
 }
 
-fn options(link: &Link, part: u16) -> Vec<Fact> {
-    let Some(options) = link.record().value(part).and_then(Value::nested) else {
-        return Vec::new();
-    };
-    let set = options.fields().filter(|(_, row, _)| row.role == Role::Set);
-    set.map(|(id, _, value)| Fact {
-        index: link.index(),
-        field: Field::Option(part, options.table(), id),
-        want: Some(value.clone()),
-    })
-    .collect()
+/// The actions that make facts so, those of one kind in one request.
+fn joined<'a>(facts: impl Iterator<Item = &'a Fact>) -> Vec<Action> {
+    let mut group = Vec::new();
+    facts.filter_map(Action::for_fact).for_each(|action| join(&mut group, action));
+    group.into_iter().flat_map(Action::requests).collect()
 }
 
 /// What the kernel changed along with what this commit asked for, and did not change back with it.
@@ -324,32 +444,89 @@ fn collateral(
 ) {
     let mut touched = BTreeSet::new();
     let mut readdressed = BTreeSet::new();
+    let mut renamed = BTreeSet::new();
+    let mut followers = BTreeSet::new();
+    let mut rejoined = BTreeSet::new();
     for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
     {
         let Some(index) = indexes.of(entry.action.target()) else { continue };
+        along(index, &entry.action, before, now, undo);
         match &entry.action {
             Action::Flags { mask, .. } if mask.contains(LinkFlags::UP) => touched.insert(index),
-            Action::Master { .. }
-            | Action::Set { id: row::MTU | row::ADDRESS, .. }
-            | Action::Delete { .. } => touched.insert(index),
+            Action::Master { master, .. } => {
+                followers.extend(master.and_then(|master| indexes.of(master)));
+                rejoined.insert(index);
+                touched.insert(index)
+            }
+            Action::Set { id: row::MTU | row::ADDRESS, .. } => touched.insert(index),
+            Action::Delete { .. } => {
+                let gone: Vec<_> =
+                    rules::goes_with(index, before).into_iter().chain([index]).collect();
+                touched.extend(&gone);
+                rejoined.extend(before.ports_of(index).map(Link::index));
+                readdressed.extend(gone);
+                true
+            }
             Action::AddAddress { .. } | Action::DelAddress { .. } => readdressed.insert(index),
+            Action::Set { id: row::NAME, .. } => {
+                readdressed.insert(index);
+                renamed.insert(index)
+            }
             _ => false,
         };
     }
+    for set in [&mut touched, &mut readdressed, &mut renamed, &mut followers, &mut rejoined] {
+        set.retain(|index| !rules::is_replaced(*index, before, now));
+    }
     for index in touched {
         fell(index, before, now, undo);
-        masters(index, before, undo, now);
+        let of = |snapshot: &Snapshot| snapshot.link_by_index(index).and_then(Link::master);
+        let masters = [of(before), of(now), Some(index)].into_iter().flatten();
+        followers.extend(masters.filter(|index| !rules::is_replaced(*index, before, now)));
     }
+    for index in rejoined {
+        forgotten(index, before, now, undo);
+    }
+    followers.into_iter().for_each(|index| follower(index, before, now, undo));
     for index in readdressed {
         fell(index, before, now, undo);
-        undo.actions.extend(rules::misordered(index, before, now));
+        undo.actions.extend(rules::misplaced(index, before, now));
+        undo.residue.extend(rules::order_lost(index, before, now).map(|[was, is]| Residue {
+            what: format!("order of the addresses of `{}`", rules::name(index, before)),
+            was,
+            is,
+            failure: None,
+        }));
     }
+    let lost = |index: u32| {
+        let name = rules::name(index, before);
+        let labels = rules::labels_lost(index, before, now).into_iter();
+        labels.map(move |[address, was, is]| Residue {
+            what: format!("label of address {address} of `{name}`"),
+            was,
+            is,
+            failure: None,
+        })
+    };
+    undo.residue.extend(renamed.into_iter().flat_map(lost));
+}
+
+/// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`).
+fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    let Action::Data { options, .. } = action else { return };
+    let fact = stp_delay(index, options, before, now).filter(|fact| !fact.holds(now));
+    undo.actions.extend(joined(fact.iter()));
+}
+
+fn stp_delay(index: u32, named: &Record, before: &Snapshot, now: &Snapshot) -> Option<Fact> {
+    let field = Field::Option(row::DATA, &BRIDGE, FORWARD_DELAY);
+    let fact = Fact { index, field, want: None };
+    let (was, is) = (fact.state(before)?, fact.state(now)?);
+    rules::stp_moved_delay(named, was.number()?, is.number()?)
+        .then_some(Fact { want: Some(was), ..fact })
 }
 
 fn fell(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
-    if now.link_by_index(index).is_none() {
-        return;
-    }
     let target = Target::Live { index, generation: 0 };
     let specs = rules::ipv6_that_fell(index, before, now)
         .into_iter()
@@ -357,23 +534,30 @@ fn fell(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     undo.actions.extend(specs.map(|spec| Action::AddAddress { target, spec }));
 }
 
-/// The masters of a port that this commit touched: those that take something from their ports get back what they
-/// had, where the kernel and nobody else has set it.
-fn masters(port: u32, before: &Snapshot, undo: &mut Undo, now: &Snapshot) {
-    let of = |snapshot: &Snapshot| snapshot.link_by_index(port).and_then(Link::master);
-    for index in [of(before), of(now), Some(port)].into_iter().flatten().collect::<BTreeSet<_>>() {
-        let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
-            continue;
-        };
-        if !rules::follows_ports(old) {
-            continue;
-        }
-        for id in rules::FOLLOWS_PORTS {
-            let want = old.record().value(id).cloned();
-            let fact = Fact { index, field: Field::Link(id), want };
-            if !fact.holds(now) && rules::kernel_chose(new, id, now) {
-                undo.actions.extend(Action::for_fact(&fact));
-            }
+/// A port that has left and come back has every option anew: it gets back those that it had.
+fn forgotten(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    let master = |snapshot: &Snapshot| snapshot.link_by_index(index).and_then(Link::master);
+    if now.link_by_index(index).is_some() && master(before) == master(now) {
+        let facts = rules::forgotten_by_ports(index, before);
+        let there = |fact: &&Fact| now.link_by_index(fact.index).is_some() && !fact.holds(now);
+        undo.actions.extend(joined(facts.iter().filter(there)));
+    }
+}
+
+/// A master of a port that this commit touched: one that takes something from its ports gets back what it had, where
+/// the kernel and nobody else has set it.
+fn follower(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
+        return;
+    };
+    if !rules::follows_ports(old) {
+        return;
+    }
+    for id in rules::FOLLOWS_PORTS {
+        let want = old.record().value(id).cloned();
+        let fact = Fact { index, field: Field::Link(id), want };
+        if !fact.holds(now) && rules::kernel_chose(new, id, now) {
+            undo.actions.extend(Action::for_fact(&fact));
         }
     }
 }

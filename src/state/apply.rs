@@ -15,10 +15,13 @@ pub(super) enum Doubt {
     /// The link is new, and its first notification may lack what was set up after it: the other end of a veth,
     /// the parameters of a tun (K34).
     Appeared,
-    /// The link is gone; who refers to it by `IFLA_LINK` gets no event (K32, K36).
-    Gone,
-    /// The link went up.
-    CameUp,
+    /// The link is gone, and was a port of this master; who refers to it by `IFLA_LINK` gets no event (K32, K36).
+    Gone(Option<u32>),
+    /// The link has changed its master. A bridge takes limits from its ports, and ports stop being backed by one
+    /// that leaves, in silence.
+    Moved(Option<u32>, Option<u32>),
+    /// The mtu has crossed 1280 bytes: IPv6 leaves the link or comes back after the notification.
+    Inet6,
     /// The interface has lost its last IPv4 address, and with it every IPv4 route over it (K5).
     Unaddressed,
     /// The link went down; IPv6 addresses that stay (keep_addr_on_down) become tentative in silence (K27).
@@ -33,11 +36,12 @@ impl Snapshot {
                 return self.link_is(index, *record, stamp);
             }
             Event::Link(index, LinkEvent::Gone { .. }) => {
+                let master = self.link_by_index(index).and_then(Link::master);
                 self.remove_link(index);
-                return Doubt::Gone;
+                return Doubt::Gone(master);
             }
             Event::Link(index, LinkEvent::PortIs(port)) => self.port_is(index, *port),
-            Event::Link(index, LinkEvent::PortGone) => self.port_gone(index),
+            Event::Link(index, LinkEvent::PortGone) => return self.port_gone(index),
             Event::AddressNew(address) => self.address_is(address, stamp),
             // Routes are put by the follower, which has their bodies.
             Event::Route { .. } | Event::NexthopGone(_) => {}
@@ -59,13 +63,15 @@ impl Snapshot {
         let old = self.links.get(&index).cloned();
         let generation = old.as_ref().map_or(stamp, |link| link.generation());
         let link = Link::new(record, generation);
-        let up = link.is_up();
         let down = old.as_ref().is_some_and(|old| old.is_up() && !link.is_up());
+        let crossed = old.as_ref().is_some_and(|old| (old.mtu() < 1280) != (link.mtu() < 1280));
+        let masters = (old.as_ref().and_then(|old| old.master()), link.master());
         self.put_link(link);
         match old {
             None => Doubt::Appeared,
             Some(_) if down => Doubt::WentDown,
-            Some(old) if !old.is_up() && up => Doubt::CameUp,
+            Some(_) if crossed => Doubt::Inet6,
+            Some(_) if masters.0 != masters.1 => Doubt::Moved(masters.0, masters.1),
             Some(_) => Doubt::None,
         }
     }
@@ -110,12 +116,14 @@ impl Snapshot {
         });
     }
 
-    fn port_gone(&mut self, index: u32) {
+    fn port_gone(&mut self, index: u32) -> Doubt {
+        let master = self.link_by_index(index).and_then(Link::master);
         self.change_link(index, |record| {
             for part in [row::MASTER, row::PORT_KIND, row::PORT] {
                 record.remove(part);
             }
         });
+        master.map_or(Doubt::None, |_| Doubt::Moved(master, None))
     }
 
     fn change_link(&mut self, index: u32, change: impl FnOnce(&mut Record)) {

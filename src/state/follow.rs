@@ -9,7 +9,7 @@
 //! Not here: when to poll, which socket is which, who waits. A state is shown only while nothing is lost.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::apply::Doubt;
@@ -356,11 +356,10 @@ impl Follower {
     /// A datagram of the event socket.
     pub fn handle_event(&mut self, datagram: &[u8]) {
         for message in Messages::new(datagram) {
-            if matches!(self.phase, Phase::Draining) {
-                return;
-            }
             match message {
+                Ok(message) if self.is_draining() => self.note_created(&message),
                 Ok(message) => self.event_message(&message),
+                Err(_) if self.is_draining() => return,
                 Err(_) => {
                     self.losses.malformed += 1;
                     return self.resync();
@@ -422,24 +421,30 @@ impl Follower {
         }
         match doubt {
             Doubt::Unaddressed => drop(self.unaddressed.insert(index)),
-            Doubt::CameUp | Doubt::Gone => drop(self.unaddressed.remove(&index)),
+            Doubt::Gone(_) => drop(self.unaddressed.remove(&index)),
             _ => {}
         }
         let shown = &self.shown;
         let up = |index: u32| shown.link_by_index(index).is_some_and(Link::is_up);
         let others_dead = |body: &Body| body.links().iter().all(|leg| *leg == index || !up(*leg));
+        let is_vrf =
+            |master: u32| shown.link_by_index(master).is_none_or(|link| link.kind() == Some("vrf"));
         let mut routes = shown.routes.clone();
         let changed = match doubt {
             Doubt::WentDown => routes.evict(&self.bodies, |body| {
                 body.is_over(index) && !body.is_host() && others_dead(body)
             }),
-            Doubt::Gone => routes.evict(&self.bodies, |body| {
+            Doubt::Gone(_) => routes.evict(&self.bodies, |body| {
                 body.is_over(index) && (body.is_v4() || others_dead(body))
             }),
             Doubt::Unaddressed => routes.evict(&self.bodies, |body| {
                 body.is_v4() && body.is_over(index) && others_dead(body)
             }),
-            Doubt::None | Doubt::Appeared | Doubt::CameUp => return,
+            // A VRF takes the routes of its ports to its own table (K8).
+            Doubt::Moved(from, to) if [from, to].into_iter().flatten().any(is_vrf) => {
+                return self.resync();
+            }
+            _ => return,
         };
         // A leg over an interface that has lost its last address is dead, unless it was made after that; then only
         // the kernel knows whether the route lives.
@@ -460,10 +465,7 @@ impl Follower {
         if !self.views.addresses && matches!(event, Event::AddressNew(_) | Event::AddressGone(_)) {
             return;
         }
-        let creates = matches!(event, Event::Link(_, LinkEvent::Is(_)));
-        if creates && message.port != 0 && self.shown.link_by_index(event.index()).is_none() {
-            self.created.push((message.port, message.seq, event.index()));
-        }
+        self.note_created(message);
         if !self.is_live() {
             return self.backlog.push(event);
         }
@@ -476,6 +478,19 @@ impl Follower {
             asked.touched.extend(AddressKey::of(a));
         }
         self.apply(event);
+    }
+
+    /// Which request has made a link is said once, in the notification (K11): it counts also when it is thrown away
+    /// otherwise.
+    fn note_created(&mut self, message: &Message<'_>) {
+        if message.port == 0 || message.kind != kind::RTM_NEWLINK {
+            return;
+        }
+        if let Ok(Some(Event::Link(index, LinkEvent::Is(_)))) = decode(message) {
+            if self.shown.link_by_index(index).is_none() {
+                self.created.push((message.port, message.seq, index));
+            }
+        }
     }
 
     fn apply(&mut self, event: Event) {
@@ -494,24 +509,52 @@ impl Follower {
             self.shown.routes.evict(&self.bodies, |body| body.nexthop() == Some(id));
             return;
         }
-        if matches!(&event, Event::AddressNew(address) if address.local().is_ipv4()) {
+        let is_up = |shown: &Snapshot| shown.link_by_index(index).is_some_and(Link::is_up);
+        let was_up = is_up(&self.shown);
+        let addressed = matches!(&event, Event::AddressNew(address) if address.local().is_ipv4());
+        let source = match &event {
+            Event::AddressGone(address) => Some(address.local()).filter(IpAddr::is_ipv4),
+            _ => None,
+        };
+        let doubt = self.shown.apply(event, self.stamp);
+        let source = source.filter(|source| self.bodies.any_with_source(*source));
+        let left = |source: &IpAddr| self.shown.addresses().any(|own| own.local() == *source);
+        if let Some(source) = source.filter(|source| !left(source)) {
+            self.shown.routes.evict_source(&self.bodies, source);
+        }
+        if addressed || !was_up && is_up(&self.shown) {
             self.unaddressed.remove(&index);
         }
-        let doubt = self.shown.apply(event, self.stamp);
         self.follow_routes(doubt, index);
         match doubt {
-            Doubt::None | Doubt::Unaddressed | Doubt::CameUp => {}
+            Doubt::None | Doubt::Unaddressed => {}
+            Doubt::Inet6 => self.ask(Query::Link(index)),
+            Doubt::Moved(from, to) => {
+                self.ask_bridge(index, from);
+                to.into_iter().for_each(|to| self.ask(Query::Link(to)));
+            }
             Doubt::Appeared => {
                 self.ask(Query::Link(index));
                 self.ask_other_end(index);
             }
-            Doubt::Gone => {
+            Doubt::Gone(master) => {
+                self.ask_bridge(index, master);
                 let lost = |link: &&Link| link.link() == Some(index) && link.index() != index;
                 let left: Vec<_> = self.shown.links().filter(lost).map(Link::index).collect();
                 left.into_iter().for_each(|index| self.ask(Query::Link(index)));
             }
             Doubt::WentDown => self.ask(Query::Addresses(index)),
         }
+    }
+
+    /// A port has left: its master, and the ports that it was the backup of.
+    fn ask_bridge(&mut self, port: u32, master: Option<u32>) {
+        let Some(master) = master else { return };
+        let backed = |link: &&Link| {
+            link.bridge_port().and_then(|options| options.backup_port()) == Some(port)
+        };
+        let backed: Vec<_> = self.shown.ports_of(master).filter(backed).map(Link::index).collect();
+        backed.into_iter().chain([master]).for_each(|index| self.ask(Query::Link(index)));
     }
 
     /// A veth that comes back from another namespace: the end that has stayed is not announced, and still says
@@ -525,7 +568,11 @@ impl Follower {
         }
     }
 
+    /// A question that is still to be sent will be answered with all that has happened until then.
     fn ask(&mut self, query: Query) {
+        if self.queries.contains(&query) {
+            return;
+        }
         if self.views.addresses || matches!(query, Query::Link(_)) {
             self.queries.push_back(query);
             self.asked_total += 1;
@@ -610,12 +657,20 @@ impl Follower {
     fn go_live(&mut self) {
         let mut next = std::mem::take(&mut self.rebuilt);
         next.revision = self.shown.revision;
+        next.routes.followed = self.views.routes;
         self.shown = next;
         self.phase = Phase::Live;
         self.dirty = true;
+        // What came before the dump may be older than it: of a new link the incomplete first notification (K34), of
+        // any the fields that change in silence. So these links are asked for.
+        let mut replayed = BTreeSet::new();
         for event in std::mem::take(&mut self.backlog) {
+            if let Event::Link(index, LinkEvent::Is(_)) = &event {
+                replayed.insert(*index);
+            }
             self.apply(event);
         }
+        replayed.into_iter().for_each(|index| self.ask(Query::Link(index)));
         self.held.push((self.sent_at_drain, 0));
     }
 

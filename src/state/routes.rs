@@ -15,7 +15,8 @@ use std::sync::Arc;
 use im::OrdMap;
 
 use crate::object::route::{
-    HOP, Route, RouteKey, RouteKey4, RouteKey6, RouteScope, body, hop_row, row,
+    HOP, Route, RouteKey, RouteKey4, RouteKey6, RouteProtocol, RouteScope, TABLE_MAIN, body,
+    hop_row, row,
 };
 use crate::object::{Record, Value};
 use crate::wire::{Builder, HEADER, flags, put_ne_u32};
@@ -80,6 +81,8 @@ pub(super) fn each(held: &Arc<Held>) -> &[Arc<Held>] {
 /// Every route of one namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
+    /// Whether they are followed at all.
+    pub(super) followed: bool,
     pub(super) v4: OrdMap<RouteKey4, Arc<Held>>,
     pub(super) v6: OrdMap<RouteKey6, Arc<Held>>,
 }
@@ -89,6 +92,8 @@ pub struct Routes {
 pub(super) struct Bodies {
     v4: HashMap<Box<[u8]>, Arc<Held>>,
     v6: HashMap<Box<[u8]>, Arc<Held>>,
+    /// The IPv4 bodies that prefer a source address, but for the kernel's own, whose going is announced.
+    sources: HashMap<IpAddr, Vec<Box<[u8]>>>,
     sweep_at: usize,
 }
 
@@ -101,6 +106,12 @@ impl Bodies {
         }
         if known.len() >= self.sweep_at {
             known.retain(|_, held| Arc::strong_count(held) > 1);
+            if family == AF_INET {
+                self.sources.retain(|_, all| {
+                    all.retain(|bytes| known.contains_key(bytes));
+                    !all.is_empty()
+                });
+            }
             self.sweep_at = (2 * known.len()).max(1024);
         }
         let mut record = body(bytes, family);
@@ -112,9 +123,25 @@ impl Bodies {
             .filter_map(|leg| leg.value(hop_row::OIF)?.number())
             .map(|n| n as u32)
             .collect();
-        let held = Arc::new(Held::One(Body { bytes: bytes.into(), record, links, family }));
+        let body = Body { bytes: bytes.into(), record, links, family };
+        if let Some(source) = body.prefsrc().filter(|_| body.is_v4() && !body.is_kernels()) {
+            self.sources.entry(source).or_default().push(bytes.into());
+        }
+        let held = Arc::new(Held::One(body));
         known.insert(bytes.into(), held.clone());
         held
+    }
+
+    /// The bodies in use that prefer a source address, by their address.
+    fn with_source(&self, source: IpAddr) -> HashSet<*const Held> {
+        let all = self.sources.get(&source).into_iter().flatten();
+        let held = all.filter_map(|bytes| self.v4.get(bytes));
+        held.filter(|held| Arc::strong_count(held) > 1).map(Arc::as_ptr).collect()
+    }
+
+    /// Whether a body in use prefers a source address.
+    pub(super) fn any_with_source(&self, source: IpAddr) -> bool {
+        !self.with_source(source).is_empty()
     }
 
     /// Whether something holds for a body in use.
@@ -132,7 +159,7 @@ impl Bodies {
 
 impl Routes {
     /// How many routes there are: a key may hold several.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         let all = self.v4.values().chain(self.v6.values());
         all.map(|held| each(held).len()).sum()
     }
@@ -181,14 +208,30 @@ impl Routes {
         if dead.is_empty() {
             return false;
         }
-        evict_from(&mut self.v4, &dead) | evict_from(&mut self.v6, &dead)
+        evict_from(&mut self.v4, &dead, |_| true) | evict_from(&mut self.v6, &dead, |_| true)
+    }
+
+    /// Takes out the IPv4 routes of the main table that prefer a source address which is gone (`fib_sync_down_addr`,
+    /// K6).
+    pub(super) fn evict_source(&mut self, bodies: &Bodies, address: IpAddr) {
+        let dead = bodies.with_source(address);
+        if !dead.is_empty() {
+            evict_from(&mut self.v4, &dead, |key| key.table == TABLE_MAIN);
+        }
     }
 }
 
-fn evict_from<K: Ord + Clone>(map: &mut OrdMap<K, Arc<Held>>, dead: &HashSet<*const Held>) -> bool {
+fn evict_from<K: Ord + Clone>(
+    map: &mut OrdMap<K, Arc<Held>>,
+    dead: &HashSet<*const Held>,
+    within: impl Fn(&K) -> bool,
+) -> bool {
     let hit = |held: &Arc<Held>| each(held).iter().any(|one| dead.contains(&Arc::as_ptr(one)));
-    let keys: Vec<K> =
-        map.iter().filter(|(_, held)| hit(held)).map(|(key, _)| key.clone()).collect();
+    let keys: Vec<K> = map
+        .iter()
+        .filter(|(key, held)| within(key) && hit(held))
+        .map(|(key, _)| key.clone())
+        .collect();
     for key in &keys {
         let Some(old) = map.get(key).cloned() else { continue };
         let left =
@@ -390,12 +433,17 @@ impl Body {
     }
 
     /// The source address that it prefers.
-    pub(super) fn prefsrc(&self) -> Option<IpAddr> {
+    fn prefsrc(&self) -> Option<IpAddr> {
         match self.record.value(row::PREFSRC)? {
             Value::V4(address) => Some((*address).into()),
             Value::V6(address) => Some((*address).into()),
             _ => None,
         }
+    }
+
+    /// Whether the kernel made it by itself.
+    fn is_kernels(&self) -> bool {
+        self.record.number(row::PROTOCOL) == u64::from(RouteProtocol::KERNEL.0)
     }
 
     /// The nexthop object that it goes by.

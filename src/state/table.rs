@@ -26,6 +26,11 @@ impl Snapshot {
         RouteTable { snapshot: self, table: Some(TABLE_MAIN) }
     }
 
+    /// Whether routes are followed: a database may leave them out.
+    pub fn follows_routes(&self) -> bool {
+        self.routes.followed
+    }
+
     /// The routing tables that have routes, by number.
     pub fn tables(&self) -> Vec<u32> {
         let mut tables = tables_of(
@@ -83,10 +88,17 @@ impl<'a> RouteTable<'a> {
         v4.chain(v6.flat_map(|(key, held)| routes(RouteKey::V6(*key), held)))
     }
 
+    /// The routes of which a way leaves by this interface.
+    pub fn over(self, index: u32) -> impl Iterator<Item = Route> + use<'a> {
+        self.iter().filter(move |route| {
+            route.oif() == Some(index) || route.hops().any(|hop| hop.oif() == Some(index))
+        })
+    }
+
     /// How many routes there are.
     pub fn len(self) -> usize {
         match self.table {
-            None => self.snapshot.routes.len(),
+            None => self.snapshot.routes.count(),
             Some(_) => self.iter().count(),
         }
     }

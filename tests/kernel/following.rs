@@ -746,11 +746,11 @@ fn a_watch_shows_before_and_after() {
     db.refresh(["lo"]).unwrap();
     assert!(watch.next_within(Duration::ZERO).unwrap().is_none());
     // As an iterator, and what came and went is not seen.
-    scene("link set v0 mtu 1300\n link set v0 mtu 1500\n link set v1 mtu 1200");
+    scene("link set v0 mtu 1300\n link set v0 mtu 1500\n link set v1 mtu 1300");
     db.sync().unwrap();
     let diff = watch.next().unwrap().unwrap();
     let seen = diff.changes().iter().map(ToString::to_string).find(|c| c.starts_with("~ link v1"));
-    assert_eq!(seen.as_deref(), Some("~ link v1  mtu 1500 -> 1200"), "{diff:?}");
+    assert_eq!(seen.as_deref(), Some("~ link v1  mtu 1500 -> 1300"), "{diff:?}");
 }
 
 fn wait_until_ends_at_once_later_or_not_at_all() {

@@ -9,13 +9,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_input;
+mod commit;
+mod faults;
 mod following;
 mod harness;
 mod late;
 mod object;
 mod reading;
+mod rollback;
 mod route;
 mod routes;
+mod scene;
 mod stress;
 mod sys;
 mod waiting;
@@ -30,11 +35,15 @@ fn main() -> ExitCode {
         eprintln!("skipped: all of the kernel tests: {why}");
     }
     let mut cases = Vec::new();
+    cases.extend(bad_input::cases());
+    cases.extend(commit::cases());
+    cases.extend(faults::cases());
     cases.extend(following::cases());
     cases.extend(harness::cases());
     cases.extend(late::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
+    cases.extend(rollback::cases());
     cases.extend(route::cases());
     cases.extend(routes::cases());
     cases.extend(stress::cases());

@@ -154,6 +154,7 @@ fn routes_go_with_the_last_address() {
             "route add 10.5.0.0/16 via 10.1.0.2",
             "route add 10.6.0.0/16 dev ra1 scope link",
             "addr add 10.2.0.1/24 dev ra1",
+            "route add 10.7.0.0/16 via 10.0.0.2 src 10.2.0.1",
             "addr del 10.1.0.1/24 dev ra1",
             "addr del 10.2.0.1/24 dev ra1",
             "addr add 10.1.0.1/24 dev ra1",

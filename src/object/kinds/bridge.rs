@@ -197,12 +197,12 @@ table! {
         MCAST_MEMBERSHIP_INTVL mcast_membership_intvl: U64 = Path(&[31]), "IFLA_BR_MCAST_MEMBERSHIP_INTVL", Set, keyword: "mcast_membership_interval", unit: "1/100 s", silent: WhileDown;
         /// How long another querier counts without a query, in 1/100 s.
         MCAST_QUERIER_INTVL mcast_querier_intvl: U64 = Path(&[32]), "IFLA_BR_MCAST_QUERIER_INTVL", Set, keyword: "mcast_querier_interval", unit: "1/100 s", silent: WhileDown;
-        /// Time between queries, 100 and more in 1/100 s.
-        MCAST_QUERY_INTVL mcast_query_intvl: U64 = Path(&[33]), "IFLA_BR_MCAST_QUERY_INTVL", Set, keyword: "mcast_query_interval", unit: "1/100 s", silent: WhileDown;
+        /// Time between queries, 100 to 8640000 in 1/100 s; the kernel moves what is outside to the nearer end.
+        MCAST_QUERY_INTVL mcast_query_intvl: U64 = Path(&[33]), "IFLA_BR_MCAST_QUERY_INTVL", Set, range: 100..=8_640_000, keyword: "mcast_query_interval", unit: "1/100 s", silent: WhileDown;
         /// How long members may take to answer, in 1/100 s.
         MCAST_QUERY_RESPONSE_INTVL mcast_query_response_intvl: U64 = Path(&[34]), "IFLA_BR_MCAST_QUERY_RESPONSE_INTVL", Set, keyword: "mcast_query_response_interval", unit: "1/100 s", silent: WhileDown;
-        /// Time between queries at the start, 100 and more in 1/100 s.
-        MCAST_STARTUP_QUERY_INTVL mcast_startup_query_intvl: U64 = Path(&[35]), "IFLA_BR_MCAST_STARTUP_QUERY_INTVL", Set, keyword: "mcast_startup_query_interval", unit: "1/100 s", silent: WhileDown;
+        /// Time between queries at the start, 100 to 8640000 in 1/100 s; the kernel moves what is outside to the nearer end.
+        MCAST_STARTUP_QUERY_INTVL mcast_startup_query_intvl: U64 = Path(&[35]), "IFLA_BR_MCAST_STARTUP_QUERY_INTVL", Set, range: 100..=8_640_000, keyword: "mcast_startup_query_interval", unit: "1/100 s", silent: WhileDown;
         /// Whether multicast is counted.
         MCAST_STATS_ENABLED mcast_stats_enabled: Switch<U8> = Path(&[42]), "IFLA_BR_MCAST_STATS_ENABLED", Set, keyword: "mcast_stats_enabled", form: Plain, silent: WhileDown;
         /// The IGMP version of queries, 2 or 3.

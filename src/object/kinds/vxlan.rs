@@ -168,7 +168,7 @@ table! {
         /// The time to live of tunnel packets, 1 to 255; 0 for the kernel's choice.
         TTL ttl: U8 = Path(&[5]), "IFLA_VXLAN_TTL", Set, form: Custom(show_ttl), keyword: "ttl", argument: By(ttl_words), silent: WhileDown;
         /// Whether the time to live is taken from the packet inside.
-        TTL_INHERIT ttl_inherit: Switch<U8> = Path(&[28]), "IFLA_VXLAN_TTL_INHERIT", Create, form: Hidden, keyword: "ttl", argument: By(ttl_inherit_words);
+        TTL_INHERIT ttl_inherit: Switch<Flag> = Path(&[28]), "IFLA_VXLAN_TTL_INHERIT", Create, form: Hidden, keyword: "ttl", argument: By(ttl_inherit_words);
         /// The don't-fragment bit of tunnel packets.
         DF df: OneOf<VxlanDf> = Path(&[29]), "IFLA_VXLAN_DF", Set, keyword: "df", silent: WhileDown;
         /// The flow label of IPv6 tunnel packets, 0 to 1048575.

@@ -102,7 +102,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "one field",
         promote: false,
         edit: |draft| draft.set_mtu(at(draft, "v0p")?, 1400),
-        expect: &[],
+        expect: &["v0p mtu 1500 -> 1400"],
     },
     Scenario {
         name: "fields of every sort",
@@ -118,7 +118,15 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.set_flags(v0, LinkFlags::MULTICAST, false);
             Ok(())
         },
-        expect: &[],
+        expect: &[
+            "v0 alias - -> to the world",
+            "v0 flag 0x100 - -> on",
+            "v0 flag 0x1000 on -> -",
+            "v0 flag 0x80 - -> on",
+            "v0 group 0 -> 5",
+            "v0 mac 82021590ff0b -> 020000000009",
+            "v0 txqlen 1000 -> 77",
+        ],
     },
     Scenario {
         name: "fields that change in silence",
@@ -131,9 +139,68 @@ pub const SCENARIOS: &[Scenario] = &[
             let options = BridgeOptions::new().stp_state(true).ageing_time(10_000u32);
             draft.set_data(br1, options.priority(100u16).record())
         },
-        expect: &[],
+        expect: &[
+            "br1 alias spare -> -",
+            "br1 option 4 30750000 -> 10270000",
+            "br1 option 5 00000000 -> 01000000",
+            "br1 option 6 0080 -> 6400",
+            "d0 alias - -> quiet",
+            "d0 group 0 -> 9",
+        ],
     },
-    Scenario { name: "ten objects", promote: false, edit: ten_objects, expect: &[] },
+    Scenario {
+        name: "ten objects",
+        promote: false,
+        edit: ten_objects,
+        expect: &[
+            "v0 address 10.7.0.1/16 flags 0x80 place 2 -> -",
+            "d0 txqlen 32 -> 100",
+            "lan interface - -> there",
+            "lan address 10.3.0.1/24 - -> flags 0x80 place 1",
+            "lan address 2001:db8:3::1/64 - -> flags 0x80",
+            "lan flag 0x1 - -> on",
+            "lan kind - -> bridge",
+            "lan mtu - -> 1400",
+            "lan option 5 - -> 01000000",
+            "a1 interface - -> there",
+            "a1 kind - -> veth",
+            "a1 lower - -> 13",
+            "a0 interface - -> there",
+            "a0 address 10.4.0.1/24 - -> flags 0x80 place 1",
+            "a0 flag 0x1 - -> on",
+            "a0 kind - -> veth",
+            "a0 lower - -> 12",
+            "b1 interface - -> there",
+            "b1 kind - -> veth",
+            "b1 lower - -> 15",
+            "b0 interface - -> there",
+            "b0 flag 0x1 - -> on",
+            "b0 kind - -> veth",
+            "b0 lower - -> 14",
+            "b0 master - -> 11",
+            "b0 port 2 - -> 0900",
+            "b0 port 3 - -> 02000000",
+            "vx0 interface - -> there",
+            "vx0 flag 0x1 - -> on",
+            "vx0 kind - -> vxlan",
+            "vx0 master - -> 11",
+            "vx0 mtu - -> 1400",
+            "vx0 option 1 - -> 2a000000",
+            "vx0 option 15 - -> 12b5",
+            "i0 interface - -> there",
+            "i0 alias - -> shaper",
+            "i0 flag 0x1 - -> on",
+            "i0 flag 0x80 - -> on",
+            "i0 group - -> 3",
+            "i0 kind - -> ifb",
+            "m0 interface - -> there",
+            "m0 altname the-macvlan - -> there",
+            "m0 flag 0x1 - -> on",
+            "m0 kind - -> macvlan",
+            "m0 lower - -> 13",
+            "m0 option 1 - -> 02000000",
+        ],
+    },
     Scenario {
         name: "down",
         promote: false,
@@ -142,23 +209,35 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.set_flags(v0, LinkFlags::UP, false);
             Ok(())
         },
-        expect: &[],
+        expect: &["v0 address 2001:db8::1/64 flags 0x80 -> -", "v0 flag 0x1 on -> -"],
     },
     Scenario {
         name: "rename while up",
         promote: false,
         edit: |draft| draft.rename(at(draft, "v0")?, "wan"),
-        expect: &[],
+        expect: &[
+            "v0 address 10.0.0.2/24 flags 0x81 place 1 -> flags 0x81 place 1 label wan:3",
+            "v0 address 10.0.0.3/24 flags 0x81 place 2 -> flags 0x81 place 2 label wan:4",
+            "v0 address 10.7.0.1/16 flags 0x80 place 2 -> flags 0x80 place 2 label wan:2",
+            "v0 name v0 -> wan",
+        ],
     },
     Scenario {
         name: "two names swapped",
         promote: false,
         edit: |draft| {
             let (v0, d0) = (at(draft, "v0")?, at(draft, "d0")?);
+            draft.rename(d0, "between")?;
             draft.rename(v0, "d0")?;
             draft.rename(d0, "v0")
         },
-        expect: &[],
+        expect: &[
+            "v0 address 10.0.0.2/24 flags 0x81 place 1 -> flags 0x81 place 1 label d0:3",
+            "v0 address 10.0.0.3/24 flags 0x81 place 2 -> flags 0x81 place 2 label d0:4",
+            "v0 address 10.7.0.1/16 flags 0x80 place 2 -> flags 0x80 place 2 label d0:2",
+            "v0 name v0 -> d0",
+            "d0 name d0 -> v0",
+        ],
     },
     Scenario {
         name: "another kind in the place of a deleted one",
@@ -170,7 +249,13 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.set_flags(d0, LinkFlags::UP, true);
             Ok(())
         },
-        expect: &[],
+        expect: &[
+            "d0 interface there -> -",
+            "d0 interface - -> there",
+            "d0 address 10.5.0.1/24 - -> flags 0x80 place 1",
+            "d0 flag 0x1 - -> on",
+            "d0 kind - -> bridge",
+        ],
     },
     Scenario {
         name: "a bridge with a port goes",
@@ -179,7 +264,14 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.set_mtu(at(draft, "d1")?, 1300)?;
             draft.remove(at(draft, "br0")?)
         },
-        expect: &[],
+        expect: &[
+            "br0 interface there -> -",
+            "p0 master 2 -> -",
+            "p0 port 2 0700 -> -",
+            "p0 port 3 02000000 -> -",
+            "p0 port 4 01 -> -",
+            "d1 mtu 1500 -> 1300",
+        ],
     },
     Scenario {
         name: "a veth with a macvlan on it goes",
@@ -188,7 +280,12 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.set_mtu(at(draft, "d1")?, 1300)?;
             draft.remove(at(draft, "v0")?)
         },
-        expect: &[],
+        expect: &[
+            "v0p interface there -> -",
+            "v0 interface there -> -",
+            "d1 mtu 1500 -> 1300",
+            "mv0 interface there -> -",
+        ],
     },
     Scenario {
         name: "several go",
@@ -199,19 +296,39 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.remove(at(draft, "d1")?)?;
             draft.remove(at(draft, "br0")?)
         },
-        expect: &[],
+        expect: &[
+            "br0 interface there -> -",
+            "p0 master 2 -> -",
+            "p0 port 2 0700 -> -",
+            "p0 port 3 02000000 -> -",
+            "p0 port 4 01 -> -",
+            "v0p interface there -> -",
+            "v0 interface there -> -",
+            "d1 interface there -> -",
+            "mv0 interface there -> -",
+        ],
     },
     Scenario {
         name: "a primary goes",
         promote: false,
         edit: |draft| draft.del_ip(at(draft, "v0")?, spec("10.0.0.1/24")),
-        expect: &[],
+        expect: &[
+            "v0 address 10.0.0.1/24 flags 0x80 place 1 -> -",
+            "v0 address 10.0.0.2/24 flags 0x81 place 1 -> flags 0x80 place 2",
+            "v0 address 10.0.0.3/24 flags 0x81 place 2 -> flags 0x81 place 1",
+            "v0 address 10.7.0.1/16 flags 0x80 place 2 -> flags 0x80 place 1",
+        ],
     },
     Scenario {
         name: "a primary goes, a secondary is promoted",
         promote: true,
         edit: |draft| draft.del_ip(at(draft, "v0")?, spec("10.0.0.1/24")),
-        expect: &[],
+        expect: &[
+            "v0 address 10.0.0.1/24 flags 0x80 place 1 -> -",
+            "v0 address 10.0.0.2/24 flags 0x81 place 1 -> flags 0x80 place 2",
+            "v0 address 10.0.0.3/24 flags 0x81 place 2 -> flags 0x81 place 1",
+            "v0 address 10.7.0.1/16 flags 0x80 place 2 -> flags 0x80 place 1",
+        ],
     },
     Scenario {
         name: "a primary and a secondary go, others come",
@@ -224,7 +341,15 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.add_ip(v0, spec("10.9.0.1/16"))?;
             draft.add_ip(v0, spec("2001:db8::2/64"))
         },
-        expect: &[],
+        expect: &[
+            "v0 address 10.0.0.1/24 flags 0x80 place 1 -> -",
+            "v0 address 10.0.0.2/24 flags 0x81 place 1 -> -",
+            "v0 address 10.0.0.3/24 flags 0x81 place 2 -> flags 0x80 place 3",
+            "v0 address 10.0.0.9/24 - -> flags 0x81 place 1",
+            "v0 address 10.7.0.1/16 flags 0x80 place 2 -> flags 0x80 place 1",
+            "v0 address 10.9.0.1/16 - -> flags 0x80 place 2",
+            "v0 address 2001:db8::2/64 - -> flags 0x80",
+        ],
     },
     Scenario {
         name: "the same with promotion",
@@ -236,7 +361,14 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.add_ip(v0, spec("10.0.0.9/24"))?;
             draft.del_ip(v0, spec("2001:db8::1/64"))
         },
-        expect: &[],
+        expect: &[
+            "v0 address 10.0.0.1/24 flags 0x80 place 1 -> -",
+            "v0 address 10.0.0.2/24 flags 0x81 place 1 -> -",
+            "v0 address 10.0.0.3/24 flags 0x81 place 2 -> flags 0x80 place 2",
+            "v0 address 10.0.0.9/24 - -> flags 0x81 place 1",
+            "v0 address 10.7.0.1/16 flags 0x80 place 2 -> flags 0x80 place 1",
+            "v0 address 2001:db8::1/64 flags 0x80 -> -",
+        ],
     },
     Scenario {
         name: "an address comes back with another label",
@@ -246,7 +378,7 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.del_ip(v0, spec("10.7.0.1/16"))?;
             draft.add_ip(v0, spec("10.7.0.1/16").label("v0:new"))
         },
-        expect: &[],
+        expect: &["v0 address 10.7.0.1/16 flags 0x80 place 2 -> flags 0x80 place 2 label v0:new"],
     },
     Scenario {
         name: "a macvlan and its lower get smaller",
@@ -255,7 +387,7 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.set_mtu(at(draft, "v0")?, 1300)?;
             draft.set_mtu(at(draft, "mv0")?, 1290)
         },
-        expect: &[],
+        expect: &["v0 mtu 1500 -> 1300", "mv0 mtu 1500 -> 1290"],
     },
     Scenario {
         name: "a macvlan and its lower get larger",
@@ -264,7 +396,7 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.set_mtu(at(draft, "mv0")?, 1500)?;
             draft.set_mtu(at(draft, "v0")?, 2000)
         },
-        expect: &[],
+        expect: &["v0 mtu 1500 -> 2000"],
     },
     Scenario {
         name: "a port that its bridge follows",
@@ -275,13 +407,27 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.add_port(br1, v0p)?;
             draft.set_port(v0p, BridgePortOptions::new().priority(3u16).isolated(true).record())
         },
-        expect: &[],
+        expect: &[
+            "br1 mac 66ec8e65a18d -> bab501d1d854",
+            "br1 mtu 1500 -> 1350",
+            "v0p master - -> 3",
+            "v0p mtu 1500 -> 1350",
+            "v0p port 2 - -> 0300",
+            "v0p port 3 - -> 02000000",
+            "v0p port 33 - -> 01",
+        ],
     },
     Scenario {
         name: "a port leaves",
         promote: false,
         edit: |draft| draft.del_port(at(draft, "br0")?, at(draft, "p0")?),
-        expect: &[],
+        expect: &[
+            "br0 mac 0ac942ee9086 -> 000000000000",
+            "p0 master 2 -> -",
+            "p0 port 2 0700 -> -",
+            "p0 port 3 02000000 -> -",
+            "p0 port 4 01 -> -",
+        ],
     },
     Scenario {
         name: "a port changes bridges",
@@ -291,7 +437,14 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.set_flags(br1, LinkFlags::UP, true);
             draft.add_port(br1, p0)
         },
-        expect: &[],
+        expect: &[
+            "br0 mac 0ac942ee9086 -> 000000000000",
+            "br1 flag 0x1 - -> on",
+            "br1 mac 66ec8e65a18d -> 0ac942ee9086",
+            "p0 master 2 -> 3",
+            "p0 port 2 0700 -> 2000",
+            "p0 port 4 01 -> 00",
+        ],
     },
     Scenario {
         name: "altnames come, go and move",
@@ -302,7 +455,11 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.altname(v0, "a-name-longer-than-fifteen-bytes", true)?;
             draft.altname(d0, "spare-one", true)
         },
-        expect: &[],
+        expect: &[
+            "v0 altname a-name-longer-than-fifteen-bytes - -> there",
+            "v0 altname uplink there -> -",
+            "d0 altname spare-one - -> there",
+        ],
     },
     Scenario {
         name: "port and bridge options",
@@ -316,7 +473,13 @@ pub const SCENARIOS: &[Scenario] = &[
             let options = BridgePortOptions::new().hairpin(false).cost(55u32).learning(false);
             draft.set_port(p0, options.record())
         },
-        expect: &[],
+        expect: &[
+            "br0 option 23 01 -> 00",
+            "br0 option 5 00000000 -> 01000000",
+            "p0 port 3 02000000 -> 37000000",
+            "p0 port 4 01 -> 00",
+            "p0 port 8 01 -> 00",
+        ],
     },
     Scenario {
         name: "a pair of which both ends are edited",
@@ -330,7 +493,20 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.set_flags(two, LinkFlags::UP, true);
             draft.add_port(at(draft, "br0")?, two)
         },
-        expect: &[],
+        expect: &[
+            "a1 interface - -> there",
+            "a1 address 10.6.0.2/24 - -> flags 0x80 place 1",
+            "a1 flag 0x1 - -> on",
+            "a1 kind - -> veth",
+            "a1 lower - -> 12",
+            "a1 master - -> 2",
+            "a1 port 3 - -> 02000000",
+            "a0 interface - -> there",
+            "a0 address 10.6.0.1/24 - -> flags 0x80 place 1",
+            "a0 flag 0x1 - -> on",
+            "a0 kind - -> veth",
+            "a0 lower - -> 11",
+        ],
     },
 ];
 

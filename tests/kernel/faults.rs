@@ -1,0 +1,301 @@
+//! The ancestor's faults, by their numbers, and the new cases that it failed: none may come back.
+
+use crate::scene::{
+    Count, agrees, before, exactly_as_before, open, refused, rolled_back, scene, sysctl,
+};
+use crate::support::ip;
+use netlinkdb::{Bridge, BridgeOptions, Db, Ifb, Macvlan, MacvlanMode, Transaction, Veth};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+crate::cases![
+    fault_3_another_programs_change_to_another_field_survives_a_commit,
+    fault_3_changes_from_a_second_thread_survive_hundred_commits,
+    fault_3_the_same_field_is_a_conflict_and_nothing_is_sent,
+    fault_6_a_wait_is_bounded,
+    fault_7_the_link_local_address_is_neither_deleted_nor_required,
+    fault_7_secondaries_stay_when_the_primary_goes,
+    fault_8_an_address_is_refreshed_by_every_notification,
+    fault_13_nothing_is_lost_between_the_dump_and_the_first_event,
+    fault_14_a_handle_survives_a_loss,
+    fault_15_a_transaction_belongs_to_no_thread,
+    fault_19_an_interface_that_others_deleted_is_stale_and_never_made_again,
+    fault_20_a_race_for_a_name_never_deletes_the_other_ones_interface,
+    fault_25_the_order_comes_from_what_depends_on_what,
+];
+
+/// The ancestor wrote back every field that it remembered.
+fn fault_3_another_programs_change_to_another_field_survives_a_commit() {
+    let db = open();
+    scene("link add v0 type veth peer name v1");
+    db.sync().expect("a snapshot");
+    let v0 = db.interface("v0").expect("v0");
+    let tx = v0.set_mtu(1400).add_ip("10.0.0.1/24").expect("an address");
+    scene(
+        "link set v0 txqueuelen 77\n link set v0 name w0\n link set w0 up alias theirs\n addr add 10.0.1.1/24 dev w0",
+    );
+    tx.commit().expect("a commit");
+    let link = v0.link().expect("w0");
+    assert_eq!((link.name(), link.txqlen(), link.mtu(), link.is_up()), ("w0", 77, 1400, true));
+    assert_eq!(v0.ipv4().expect("w0").len(), 2);
+    agrees(&db);
+}
+
+fn fault_3_changes_from_a_second_thread_survive_hundred_commits() {
+    let db = open();
+    scene("link add v0 type veth peer name v1");
+    db.sync().expect("a snapshot");
+    let v0 = db.interface("v0").expect("v0");
+    let other = Db::open().expect("another program's database");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let theirs = other.interface("v0").expect("v0");
+            let mut round = 0;
+            while !done.load(Ordering::Relaxed) || round == 0 {
+                round += 1;
+                theirs.set_txqlen(2000 + round).commit().expect("their commit");
+                other.sync().expect("a snapshot");
+                assert_eq!(theirs.link().expect("v0").txqlen(), 2000 + round);
+            }
+        });
+        for round in 0..100u32 {
+            v0.set_mtu(1300 + round % 2).commit().expect("our commit");
+            let poisoned =
+                v0.set_mtu(1200).set_address("01:00:00:00:00:01".parse().expect("an address"));
+            rolled_back(poisoned.commit());
+            assert_eq!(v0.link().expect("v0").mtu(), 1300 + round % 2);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(db.sync().expect("a snapshot").link_by_name("v0").expect("v0").txqlen() > 2000);
+    agrees(&db);
+}
+
+fn fault_3_the_same_field_is_a_conflict_and_nothing_is_sent() {
+    let db = open();
+    scene("link add v0 type veth peer name v1");
+    db.sync().expect("a snapshot");
+    let tx = db.interface("v0").expect("v0").set_mtu(1400).set_txqlen(5);
+    ip(&["link", "set", "v0", "mtu", "1450"]);
+    let before = before();
+    let mut count = Count::new(&db);
+    let error = refused(tx.commit());
+    assert!(error.is_conflict(), "{error}");
+    let text = error.to_string();
+    assert!(
+        ["mtu of `v0`", "1500", "1450", "1400"].iter().all(|word| text.contains(word)),
+        "{text}"
+    );
+    assert_eq!(count.sent(), 0);
+    exactly_as_before(&db, &before);
+}
+
+fn fault_6_a_wait_is_bounded() {
+    let db = open();
+    let start = Instant::now();
+    let seen = db.wait_until(Duration::from_millis(50), |_| false).expect("a snapshot");
+    assert!(seen.is_none() && start.elapsed() < Duration::from_secs(5));
+}
+
+/// The ancestor deleted the link-local address that appeared during a commit, six times of six.
+fn fault_7_the_link_local_address_is_neither_deleted_nor_required() {
+    let db = open();
+    let mut tx = db.begin();
+    let veth = tx.create(Veth::new("v0", "v1")).expect("a pair");
+    let peer = veth.peer().expect("a pair");
+    let ifb = tx.create(Ifb::new("i0")).expect("an ifb");
+    tx.interface(&veth).add_ip("fd00::1/64").expect("an address").up();
+    tx.interface(&peer).up();
+    tx.interface(&ifb)
+        .add_ip("fd01::1/64")
+        .expect("an address")
+        .add_ip("10.0.0.1/24")
+        .expect("an address")
+        .up();
+    let done = tx.commit().expect("a commit");
+    for new in [&veth, &ifb] {
+        let index = done.interface(new).expect("an interface").index();
+        let local =
+            |now: &netlinkdb::Snapshot| now.addresses_of(index).iter().any(|a| a.is_link_local());
+        db.wait_until(Duration::from_secs(10), local)
+            .expect("a snapshot")
+            .expect("a link-local address");
+    }
+    let ifb = done.interface(&ifb).expect("i0");
+    ifb.del_ip("fd01::1/64").expect("an address").set_mtu(1400).commit().expect("a second commit");
+    assert_eq!(ifb.ipv6().expect("i0").len(), 1);
+    rolled_back(
+        ifb.add_ip("fd02::1/64")
+            .expect("an address")
+            .set_address("02:00:00:00:00:01".parse().expect("a MAC"))
+            .commit(),
+    );
+    assert_eq!(ifb.ipv6().expect("i0").len(), 1);
+    agrees(&db);
+}
+
+/// The kernel deletes the secondaries with their primary unless it is told otherwise (K25); the ancestor took that
+/// for the user's wish.
+fn fault_7_secondaries_stay_when_the_primary_goes() {
+    for promote in ["0", "1"] {
+        crate::support::namespaces::elsewhere(|| {
+            sysctl("ipv4/conf/all/promote_secondaries", promote);
+            scene(
+                "link add i0 type ifb\n addr add 10.0.0.1/24 dev i0\n addr add 10.0.0.2/24 dev i0\n addr add 10.0.0.3/24 dev i0",
+            );
+            let db = open();
+            let i0 = db.interface("i0").expect("i0");
+            i0.del_ip("10.0.0.1/24").expect("an address").commit().expect("a commit");
+            let left: Vec<_> =
+                i0.ipv4().expect("i0").iter().map(|a| a.local().to_string()).collect();
+            assert_eq!(left, ["10.0.0.2", "10.0.0.3"], "promote_secondaries={promote}");
+            agrees(&db);
+        });
+    }
+}
+
+fn fault_8_an_address_is_refreshed_by_every_notification() {
+    let db = open();
+    sysctl("ipv4/conf/all/promote_secondaries", "1");
+    scene("link add i0 type ifb\n addr add 10.0.0.1/24 dev i0\n addr add 10.0.0.2/24 dev i0");
+    db.sync().expect("a snapshot");
+    let i0 = db.interface("i0").expect("i0");
+    assert!(i0.ipv4().expect("i0")[1].is_secondary());
+    ip(&["addr", "del", "10.0.0.1/24", "dev", "i0"]);
+    db.sync().expect("a snapshot");
+    assert!(!i0.ipv4().expect("i0")[0].is_secondary());
+    ip(&["addr", "change", "10.0.0.2/24", "dev", "i0", "valid_lft", "500", "preferred_lft", "400"]);
+    agrees(&db);
+}
+
+fn fault_13_nothing_is_lost_between_the_dump_and_the_first_event() {
+    scene("link add i0 type ifb");
+    let done = AtomicBool::new(false);
+    let writer = open();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let i0 = writer.interface("i0").expect("i0");
+            for n in 0.. {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                let address = format!("10.{}.{}.1/32", n / 200 % 200, n % 200);
+                i0.add_ip(&address).expect("an address").commit().expect("a commit");
+            }
+        });
+        let opened: Vec<_> = (0..20).map(|_| Db::open().expect("a database")).collect();
+        done.store(true, Ordering::Relaxed);
+        opened
+    })
+    .iter()
+    .for_each(agrees);
+}
+
+/// A loss of notifications made every object that the user held useless.
+fn fault_14_a_handle_survives_a_loss() {
+    scene("link add i0 type ifb");
+    let db = Db::builder().receive_buffer(1).open().expect("a database");
+    let i0 = db.interface("i0").expect("i0");
+    let tx = i0.set_mtu(1400);
+    let add: String = (0..2000)
+        .map(|n| format!("addr add 10.0.{}.{}/32 dev i0\n", n / 250, n % 250 + 1))
+        .collect();
+    let batch = std::env::temp_dir().join(format!("netlinkdb-batch-{}", std::process::id()));
+    std::fs::write(&batch, add).expect("a batch file");
+    ip(&["-batch", batch.to_str().expect("a path")]);
+    std::fs::remove_file(&batch).expect("the batch file");
+    db.resync().expect("a snapshot");
+    assert!(!i0.is_stale());
+    assert_eq!(i0.ipv4().expect("i0").len(), 2000);
+    tx.commit().expect("a transaction from before");
+    assert!(db.losses().resyncs > 0);
+}
+
+fn fault_15_a_transaction_belongs_to_no_thread() {
+    fn is_send<T: Send + 'static>(_: &T) {}
+    let db = open();
+    scene("link add i0 type ifb");
+    db.sync().expect("a snapshot");
+    let mut tx: Transaction = db.begin();
+    is_send(&tx);
+    tx.interface("i0").set_mtu(1300);
+    let moved = thread::spawn(move || tx.commit().map(|done| done.id()));
+    moved.join().expect("a thread").expect("a commit");
+    assert_eq!(db.interface("i0").expect("i0").link().expect("i0").mtu(), 1300);
+}
+
+/// The ancestor made a deleted interface again when a held object was committed.
+fn fault_19_an_interface_that_others_deleted_is_stale_and_never_made_again() {
+    let db = open();
+    scene("link add i0 index 50 type ifb\n link add i1 type ifb");
+    db.sync().expect("a snapshot");
+    let i0 = db.interface("i0").expect("i0");
+    let (gone, replaced) = (i0.set_mtu(1400), i0.set_mtu(1400));
+    ip(&["link", "del", "i0"]);
+    let error = refused(gone.commit());
+    assert!(error.is_stale() && error.to_string().contains("50"), "{error}");
+    scene("link add i0 index 50 type ifb");
+    let before = before();
+    let error = refused(replaced.commit());
+    assert!(error.is_stale() && error.to_string().contains("`i0` has that index now"), "{error}");
+    assert!(i0.is_stale() && i0.link().is_err());
+    exactly_as_before(&db, &before);
+}
+
+/// Two make an interface of one name: EEXIST was taken for success, and the rollback deleted the other's.
+fn fault_20_a_race_for_a_name_never_deletes_the_other_ones_interface() {
+    let db = open();
+    scene("link add bb type bridge");
+    db.sync().expect("a snapshot");
+    for round in 0..30 {
+        let name = format!("race{round}");
+        let winner = thread::scope(|scope| {
+            let theirs = scope.spawn(|| {
+                crate::support::iproute2::try_ip(&["link", "add", &name, "type", "ifb"])
+                    .status
+                    .success()
+            });
+            let mut tx = db.begin();
+            let made = tx.create(Ifb::new(&name)).is_ok();
+            // Fails at its end, so that everything is undone.
+            tx.interface("bb")
+                .bridge(BridgeOptions::new().mcast_hash_elasticity(20u32))
+                .expect("an option");
+            let ended = if made {
+                tx.commit().map(drop).map_err(|error| error.error().clone())
+            } else {
+                Ok(())
+            };
+            assert!(!made || ended.expect_err("never holds").residue().is_empty());
+            theirs.join().expect("their thread")
+        });
+        let there = db.sync().expect("a snapshot").link_by_name(&name).is_some();
+        assert_eq!(there, winner, "round {round}: theirs is there exactly when they made it");
+    }
+    agrees(&db);
+}
+
+fn fault_25_the_order_comes_from_what_depends_on_what() {
+    let db = open();
+    let mut tx = db.begin();
+    // The bridge first, though its port stands on something that comes later.
+    let bridge = tx.create(Bridge::new("b0")).expect("a bridge");
+    let veth = tx.create(Veth::new("v0", "v1")).expect("a pair");
+    let first = tx.create(Macvlan::new("m0", &veth).mode(MacvlanMode::BRIDGE)).expect("a macvlan");
+    tx.interface(&bridge).add_port(&first).expect("a port").up();
+    tx.interface(&first).set_mtu(1800).up();
+    tx.interface(&veth).set_mtu(2000).up();
+    tx.commit().expect("an order that the kernel takes");
+    agrees(&db);
+    // Down again, the upper one first; and all of it away, in any order of naming.
+    let mut tx = db.begin();
+    tx.interface("v0").set_mtu(1400);
+    tx.interface("m0").set_mtu(1400);
+    tx.commit().expect("an order that the kernel takes");
+    let mut tx = db.begin();
+    ["v0", "b0", "m0"].into_iter().for_each(|name| tx.remove(name).expect("an interface"));
+    tx.commit().expect("a removal");
+    assert_eq!(db.sync().expect("a snapshot").link_count(), 1);
+}
