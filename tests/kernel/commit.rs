@@ -69,7 +69,7 @@ fn four_threads_commit_to_interfaces_of_their_own() {
                     assert_eq!(bridge.ports().expect("ports").len(), 1);
                     let mut tx = db.begin();
                     tx.remove(&bridge).expect("the bridge");
-                    tx.remove(&done.interface(&veth).expect("the pair")).expect("the pair");
+                    tx.remove(done.interface(&veth).expect("the pair")).expect("the pair");
                     tx.commit().expect("a second commit");
                 }
             });
@@ -203,7 +203,8 @@ fn an_address_in_every_form() {
         v0.addresses().expect("v0").iter().map(|a| a.net().to_string()).collect();
     let mut wanted: Vec<String> = (0..8).map(|n| format!("10.0.{n}.1/24")).collect();
     wanted.extend(["10.0.8.1/32", "100:100::1/64", "fd00::2/64", "fd00::3/128"].map(String::from));
-    (found.sort(), wanted.sort());
+    found.sort();
+    wanted.sort();
     assert_eq!(found, wanted);
     agrees(&db);
     let tx = v0
@@ -285,6 +286,7 @@ fn a_hardware_address_in_upper_lower_and_mixed_case() {
 }
 
 /// Options by the accessor of their row: each is set alone, read back, and compared with iproute2.
+#[allow(clippy::too_many_arguments)] // A table of what differs between the kinds.
 fn each_option<O: Clone>(
     db: &Db,
     name: &str,

@@ -134,7 +134,7 @@ fn routes_of_a_downed_link_are_gone_with_the_notification() {
     let mut watch = db.watch();
     ip(&["link", "set", "ra1", "down"]);
     db.sync().unwrap();
-    while !watch.snapshot().link("ra1").is_some_and(|link| !link.is_up()) {
+    while watch.snapshot().link("ra1").is_none_or(|link| link.is_up()) {
         watch.next_within(std::time::Duration::from_secs(30)).unwrap().expect("the link goes down");
     }
     let index = watch.snapshot().link("ra1").unwrap().index();
