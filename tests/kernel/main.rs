@@ -11,6 +11,7 @@ mod support;
 
 mod bad_input;
 mod commit;
+mod conformance;
 mod faults;
 mod following;
 mod harness;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let mut cases = Vec::new();
     cases.extend(bad_input::cases());
     cases.extend(commit::cases());
+    cases.extend(conformance::cases());
     cases.extend(faults::cases());
     cases.extend(following::cases());
     cases.extend(harness::cases());
