@@ -29,7 +29,7 @@ pub struct ReviewLine {
     pub sign: Sign,
     /// The interface, by the name that it will have.
     pub on: String,
-    /// What: `address 10.0.0.1/24`, `mtu`, `port veth0`.
+    /// What: `address 10.0.0.1/24`, `mtu`, `master` (of a port).
     pub what: String,
     /// How it is now, for a change.
     pub before: Option<String>,

@@ -1,15 +1,22 @@
 //! The ancestor's faults, by their numbers, and the new cases that it failed: none may come back.
+//!
+//! What time things take as a namespace grows (fault 2) is measured by `benches/snapshot.rs`, not here.
 
 use crate::scene::{
     Count, agrees, before, exactly_as_before, open, refused, rolled_back, scene, sysctl,
 };
-use crate::support::ip;
-use netlinkdb::{Bridge, BridgeOptions, Db, Ifb, Macvlan, MacvlanMode, Transaction, Veth};
+use crate::support::iproute2::batch;
+use crate::support::namespaces::Elsewhere;
+use crate::support::{ip, ip_json};
+use netlinkdb::{Bridge, BridgeOptions, Db, Ifb, Macvlan, MacvlanMode, NetNs, Transaction, Veth};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 crate::cases![
+    fault_1_eight_thousand_addresses_cost_a_few_megabytes,
+    fault_2_a_commit_asks_as_much_of_a_full_namespace_as_of_an_empty_one,
     fault_3_another_programs_change_to_another_field_survives_a_commit,
     fault_3_changes_from_a_second_thread_survive_hundred_commits,
     fault_3_the_same_field_is_a_conflict_and_nothing_is_sent,
@@ -22,8 +29,76 @@ crate::cases![
     fault_15_a_transaction_belongs_to_no_thread,
     fault_19_an_interface_that_others_deleted_is_stale_and_never_made_again,
     fault_20_a_race_for_a_name_never_deletes_the_other_ones_interface,
+    fault_22_what_the_kernel_makes_is_not_given_back,
+    fault_23_what_the_kernel_sets_is_neither_compared_nor_sent,
     fault_25_the_order_comes_from_what_depends_on_what,
+    fault_26_a_database_of_another_namespace_has_no_process_of_its_own,
 ];
+
+/// Runs `body` in a process that runs nothing else: memory and children are those of a process.
+fn alone(body: fn()) {
+    const ALONE: &str = "NETLINKDB_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return body();
+    }
+    let thread = thread::current();
+    let test = thread.name().expect("the name of this test");
+    let binary = std::env::current_exe().expect("this binary");
+    let run = Command::new(binary).args(["--exact", test, "--nocapture"]).env(ALONE, "1").output();
+    let run = run.expect("this binary, once more");
+    let text = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    let text = text.join("\n");
+    match text.lines().find(|line| line.starts_with("skipped: ")) {
+        Some(why) => crate::support::skip(why),
+        None => assert!(run.status.success() && text.contains("1 passed"), "{text}"),
+    }
+}
+
+/// 8,000 addresses took the ancestor 350 MB.
+fn fault_1_eight_thousand_addresses_cost_a_few_megabytes() {
+    alone(|| {
+        scene("link add i0 type ifb");
+        // What a first database takes once for all is taken before.
+        drop(open());
+        let before = resident();
+        let db = open();
+        let lines = |n: u32| format!("addr add 10.0.{}.{}/32 dev i0\n", n / 250, n % 250 + 1);
+        batch(&(0..8000).map(lines).collect::<String>());
+        let now = db.sync().expect("a snapshot");
+        assert_eq!(now.address_count(), 8000);
+        let cost = resident().saturating_sub(before);
+        println!("8,000 addresses and their routes: {cost} KiB");
+        assert!(cost < 32 << 10, "{cost} KiB");
+    });
+}
+
+/// Resident memory of this process, in KiB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+    number.expect("VmRSS")
+}
+
+/// A commit of the ancestor looked through everything there was, and asked for all routes.
+fn fault_2_a_commit_asks_as_much_of_a_full_namespace_as_of_an_empty_one() {
+    let db = open();
+    scene("link add i0 type ifb\n link add i1 type ifb");
+    db.sync().expect("a snapshot");
+    let mut count = Count::new(&db);
+    let mut change = |mtu: u32, address: &str| {
+        let tx = db.interface("i0").expect("i0").set_mtu(mtu).add_ip(address);
+        tx.expect("an address").up().commit().expect("a commit");
+        let tx = db.interface("i0").expect("i0").down().del_ip(address);
+        tx.expect("an address").commit().expect("a commit");
+        count.sent()
+    };
+    let empty = change(1400, "10.1.0.1/24");
+    let lines = |n: u32| format!("addr add 10.0.{}.{}/32 dev i1\n", n / 250, n % 250 + 1);
+    batch(&(0..2000).map(lines).collect::<String>());
+    db.sync().expect("a snapshot");
+    assert_eq!(change(1300, "10.1.0.1/24"), empty);
+}
 
 /// The ancestor wrote back every field that it remembered.
 fn fault_3_another_programs_change_to_another_field_survives_a_commit() {
@@ -277,6 +352,73 @@ fn fault_20_a_race_for_a_name_never_deletes_the_other_ones_interface() {
     agrees(&db);
 }
 
+/// The ancestor remembered what the kernel had made by itself, and gave it back as its own, with flags of a moment.
+fn fault_22_what_the_kernel_makes_is_not_given_back() {
+    let db = open();
+    scene(
+        "link add v0 type veth peer name v1\n link set v0 up\n link set v1 up\n link add bb type bridge",
+    );
+    scene("addr add fd00::1/64 dev v0 nodad\n addr add 10.0.0.1/24 dev v0");
+    let before = before();
+    let made = local_addresses();
+    assert_eq!(made.len(), 2);
+    let down = |tx: &mut Transaction| {
+        tx.interface("v0").down();
+    };
+    let away = |tx: &mut Transaction| tx.remove("v0").expect("an interface");
+    for edit in [down as fn(&mut Transaction), away] {
+        let mut tx = db.begin();
+        edit(&mut tx);
+        ignored(&mut tx);
+        rolled_back(tx.commit());
+        exactly_as_before(&db, &before);
+        // `protocol kernel_ll`: one that a program adds has none.
+        assert_eq!(local_addresses(), made);
+    }
+}
+
+/// Acknowledged by the kernel and without any effect: everything else has been sent by then.
+fn ignored(tx: &mut Transaction) {
+    let option = BridgeOptions::new().mcast_hash_elasticity(20u32);
+    tx.interface("bb").bridge(option).expect("an option");
+}
+
+/// The link-local addresses of all interfaces, and who made them.
+fn local_addresses() -> Vec<(String, String)> {
+    let all = ip_json(&["-6", "addr", "show", "scope", "link"]);
+    let all = all.as_array().expect("a list").iter();
+    let infos = all.filter_map(|link| link["addr_info"].as_array()).flatten();
+    // Some versions list an empty object for each that the scope leaves out.
+    let infos = infos.filter(|info| info.get("local").is_some());
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    infos.map(|info| (text(&info["local"]), text(&info["protocol"]))).collect()
+}
+
+/// Operational state, carrier, counters and promiscuity were compared with what was remembered, and sent.
+fn fault_23_what_the_kernel_sets_is_neither_compared_nor_sent() {
+    let db = open();
+    scene("link add v0 type veth peer name v1\n link add m0 link v0 type macvlan mode bridge");
+    scene("link set v0 up\n link set m0 up");
+    db.sync().expect("a snapshot");
+    let mut count = Count::new(&db);
+    db.interface("v0").expect("v0").set_mtu(1450).commit().expect("a commit");
+    let quiet = count.sent();
+    let tx = db.interface("v0").expect("v0").set_mtu(1400);
+    let old = db.snapshot();
+    // The carrier and the operational state come, with them the counters; and somebody listens to everything.
+    scene("link set v1 up\n link set m0 promisc on");
+    let changed = |now: &netlinkdb::Snapshot| {
+        let state = |now: &netlinkdb::Snapshot| now.link_by_name("v0").map(|link| link.operstate());
+        state(now) != state(&old)
+    };
+    db.wait_until(Duration::from_secs(10), changed).expect("a state").expect("another state");
+    let lines: Vec<_> = tx.review().lines().iter().map(ToString::to_string).collect();
+    assert_eq!(lines, ["~ mtu 1450 -> 1400"]);
+    tx.commit().expect("a commit");
+    assert_eq!(count.sent(), quiet);
+    agrees(&db);
+}
+
 fn fault_25_the_order_comes_from_what_depends_on_what() {
     let db = open();
     let mut tx = db.begin();
@@ -298,4 +440,34 @@ fn fault_25_the_order_comes_from_what_depends_on_what() {
     ["v0", "b0", "m0"].into_iter().for_each(|name| tx.remove(name).expect("an interface"));
     tx.commit().expect("a removal");
     assert_eq!(db.sync().expect("a snapshot").link_count(), 1);
+}
+
+/// A process that passed messages on, without a reader of its own, lost them.
+fn fault_26_a_database_of_another_namespace_has_no_process_of_its_own() {
+    alone(|| {
+        let elsewhere = Elsewhere::new();
+        let namespace = NetNs::open(&elsewhere.path).expect("a namespace");
+        let tasks = || std::fs::read_dir("/proc/self/task").expect("/proc").count();
+        let before = tasks();
+        let db = Db::builder().netns(&namespace).open().expect("a database");
+        let mut tx = db.begin();
+        tx.create(Ifb::new("there")).expect("an ifb");
+        tx.commit().expect("a commit");
+        assert_eq!((children(), tasks()), (Vec::new(), before + 1), "a thread, and no process");
+        // This thread has stayed where it was.
+        assert!(Db::open().expect("a database").interface("there").is_err());
+        elsewhere.run(|| ip(&["link", "show", "there"]));
+    });
+}
+
+/// The processes whose parent is this one.
+fn children() -> Vec<String> {
+    let own = std::process::id().to_string();
+    let all = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let stats = all.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    let is_child = |stat: &String| {
+        let behind_name = stat.rsplit(')').next().unwrap_or_default();
+        behind_name.split_whitespace().nth(1) == Some(&own)
+    };
+    stats.filter(is_child).collect()
 }

@@ -21,6 +21,7 @@ mod reading;
 mod rollback;
 mod route;
 mod routes;
+mod rules;
 mod scene;
 mod stress;
 mod sys;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     cases.extend(rollback::cases());
     cases.extend(route::cases());
     cases.extend(routes::cases());
+    cases.extend(rules::cases());
     cases.extend(stress::cases());
     cases.extend(sys::cases());
     cases.extend(waiting::cases());
