@@ -28,7 +28,7 @@ impl Engine {
             return Err(Start::Unreached(Error::FromReader));
         }
         let mut requests = self.requests.lock();
-        let now = self.fence().map_err(Start::Unreached)?;
+        let now = self.observe(&draft.silent()).map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now).map_err(Start::Refused)?;
         self.drive(&mut commit, &mut requests).map_err(Start::CutOff)
     }

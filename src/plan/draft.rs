@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use crate::object::kinds::NewLink;
 use crate::object::link::{LINK, LinkFlags, row};
-use crate::object::{Link, LinkRef, Record, Table, Value};
-use crate::state::{AddressKey, Snapshot};
+use crate::object::{Link, LinkRef, Record, Silent, Table, Value};
+use crate::state::{AddressKey, Ask, Snapshot};
 
 use super::rules;
 use super::{AddressSpec, Refusal};
@@ -163,6 +163,23 @@ impl LinkDraft {
 }
 
 impl Draft {
+    /// The interfaces of which it names something that others may have changed in silence (KERNEL 3I): what is so
+    /// already, and what a rollback has to give back, is known only when they have been asked for.
+    pub fn silent(&self) -> Vec<Ask> {
+        let is_silent =
+            |record: &Record| record.fields().any(|(_, row, _)| row.silent != Silent::Never);
+        let names_some = |link: &&LinkDraft| {
+            let records = [Some(&link.set), link.data.as_ref(), link.port.as_ref()];
+            let in_silence = records.into_iter().flatten().any(is_silent);
+            in_silence || link.master.is_some() || !link.altnames.is_empty()
+        };
+        let asked = |link: &LinkDraft| match link.target {
+            Target::Live { index, .. } => Some(Ask::Link(index)),
+            Target::New(_) => None,
+        };
+        self.links.iter().filter(names_some).filter_map(asked).collect()
+    }
+
     /// A draft that changes nothing, on the state that its user sees.
     ///
     /// `first` numbers the first interface that it creates. Numbers must not be shared between drafts: a

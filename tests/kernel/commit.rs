@@ -34,6 +34,8 @@ crate::cases![
     a_review_shows_the_delta_as_sets,
     what_is_so_already_is_a_success_that_sends_nothing,
     silent_fields_of_a_link_that_is_down_are_read_back,
+    what_others_changed_in_silence_is_not_taken_for_so_already,
+    a_rollback_gives_back_what_others_set_in_silence,
     several_transactions_are_open_at_once,
     dropping_forgets_and_an_error_in_with_leaves_nothing,
     an_explicit_database_wants_a_transaction_to_be_begun,
@@ -788,6 +790,44 @@ fn silent_fields_of_a_link_that_is_down_are_read_back() {
     bb.set_alias("").set_group(0).commit().expect("back");
     assert_eq!(bb.link().expect("bb").alias(), None);
     agrees(&db);
+}
+
+/// Another program had switched the spanning tree on while the bridge was down, which the kernel announces to nobody;
+/// switching it off was taken for so already, and the commit held without a request. It is a conflict.
+fn what_others_changed_in_silence_is_not_taken_for_so_already() {
+    let db = open();
+    scene("link add bb type bridge");
+    db.sync().expect("a snapshot");
+    let off = || {
+        let b = db.interface("bb").expect("bb");
+        b.bridge(BridgeOptions::new().stp_state(false)).expect("an option").set_alias("")
+    };
+    scene("link set bb type bridge stp_state 1\n link set bb alias theirs");
+    let error = refused(off().commit());
+    assert!(error.is_conflict(), "{error}");
+    // By then it is known.
+    off().commit().expect("a commit");
+    let link = db.interface("bb").expect("bb").link().expect("bb");
+    assert_eq!(link.bridge().and_then(|bridge| bridge.stp_state()), Some(false));
+    assert_eq!(link.alias(), None);
+    agrees(&db);
+}
+
+/// What a rollback gave back was from before another program's change in silence.
+fn a_rollback_gives_back_what_others_set_in_silence() {
+    let db = open();
+    scene("link add bb type bridge\n link set bb type bridge hello_time 300");
+    db.sync().expect("a snapshot");
+    let mut tx = db.begin();
+    let options = BridgeOptions::new().hello_time(500u32).mcast_hash_elasticity(20u32);
+    tx.interface("bb").bridge(options.clone()).expect("options");
+    scene("link set bb type bridge hello_time 400");
+    let before = before();
+    assert!(refused(tx.commit()).is_conflict());
+    let mut tx = db.begin();
+    tx.interface("bb").bridge(options).expect("options");
+    rolled_back(tx.commit());
+    exactly_as_before(&db, &before);
 }
 
 fn several_transactions_are_open_at_once() {
