@@ -161,16 +161,17 @@ fn ipv6_that_fell() {
 /// A bridge takes the least mtu and hardware address of its ports, and gives them back.
 fn follows_ports() {
     let db = open_on("link add v0 address 02:00:00:00:00:01 mtu 1300 type veth peer name v1");
+    interface(&db, "bb").add_port("v0").expect("a port").commit().expect("a commit");
+    let link = interface(&db, "bb").link().expect("bb");
+    assert_eq!(link.mtu(), 1300);
+    assert_eq!(link.address().map(|own| own.to_string()).as_deref(), Some("02:00:00:00:00:01"));
+    interface(&db, "bb").del_port("v0").expect("a port").commit().expect("a commit");
     let before = before();
     let mut tx = db.begin();
     tx.interface("bb").add_port("v0").expect("a port");
     ignored(&mut tx);
     rolled_back(tx.commit());
     exactly_as_before(&db, &before);
-    interface(&db, "bb").add_port("v0").expect("a port").commit().expect("a commit");
-    let link = interface(&db, "bb").link().expect("bb");
-    assert_eq!(link.mtu(), 1300);
-    assert_eq!(link.address().map(|own| own.to_string()).as_deref(), Some("02:00:00:00:00:01"));
 }
 
 /// What a program has set on the bridge is not the kernel's choice, and stays through commit and rollback.
@@ -209,6 +210,8 @@ fn is_tolerable() {
 /// With the spanning tree the kernel refuses 1 s, and without it takes it: so the protocol ends first.
 fn requests() {
     let db = open_on("link set bb type bridge stp_state 1");
+    // While it is down nobody hears of it.
+    db.refresh(["bb"]).expect("a snapshot");
     let options = BridgeOptions::new().stp_state(false).forward_delay(100u32);
     let tx = interface(&db, "bb").bridge(options).expect("options");
     let mut count = Count::new(&db);
@@ -220,6 +223,7 @@ fn requests() {
 /// The kernel moves a delay of 1 s to 2 s as the protocol begins; nobody named the delay, so it comes back.
 fn stp_moved_delay() {
     let db = open_on("link set bb type bridge stp_state 0 forward_delay 100");
+    db.refresh(["bb"]).expect("a snapshot");
     let before = before();
     let mut tx = db.begin();
     let options = BridgeOptions::new().stp_state(true).mcast_hash_elasticity(20u32);
