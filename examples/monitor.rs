@@ -1,4 +1,4 @@
-//! Changes of interfaces and addresses as they come, like `ip monitor`, but each as before and after.
+//! Changes of interfaces, addresses and routes as they come, like `ip monitor`, but each as before and after.
 //!
 //! `cargo run --example monitor` watches the namespace that it runs in, until it is stopped or nobody reads its
 //! output any more. With `--private` it demonstrates itself in a namespace of its own.

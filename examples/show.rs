@@ -1,28 +1,37 @@
-//! Interfaces or addresses of the network namespace that it runs in, read only.
+//! Interfaces, addresses or routes of the network namespace that it runs in, read only.
 //!
-//! `cargo run --features serde --example show -- link --json` prints what `ip -json -details link` prints.
+//! `cargo run --features serde --example show -- link --json` prints what `ip -json -details link` prints; `show route`
+//! prints the lines of `ip route show` and those of `ip -6 route show`.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use netlinkdb::{Db, Result, Snapshot};
+use netlinkdb::{Db, Result, RouteTable, Snapshot};
 
-const USAGE: &str = "usage: show [link|addr] [--json]";
+const USAGE: &str = "usage: show [link | addr | route [table NUMBER|all]] [--json]";
+
+/// What is to be shown.
+enum What {
+    Links,
+    Addresses,
+    /// The routes of a table, or of all.
+    Routes(Option<u32>),
+}
+
+/// `RT_TABLE_MAIN`.
+const MAIN: u32 = 254;
 
 fn main() -> ExitCode {
-    let (mut with_addresses, mut json) = (false, false);
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "link" => with_addresses = false,
-            "addr" => with_addresses = true,
-            "--json" => json = true,
-            other => {
-                eprintln!("show: unknown argument `{other}`\n{USAGE}");
-                return ExitCode::from(2);
-            }
-        }
-    }
-    match shown(with_addresses, json) {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let before = arguments.len();
+    arguments.retain(|argument| argument != "--json");
+    let json = arguments.len() < before;
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let Some(what) = parse(&words) else {
+        eprintln!("show: cannot read `{}`\n{USAGE}", words.join(" "));
+        return ExitCode::from(2);
+    };
+    match shown(&what, json) {
         Ok(text) => print(&text),
         Err(error) => {
             eprintln!("show: {error}");
@@ -31,26 +40,48 @@ fn main() -> ExitCode {
     }
 }
 
-fn shown(with_addresses: bool, json: bool) -> Result<String> {
-    let now = Db::open()?.read_only().snapshot();
-    match json {
-        true => to_json(&now, with_addresses),
-        false if with_addresses => Ok(now.to_string()),
-        false => Ok(now.links().map(|link| link.line(&now) + "\n").collect()),
+fn parse(words: &[&str]) -> Option<What> {
+    Some(match words {
+        [] | ["link"] => What::Links,
+        ["addr"] => What::Addresses,
+        ["route"] => What::Routes(Some(MAIN)),
+        ["route", "table", "all"] => What::Routes(None),
+        ["route", "table", "main"] => What::Routes(Some(MAIN)),
+        ["route", "table", "local"] => What::Routes(Some(255)),
+        ["route", "table", number] => What::Routes(Some(number.parse().ok()?)),
+        _ => return None,
+    })
+}
+
+fn shown(what: &What, json: bool) -> Result<String> {
+    let routes = matches!(what, What::Routes(_));
+    let now = Db::builder().routes(routes).open()?.read_only().snapshot();
+    if json {
+        return to_json(&now, what);
     }
+    Ok(match what {
+        What::Links => now.links().map(|link| link.line(&now) + "\n").collect(),
+        What::Addresses => now.to_string(),
+        What::Routes(table) => routes_of(&now, *table).to_string(),
+    })
+}
+
+fn routes_of(now: &Snapshot, table: Option<u32>) -> RouteTable<'_> {
+    table.map_or(now.routes().all(), |table| now.routes().table(table))
 }
 
 #[cfg(feature = "serde")]
-fn to_json(now: &Snapshot, with_addresses: bool) -> Result<String> {
-    let tree = match with_addresses {
-        true => now.tree(),
-        false => netlinkdb::Tree::List(now.links().map(|link| link.tree(now)).collect()),
+fn to_json(now: &Snapshot, what: &What) -> Result<String> {
+    let tree = match what {
+        What::Links => netlinkdb::Tree::List(now.links().map(|link| link.tree(now)).collect()),
+        What::Addresses => now.tree(),
+        What::Routes(table) => routes_of(now, *table).tree(),
     };
     serde_json::to_string(&tree).map(|text| text + "\n").map_err(netlinkdb::Error::other)
 }
 
 #[cfg(not(feature = "serde"))]
-fn to_json(_: &Snapshot, _: bool) -> Result<String> {
+fn to_json(_: &Snapshot, _: &What) -> Result<String> {
     let why = "--json needs the feature `serde`: cargo run --features serde --example show -- link --json";
     Err(netlinkdb::Error::other(why))
 }

@@ -160,6 +160,17 @@ impl LinkDraft {
             addresses: Addresses::default(),
         }
     }
+
+    /// Whether anything is to change about it besides its being there.
+    pub(super) fn is_edited(&self) -> bool {
+        !self.set.is_empty()
+            || self.mask.0 != 0
+            || self.data.is_some()
+            || self.port.is_some()
+            || self.master.is_some()
+            || !self.altnames.is_empty()
+            || self.addresses.iter().next().is_some()
+    }
 }
 
 impl Draft {
@@ -435,7 +446,8 @@ impl Draft {
         }
     }
 
-    fn master_of(&self, target: Target) -> Option<Target> {
+    /// The master that a target will have: the one named, else the one that it has.
+    pub(super) fn master_of(&self, target: Target) -> Option<Target> {
         let named =
             self.links.iter().find(|draft| draft.target == target).and_then(|draft| draft.master);
         named.unwrap_or_else(|| {

@@ -47,10 +47,12 @@ pub(super) type Wave = Vec<Action>;
 /// Turns a draft into waves: the delta against `now`, what already holds left out.
 ///
 /// # Errors
-/// When a handle is stale, a name is taken, or another program has changed the same field (see [`Refusal`]).
+/// When a handle is stale, a name is taken, another program has changed the same field, or what is removed is used
+/// too (see [`Refusal`]).
 pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<Wave>, Refusal> {
     let mut planned = Vec::new();
     for link in draft.links() {
+        check_removed(draft, link)?;
         if let Target::Live { index, generation } = link.target {
             rules::live(index, generation, now)?;
         }
@@ -62,6 +64,36 @@ pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<Wave>, Refusal> 
         .chunk_by(|a, b| a.0 == b.0)
         .map(|same| same.iter().map(|(_, action)| action.clone()).collect())
         .collect())
+}
+
+/// What is removed cannot be edited, nor carry, nor be the master of, anything: it goes last, and takes with it what
+/// stands on it.
+fn check_removed(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
+    let is_removed =
+        |target: Target| draft.links().iter().any(|link| link.target == target && link.remove);
+    let own = draft.name_of(link.target);
+    let refuse = |target, used| Err(Refusal::Removed { name: draft.name_of(target), used });
+    if link.remove {
+        return match link.is_edited() {
+            true => refuse(link.target, "it cannot be edited too".to_owned()),
+            false => Ok(()),
+        };
+    }
+    match &link.create {
+        Some(Create::New(_, Some(lower))) if is_removed(*lower) => {
+            return refuse(*lower, format!("`{own}` cannot be created on it"));
+        }
+        _ => {}
+    }
+    match draft.master_of(link.target).filter(|master| is_removed(*master)) {
+        Some(master) if link.master.is_some() => {
+            refuse(master, format!("`{own}` cannot become its port"))
+        }
+        Some(master) if link.port.is_some() => {
+            refuse(master, format!("`{own}` has no options as its port"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn plan_link(

@@ -50,6 +50,14 @@ pub enum Refusal {
         /// What the transaction wants.
         want: String,
     },
+    /// The transaction removes the interface, and wants something of it too.
+    #[error("`{name}` is removed in this transaction: {used}")]
+    Removed {
+        /// The interface.
+        name: String,
+        /// What else is wanted of it.
+        used: String,
+    },
     /// The interface is of another kind.
     #[error("{what} is for a {needs}, and `{name}` is {is}")]
     WrongKind {

@@ -11,7 +11,7 @@ use super::routes::{Held, each, is_same};
 use super::snapshot::Placed;
 use super::{AddressKey, Snapshot};
 use crate::object::route::{Route, RouteKey};
-use crate::object::{Address, FieldChange, Link};
+use crate::object::{Address, FieldChange, Link, Names};
 
 /// What changed between two snapshots, removals before additions, interfaces before addresses where they
 /// appear and after them where they go.
@@ -28,7 +28,7 @@ pub enum Object {
     Link(Arc<Link>),
     /// An address, and the name of its interface.
     Address(Address, Box<str>),
-    /// A route.
+    /// A route; by itself it prints its interfaces by their indexes, a [`Change`] prints them by name.
     Route(Route),
 }
 
@@ -37,6 +37,24 @@ pub enum Object {
 pub struct Change {
     before: Option<Object>,
     after: Option<Object>,
+    /// Where a route's interfaces have their names from; empty for other objects.
+    names: Interfaces,
+}
+
+/// The interfaces of a snapshot: shared with it, not copied.
+#[derive(Clone, Default)]
+struct Interfaces(OrdMap<u32, Arc<Link>>);
+
+impl fmt::Debug for Interfaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.values().map(|link| link.name())).finish()
+    }
+}
+
+impl Names for Interfaces {
+    fn name_of(&self, index: u32) -> Option<&str> {
+        self.0.get(&index).map(|link| link.name())
+    }
 }
 
 impl Diff {
@@ -63,8 +81,9 @@ impl Diff {
         // The addresses of an interface that gave way to another one went with it, also where the other has the same.
         let replaced = gone.iter().map(|link| link.index()).collect();
         let (fresh, stale) = diff.addresses(old, new, &replaced);
-        diff.routes(&old.routes.v4, &new.routes.v4, RouteKey::V4);
-        diff.routes(&old.routes.v6, &new.routes.v6, RouteKey::V6);
+        let names = [Interfaces(old.links.clone()), Interfaces(new.links.clone())];
+        diff.routes(&old.routes.v4, &new.routes.v4, &names, RouteKey::V4);
+        diff.routes(&old.routes.v6, &new.routes.v6, &names, RouteKey::V6);
         stale.into_iter().for_each(|object| diff.push(Some(object), None));
         gone.into_iter().for_each(|link| diff.push(Some(Object::Link(link.clone())), None));
         added.into_iter().for_each(|link| diff.push(None, Some(Object::Link(link.clone()))));
@@ -105,6 +124,7 @@ impl Diff {
         &mut self,
         old: &OrdMap<K, Arc<Held>>,
         new: &OrdMap<K, Arc<Held>>,
+        names: &[Interfaces; 2],
         key_of: fn(K) -> RouteKey,
     ) {
         for item in old.diff(new) {
@@ -113,12 +133,18 @@ impl Diff {
                 DiffItem::Remove(key, held) => (key, each(held), &[][..]),
                 DiffItem::Update { old: (key, a), new: (_, b) } => (key, each(a), each(b)),
             };
-            self.routes_at(key_of(*key), before, after);
+            self.routes_at(key_of(*key), before, after, names);
         }
     }
 
     /// Routes that share a key: what is on one side only comes or goes; one for one is a change.
-    fn routes_at(&mut self, key: RouteKey, before: &[Arc<Held>], after: &[Arc<Held>]) {
+    fn routes_at(
+        &mut self,
+        key: RouteKey,
+        before: &[Arc<Held>],
+        after: &[Arc<Held>],
+        [old, new]: &[Interfaces; 2],
+    ) {
         let only = |these: &[Arc<Held>], those: &[Arc<Held>]| -> Vec<Object> {
             let own = these.iter().filter(|one| !those.iter().any(|other| is_same(one, other)));
             own.filter_map(|held| Some(Object::Route(held.body()?.at(key)))).collect()
@@ -128,13 +154,16 @@ impl Diff {
         loop {
             match (gone.next(), come.next()) {
                 (None, None) => return,
-                (before, after) => self.push(before, after),
+                (before, after) => {
+                    let names = if after.is_some() { new.clone() } else { old.clone() };
+                    self.changes.push(Change { before, after, names });
+                }
             }
         }
     }
 
     fn push(&mut self, before: Option<Object>, after: Option<Object>) {
-        self.changes.push(Change { before, after });
+        self.changes.push(Change { before, after, names: Interfaces::default() });
     }
 
     /// The changes.
@@ -196,10 +225,15 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.before, &self.after) {
+            (None, Some(Object::Route(route))) => write!(f, "+ route {}", route.line(&self.names)),
+            (Some(Object::Route(route)), None) => write!(f, "- route {}", route.line(&self.names)),
             (None, Some(object)) => write!(f, "+ {object}"),
             (Some(object), None) => write!(f, "- {object}"),
             (Some(before), Some(_)) => {
-                write!(f, "~ {}", before.title())?;
+                match before {
+                    Object::Route(route) => write!(f, "~ route {}", route.line(&self.names))?,
+                    other => write!(f, "~ {}", other.title())?,
+                }
                 self.fields().iter().try_for_each(|change| write!(f, "  {change}"))
             }
             (None, None) => Ok(()),

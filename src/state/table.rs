@@ -1,5 +1,6 @@
 //! Reading routes: tables of a snapshot, exact and longest-prefix lookups.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,12 +9,32 @@ use ipnet::IpNet;
 
 use super::Snapshot;
 use super::routes::{Held, each};
+use crate::object::Tree;
 use crate::object::route::{Route, RouteKey, RouteKey4, RouteKey6, TABLE_MAIN};
 
-/// The routes of one table, or of all, at one moment.
+/// The routes of one table, or of all, at one moment; from [`Snapshot::routes`].
 ///
 /// Routes come in the order of their tables, prefixes, TOS and priorities, IPv4 before IPv6; those that share all of
-/// these in the kernel's order, of which the first is used.
+/// these in the kernel's order, of which the first is used. What the kernel flips by itself (the flags `dead`,
+/// `linkdown` and `offload`, how long a route still lasts) is not kept.
+///
+/// ```
+/// use netlinkdb::{Db, NetNs};
+///
+/// NetNs::enter_private()?;
+/// let db = Db::open()?;
+/// assert!(db.snapshot().routes().all().is_empty());
+/// db.interface("lo")?.up().commit()?;
+///
+/// // The kernel's own routes to this machine are in the table `local`.
+/// let now = db.sync()?;
+/// assert!(now.routes().is_empty() && now.tables().contains(&255));
+/// let local = now.routes().table(255);
+/// let route = local.lookup("127.1.2.3".parse().unwrap()).expect("lo is up");
+/// assert_eq!(route.destination(), Some("127.0.0.0/8".parse().unwrap()));
+/// assert_eq!(route.line(&now), "local 127.0.0.0/8 dev lo table local proto kernel scope host src 127.0.0.1");
+/// # Ok::<(), netlinkdb::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RouteTable<'a> {
     snapshot: &'a Snapshot,
@@ -22,16 +43,18 @@ pub struct RouteTable<'a> {
 
 impl Snapshot {
     /// The routes of the main table (254); [`RouteTable::table`] and [`RouteTable::all`] lead to the others.
+    ///
+    /// None where routes are not followed, see [`Snapshot::follows_routes`].
     pub fn routes(&self) -> RouteTable<'_> {
         RouteTable { snapshot: self, table: Some(TABLE_MAIN) }
     }
 
-    /// Whether routes are followed: a database may leave them out.
+    /// Whether routes are followed: a database may leave them out (`Db::builder().routes(false)`).
     pub fn follows_routes(&self) -> bool {
         self.routes.followed
     }
 
-    /// The routing tables that have routes, by number.
+    /// The routing tables that have routes of either family, by number, 1 to 4294967295.
     pub fn tables(&self) -> Vec<u32> {
         let mut tables = tables_of(
             &self.routes.v4,
@@ -75,7 +98,7 @@ impl<'a> RouteTable<'a> {
         RouteTable { table: None, ..self }
     }
 
-    /// The routes.
+    /// The routes, decoded one by one as they are taken.
     pub fn iter(self) -> impl Iterator<Item = Route> + use<'a> {
         let (from, to) = (self.table.unwrap_or(0), self.table.unwrap_or(u32::MAX));
         let first4 = RouteKey4 { table: from, ..RouteKey4::default() };
@@ -88,7 +111,7 @@ impl<'a> RouteTable<'a> {
         v4.chain(v6.flat_map(|(key, held)| routes(RouteKey::V6(*key), held)))
     }
 
-    /// The routes of which a way leaves by this interface.
+    /// The routes of which a way leaves by the interface with this index. It looks at every route.
     pub fn over(self, index: u32) -> impl Iterator<Item = Route> + use<'a> {
         self.iter().filter(move |route| {
             route.oif() == Some(index) || route.hops().any(|hop| hop.oif() == Some(index))
@@ -108,7 +131,21 @@ impl<'a> RouteTable<'a> {
         self.iter().next().is_none()
     }
 
-    /// The routes to exactly this prefix, every TOS and priority of it.
+    /// The routes to exactly this prefix, every TOS and priority of it, the least first. Bits of the address beyond the
+    /// prefix do not count. Of [`RouteTable::all`] those of the main table.
+    ///
+    /// ```
+    /// # use netlinkdb::{Db, NetNs};
+    /// # NetNs::enter_private()?;
+    /// # let db = Db::open()?;
+    /// db.interface("lo")?.up().add_ip("192.0.2.1/24")?.commit()?;
+    /// let now = db.sync()?;
+    /// let routes = now.routes().get("192.0.2.0/24".parse().unwrap());
+    /// assert_eq!(routes.len(), 1);
+    /// assert_eq!(routes[0].prefsrc(), Some("192.0.2.1".parse().unwrap()));
+    /// assert!(now.routes().get("192.0.2.0/25".parse().unwrap()).is_empty());
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
     pub fn get(self, prefix: IpNet) -> Vec<Route> {
         let table = self.table.unwrap_or(TABLE_MAIN);
         let prefix = prefix.trunc();
@@ -142,7 +179,7 @@ impl<'a> RouteTable<'a> {
         }
     }
 
-    /// The default routes of both families.
+    /// The routes to `0.0.0.0/0` and `::/0`, as [`RouteTable::get`] finds them.
     pub fn default(self) -> Vec<Route> {
         let mut all = self.get(IpNet::V4(Default::default()));
         all.extend(self.get(IpNet::V6(Default::default())));
@@ -150,8 +187,23 @@ impl<'a> RouteTable<'a> {
     }
 
     /// The route with the longest prefix that an address is in: of several the one with the least TOS and priority,
-    /// and of those the one that the kernel uses. In memory, by the table alone: rules, TOS and the state of links are
-    /// the kernel's business.
+    /// and of those the one that the kernel uses. In memory, by one table alone, of [`RouteTable::all`] the main one:
+    /// rules, TOS and the state of links are the kernel's business. `None` when no route, nor a default one, covers the
+    /// address.
+    ///
+    /// ```
+    /// # use netlinkdb::{Db, NetNs};
+    /// # NetNs::enter_private()?;
+    /// # let db = Db::open()?;
+    /// let lo = db.interface("lo")?;
+    /// lo.up().add_ip("192.0.2.1/24")?.add_ip("192.0.2.129/25")?.commit()?;
+    /// let now = db.sync()?;
+    /// let to = |address: &str| now.routes().lookup(address.parse().unwrap())?.destination();
+    /// assert_eq!(to("192.0.2.7"), Some("192.0.2.0/24".parse().unwrap()));
+    /// assert_eq!(to("192.0.2.200"), Some("192.0.2.128/25".parse().unwrap()));
+    /// assert_eq!(to("198.51.100.1"), None);
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
     pub fn lookup(self, address: IpAddr) -> Option<Route> {
         let table = self.table.unwrap_or(TABLE_MAIN);
         match address {
@@ -164,6 +216,36 @@ impl<'a> RouteTable<'a> {
                 routes(RouteKey::V6(key), held).next()
             }
         }
+    }
+}
+
+impl RouteTable<'_> {
+    /// What `ip -json -details route show` prints, IPv4 before IPv6. The table is in each route where it is of
+    /// [`RouteTable::all`].
+    pub fn tree(self) -> Tree {
+        Tree::List(self.shown().map(|route| route.tree(self.snapshot)).collect())
+    }
+
+    /// As `ip` shows one table, without saying of each route which.
+    fn shown(self) -> impl Iterator<Item = Route> {
+        self.iter().map(move |route| match self.table {
+            Some(_) => route.without_table(),
+            None => route,
+        })
+    }
+}
+
+/// As `ip route show` and `ip -6 route show` read: a line for each route.
+impl fmt::Display for RouteTable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shown().try_for_each(|route| writeln!(f, "{}", route.line(self.snapshot)))
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for RouteTable<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.tree().serialize(to)
     }
 }
 

@@ -13,6 +13,7 @@ crate::cases![
     creations_that_cannot_be_are_refused_with_the_value,
     texts_that_are_no_addresses_are_refused_with_the_text,
     an_unknown_interface_is_refused_by_name_and_by_index,
+    what_is_removed_cannot_be_used_in_the_same_transaction,
     what_is_wrong_in_an_edit_without_a_result_is_told_by_the_commit_and_the_review,
     without_privilege_reading_works_and_a_commit_says_what_is_missing,
 ];
@@ -188,6 +189,44 @@ fn texts_that_are_no_addresses_are_refused_with_the_text() {
     let error = mixed.peer("fd00::1".parse().expect("an address")).expect_err("two families");
     assert!(error.to_string().contains("fd00::1"), "{error}");
     assert_eq!(count.sent(), 0);
+}
+
+/// Found by fuzzing: what stands on an interface that goes, goes with it, and a commit that created it failed at its
+/// end; edits of what was removed were forgotten in silence.
+fn what_is_removed_cannot_be_used_in_the_same_transaction() {
+    let db = machine();
+    let created = "`b0` is removed in this transaction: `m0` cannot be created on it";
+    let port = "`b0` is removed in this transaction: `w0` cannot become its port";
+    let options = "`b0` is removed in this transaction: `v0` has no options as its port";
+    let edited = "`b0` is removed in this transaction: it cannot be edited too";
+    all_refused(
+        &db,
+        &[
+            (created, |tx| tx.remove("b0").and(tx.create(Macvlan::new("m0", "b0")).map(drop))),
+            (created, |tx| tx.create(Macvlan::new("m0", "b0")).and(tx.remove("b0"))),
+            (port, |tx| tx.interface("b0").add_port("w0").map(drop).and(tx.remove("b0"))),
+            (port, |tx| tx.remove("b0").and(tx.interface("b0").add_port("w0").map(drop))),
+            (options, |tx| {
+                let options = BridgePortOptions::new().cost(7u32);
+                tx.interface("v0").bridge_port(options)?;
+                tx.remove("b0")
+            }),
+            (edited, |tx| {
+                tx.interface("b0").set_mtu(1400);
+                tx.remove("b0")
+            }),
+            (edited, |tx| tx.remove("b0").and(tx.interface("b0").add_ip("10.9.0.1/24").map(drop))),
+        ],
+    );
+    // Its port may be edited, and its name be taken, in the same breath.
+    let mut tx = db.begin();
+    tx.remove("b0").expect("a bridge");
+    tx.interface("v0").set_mtu(1400);
+    let new = tx.create(Bridge::new("b0")).expect("a free name");
+    tx.interface(&new).add_port("v0").expect("a port");
+    tx.commit().expect("a commit");
+    let ports = db.interface("b0").and_then(|b0| b0.ports()).expect("ports");
+    assert_eq!(ports.len(), 1);
 }
 
 fn an_unknown_interface_is_refused_by_name_and_by_index() {

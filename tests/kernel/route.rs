@@ -13,11 +13,13 @@ use netlinkdb::internals::object::{
 };
 use netlinkdb::internals::sys::{Options, Socket};
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
+use netlinkdb::{Db, Snapshot, Tree};
 use serde_json::Value;
 use std::process::Command;
 
 crate::cases![
     routes_read_as_iproute2_prints_them,
+    routes_of_a_snapshot_read_as_iproute2_prints_them,
     routes_cut_in_two_are_those_of_the_dump,
     rules_read_as_iproute2_prints_them,
     neighbours_read_as_iproute2_prints_them,
@@ -166,6 +168,54 @@ fn routes_read_as_iproute2_prints_them() {
     assert!(matches!(expiring[..], [2900..=3000]), "{expiring:?}");
     let mpls: Vec<_> = of_family(&routes, 28).map(Route::label).collect();
     assert!(mpls.iter().all(|label| *label == Some(100)), "{mpls:?}");
+}
+
+/// All of one family, in all tables or in one, as `ip` prints them; `differs` are the keys that say what runs by itself.
+#[track_caller]
+fn compare_routes(now: &Snapshot, word: &str, table: &str) {
+    let all = now.routes();
+    let all = table.parse().map_or(all.all(), |number| all.table(number));
+    let Tree::List(trees) = all.tree() else { panic!("a list") };
+    // Of the keys of a route only IPv6 has this one.
+    let is_inet6 = |tree: &&Tree| tree.key("pref").is_some();
+    let own = trees.iter().filter(|tree| is_inet6(tree) == (word == "-6"));
+    let arguments = [word, "route", "show", "table", table];
+    same_lists(own.map(to_json).collect(), ip_json(&arguments), &["expires", "nh_info", "error"]);
+
+    let without_expiry = |line: &str| match line.split_once(" expires ") {
+        Some((before, after)) => {
+            format!("{before} {}", after.split_once(' ').map_or("", |(_, rest)| rest))
+        }
+        None => line.to_owned(),
+    };
+    let plain = |text: &str| text.lines().map(without_expiry).collect::<Vec<_>>().join("\n");
+    let theirs = text_of(&["-4", "route", "show", "table", table])
+        + &text_of(&["-6", "route", "show", "table", table]);
+    same_lines(&plain(&all.to_string()), &plain(&theirs));
+}
+
+fn routes_of_a_snapshot_read_as_iproute2_prints_them() {
+    routes_scene();
+    attempt("-6 route add fd77::/64 dev v0 table 100");
+    let db = Db::open().unwrap();
+    let printed = || {
+        text_of(&["-4", "route", "show", "table", "all"])
+            + &text_of(&["-6", "route", "show", "table", "all"])
+    };
+    let seconds = |text: &str| text.replace("expires 2999sec", "expires 3000sec");
+    // IPv6 makes its own routes up to a second after a link went up: what is compared is read where nothing moved.
+    let now = (0..200).find_map(|_| {
+        let before = printed();
+        let now = db.sync().unwrap();
+        let settled = before.matches("fe80::/64").count() == 4;
+        (settled && seconds(&before) == seconds(&printed())).then_some(now)
+    });
+    let now = now.expect("the kernel comes to rest");
+    for table in ["all", "254", "100"] {
+        compare_routes(&now, "-4", table);
+        compare_routes(&now, "-6", table);
+    }
+    assert!(now.routes().all().len() > 40, "{}", now.routes().all());
 }
 
 fn routes_cut_in_two_are_those_of_the_dump() {

@@ -13,6 +13,7 @@ crate::cases![
     a_multipath_route_lives_as_long_as_a_leg,
     lookups_find_the_longest_prefix,
     a_database_without_routes_has_none,
+    changes_of_routes_name_their_interfaces,
     churn_with_routes_ends_in_the_kernels_state,
     churn_with_routes_and_a_tiny_buffer_ends_in_the_kernels_state,
 ];
@@ -258,6 +259,25 @@ fn a_database_without_routes_has_none() {
     let db = Db::builder().routes(false).open().unwrap();
     ip(&["route", "add", "10.5.0.0/16", "via", "10.0.0.2"]);
     assert!(db.sync().unwrap().routes().all().is_empty());
+}
+
+/// They were printed with `dev if7`.
+fn changes_of_routes_name_their_interfaces() {
+    two_links();
+    let db = Db::open().unwrap();
+    let step = |arguments: &str| -> Vec<String> {
+        let before = db.sync().unwrap();
+        ip(&arguments.split(' ').collect::<Vec<_>>());
+        let diff = before.diff(&db.sync().unwrap());
+        let all = diff.changes().iter().map(ToString::to_string);
+        all.filter(|line| line.contains("10.5.0.0")).collect()
+    };
+    let way = "route 10.5.0.0/16 via 10.0.0.2 dev ra0";
+    assert_eq!(step("route add 10.5.0.0/16 via 10.0.0.2"), [format!("+ {way}")]);
+    let change = step("route replace 10.5.0.0/16 via 10.0.0.3");
+    assert_eq!(change, [format!("~ {way}  gateway 10.0.0.2 -> 10.0.0.3")]);
+    let way = "route 10.5.0.0/16 via 10.0.0.3 dev ra0";
+    assert_eq!(step("link del ra0"), [format!("- {way}")]);
 }
 
 /// A small generator of our own: the same seed gives the same run.

@@ -476,6 +476,12 @@ impl Route {
         line::line(&self.record, names)
     }
 
+    /// The same, not saying in which table it is.
+    pub(crate) fn without_table(mut self) -> Self {
+        self.record.remove(row::TABLE);
+        self
+    }
+
     /// The key by which the kernel looks it up; `None` for what is neither IPv4 nor IPv6.
     pub fn key(&self) -> Option<RouteKey> {
         RouteKey::of(&self.record)

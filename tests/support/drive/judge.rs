@@ -198,8 +198,9 @@ pub fn lines(differences: &[Difference]) -> Vec<String> {
 }
 
 fn is_usual(field: &str, value: &str) -> bool {
+    // The simulated kernel's numbers are those of a little-endian machine.
     let default = |default: u64| {
-        let bytes = default.to_le_bytes();
+        let bytes: Vec<u8> = (0..8).map(|nth| (default >> (8 * nth)) as u8).collect();
         bytes.get(..value.len() / 2).is_some_and(|bytes| hex(bytes) == value)
     };
     match field.split_once(' ') {
