@@ -117,7 +117,7 @@ impl Engine {
             self.shared
                 .event
                 .send(&bytes)
-                .map_err(Error::system("ask for interfaces, addresses and routes"))?;
+                .map_err(Error::system("ask for interfaces and addresses"))?;
         }
         let advance = |fence| Some(next_fence(fence));
         let old = self.shared.fence.fetch_update(Ordering::SeqCst, Ordering::SeqCst, advance);
