@@ -1,7 +1,7 @@
 //! The Linux network stack as an in-memory transactional database.
 //!
-//! A [`Db`] follows one network namespace over rtnetlink: a reader thread keeps a [`Snapshot`] of its interfaces and
-//! addresses that is always the kernel's own state. A [`Transaction`] changes any number of interfaces, and holds as a
+//! A [`Db`] follows one network namespace over rtnetlink: a reader thread keeps a [`Snapshot`] of its interfaces,
+//! addresses and routes that is always the kernel's own state. A [`Transaction`] changes any number of interfaces, and holds as a
 //! whole or leaves nothing behind.
 //!
 //! ```
@@ -29,11 +29,22 @@
 //!
 //! - Reading: [`Db::snapshot`], [`Snapshot::links`], [`Snapshot::addresses_of`], [`Snapshot::lookup`],
 //!   [`Snapshot::diff`]; a handle on one interface is an [`Interface`], from [`Db::interface`].
+//! - Routes: [`Snapshot::routes`] is the main table, a [`RouteTable`] with exact and longest-prefix lookups.
 //! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
 //! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`], and any other kind by [`NewLink::with_kind`].
 //! - Following: [`Db::watch`], [`Db::wait_until`], [`Db::sync`]; [`Db::losses`] counts what had to be repaired.
 //! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
+//!
+//! # Routes
+//!
+//! Routes of IPv4 and IPv6 are read and followed, in every table. The kernel takes many away in silence, and so does the
+//! snapshot: with an interface that goes down or is deleted, with the last IPv4 address of an interface, with a preferred
+//! source address, with a nexthop object. Where memory cannot tell what became of them, they are read again.
+//!
+//! Not there yet: transactions on routes. What went with an interface or an address that a commit took away is not brought
+//! back by its rollback. Never kept: MPLS and multicast routes, the routing cache, and the marks that the kernel flips by
+//! itself (`dead`, `linkdown`, `offload`, how long a route still lasts).
 //!
 //! # What the kernel changes without a word
 //!
@@ -68,7 +79,8 @@
 //!
 //! # Features
 //!
-//! - `serde`: `Serialize` for [`Link`], [`Address`], [`Snapshot`] and [`Tree`], in the words of `ip -json -details`.
+//! - `serde`: `Serialize` for [`Link`], [`Address`], [`Route`], [`RouteTable`], [`Snapshot`] and [`Tree`], in the words of
+//!   `ip -json -details`.
 #![cfg(target_os = "linux")]
 // The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
@@ -90,13 +102,15 @@ pub use api::{
     CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, Interface,
     InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction, Watch,
 };
+pub use object::encap::EncapType;
 pub use object::kinds::{
     Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
     NewLink, Veth, Vxlan, VxlanData, VxlanOptions,
 };
 pub use object::port::{BridgePortData, BridgePortOptions};
 pub use object::route::{
-    Route, RouteFlags, RouteHop, RouteMetrics, RouteProtocol, RouteScope, RouteType,
+    Preference, Route, RouteCacheInfo, RouteFlags, RouteHop, RouteMetrics, RouteProtocol,
+    RouteScope, RouteType,
 };
 pub use object::{
     AddrGenMode, Address, AddressFlags, AddressProtocol, Family, FieldChange, Lifetime, Link,

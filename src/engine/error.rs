@@ -17,7 +17,7 @@ pub enum Error {
         error: sys::Error,
     },
     /// The kernel refused to be read.
-    #[error("the kernel refused to list interfaces and addresses: {}{}", std::io::Error::from_raw_os_error(.0.errno), words(.0))]
+    #[error("the kernel refused to list interfaces, addresses and routes: {}{}", std::io::Error::from_raw_os_error(.0.errno), words(.0))]
     Unreadable(Ack),
     /// A thread could not be started.
     #[error("the reader thread could not be started: {0}")]

@@ -17,8 +17,8 @@
 //!
 //! **By a change of something else** (`Always`): the queueing discipline (`tc`); promiscuity and allmulti
 //! beyond the first user, and of the interface below a macvlan; `IFLA_LINK` of the end of a veth that is
-//! announced first, before it has its peer; headroom and tailroom, by what is enslaved; `IFLA_LINK_NETNSID` when the peer moves (K32); all of
-//! `IFLA_AF_SPEC`: the settings of IPv4 and IPv6 and `addr_gen_mode` by sysctl, IPv6's MTU with the link's, and
+//! announced first, before it has its peer; headroom and tailroom, by what is enslaved; `IFLA_LINK_NETNSID` when
+//! the peer moves (K32); all of `IFLA_AF_SPEC`: the settings of IPv4 and IPv6 and `addr_gen_mode` by sysctl, IPv6's MTU with the link's, and
 //! its whole block, which vanishes below 1280 bytes; `bc_queue_len_used` of a macvlan by its siblings; of a
 //! bridge: root, root port, path cost, topology change, querier, and `ageing_time`, which is shortened while
 //! the topology changes; of a bridge port: root, designated bridge, port and cost, acknowledgement, pending.

@@ -137,13 +137,7 @@ impl Review {
                 );
             }
             Action::Master { target, master } => {
-                let old = match target {
-                    Target::Live { index, .. } => {
-                        now.link_by_index(*index).and_then(|link| link.master())
-                    }
-                    Target::New(_) => None,
-                };
-                let before = old.map_or("none".to_owned(), |old| rules::name(old, now));
+                let before = master_name(*target, now);
                 let after = master.map_or("none".to_owned(), name);
                 push(Sign::Change, "master".to_owned(), Some(before), Some(after));
             }
@@ -161,6 +155,15 @@ impl Review {
             }
         }
     }
+}
+
+/// The master that a target has now.
+fn master_name(target: Target, now: &Snapshot) -> String {
+    let master = match target {
+        Target::Live { index, .. } => now.link_by_index(index).and_then(|link| link.master()),
+        Target::New(_) => None,
+    };
+    master.map_or("none".to_owned(), |master| rules::name(master, now))
 }
 
 fn current_name<'a>(draft: &'a Draft, now: &'a Snapshot) -> impl Fn(Target) -> String + 'a {

@@ -46,8 +46,8 @@ pub(super) struct Undo {
     pub(super) residue: Vec<Residue>,
 }
 
-/// Compares and says what is left to undo. Deleted interfaces come back as they were `last_seen`. Collateral changes are judged when what caused them has been undone, or in
-/// the `last` round, when it could not be.
+/// Compares and says what is left to undo. Deleted interfaces come back as they were `last_seen`. Collateral changes are
+/// judged when what caused them has been undone, or in the `last` round, when it could not be.
 pub(super) fn undo(
     journal: &[Entry],
     before: &Snapshot,
@@ -490,25 +490,32 @@ fn collateral(
     followers.into_iter().for_each(|index| follower(index, before, now, undo));
     for index in readdressed {
         fell(index, before, now, undo);
-        undo.actions.extend(rules::misplaced(index, before, now));
-        undo.residue.extend(rules::order_lost(index, before, now).map(|[was, is]| Residue {
-            what: format!("order of the addresses of `{}`", rules::name(index, before)),
-            was,
-            is,
-            failure: None,
-        }));
+        misplaced(index, before, now, undo);
     }
-    let lost = |index: u32| {
-        let name = rules::name(index, before);
-        let labels = rules::labels_lost(index, before, now).into_iter();
-        labels.map(move |[address, was, is]| Residue {
-            what: format!("label of address {address} of `{name}`"),
-            was,
-            is,
-            failure: None,
-        })
-    };
-    undo.residue.extend(renamed.into_iter().flat_map(lost));
+    renamed.into_iter().for_each(|index| relabelled(index, before, now, undo));
+}
+
+/// Addresses that are there, but not in the order in which they were.
+fn misplaced(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    undo.actions.extend(rules::misplaced(index, before, now));
+    undo.residue.extend(rules::order_lost(index, before, now).map(|[was, is]| Residue {
+        what: format!("order of the addresses of `{}`", rules::name(index, before)),
+        was,
+        is,
+        failure: None,
+    }));
+}
+
+/// Addresses that have another label since their interface was renamed.
+fn relabelled(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    let name = rules::name(index, before);
+    let labels = rules::labels_lost(index, before, now).into_iter();
+    undo.residue.extend(labels.map(|[address, was, is]| Residue {
+        what: format!("label of address {address} of `{name}`"),
+        was,
+        is,
+        failure: None,
+    }));
 }
 
 /// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`).

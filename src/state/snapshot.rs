@@ -1,4 +1,4 @@
-//! Snapshots: every interface and address of one namespace at one moment.
+//! Snapshots: every interface, address and route of one namespace at one moment.
 //!
 //! Invariants, as sentences about what is absent: no address without its interface; no name in `names` that
 //! no interface has; no pair in `ports` that no `IFLA_MASTER` says; no interface with index 0.
@@ -59,7 +59,7 @@ pub(super) struct Placed {
     pub(super) order: u64,
 }
 
-/// Every interface and address of one network namespace at one moment.
+/// Every interface, address and route of one network namespace at one moment.
 ///
 /// A value: taking one is a few pointers, holding one costs what has changed since, and nothing that happens
 /// later shows in it. Lookups take no lock.
@@ -178,7 +178,8 @@ impl Snapshot {
         self.addresses.range(from..).take_while(move |(key, _)| key.index == index)
     }
 
-    /// What `ip -json -details addr` prints: one object per interface, with its addresses in `addr_info`.
+    /// What `ip -json -details addr` prints: one object per interface, with its addresses in `addr_info`. Routes are not
+    /// in it; [`RouteTable::tree`](super::RouteTable::tree) has them.
     pub fn tree(&self) -> Tree {
         Tree::List(self.links().map(|link| self.link_tree(link)).collect())
     }
@@ -234,7 +235,8 @@ impl Names for Snapshot {
     }
 }
 
-/// As `ip addr` reads: each interface on a line, its addresses indented under it.
+/// As `ip addr` reads: each interface on a line, its addresses indented under it. Routes are not in it; a
+/// [`RouteTable`](super::RouteTable) prints them.
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for link in self.links() {
@@ -253,6 +255,7 @@ impl fmt::Debug for Snapshot {
             .field("revision", &self.revision)
             .field("links", &self.links().map(Link::name).collect::<Vec<_>>())
             .field("addresses", &self.addresses.len())
+            .field("routes", &self.routes.count())
             .finish()
     }
 }

@@ -135,10 +135,13 @@ impl<'a> RouteTable<'a> {
     /// prefix do not count. Of [`RouteTable::all`] those of the main table.
     ///
     /// ```
-    /// # use netlinkdb::{Db, NetNs};
+    /// # use netlinkdb::{Bridge, Db, NetNs};
     /// # NetNs::enter_private()?;
     /// # let db = Db::open()?;
-    /// db.interface("lo")?.up().add_ip("192.0.2.1/24")?.commit()?;
+    /// let mut tx = db.begin();
+    /// let br0 = tx.create(Bridge::new("br0"))?;
+    /// tx.interface(&br0).add_ip("192.0.2.1/24")?.up();
+    /// tx.commit()?;
     /// let now = db.sync()?;
     /// let routes = now.routes().get("192.0.2.0/24".parse().unwrap());
     /// assert_eq!(routes.len(), 1);
@@ -192,11 +195,13 @@ impl<'a> RouteTable<'a> {
     /// address.
     ///
     /// ```
-    /// # use netlinkdb::{Db, NetNs};
+    /// # use netlinkdb::{Bridge, Db, NetNs};
     /// # NetNs::enter_private()?;
     /// # let db = Db::open()?;
-    /// let lo = db.interface("lo")?;
-    /// lo.up().add_ip("192.0.2.1/24")?.add_ip("192.0.2.129/25")?.commit()?;
+    /// let mut tx = db.begin();
+    /// let br0 = tx.create(Bridge::new("br0"))?;
+    /// tx.interface(&br0).add_ip("192.0.2.1/24")?.add_ip("192.0.2.129/25")?.up();
+    /// tx.commit()?;
     /// let now = db.sync()?;
     /// let to = |address: &str| now.routes().lookup(address.parse().unwrap())?.destination();
     /// assert_eq!(to("192.0.2.7"), Some("192.0.2.0/24".parse().unwrap()));

@@ -328,6 +328,7 @@ fn forwarding_entries_read_as_bridge_prints_them() {
     scene(
         "link add br0 type bridge
          link set v1 master br0
+         link set v1 type bridge_slave learning off
          link set br0 up
          link add vx0 type vxlan id 42 dstport 4789",
     );
