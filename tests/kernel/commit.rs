@@ -110,7 +110,7 @@ fn four_threads_on_one_interface_take_turns_and_conflicts_are_named() {
 
 fn names_move_along_a_chain_and_in_a_circle() {
     let db = open();
-    scene("link add a0 type veth peer name b0\n link add c0 type bridge\n link set c0 up");
+    scene("link add a0 type veth peer name b0\n link add c0 type bridge");
     db.sync().expect("a snapshot");
     let [a, b, c] = ["a0", "b0", "c0"].map(|name| db.interface(name).expect("an interface"));
     let rename = |names: [&str; 3]| {
@@ -162,7 +162,12 @@ fn a_rename_while_up_keeps_it_up() {
     );
     db.sync().expect("a snapshot");
     let v0 = db.interface("v0").expect("v0");
-    v0.set_name("w0").expect("a name").commit().expect("a rename");
+    if let Err(error) = v0.set_name("w0").expect("a name").commit() {
+        // Kernels before 6.2 (K55): refused, said so, and nothing is left.
+        assert!(error.is_rolled_back() && error.errno() == Some(libc::EBUSY), "{error}");
+        assert_eq!(v0.name().expect("v0"), "v0");
+        return agrees(&db);
+    }
     assert!(v0.link().expect("w0").is_up());
     assert_eq!(v0.ipv4().expect("w0")[0].label(), Some("w0"));
     agrees(&db);
@@ -301,11 +306,15 @@ fn each_option<O: Clone>(
 ) {
     for (row, option) in &options {
         let named = record(option).clone();
+        let before = read(db);
         let ended = set(option.clone()).expect("a value in its range").commit();
         if let Err(error) = &ended {
             // An older kernel, or one that was built without VLANs in bridges.
             let vlan = row.contains("vlan") && error.is_rolled_back();
-            assert!(error.errno() == Some(libc::EOPNOTSUPP) || vlan, "{name} {row}: {error}");
+            let unknown =
+                error.is_rolled_back() && named.fields().all(|(id, ..)| before.value(id).is_none());
+            let refused = error.errno() == Some(libc::EOPNOTSUPP);
+            assert!(refused || vlan || unknown, "{name} {row}: {error}");
             println!("skipped: {name} {row}: this kernel does not support it");
             continue;
         }
@@ -687,7 +696,10 @@ fn the_commands_of_a_review_lead_to_the_same_state() {
     let db = open();
     let tx = fill(&db);
     let commands = tx.review().commands().to_vec();
-    tx.commit().expect("a commit");
+    if let Err(error) = tx.commit() {
+        assert_eq!(error.errno(), Some(libc::EBUSY), "{error}");
+        crate::support::skip("this kernel renames no interface that is up (K55)");
+    }
     let ours = before();
     namespaces::elsewhere(|| {
         stage();
