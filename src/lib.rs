@@ -1,13 +1,82 @@
-//! netlinkdb: the Linux network stack as an in-memory transactional database.
+//! The Linux network stack as an in-memory transactional database.
 //!
-//! Floors, lowest first; a module names only floors below its own (tests/floors.rs keeps it so):
-//! `sys` (sockets, namespaces, every system call), `wire` (netlink as bytes), `object` (one table per
-//! kind of object), `state` (snapshots and how they follow the kernel), `plan` (what a transaction
-//! sends and how it is undone), `engine` (threads), `api` (what users name).
+//! A [`Db`] follows one network namespace over rtnetlink: a reader thread keeps a [`Snapshot`] of its interfaces and
+//! addresses that is always the kernel's own state. A [`Transaction`] changes any number of interfaces, and holds as a
+//! whole or leaves nothing behind.
+//!
+//! ```
+//! use netlinkdb::{Bridge, Db, NetNs, Veth};
+//!
+//! NetNs::enter_private()?; // a namespace of our own, to try things in
+//! let db = Db::open()?;
+//!
+//! let mut tx = db.begin();
+//! let br0 = tx.create(Bridge::new("br0"))?;
+//! let pair = tx.create(Veth::new("port0", "host0"))?;
+//! tx.interface(&br0).add_port(&pair)?.add_ip("10.0.0.1/24")?.up();
+//! assert!(tx.review().commands().contains(&"ip addr add 10.0.0.1/24 dev br0".to_owned()));
+//! let done = tx.commit()?;
+//!
+//! let before = done.snapshot();
+//! db.interface("host0")?.set_mtu(1400).up().commit()?;
+//! let after = db.sync()?;
+//! assert_eq!(after.link("host0").map(|link| link.mtu()), Some(1400));
+//! assert!(before.diff(&after).changes().iter().any(|change| change.to_string().contains("mtu 1500 -> 1400")));
+//! # Ok::<(), netlinkdb::Error>(())
+//! ```
+//!
+//! # Where to begin
+//!
+//! - Reading: [`Db::snapshot`], [`Snapshot::links`], [`Snapshot::addresses_of`], [`Snapshot::lookup`],
+//!   [`Snapshot::diff`]; a handle on one interface is an [`Interface`], from [`Db::interface`].
+//! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
+//!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
+//! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`], and any other kind by [`NewLink::with_kind`].
+//! - Following: [`Db::watch`], [`Db::wait_until`], [`Db::sync`]; [`Db::losses`] counts what had to be repaired.
+//! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
+//!
+//! # What the kernel changes without a word
+//!
+//! A snapshot is what the kernel said. It does not say everything: of these fields a change by *another program* shows
+//! only after [`Db::refresh`] of the interface, [`Db::resync`], or any announced change of the same interface. What a
+//! commit of this database changes is always read back. The attributes are those of `rtnetlink`; the list is measured,
+//! and a test against the running kernel keeps it complete.
+//!
+//! While the interface is down:
+//!
+//! - alias (`IFLA_IFALIAS`), group (`IFLA_GROUP`), alternative names (`IFLA_PROP_LIST`), link mode, protocol down and its
+//!   reasons, carrier;
+//! - every option of a bridge, a VXLAN and a macvlan, and every option of a bridge port that is set as `ip link set dev
+//!   PORT type bridge_slave` does.
+//!
+//! Up or down:
+//!
+//! - `gso_max_size`, `gso_max_segs`, `gro_max_size` and their IPv4 siblings; `tso_max_size` of a bridge that gains a port;
+//! - the queueing discipline; promiscuity and allmulti beyond the first user, and of the interface below a macvlan;
+//! - the IPv4 and IPv6 settings of the interface (`IFLA_AF_SPEC`, with `addr_gen_mode` set by sysctl);
+//! - where the other end of a veth has moved to another namespace, the link to it;
+//! - of a bridge, root, root port, path cost, topology change, querier, and `ageing_time` while the topology changes; of a
+//!   port, the designated bridge, port and cost, acknowledgement and pending; `bc_queue_len_used` of a macvlan.
+//!
+//! Counters ([`Link::statistics`]) are as of the last message about the interface, and never make a difference between
+//! two snapshots.
+//!
+//! # Privileges
+//!
+//! Reading needs none. A commit needs `CAP_NET_ADMIN` in the user namespace that owns the network namespace: otherwise it
+//! ends rolled back, with [`Error::is_permission`].
+//!
+//! # Features
+//!
+//! - `serde`: `Serialize` for [`Link`], [`Address`], [`Snapshot`] and [`Tree`], in the words of `ip -json -details`.
 #![cfg(target_os = "linux")]
 // The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
 
+// Floors, lowest first; a module names only floors below its own (tests/floors.rs keeps it so): `sys` (sockets,
+// namespaces, every system call), `wire` (netlink as bytes), `object` (one table per kind of object), `state` (snapshots
+// and how they follow the kernel), `plan` (what a transaction sends and how it is undone), `engine` (threads), `api`
+// (what users name).
 mod api;
 mod engine;
 mod object;
@@ -35,6 +104,11 @@ pub use plan::{
 };
 pub use state::{AddressKey, Change, Diff, Losses, Object, Snapshot, UnknownAttribute};
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
 
 /// The floors, for this project's own tests, benches and fuzz targets; no promise of any kind.
 #[cfg(feature = "internals")]

@@ -8,7 +8,7 @@ use super::{Edit, Error, Interface, NetNs, ReadOnly, Result, Transaction, Watch}
 use crate::engine::{Config, Engine};
 use crate::object::LinkRef;
 use crate::plan::Refusal;
-use crate::state::{Losses, Snapshot, Views};
+use crate::state::{Ask, Losses, Snapshot, Views};
 
 /// The network stack of one namespace as a database that follows the kernel.
 ///
@@ -84,9 +84,9 @@ impl Db {
         interfaces: impl IntoIterator<Item = R>,
     ) -> Result<Snapshot> {
         let now = self.snapshot();
-        let index = |which: R| find(&now, &which.into()).map(|(index, _)| index);
-        let indexes = interfaces.into_iter().map(index).collect::<Result<Vec<_>>>()?;
-        Ok(self.inner.engine.observe(&indexes)?)
+        let ask = |which: R| find(&now, &which.into()).map(|(index, _)| Ask::Link(index));
+        let asked = interfaces.into_iter().map(ask).collect::<Result<Vec<_>>>()?;
+        Ok(self.inner.engine.observe(&asked)?)
     }
 
     /// Reads everything anew. Handles and snapshots stay valid.

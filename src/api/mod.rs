@@ -18,3 +18,13 @@ pub use interface::{Edit, Interface, ReadOnly};
 pub use netns::NetNs;
 pub use transaction::{Committed, NewInterface, Transaction};
 pub use watch::Watch;
+
+// Handles, transactions and snapshots may be moved and shared between threads.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Db>();
+    shared::<Interface>();
+    shared::<Transaction>();
+    shared::<crate::state::Snapshot>();
+    shared::<Error>();
+};

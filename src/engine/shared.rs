@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use super::Error;
 use super::reader;
 use super::requests::Requests;
-use crate::state::{Losses, Snapshot, Views, fence_request, is_later, link_request, next_fence};
+use crate::state::{Ask, Losses, Snapshot, Views, fence_request, is_later, next_fence};
 use crate::sys::{Namespace, Socket, Waker};
 
 /// What a database is opened with.
@@ -104,17 +104,20 @@ impl Engine {
         self.observe(&[])
     }
 
-    /// As [`Engine::fence`], and these interfaces are asked for: their silent changes are in it too.
+    /// As [`Engine::fence`], and these objects are asked for: their silent changes are in it too.
     ///
     /// # Errors
     /// As [`Engine::fence`].
-    pub fn observe(&self, refresh: &[u32]) -> Result<Snapshot, Error> {
+    pub fn observe(&self, refresh: &[Ask]) -> Result<Snapshot, Error> {
         if self.is_reader() {
             return Err(Error::FromReader);
         }
         for some in refresh.chunks(64) {
-            let bytes: Vec<u8> = some.iter().flat_map(|index| link_request(*index)).collect();
-            self.shared.event.send(&bytes).map_err(Error::system("ask for interfaces"))?;
+            let bytes: Vec<u8> = some.iter().flat_map(|ask| ask.request()).collect();
+            self.shared
+                .event
+                .send(&bytes)
+                .map_err(Error::system("ask for interfaces and addresses"))?;
         }
         let advance = |fence| Some(next_fence(fence));
         let old = self.shared.fence.fetch_update(Ordering::SeqCst, Ordering::SeqCst, advance);

@@ -13,7 +13,7 @@ use super::undo::{Entry, Outcome as Sent, undo};
 use super::{Draft, Failure, Refusal, Target, Why, review, rules};
 use crate::object::link::{LINK, row};
 use crate::object::{LinkRef, Silent};
-use crate::state::Snapshot;
+use crate::state::{Ask, Snapshot};
 use crate::wire::{Ack, locate};
 
 /// What the machine wants done next.
@@ -21,11 +21,11 @@ use crate::wire::{Ack, locate};
 pub enum Poll {
     /// Send these requests, in this order, and hand every answer to [`Commit::handle_answers`].
     Send(Vec<Vec<u8>>),
-    /// Look: ask for these interfaces on the event socket (they may have changed in silence), pass a fence, and hand
+    /// Look: ask for these objects on the event socket (they may have changed in silence), pass a fence, and hand
     /// the snapshot to [`Commit::handle_snapshot`].
     Observe {
-        /// Interfaces by index.
-        refresh: Vec<u32>,
+        /// What may have changed in silence.
+        refresh: Vec<Ask>,
         /// Whether everything is to be read anew, because an answer was lost.
         resync: bool,
     },
@@ -500,14 +500,21 @@ impl Commit {
         residue.collect()
     }
 
-    /// Interfaces of which something was set that the kernel may have set in silence (K51, KERNEL 3I): they are
-    /// asked for.
-    fn silent(&self) -> Vec<u32> {
+    /// What was set and the kernel may have set in silence (K51, KERNEL 3I), or announces late: it is asked for.
+    fn silent(&self) -> Vec<Ask> {
         let actions = self.journal.iter().map(|entry| &entry.action).chain(&self.undoing);
-        let silent = actions.filter(|action| is_silent(action));
-        let indexes: BTreeSet<_> =
-            silent.filter_map(|action| self.indexes.of(action.target())).collect();
-        indexes.into_iter().collect()
+        let asks: BTreeSet<_> = actions
+            .filter_map(|action| {
+                let index = self.indexes.of(action.target())?;
+                match action {
+                    Action::AddAddress { spec, .. } => {
+                        spec.announced_late().map(|address| Ask::Address(index, address))
+                    }
+                    _ => is_silent(action).then_some(Ask::Link(index)),
+                }
+            })
+            .collect();
+        asks.into_iter().collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Differences between two snapshots, as before and after.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -54,7 +55,9 @@ impl Diff {
                 DiffItem::Update { .. } => {}
             }
         }
-        let (fresh, stale) = diff.addresses(old, new);
+        // The addresses of an interface that gave way to another one went with it, also where the other has the same.
+        let replaced = gone.iter().map(|link| link.index()).collect();
+        let (fresh, stale) = diff.addresses(old, new, &replaced);
         stale.into_iter().for_each(|object| diff.push(Some(object), None));
         gone.into_iter().for_each(|link| diff.push(Some(Object::Link(link.clone())), None));
         added.into_iter().for_each(|link| diff.push(None, Some(Object::Link(link.clone()))));
@@ -62,10 +65,23 @@ impl Diff {
         diff
     }
 
-    fn addresses(&mut self, old: &Snapshot, new: &Snapshot) -> (Vec<Object>, Vec<Object>) {
-        let (mut fresh, mut stale) = (Vec::new(), Vec::new());
+    fn addresses(
+        &mut self,
+        old: &Snapshot,
+        new: &Snapshot,
+        replaced: &BTreeSet<u32>,
+    ) -> (Vec<Object>, Vec<Object>) {
+        let all = |of: &Snapshot| -> Vec<Object> {
+            let placed = replaced.iter().flat_map(|index| of.placed_of(*index));
+            placed.map(|(key, placed)| object(of, key, placed)).collect()
+        };
+        let (mut fresh, mut stale) = (all(new), all(old));
         for item in old.addresses.diff(&new.addresses) {
             match item {
+                DiffItem::Add(key, _)
+                | DiffItem::Remove(key, _)
+                | DiffItem::Update { old: (key, _), .. }
+                    if replaced.contains(&key.index) => {}
                 DiffItem::Add(key, placed) => fresh.push(object(new, key, placed)),
                 DiffItem::Remove(key, placed) => stale.push(object(old, key, placed)),
                 DiffItem::Update { old: (key, a), new: (_, b) } => {
@@ -167,5 +183,40 @@ impl fmt::Display for Object {
             Object::Link(link) => write!(f, "link {link}"),
             Object::Address(address, name) => write!(f, "addr {address} dev {name}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Event, LinkEvent};
+    use super::*;
+    use crate::object::address::{ADDRESS, row as address_row};
+    use crate::object::link::{LINK, row};
+    use crate::object::{Record, Value};
+
+    /// Found by fuzzing: an interface that gave way to another one with the same index and address kept its
+    /// address in the difference, and who applied it had an address of an interface that was gone.
+    #[test]
+    fn addresses_go_and_come_with_their_interface() {
+        let mut link = Record::new(&LINK);
+        link.set(row::INDEX, Value::Number(7));
+        link.set(row::NAME, "eth0".into());
+        let mut address = Record::new(&ADDRESS);
+        address.set(address_row::INDEX, Value::Number(7));
+        address.set(address_row::FAMILY, Value::Number(2));
+        address.set(address_row::LOCAL, Value::V4([10, 0, 0, 1].into()));
+        let world = |stamp| {
+            let mut world = Snapshot::default();
+            world.apply(Event::Link(7, LinkEvent::Is(Box::new(link.clone()))), stamp);
+            world.apply(Event::AddressNew(Address::new(address.clone())), stamp + 1);
+            world
+        };
+        let diff = world(1).diff(&world(5));
+        let came = |change: &Change| change.before().is_none();
+        let is_link =
+            |change: &Change| matches!(change.before().or(change.after()), Some(Object::Link(_)));
+        let shape: Vec<_> = diff.changes().iter().map(|c| (came(c), is_link(c))).collect();
+        assert_eq!(shape, [(false, false), (false, true), (true, true), (true, false)]);
+        assert!(world(1).diff(&world(1)).is_empty());
     }
 }

@@ -57,7 +57,9 @@ fn address(message: &Message<'_>) -> Result<Address, Malformed> {
 }
 
 fn link(message: &Message<'_>) -> Result<Option<Event>, Malformed> {
-    let record = Record::decode(&LINK, message.payload)?;
+    let mut record = Record::decode(&LINK, message.payload)?;
+    // Why this one message was sent is no state of the interface.
+    record.remove(link_row::EVENT);
     let index = record.number(link_row::INDEX) as u32;
     let gone = message.kind == kind::RTM_DELLINK;
     let event = match (record.number(link_row::FAMILY), gone) {

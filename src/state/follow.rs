@@ -9,6 +9,7 @@
 //! Not here: when to poll, which socket is which, who waits. A state is shown only while nothing is lost.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::Ipv6Addr;
 
 use super::apply::Doubt;
 use super::event::decode;
@@ -379,13 +380,27 @@ impl Follower {
         self.dirty = true;
         match doubt {
             Doubt::None => {}
-            Doubt::Appeared => self.ask(Query::Link(index)),
+            Doubt::Appeared => {
+                self.ask(Query::Link(index));
+                self.ask_other_end(index);
+            }
             Doubt::Gone => {
                 let lost = |link: &&Link| link.link() == Some(index) && link.index() != index;
                 let left: Vec<_> = self.shown.links().filter(lost).map(Link::index).collect();
                 left.into_iter().for_each(|index| self.ask(Query::Link(index)));
             }
             Doubt::WentDown => self.ask(Query::Addresses(index)),
+        }
+    }
+
+    /// A veth that comes back from another namespace: the end that has stayed is not announced, and still says
+    /// that its other end is elsewhere (K32).
+    fn ask_other_end(&mut self, index: u32) {
+        let other = self.shown.link_by_index(index).and_then(Link::link).unwrap_or(0);
+        let is_elsewhere =
+            |other: &Link| other.link() == Some(index) && other.link_netnsid().is_some();
+        if self.shown.link_by_index(other).is_some_and(is_elsewhere) {
+            self.ask(Query::Link(other));
         }
     }
 
@@ -448,6 +463,10 @@ impl Follower {
         let Query::Addresses(index) = asked.query else { return };
         if message.flags & flags::DUMP_INTR != 0 {
             return self.ask(Query::Addresses(index));
+        }
+        if ack.errno == libc::ENODEV {
+            // The interface has gone meanwhile; its DELLINK says so.
+            return;
         }
         if !ack.is_ok() {
             // Not to be had this way: then everything is read anew, rather than guessed.
@@ -562,19 +581,155 @@ pub fn fence_request(seq: u32) -> Vec<u8> {
     bytes
 }
 
+/// One object that is asked for on the event socket, because the kernel says nothing of it, or not yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ask {
+    /// The link with this index.
+    Link(u32),
+    /// An IPv6 address of the interface with this index.
+    Address(u32, Ipv6Addr),
+}
+
+impl Ask {
+    /// The request for it; the answer queues behind every notification so far.
+    pub fn request(self) -> Vec<u8> {
+        match self {
+            Ask::Link(index) => link_request(index),
+            Ask::Address(index, address) => address_request(index, address),
+        }
+    }
+}
+
 /// The request for one link.
-pub fn link_request(index: u32) -> Vec<u8> {
+fn link_request(index: u32) -> Vec<u8> {
     let mut record = Record::new(&LINK);
     record.set(link_row::INDEX, Value::Number(index.into()));
     Builder::new(kind::RTM_GETLINK, flags::REQUEST).fixed(&record.encode_header()).finish()
 }
 
+/// IPv6 only: IPv4 addresses cannot be asked for one by one.
+fn address_request(index: u32, address: Ipv6Addr) -> Vec<u8> {
+    let mut record = Record::new(&ADDRESS);
+    record.set(address_row::FAMILY, Value::Number(AF_INET6));
+    record.set(address_row::INDEX, Value::Number(index.into()));
+    record.set(address_row::LOCAL, Value::V6(address));
+    let mut request =
+        Builder::new(kind::RTM_GETADDR, flags::REQUEST).fixed(&record.encode_header());
+    record.encode(&mut request);
+    request.finish()
+}
+
+const AF_INET6: u64 = 10;
+
 fn addresses_request(index: u32) -> Vec<u8> {
-    const AF_INET6: u64 = 10;
     let mut record = Record::new(&ADDRESS);
     record.set(address_row::FAMILY, Value::Number(AF_INET6));
     record.set(address_row::INDEX, Value::Number(index.into()));
     Builder::new(kind::RTM_GETADDR, flags::REQUEST | flags::DUMP)
         .fixed(&record.encode_header())
         .finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::put_ne_u32;
+
+    /// A message of the kernel's own, or an answer to `seq`.
+    fn message(kind: u16, seq: u32, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = Builder::new(kind, 0).fixed(payload).finish();
+        Builder::stamp(&mut bytes, seq);
+        bytes
+    }
+
+    fn ack(errno: i32, seq: u32, request: &[u8]) -> Vec<u8> {
+        let mut payload = Vec::new();
+        put_ne_u32(&mut payload, errno.wrapping_neg() as u32);
+        payload.extend(&request[..16]);
+        message(kind::NLMSG_ERROR, seq, &payload)
+    }
+
+    fn link(index: u32, up: bool, below: u32) -> Vec<u8> {
+        link_with(index, up, below, |_| ())
+    }
+
+    fn link_with(index: u32, up: bool, below: u32, more: impl Fn(&mut Record)) -> Vec<u8> {
+        let mut record = Record::new(&LINK);
+        record.set(link_row::INDEX, Value::Number(index.into()));
+        record.set(link_row::FLAGS, Value::Number(up.into()));
+        record.set(link_row::NAME, format!("if{index}").as_str().into());
+        record.set(link_row::LINK, Value::Number(below.into()));
+        more(&mut record);
+        let mut builder = Builder::new(kind::RTM_NEWLINK, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        builder.finish()
+    }
+
+    fn address(index: u32) -> Vec<u8> {
+        let mut record = Record::new(&ADDRESS);
+        record.set(address_row::FAMILY, Value::Number(10));
+        record.set(address_row::INDEX, Value::Number(index.into()));
+        record.set(address_row::ADDRESS, Value::V6(std::net::Ipv6Addr::LOCALHOST));
+        let mut builder = Builder::new(kind::RTM_NEWADDR, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        builder.finish()
+    }
+
+    /// A follower that has dumped nothing and is live.
+    fn live() -> Follower {
+        let mut follower = Follower::new(Views { addresses: true });
+        follower.handle_drained(0);
+        while let Some(transmit) = follower.poll_transmit() {
+            let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
+            match transmit.outlet {
+                Outlet::Event => follower.handle_event(&ack(0, sent.seq, &transmit.bytes)),
+                _ => follower.handle_dump(&message(kind::NLMSG_DONE, sent.seq, &[0; 4])),
+            }
+        }
+        assert!(follower.is_live());
+        follower
+    }
+
+    /// The next question on the event socket: its message.
+    fn question(follower: &mut Follower) -> Option<Vec<u8>> {
+        follower.poll_transmit().map(|transmit| transmit.bytes)
+    }
+
+    fn answer(follower: &mut Follower, errno: i32) {
+        let question = question(follower).expect("a question");
+        let seq = Messages::new(&question).next().unwrap().unwrap().seq;
+        follower.handle_event(&ack(errno, seq, &question));
+    }
+
+    /// Kept IPv6 addresses are asked for when a link goes down. It was gone when the question came, and everything
+    /// was read anew for it.
+    #[test]
+    fn a_link_that_is_gone_when_it_is_asked_for_is_no_reason_to_read_everything() {
+        let mut follower = live();
+        follower.handle_event(&link(7, true, 0));
+        answer(&mut follower, libc::ENODEV);
+        follower.handle_event(&address(7));
+        follower.handle_event(&link(7, false, 0));
+        answer(&mut follower, libc::ENODEV);
+        assert!(follower.is_live());
+        assert_eq!(question(&mut follower), None);
+        assert_eq!(follower.losses().resyncs, 1);
+    }
+
+    /// The end of a veth that stays is told neither that the other one has left nor that it is back (K32): it said
+    /// for ever that its other end was elsewhere.
+    #[test]
+    fn an_end_of_a_veth_that_comes_back_makes_the_other_one_be_asked_for() {
+        let mut follower = live();
+        let elsewhere = |record: &mut Record| record.set(link_row::LINK_NETNSID, Value::Signed(0));
+        follower.handle_event(&link_with(7, true, 8, elsewhere));
+        answer(&mut follower, 0);
+        assert_eq!(question(&mut follower), None);
+        follower.handle_event(&link(8, true, 7));
+        answer(&mut follower, 0);
+        let bytes = question(&mut follower).expect("a question");
+        let asked = Messages::new(&bytes).next().unwrap().unwrap();
+        let asked = Record::decode(&LINK, asked.payload).unwrap();
+        assert_eq!(asked.number(link_row::INDEX), 7);
+    }
 }

@@ -14,7 +14,6 @@ mod snapshot;
 pub use diff::{Change, Diff, Object};
 pub use event::{Event, LinkEvent, decode};
 pub use follow::{
-    Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_later, link_request,
-    next_fence,
+    Ask, Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_later, next_fence,
 };
 pub use snapshot::{AddressKey, Snapshot, UnknownAttribute};

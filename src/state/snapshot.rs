@@ -206,14 +206,13 @@ fn shows(tree: &Tree, attribute: &str, value: &str) -> bool {
     }
 }
 
-/// `inet_insert_ifa` keeps primaries by falling scope, then age, and secondaries behind them; IPv6 follows by
-/// value.
+/// `__inet_insert_ifa` keeps primaries by falling scope, then age, and secondaries behind them by age alone; IPv6
+/// follows by value.
 fn kernel_order(placed: &Placed) -> (bool, bool, u8, u64, Option<IpAddr>) {
     let address = &placed.address;
     match address.local() {
-        IpAddr::V4(_) => {
-            (false, address.is_secondary(), u8::MAX - address.scope().0, placed.order, None)
-        }
+        IpAddr::V4(_) if address.is_secondary() => (false, true, 0, placed.order, None),
+        IpAddr::V4(_) => (false, false, u8::MAX - address.scope().0, placed.order, None),
         other => (true, false, 0, 0, Some(other)),
     }
 }
@@ -226,6 +225,10 @@ pub struct UnknownAttribute(pub String);
 impl Names for Snapshot {
     fn name_of(&self, index: u32) -> Option<&str> {
         self.link_by_index(index).map(Link::name)
+    }
+
+    fn is_up(&self, index: u32) -> Option<bool> {
+        self.link_by_index(index).map(Link::is_up)
     }
 }
 

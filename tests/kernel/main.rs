@@ -9,10 +9,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod following;
 mod harness;
+mod late;
 mod object;
+mod reading;
 mod route;
+mod stress;
 mod sys;
+mod waiting;
 
 use libtest_mimic::Arguments;
 use std::process::ExitCode;
@@ -23,8 +28,16 @@ fn main() -> ExitCode {
     if let Err(why) = &entered {
         eprintln!("skipped: all of the kernel tests: {why}");
     }
-    let cases =
-        [harness::cases(), object::cases(), route::cases(), sys::cases()].into_iter().flatten();
-    let trials = cases.map(|case| case.into_trial(&entered)).collect();
+    let mut cases = Vec::new();
+    cases.extend(following::cases());
+    cases.extend(harness::cases());
+    cases.extend(late::cases());
+    cases.extend(object::cases());
+    cases.extend(reading::cases());
+    cases.extend(route::cases());
+    cases.extend(stress::cases());
+    cases.extend(sys::cases());
+    cases.extend(waiting::cases());
+    let trials = cases.into_iter().map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

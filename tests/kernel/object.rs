@@ -2,7 +2,7 @@
 
 use crate::support::namespaces::receive_one;
 use crate::support::oracle::{compare_addresses, compare_links, to_json};
-use crate::support::{Request, ip, ip_json, kind_available, need_kind};
+use crate::support::{Request, ip_json, kind_available, need_kind, scene};
 use netlinkdb::internals::object::kinds::bridge::{BRIDGE, BRIDGE_ID, QUERIER};
 use netlinkdb::internals::object::kinds::{MACVLAN, VXLAN};
 use netlinkdb::internals::object::link::row;
@@ -28,13 +28,6 @@ crate::cases![
     what_is_to_be_created_is_created_so,
     what_changes_in_silence_is_marked_so,
 ];
-
-/// Runs each line as arguments of `ip`.
-pub(super) fn scene(lines: &str) {
-    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        ip(&line.split_whitespace().collect::<Vec<_>>());
-    }
-}
 
 fn every_kind_reads_as_iproute2_prints_it() {
     ["bridge", "veth", "vxlan", "macvlan", "ifb"].into_iter().for_each(need_kind);

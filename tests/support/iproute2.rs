@@ -1,7 +1,8 @@
 //! iproute2: sets the scene, and bears witness that shares no code with this crate.
 
 use super::skip;
-use std::process::{Command, Output};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 /// Runs `ip ARGUMENTS` in the namespace of this thread; panics with its own words when it fails, and skips the
@@ -27,6 +28,49 @@ pub fn try_ip(arguments: &[&str]) -> Output {
         skip("iproute2 (the command `ip`) is not installed");
     }
     Command::new("ip").args(arguments).output().expect("starting ip")
+}
+
+/// Runs each line as arguments of an `ip` of its own.
+#[track_caller]
+pub fn scene(lines: &str) {
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        ip(&line.split_whitespace().collect::<Vec<_>>());
+    }
+}
+
+/// Runs all lines in one `ip -batch`, which remembers the index of each name that it has used.
+#[track_caller]
+pub fn batch(lines: &str) {
+    let output = run_batch(&["-batch", "-"], lines);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip -batch: {} ({})", words.trim(), output.status);
+}
+
+/// Runs all lines, whether they succeed or not.
+#[track_caller]
+pub fn try_batch(lines: &str) {
+    run_batch(&["-force", "-batch", "-"], lines);
+}
+
+#[track_caller]
+fn run_batch(arguments: &[&str], lines: &str) -> Output {
+    if !ip_available() {
+        skip("iproute2 (the command `ip`) is not installed");
+    }
+    let mut child = Command::new("ip")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starting ip");
+    let mut input = child.stdin.take().expect("a pipe");
+    let text = lines.lines().map(str::trim).collect::<Vec<_>>().join("\n") + "\n";
+    let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+    let output = child.wait_with_output().expect("waiting for ip");
+    // A batch that ends at its first error does not read the rest.
+    drop(writer.join().expect("the writer"));
+    output
 }
 
 /// What `ip -json -details ARGUMENTS` prints.

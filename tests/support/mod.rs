@@ -6,13 +6,18 @@
 //! as `ip` inherit the namespace; a second thread does too when the test starts it.
 #![allow(dead_code, unused_imports, unused_macros, unreachable_pub)] // Every test binary takes a part of this.
 
+pub mod churn;
 pub mod iproute2;
+pub mod judge;
 pub mod namespaces;
 pub mod oracle;
 pub mod request;
 
-pub use iproute2::{ip, ip_available, ip_json};
-pub use namespaces::{kind_available, need_kind};
+pub use iproute2::{batch, ip, ip_available, ip_json, scene, try_batch};
+pub use judge::{
+    PATIENCE, compare_to_the_last_row, quiesce_and_compare, quiesce_and_compare_links,
+};
+pub use namespaces::{kind_available, need_kind, need_kinds, sysctl};
 pub use request::Request;
 
 use libtest_mimic::{Completion, Trial};

@@ -4,7 +4,8 @@ use super::{Request, skip};
 use netlinkdb::internals::sys::{self, Batch, Datagram, Options, Received, Socket};
 use std::collections::HashMap;
 use std::os::fd::AsFd;
-use std::sync::{LazyLock, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Mutex, mpsc};
 use std::time::Duration;
 use std::{env, thread};
 
@@ -40,6 +41,56 @@ pub fn need_kind(kind: &str) {
     }
 }
 
+/// Skips the test when this kernel lacks one of these link kinds, separated by blanks.
+pub fn need_kinds(kinds: &str) {
+    kinds.split_whitespace().for_each(need_kind);
+}
+
+/// Sets `/proc/sys/net/KEY` of this thread's namespace: `sysctl("ipv6.conf.all.keep_addr_on_down", 1)`.
+#[track_caller]
+pub fn sysctl(key: &str, value: u32) {
+    let path = format!("/proc/sys/net/{}", key.replace('.', "/"));
+    if let Err(error) = std::fs::write(&path, value.to_string()) {
+        skip(format!("{path} cannot be set here: {error}"));
+    }
+}
+
+/// A second network namespace, kept by a thread of its own until this is dropped.
+pub struct Elsewhere {
+    /// A file by which `ip link set ... netns` and others find it.
+    pub path: String,
+    end: Option<(mpsc::Sender<()>, thread::JoinHandle<()>)>,
+}
+
+impl Elsewhere {
+    /// A new one.
+    pub fn new() -> Elsewhere {
+        let (told, tell) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
+        let body = move || {
+            sys::unshare_network().expect("a second network namespace");
+            let own = std::fs::read_link("/proc/thread-self").expect("/proc");
+            told.send(format!("/proc/{}/ns/net", own.display())).expect("a listener");
+            ended.recv().unwrap_err();
+        };
+        let thread = thread::spawn(body);
+        Elsewhere { path: tell.recv().expect("a namespace"), end: Some((end, thread)) }
+    }
+
+    /// Runs `f` in it.
+    pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        netlinkdb::NetNs::open(&self.path).expect("the namespace").run(f).expect("to enter it")
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        let Some((end, thread)) = self.end.take() else { return };
+        drop(end);
+        thread.join().expect("the thread that keeps a namespace");
+    }
+}
+
 /// Whether the kernel knows a link kind: `veth`, `bridge`, `vxlan` ... Asked once per kind.
 pub fn kind_available(kind: &str) -> bool {
     static KNOWN: LazyLock<Mutex<HashMap<String, bool>>> = LazyLock::new(Mutex::default);
@@ -65,5 +116,36 @@ pub fn receive_one(socket: &Socket) -> Vec<u8> {
     match batch.iter().next() {
         Some(Datagram::Data(bytes)) => bytes.to_vec(),
         other => panic!("not a datagram from the kernel: {other:?}"),
+    }
+}
+
+/// Takes every capability from this thread; threads and programs that it starts from now on have none either.
+#[allow(unsafe_code)]
+pub fn drop_capabilities() {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let none = [0u32; 6];
+    // Root's programs would get them back.
+    // SAFETY: no pointers; the flags are plain numbers.
+    let kept = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    assert_eq!(kept, 0, "prctl");
+    const SECBIT_NOROOT: libc::c_ulong = 1;
+    // SAFETY: as above.
+    let rootless = unsafe { libc::prctl(libc::PR_SET_SECUREBITS, SECBIT_NOROOT, 0, 0, 0) };
+    assert_eq!(rootless, 0, "prctl");
+    // SAFETY: version 3 takes a header of two and data of six numbers; both outlive the call.
+    let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
+    assert_eq!(set, 0, "capset");
+}
+
+/// Takes the loopback up and down until told to stop.
+pub fn with_loopback_toggling(end: &AtomicBool) {
+    const LOOPBACK: i32 = 1;
+    let socket = Socket::open(&Options::default()).expect("a netlink socket");
+    let mut up = false;
+    while !end.load(Ordering::SeqCst) {
+        up = !up;
+        socket.send(&Request::set_up(LOOPBACK, up).finish()).expect("sending a request");
+        receive_one(&socket);
     }
 }

@@ -3,9 +3,10 @@
 use super::device::Event;
 use super::kind;
 use super::link::Data;
+use super::show;
 use super::socket::SocketId;
 use super::wire::uapi::*;
-use super::wire::{self, Answer, Attributes, IfInfo, Message, Policy, Refusal};
+use super::wire::{self, Answer, Attributes, IfAddr, IfInfo, Message, Policy, Refusal};
 use super::{Done, Kernel};
 
 /// `ifla_policy`, as far as it goes here.
@@ -57,6 +58,7 @@ impl Kernel {
             RTM_DELLINKPROP => self.property_request(message, false),
             RTM_NEWADDR => self.new_address_request(message),
             RTM_DELADDR => self.del_address_request(message),
+            RTM_GETADDR => self.get_address_request(socket, message),
             _ => Err(libc::EOPNOTSUPP.into()),
         }?;
         Ok(Done::Ack)
@@ -318,6 +320,23 @@ impl Kernel {
         let body = self.link_body(index, 0, 0, filter);
         let port = self.port(socket);
         self.unicast(socket, wire::message(RTM_NEWLINK, 0, message.seq, port, &body));
+        Ok(())
+    }
+
+    /// `inet6_rtm_getaddr`; IPv4 has no such request.
+    fn get_address_request(&mut self, socket: SocketId, message: Message<'_>) -> Answer {
+        let info = IfAddr::parse(message.payload)?;
+        if info.family != AF_INET6 {
+            return Err(libc::EOPNOTSUPP.into());
+        }
+        let tb = Attributes::parse(&message.payload[IfAddr::LENGTH..], 0);
+        let wanted = tb.get(IFA_LOCAL).or(tb.get(IFA_ADDRESS)).ok_or(libc::EINVAL)?;
+        let link = self.links.get(&info.index).ok_or(libc::ENODEV)?;
+        let mut addresses = link.inet6.iter().flat_map(|inet6| &inet6.addresses);
+        let found = addresses.find(|found| found.address[..] == *wanted.value);
+        let body = show::address6_body(info.index, found.ok_or(libc::EADDRNOTAVAIL)?);
+        let port = self.port(socket);
+        self.unicast(socket, wire::message(RTM_NEWADDR, 0, message.seq, port, &body));
         Ok(())
     }
 

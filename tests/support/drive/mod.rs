@@ -1,0 +1,309 @@
+//! A whole database on the simulated kernel, step by step: what `engine` does with threads, sockets and a clock,
+//! done by one thread with none of them. So every interleaving is said and can be said again.
+//!
+//! [`Driver`] is one database: its event socket, dump sockets and request socket, and the pure machines between
+//! them. `judge` compares the simulated kernel's own truth before and after, and shares no code with the crate.
+#![allow(dead_code, unreachable_pub)] // Each integration test uses its own part of it.
+
+pub mod judge;
+pub mod scenario;
+
+use std::collections::BTreeMap;
+
+use netlinkdb::internals::object::link::{LINK, row};
+use netlinkdb::internals::object::{Record, Value};
+use netlinkdb::internals::plan::{Answer, Commit, Draft, Outcome, Poll, Refusal};
+use netlinkdb::internals::state::{
+    Ask, Follower, Outlet, Snapshot, Update, Views, fence_request, is_later, next_fence,
+};
+use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
+
+use crate::sim::wire::uapi::{RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK};
+use crate::sim::{Kernel, Receive, SocketId};
+
+const GROUPS: &[u32] = &[RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR];
+
+/// Receive buffer of a database that is not to overrun.
+pub const ROOMY: usize = 16 << 20;
+
+/// A database does not need more steps than this for anything: more is a livelock.
+const PATIENCE: usize = 200_000;
+
+/// One database.
+pub struct Driver {
+    event: SocketId,
+    request: SocketId,
+    dump: Option<SocketId>,
+    follower: Follower,
+    snapshot: Snapshot,
+    passed: u32,
+    fence: u32,
+    created: Vec<(u32, u32, u32)>,
+    seq: u32,
+    drafts: u64,
+    /// Requests in one datagram, at most.
+    pub together: usize,
+    /// Datagrams that the reader takes between two datagrams of requests.
+    pub pace: usize,
+    /// Whether the commit hook refuses.
+    pub hook_fails: bool,
+}
+
+impl Driver {
+    /// Opens a database and waits for its first snapshot. `capacity` is the event socket's receive buffer.
+    pub fn open(kernel: &mut Kernel, capacity: usize) -> Driver {
+        let mut driver = Driver {
+            event: kernel.socket(GROUPS, capacity),
+            request: kernel.socket(&[], 212_992),
+            dump: None,
+            follower: Follower::new(Views { addresses: true }),
+            snapshot: Snapshot::default(),
+            passed: 0,
+            fence: 0,
+            created: Vec::new(),
+            seq: 0,
+            drafts: 0,
+            together: 32,
+            pace: 1,
+            hook_fails: false,
+        };
+        driver.quiesce(kernel);
+        driver
+    }
+
+    /// Closes every socket.
+    pub fn close(mut self, kernel: &mut Kernel) {
+        self.close_dump(kernel);
+        kernel.close(self.event);
+        kernel.close(self.request);
+    }
+
+    /// The socket whose requests change things.
+    pub fn request_socket(&self) -> SocketId {
+        self.request
+    }
+
+    /// The socket that hears notifications.
+    pub fn event_socket(&self) -> SocketId {
+        self.event
+    }
+
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    pub fn follower(&self) -> &Follower {
+        &self.follower
+    }
+
+    /// A draft on what this database shows now.
+    pub fn draft(&mut self) -> Draft {
+        self.drafts += 1_000;
+        Draft::new(self.snapshot.clone(), self.drafts)
+    }
+
+    /// One turn of the reader; false when it would sleep.
+    pub fn step(&mut self, kernel: &mut Kernel) -> bool {
+        if self.follower.is_draining() {
+            self.drain(kernel);
+        }
+        let mut busy = false;
+        while let Some(transmit) = self.follower.poll_transmit() {
+            busy = true;
+            if transmit.outlet == Outlet::FreshDump {
+                self.close_dump(kernel);
+                self.dump = Some(kernel.socket(&[], 212_992));
+            }
+            let socket = match transmit.outlet {
+                Outlet::Event => self.event,
+                _ => self.dump.expect("a dump socket was asked for before it is used"),
+            };
+            kernel.send(socket, &transmit.bytes);
+        }
+        assert!(self.follower.failure().is_none(), "refused: {:?}", self.follower.failure());
+        if !self.follower.is_dumping() {
+            self.close_dump(kernel);
+        }
+        self.publish();
+        busy |= self.receive_event(kernel);
+        busy | self.receive_dump(kernel) || self.follower.is_draining()
+    }
+
+    /// Lets the reader run until it sleeps.
+    pub fn quiesce(&mut self, kernel: &mut Kernel) {
+        for _ in 0..PATIENCE {
+            if !self.step(kernel) {
+                self.publish();
+                assert!(self.follower.is_live(), "asleep without a state to show");
+                return;
+            }
+        }
+        panic!("the reader never sleeps");
+    }
+
+    fn drain(&mut self, kernel: &mut Kernel) {
+        for _ in 0..PATIENCE {
+            match kernel.receive(self.event) {
+                Receive::Empty => return self.follower.handle_drained(self.fence),
+                Receive::Overrun => {}
+                Receive::Datagram(bytes) => self.follower.handle_event(&bytes),
+                Receive::Truncated(_) => self.follower.handle_truncated(),
+            }
+        }
+        panic!("the event socket is never empty");
+    }
+
+    fn receive_event(&mut self, kernel: &mut Kernel) -> bool {
+        match kernel.receive(self.event) {
+            Receive::Empty => return false,
+            Receive::Overrun => self.follower.handle_overrun(),
+            Receive::Datagram(bytes) => self.follower.handle_event(&bytes),
+            Receive::Truncated(_) => self.follower.handle_truncated(),
+        }
+        true
+    }
+
+    fn receive_dump(&mut self, kernel: &mut Kernel) -> bool {
+        let Some(socket) = self.dump else { return false };
+        match kernel.receive(socket) {
+            Receive::Empty => return false,
+            Receive::Overrun | Receive::Truncated(_) => self.follower.handle_dump_loss(),
+            Receive::Datagram(bytes) => self.follower.handle_dump(&bytes),
+        }
+        true
+    }
+
+    fn close_dump(&mut self, kernel: &mut Kernel) {
+        if let Some(socket) = self.dump.take() {
+            kernel.close(socket);
+        }
+    }
+
+    fn publish(&mut self) {
+        if let Some(Update { snapshot, passed, created }) = self.follower.poll_update() {
+            assert!(snapshot.revision() >= self.snapshot.revision(), "revisions only grow");
+            self.snapshot = snapshot;
+            self.passed = passed;
+            self.created.extend(created);
+        }
+    }
+
+    /// Waits until the snapshot holds everything that the kernel has done so far, and these interfaces' silent
+    /// changes too.
+    pub fn observe(&mut self, kernel: &mut Kernel, refresh: &[Ask]) -> Snapshot {
+        for some in refresh.chunks(64) {
+            let bytes: Vec<u8> = some.iter().flat_map(|ask| ask.request()).collect();
+            kernel.send(self.event, &bytes);
+        }
+        self.fence = next_fence(self.fence);
+        kernel.send(self.event, &fence_request(self.fence));
+        for _ in 0..PATIENCE {
+            if self.follower.is_live() && !is_later(self.fence, self.passed) {
+                return self.snapshot.clone();
+            }
+            let busy = self.step(kernel);
+            self.publish();
+            assert!(busy || !is_later(self.fence, self.passed), "the fence never comes back");
+        }
+        panic!("the fence is never passed");
+    }
+
+    /// Reads everything anew.
+    pub fn resync(&mut self, kernel: &mut Kernel) {
+        self.follower.resync();
+        self.quiesce(kernel);
+    }
+
+    /// Commits a draft, as `engine::commit` does.
+    pub fn commit(&mut self, kernel: &mut Kernel, draft: &Draft) -> Result<Outcome, Refusal> {
+        let now = self.observe(kernel, &[]);
+        let mut commit = Commit::new(draft, now)?;
+        for _ in 0..1_000 {
+            match commit.poll() {
+                Poll::Send(wave) => {
+                    let answers = self.exchange(kernel, wave);
+                    commit.handle_answers(&answers);
+                }
+                Poll::Observe { refresh, resync } => {
+                    if resync {
+                        self.resync(kernel);
+                    }
+                    let snapshot = self.observe(kernel, &refresh);
+                    let port = kernel.port(self.request);
+                    let own = self.created.iter().filter(|(own, ..)| *own == port);
+                    let created: BTreeMap<_, _> = own.map(|(_, seq, at)| (*seq, *at)).collect();
+                    commit.handle_snapshot(snapshot, &created);
+                }
+                Poll::Verified(_) if self.hook_fails => commit.fail(judge::hook_failure()),
+                Poll::Verified(_) => commit.accept(),
+                Poll::Finished(outcome) => return Ok(self.finish(kernel, &commit, outcome)),
+            }
+        }
+        panic!("the commit never ends");
+    }
+
+    fn finish(&mut self, kernel: &mut Kernel, commit: &Commit, mut outcome: Outcome) -> Outcome {
+        if !commit.restored().is_empty() {
+            for (index, generation) in commit.restored() {
+                self.follower.adopt(*index, *generation);
+            }
+            let now = self.observe(kernel, &[]);
+            if let Outcome::RolledBack { snapshot, .. } | Outcome::Torn { snapshot, .. } =
+                &mut outcome
+            {
+                *snapshot = now;
+            }
+        }
+        outcome
+    }
+
+    fn exchange(&mut self, kernel: &mut Kernel, mut requests: Vec<Vec<u8>>) -> Vec<Answer> {
+        let mut answers: Vec<Answer> = Vec::new();
+        for some in requests.chunks_mut(self.together) {
+            let first = answers.len();
+            for request in &mut *some {
+                assert!(!request.is_empty(), "an empty request");
+                self.seq += 1;
+                Builder::stamp(request, self.seq);
+                answers.push(Answer { seq: self.seq, ..Answer::default() });
+            }
+            kernel.send(self.request, &some.concat());
+            self.collect(kernel, &mut answers[first..]);
+            for _ in 0..self.pace {
+                self.step(kernel);
+            }
+            if answers.iter().any(|answer| answer.ack.as_ref().is_some_and(|ack| !ack.is_ok())) {
+                break;
+            }
+        }
+        answers
+    }
+
+    /// Reads what is there: the simulated kernel has answered before `send` returns, so that what is not there
+    /// is lost.
+    fn collect(&mut self, kernel: &mut Kernel, answers: &mut [Answer]) {
+        loop {
+            match kernel.receive(self.request) {
+                Receive::Empty => return,
+                Receive::Overrun | Receive::Truncated(_) => {}
+                Receive::Datagram(bytes) => read(&bytes, answers),
+            }
+        }
+    }
+}
+
+fn read(bytes: &[u8], answers: &mut [Answer]) {
+    for message in Messages::new(bytes).map_while(Result::ok) {
+        let Some(answer) = answers.iter_mut().find(|answer| answer.seq == message.seq) else {
+            continue;
+        };
+        if let Some(Ok(ack)) = Ack::parse(&message) {
+            answer.ack = Some(ack);
+        } else if message.kind == kind::RTM_NEWLINK && message.flags & flags::MULTI == 0 {
+            let link = Record::decode(&LINK, message.payload).expect("an echo of a creation");
+            let below = link.value(row::LINK).and_then(Value::number).map(|index| index as u32);
+            let here = link.value(row::LINK_NETNSID).is_none();
+            answer.created = Some((link.number(row::INDEX) as u32, below.filter(|_| here)));
+        }
+    }
+}

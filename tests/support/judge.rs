@@ -1,0 +1,287 @@
+//! The judge of a whole database: at rest, its snapshot is what a second, fresh database has read, and what
+//! iproute2 prints.
+
+use super::ip_json;
+use super::oracle::{compare_addresses, compare_links, to_json};
+use netlinkdb::internals::object::kinds::bridge::{BRIDGE, BRIDGE_ID, QUERIER};
+use netlinkdb::internals::object::kinds::{MACVLAN, VXLAN};
+use netlinkdb::internals::object::{ADDRESS, BRIDGE_PORT, LINK, Row, Silent, Table};
+use netlinkdb::{AddressKey, Db, FieldChange, Link, Snapshot};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Longer than duplicate address detection (up to 2 s) and a look at the carrier (up to 1 s) take on any machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a comparison is repeated because the kernel changed something while it was made.
+const ATTEMPTS: usize = 100;
+
+/// Syncs, waits for what comes late by its nature (DAD, carrier), and requires the snapshot to equal a fresh second
+/// database, apart from the rows that the kernel is documented to change in silence, and the fresh one to equal
+/// `ip -json -details` without any exception.
+#[track_caller]
+pub fn quiesce_and_compare(db: &Db) -> Snapshot {
+    compare(db, Extent::All, |found| !found.silent)
+}
+
+/// The same after a [`Db::refresh`] or [`Db::resync`]: then no row is excepted.
+#[track_caller]
+pub fn compare_to_the_last_row(db: &Db) -> Snapshot {
+    compare(db, Extent::All, |_| true)
+}
+
+/// As [`quiesce_and_compare`], for a database that was opened without addresses.
+#[track_caller]
+pub fn quiesce_and_compare_links(db: &Db) -> Snapshot {
+    compare(db, Extent::Links, |found| !found.silent)
+}
+
+/// As [`quiesce_and_compare`], where there are kinds whose options iproute2 prints and this crate keeps raw.
+#[track_caller]
+pub fn quiesce_and_compare_raw(db: &Db) -> Snapshot {
+    compare(db, Extent::Fresh, |found| !found.silent)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Extent {
+    All,
+    /// The database was opened without addresses.
+    Links,
+    /// Only with the fresh database, not with iproute2.
+    Fresh,
+}
+
+#[track_caller]
+fn compare(db: &Db, extent: Extent, counts: impl Fn(&Difference) -> bool) -> Snapshot {
+    for _ in 0..ATTEMPTS {
+        settle(db);
+        let before = fresh();
+        let ours = db.sync().expect("a fence");
+        let theirs = [ip_json(&["link", "show"]), ip_json(&["address", "show"])];
+        let after = fresh();
+        ours.check();
+        // What moved while it was looked at cannot be compared.
+        if !differences(&before, &after, true).is_empty() {
+            continue;
+        }
+        let found = differences(&ours, &after, extent != Extent::Links);
+        let bad: Vec<_> = found.iter().filter(|found| counts(found)).collect();
+        if bad.is_empty() {
+            if extent != Extent::Fresh {
+                compare_with_ip(&after, &theirs, &BTreeSet::new());
+            }
+            if extent == Extent::All {
+                compare_with_ip(&ours, &theirs, &silent_keys());
+            }
+            return ours;
+        }
+        let now = db.sync().expect("a fence");
+        let moved = now.revision() != ours.revision();
+        if moved || bad.iter().all(|found| found.late) && next_revision(db, &now) {
+            continue;
+        }
+        let bad: Vec<_> = bad.iter().map(|found| &*found.text).collect();
+        panic!("the snapshot is not what a fresh database has read:\n{}", bad.join("\n"));
+    }
+    panic!("the kernel does not come to rest");
+}
+
+/// A database opened for this look alone.
+pub fn fresh() -> Snapshot {
+    Db::open().expect("a second database").snapshot()
+}
+
+/// Waits until no address is tentative that will not stay so, and gives up where one does.
+#[track_caller]
+pub fn settle(db: &Db) {
+    db.sync().expect("a fence");
+    let settled = db.wait_until(PATIENCE, is_settled).expect("a database that follows");
+    assert!(settled.is_some(), "duplicate address detection does not end:\n{}", db.snapshot());
+}
+
+fn is_settled(now: &Snapshot) -> bool {
+    let running = |index| {
+        now.link_by_index(index).is_some_and(|link| {
+            let flags = link.flags();
+            use netlinkdb::LinkFlags as F;
+            flags.contains(F::UP) && flags.contains(F::LOWER_UP) && flags.contains(F::RUNNING)
+        })
+    };
+    now.addresses().all(|a| !a.is_tentative() || a.is_duplicate() || !running(a.index()))
+}
+
+/// The carrier is looked at once a second; its notification brings a new revision.
+fn next_revision(db: &Db, now: &Snapshot) -> bool {
+    let newer = |snapshot: &Snapshot| snapshot.revision() > now.revision();
+    db.wait_until(PATIENCE, newer).expect("a database that follows").is_some()
+}
+
+/// One thing in which two snapshots differ.
+#[derive(Debug)]
+pub struct Difference {
+    /// What.
+    pub text: String,
+    /// The kernel is documented to change this in silence.
+    pub silent: bool,
+    /// The kernel announces this, but later: the carrier.
+    pub late: bool,
+}
+
+impl Difference {
+    fn hard(text: String) -> Difference {
+        Difference { text, silent: false, late: false }
+    }
+}
+
+/// Everything compared in which two snapshots of two databases differ. Generations and counters are not compared.
+pub fn differences(ours: &Snapshot, theirs: &Snapshot, addresses: bool) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let links = |of: &Snapshot| of.links().map(Link::index).collect::<BTreeSet<_>>();
+    for index in links(ours).symmetric_difference(&links(theirs)) {
+        let here = ours.link_by_index(*index).is_some();
+        let text = format!("link {index}: {}", if here { "only we have it" } else { "missing" });
+        found.push(Difference::hard(text));
+    }
+    for link in theirs.links() {
+        if let Some(our) = ours.link_by_index(link.index()) {
+            let up = our.is_up() && link.is_up();
+            let changes = our.record().changes(link.record());
+            found.extend(changes.into_iter().map(|change| {
+                let late = is_late(&change);
+                let silent = is_silent(&change, up);
+                Difference { text: format!("link {}: {change}", link.name()), silent, late }
+            }));
+        }
+        for name in std::iter::once(link.name()).chain(link.altnames().iter().map(|n| &**n)) {
+            let meant = |of: &Snapshot| of.link(name).map(Link::index);
+            // Names themselves are compared as rows; this is the index of names.
+            if meant(ours) != meant(theirs) && ours.links().any(|l| l.name() == name) {
+                found.push(Difference::hard(format!("the name {name} means {:?}", meant(ours))));
+            }
+        }
+        let ports = |of: &Snapshot| of.ports_of(link.index()).map(Link::index).collect::<Vec<_>>();
+        if ports(ours) != ports(theirs) {
+            found.push(Difference::hard(format!("ports of {}: {:?}", link.name(), ports(ours))));
+        }
+    }
+    if addresses {
+        address_differences(ours, theirs, &mut found);
+    }
+    found
+}
+
+fn address_differences(ours: &Snapshot, theirs: &Snapshot, found: &mut Vec<Difference>) {
+    let all = |of: &Snapshot| -> BTreeMap<AddressKey, netlinkdb::Address> {
+        of.addresses().filter_map(|a| Some((AddressKey::of(a)?, a.clone()))).collect()
+    };
+    let (our, their) = (all(ours), all(theirs));
+    for (key, address) in &their {
+        match our.get(key) {
+            // IPv6 announces from a work queue: the kernel's own link-local address when its DAD has ended.
+            None => found.push(Difference {
+                late: address.local().is_ipv6(),
+                ..Difference::hard(format!("address {address}: missing"))
+            }),
+            Some(own) => {
+                let changes = own.record().changes(address.record());
+                found.extend(changes.into_iter().map(|change| Difference {
+                    late: address.local().is_ipv6() && own.is_tentative(),
+                    ..Difference::hard(format!("address {address}: {change}"))
+                }));
+            }
+        }
+    }
+    for (_, address) in our.iter().filter(|(key, _)| !their.contains_key(key)) {
+        found.push(Difference::hard(format!("address {address}: only we have it")));
+    }
+    for link in theirs.links() {
+        let order = |of: &Snapshot| ipv4_order(of, link.index());
+        if order(ours) != order(theirs) {
+            let (ours, theirs) = (order(ours), order(theirs));
+            let text = format!("IPv4 order of {}: {ours:?}, fresh {theirs:?}", link.name());
+            found.push(Difference::hard(text));
+        }
+    }
+}
+
+/// The IPv4 addresses of an interface in the snapshot's order.
+pub fn ipv4_order(of: &Snapshot, index: u32) -> Vec<String> {
+    let all = of.addresses_of(index).into_iter().filter(|a| a.local().is_ipv4());
+    all.map(netlinkdb::Address::prefix).collect()
+}
+
+fn is_late(change: &FieldChange) -> bool {
+    const CARRIER: u64 = 0x10000 | 0x40 | 0x20000;
+    let number = |value: &Option<netlinkdb::internals::object::Value>| {
+        value.as_ref().and_then(|value| value.number()).unwrap_or(0)
+    };
+    match (change.table, change.name) {
+        ("link", "flags") => (number(&change.before) ^ number(&change.after)) & !CARRIER == 0,
+        ("link", "operstate" | "carrier") => true,
+        // A port is given its state when its carrier is looked at.
+        ("bridge_port", "state") => true,
+        _ => false,
+    }
+}
+
+fn is_silent(change: &FieldChange, up: bool) -> bool {
+    let row = tables().into_iter().find(|table| table.name == change.table);
+    let row = row.and_then(|table| table.row(change.name));
+    match row.map_or(Silent::Never, |(_, row)| row.silent) {
+        Silent::Always => true,
+        Silent::WhileDown => !up,
+        Silent::Never => false,
+    }
+}
+
+fn tables() -> [&'static Table; 8] {
+    [&LINK, &BRIDGE, &VXLAN, &MACVLAN, &BRIDGE_PORT, &BRIDGE_ID, &QUERIER, &ADDRESS]
+}
+
+/// Keys of `ip -json` that a database may have as they were, for want of a notification.
+fn silent_keys() -> BTreeSet<&'static str> {
+    let rows = tables().into_iter().flat_map(|table: &'static Table| table.rows.iter());
+    let silent = rows.filter(|row: &&Row| row.silent != Silent::Never).map(|row| row.name);
+    silent.chain(["link_index", "inet6_addr_gen_mode", "altnames", "max_age"]).collect()
+}
+
+#[track_caller]
+fn compare_with_ip(snapshot: &Snapshot, theirs: &[Value; 2], except: &BTreeSet<&str>) {
+    let ours = to_json(&snapshot.tree());
+    let [links, addresses] = theirs.each_ref().map(|list| list.as_array().expect("a list"));
+    let bare: Vec<Value> = ours.as_array().expect("a list").iter().map(without_addresses).collect();
+    let mut found = compare_links(&bare, links);
+    for link in addresses.iter().filter(|link| link["ifindex"].is_number()) {
+        let name = &link["ifname"];
+        let own = ours.as_array().into_iter().flatten().find(|o| o["ifindex"] == link["ifindex"]);
+        let Some(own) = own else { continue };
+        let list = |of: &Value| of["addr_info"].as_array().expect("a list").clone();
+        let differ = compare_addresses(&list(own), &list(link));
+        found.extend(differ.into_iter().map(|text| format!("{name}: address {text}")));
+        if ipv4(&list(own)) != ipv4(&list(link)) {
+            let (ours, theirs) = (ipv4(&list(own)), ipv4(&list(link)));
+            found.push(format!("{name}: IPv4 order: ours {ours:?}, theirs {theirs:?}"));
+        }
+    }
+    found.retain(|text| !is_excepted(text, except));
+    assert!(found.is_empty(), "not what `ip` prints:\n{}", found.join("\n"));
+}
+
+/// `NAME: path.of.keys: ours ..., theirs ...`: whether the last key is one of these.
+fn is_excepted(text: &str, except: &BTreeSet<&str>) -> bool {
+    let mut parts = text.split(": ");
+    let path = parts.nth(1).unwrap_or_default();
+    path.split('.').any(|key| except.contains(key))
+}
+
+fn without_addresses(link: &Value) -> Value {
+    let mut link = link.clone();
+    link.as_object_mut().map(|link| link.remove("addr_info"));
+    link
+}
+
+fn ipv4(list: &[Value]) -> Vec<String> {
+    let all = list.iter().filter(|address| address["family"] == "inet");
+    all.map(|a| format!("{} {} {}", a["local"], a["address"], a["prefixlen"])).collect()
+}
