@@ -866,7 +866,7 @@ mod tests {
             (Rule::new().priority(9).goto(9), "larger priority"),
             (Rule::new().iif("a-name-of-sixteen"), "1 to 15 bytes"),
             (Rule::new().table(0), "no table 0"),
-            (Rule::new().sport(std::ops::RangeInclusive::new(9, 8)), "1 to 65534"),
+            (Rule::new().sport(RangeInclusive::new(9, 8)), "1 to 65534"),
             (Rule::new().table(5).l3mdev(), "there is no table"),
         ] {
             let error = spec.check().unwrap_err().to_string();
