@@ -526,3 +526,31 @@ impl Body {
         Route::new(key.complete(self.record.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A dump brings the routes of a key one after the other, and longer prefixes first.
+    #[test]
+    fn a_loaded_table_is_that_of_single_puts() {
+        let mut bodies = Bodies::default();
+        let (mut one, mut other, mut load) =
+            (Routes::default(), Routes::default(), Load::default());
+        for number in 0..10_000u32 {
+            for (len, protocol) in [(24, 4), (16, 4), (16, 3), (16, 2)] {
+                if len == 16 && number % 3 != 0 {
+                    continue;
+                }
+                let key = RouteKey4 { table: 254, dst: number << 16, len, ..RouteKey4::default() };
+                let held = bodies.intern(AF_INET, &[protocol, 0, 1, 0, 0, 0, 0, 0]);
+                one.put(RouteKey::V4(key), held.clone(), flags::APPEND);
+                load.push(RouteKey::V4(key), held, &mut other);
+            }
+        }
+        load.finish(&mut other);
+        assert_eq!(one.v4.len(), 13_334);
+        assert_eq!(one.count(), 10_000 + 3 * 3334);
+        assert!(one.v4 == other.v4);
+    }
+}
