@@ -287,11 +287,24 @@ fn evict_from<K: Ord + Clone>(
         .filter(|(key, held)| within(key) && hit(held))
         .map(|(key, _)| key.clone())
         .collect();
+    let left = |held: &Arc<Held>| {
+        let alive = each(held).iter().filter(|one| !dead.contains(&Arc::as_ptr(one)));
+        several(alive.cloned().collect())
+    };
+    // When a link goes that most routes leave by, few are left: these make a new tree at less cost.
+    if keys.len() > map.len() / 2 {
+        let rest = map.iter().filter_map(|(key, held)| match within(key) && hit(held) {
+            true => Some((key.clone(), left(held)?)),
+            false => Some((key.clone(), held.clone())),
+        });
+        *map = rest.collect();
+        return true;
+    }
     for key in &keys {
-        let Some(old) = map.get(key).cloned() else { continue };
-        let left =
-            each(&old).iter().filter(|one| !dead.contains(&Arc::as_ptr(one))).cloned().collect();
-        keep(map, key.clone(), left);
+        match map.get(key).and_then(left) {
+            Some(held) => drop(map.insert(key.clone(), held)),
+            None => drop(map.remove(key)),
+        }
     }
     !keys.is_empty()
 }
