@@ -25,6 +25,9 @@ const RTNLGRP_NEXTHOP: u32 = 32;
 /// How many creations of our own are remembered until their committer looks: far more than one wave has.
 const REMEMBERED: usize = 65_536;
 
+/// Batches that are taken in before a state is shown at the latest: of 32 notifications each, some 10 ms of routes.
+const BURST: usize = 128;
+
 type Started = (Arc<Shared>, Requests, JoinHandle<()>);
 
 /// Starts the reader. The thread enters the namespace and opens every socket there, so that no other thread ever
@@ -183,10 +186,22 @@ impl Reader {
             self.shared.waker.drain().map_err(Error::system("reset the waker"))?;
         }
         if heard {
-            self.receive_event()?;
+            self.receive_events()?;
         }
         if dumped {
             self.receive_dump()?;
+        }
+        Ok(())
+    }
+
+    /// While more is waiting it is taken in before the next state is shown: each state that is shown costs a copy of
+    /// every node that changes after it, and who falls behind must not pay that for every few messages.
+    fn receive_events(&mut self) -> Result<(), Error> {
+        for _ in 0..BURST {
+            self.receive_event()?;
+            if !self.batch.is_full() || self.follower.is_draining() {
+                break;
+            }
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::apply::Doubt;
 use super::event::decode;
-use super::routes::{Bodies, Body, Held};
+use super::routes::{Bodies, Body, Held, Load};
 use super::{AddressKey, Event, LinkEvent, Snapshot};
 use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
@@ -132,6 +132,7 @@ pub struct Follower {
     phase: Phase,
     shown: Snapshot,
     rebuilt: Snapshot,
+    load: Load,
     bodies: Bodies,
     /// Interfaces that have lost their last IPv4 address, and since then neither got one nor went up.
     unaddressed: BTreeSet<u32>,
@@ -161,6 +162,7 @@ impl Follower {
             phase: Phase::Draining,
             shown: Snapshot::default(),
             rebuilt: Snapshot::default(),
+            load: Load::default(),
             bodies: Bodies::default(),
             unaddressed: BTreeSet::new(),
             scratch: Vec::new(),
@@ -241,16 +243,21 @@ impl Follower {
         self.losses.resyncs += 1;
         self.sent_at_drain = sent;
         self.held.clear();
-        self.rebuilt = Snapshot::default();
+        self.forget_dump();
         self.start_dump(Dump::Links, 0, Outlet::FreshDump);
     }
 
     /// What was dumped was lost on its way.
     pub fn handle_dump_loss(&mut self) {
         if matches!(self.phase, Phase::Dumping { .. }) {
-            self.rebuilt = Snapshot::default();
+            self.forget_dump();
             self.start_dump(Dump::Links, 0, Outlet::FreshDump);
         }
+    }
+
+    fn forget_dump(&mut self) {
+        self.rebuilt = Snapshot::default();
+        self.load = Load::default();
     }
 
     fn start_dump(&mut self, what: Dump, tries: u32, outlet: Outlet) {
@@ -302,7 +309,7 @@ impl Follower {
         if message.flags & flags::DUMP_INTR != 0 && tries < DUMP_TRIES {
             // Reading on to DONE would keep this socket; a new one starts again at once (K13, K14).
             self.losses.interrupted += 1;
-            self.rebuilt = Snapshot::default();
+            self.forget_dump();
             return self.start_dump(Dump::Links, tries + 1, Outlet::FreshDump);
         }
         match Ack::parse(message) {
@@ -315,9 +322,8 @@ impl Follower {
 
     fn gather(&mut self, message: &Message<'_>) {
         if message.kind == kind::RTM_NEWROUTE {
-            // The kernel dumps the routes of a key in their order.
             if let Some((key, held)) = self.route(message) {
-                self.rebuilt.routes.put(key, held, flags::APPEND);
+                self.load.push(key, held, &mut self.rebuilt.routes);
             }
             return;
         }
@@ -348,6 +354,7 @@ impl Follower {
         if let Some(next) = next {
             return self.start_dump(next, tries, Outlet::Dump);
         }
+        self.load.finish(&mut self.rebuilt.routes);
         let fence = self.next_seq();
         self.out.push_back(Transmit { outlet: Outlet::Event, bytes: fence_request(fence) });
         self.phase = Phase::Settling { fence };

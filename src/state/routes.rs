@@ -9,6 +9,7 @@
 //! nothing; routes of other families than IPv4 and IPv6.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -90,11 +91,41 @@ pub struct Routes {
 /// The bodies that are in use, by their bytes.
 #[derive(Debug, Default)]
 pub(super) struct Bodies {
-    v4: HashMap<Box<[u8]>, Arc<Held>>,
-    v6: HashMap<Box<[u8]>, Arc<Held>>,
+    v4: HashMap<Box<[u8]>, Arc<Held>, BuildHasherDefault<Words>>,
+    v6: HashMap<Box<[u8]>, Arc<Held>, BuildHasherDefault<Words>>,
     /// The IPv4 bodies that prefer a source address, but for the kernel's own, whose going is announced.
     sources: HashMap<IpAddr, Vec<Box<[u8]>>>,
     sweep_at: usize,
+}
+
+/// Hashes a body word by word, as FxHash does. Bodies come from the kernel, and there are few: nobody gains by making
+/// them collide.
+#[derive(Default)]
+struct Words(u64);
+
+impl Words {
+    fn add(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0xf135_7aea_2e62_a9c5);
+    }
+}
+
+impl Hasher for Words {
+    fn write(&mut self, bytes: &[u8]) {
+        for word in bytes.chunks(8) {
+            let mut whole = [0; 8];
+            whole[..word.len()].copy_from_slice(word);
+            self.add(u64::from_be_bytes(whole));
+        }
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.add(length as u64);
+    }
+
+    /// The table takes its place from the low bits, and a product's best bits are the high ones.
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
+    }
 }
 
 impl Bodies {
@@ -167,20 +198,8 @@ impl Routes {
     /// A route is there. `how` are the flags of the message: they say where in the list it stands (K20).
     pub(super) fn put(&mut self, key: RouteKey, held: Arc<Held>, how: u16) {
         match key {
-            RouteKey::V4(key) => {
-                let next = match self.v4.get(&key) {
-                    Some(old) => join_v4(old, held, how),
-                    None => held,
-                };
-                self.v4.insert(key, next);
-            }
-            RouteKey::V6(key) => {
-                let next = match self.v6.get(&key) {
-                    Some(old) => join_v6(old, held, how),
-                    None => held,
-                };
-                self.v6.insert(key, next);
-            }
+            RouteKey::V4(key) => put(&mut self.v4, key, held, how, join_v4),
+            RouteKey::V6(key) => put(&mut self.v6, key, held, how, join_v6),
         }
     }
 
@@ -221,6 +240,42 @@ impl Routes {
     }
 }
 
+/// Routes of a dump on their way into the table.
+///
+/// A dump is nearly in the order of the keys. Put so, each node of the tree would be split when it is full and stay
+/// half empty for good. So the keys go in by turns: first every other one, which leaves nodes that are half full, then
+/// those between them, which fill these up.
+#[derive(Debug, Default)]
+pub(super) struct Load(Vec<(RouteKey, Arc<Held>)>);
+
+/// Routes that are held back at once: enough that the ends of such a run, where nodes do not fill, do not count.
+const RUN: usize = 4096;
+
+impl Load {
+    /// The next route of the dump.
+    pub(super) fn push(&mut self, key: RouteKey, held: Arc<Held>, to: &mut Routes) {
+        self.0.push((key, held));
+        if self.0.len() >= RUN {
+            self.finish(to);
+        }
+    }
+
+    /// Puts what is held back. The kernel dumps the routes of a key in their order, and so they are put.
+    pub(super) fn finish(&mut self, to: &mut Routes) {
+        self.0.sort_by_key(|(key, _)| *key);
+        for turn in [true, false] {
+            let (mut last, mut mine) = (None, !turn);
+            for (key, held) in &self.0 {
+                mine ^= last.replace(*key) != Some(*key);
+                if mine {
+                    to.put(*key, held.clone(), flags::APPEND);
+                }
+            }
+        }
+        self.0.clear();
+    }
+}
+
 fn evict_from<K: Ord + Clone>(
     map: &mut OrdMap<K, Arc<Held>>,
     dead: &HashSet<*const Held>,
@@ -232,13 +287,41 @@ fn evict_from<K: Ord + Clone>(
         .filter(|(key, held)| within(key) && hit(held))
         .map(|(key, _)| key.clone())
         .collect();
+    let left = |held: &Arc<Held>| {
+        let alive = each(held).iter().filter(|one| !dead.contains(&Arc::as_ptr(one)));
+        several(alive.cloned().collect())
+    };
+    // When a link goes that most routes leave by, few are left: these make a new tree at less cost.
+    if keys.len() > map.len() / 2 {
+        let rest = map.iter().filter_map(|(key, held)| match within(key) && hit(held) {
+            true => Some((key.clone(), left(held)?)),
+            false => Some((key.clone(), held.clone())),
+        });
+        *map = rest.collect();
+        return true;
+    }
     for key in &keys {
-        let Some(old) = map.get(key).cloned() else { continue };
-        let left =
-            each(&old).iter().filter(|one| !dead.contains(&Arc::as_ptr(one))).cloned().collect();
-        keep(map, key.clone(), left);
+        match map.get(key).and_then(left) {
+            Some(held) => drop(map.insert(key.clone(), held)),
+            None => drop(map.remove(key)),
+        }
     }
     !keys.is_empty()
+}
+
+/// Most keys hold nothing before: then this is the only walk down the tree.
+fn put<K: Ord + Copy>(
+    map: &mut OrdMap<K, Arc<Held>>,
+    key: K,
+    held: Arc<Held>,
+    how: u16,
+    join: fn(&Arc<Held>, Arc<Held>, u16) -> Arc<Held>,
+) {
+    let Some(old) = map.insert(key, held.clone()) else { return };
+    let joined = join(&old, held.clone(), how);
+    if !Arc::ptr_eq(&joined, &held) {
+        map.insert(key, joined);
+    }
 }
 
 /// Puts what is left at a key.
@@ -454,5 +537,33 @@ impl Body {
     /// The whole route at a key.
     pub(super) fn at(&self, key: RouteKey) -> Route {
         Route::new(key.complete(self.record.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A dump brings the routes of a key one after the other, and longer prefixes first.
+    #[test]
+    fn a_loaded_table_is_that_of_single_puts() {
+        let mut bodies = Bodies::default();
+        let (mut one, mut other, mut load) =
+            (Routes::default(), Routes::default(), Load::default());
+        for number in 0..10_000u32 {
+            for (len, protocol) in [(24, 4), (16, 4), (16, 3), (16, 2)] {
+                if len == 16 && number % 3 != 0 {
+                    continue;
+                }
+                let key = RouteKey4 { table: 254, dst: number << 16, len, ..RouteKey4::default() };
+                let held = bodies.intern(AF_INET, &[protocol, 0, 1, 0, 0, 0, 0, 0]);
+                one.put(RouteKey::V4(key), held.clone(), flags::APPEND);
+                load.push(RouteKey::V4(key), held, &mut other);
+            }
+        }
+        load.finish(&mut other);
+        assert_eq!(one.v4.len(), 13_334);
+        assert_eq!(one.count(), 10_000 + 3 * 3334);
+        assert!(one.v4 == other.v4);
     }
 }
