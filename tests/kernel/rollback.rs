@@ -213,8 +213,11 @@ fn a_refused_step_at_every_position_leaves_nothing() {
         ten_objects(&mut tx).expect("a transaction");
         poison(&mut tx).expect("an edit");
         let error = rolled_back(tx.commit());
-        assert!(error.step().is_some_and(|step| step.contains(word)), "{phase}: {error}");
         exactly_as_before(&db, &before);
+        if error.errno() == Some(libc::EBUSY) {
+            crate::support::skip("this kernel renames no interface that is up (K55)");
+        }
+        assert!(error.step().is_some_and(|step| step.contains(word)), "{phase}: {error}");
     }
     let mut tx = db.begin();
     ten_objects(&mut tx).expect("a transaction");
