@@ -58,7 +58,7 @@ pub fn record(u: &mut Unstructured<'_>, table: &'static Table, depth: u32) -> Re
     }
     // What an attribute's type is chosen by comes later in some tables: such rows are filled last.
     for (id, row) in table.rows.iter().enumerate() {
-        if matches!(row.shape, Shape::ByKind { .. }) {
+        if matches!(row.shape, Shape::ByKind { .. } | Shape::ByNumber { .. }) {
             record.remove(id as u16);
             if let Some(value) = value(u, row, &record, depth)? {
                 record.set(id as u16, value);
@@ -78,7 +78,8 @@ fn value(
         Shape::U8 => Value::Number(u.arbitrary::<u8>()?.into()),
         Shape::U16 | Shape::Be16 => Value::Number(u.arbitrary::<u16>()?.into()),
         Shape::U32 | Shape::Be32 => Value::Number(u.arbitrary::<u32>()?.into()),
-        Shape::U64 | Shape::Uint => Value::Number(u.arbitrary()?),
+        Shape::U64 | Shape::Be64 | Shape::Uint => Value::Number(u.arbitrary()?),
+        Shape::Flag => Value::Number(1),
         Shape::I32 => Value::Signed(u.arbitrary::<i32>()?.into()),
         Shape::Present => Value::Present,
         Shape::Text => Value::Text(text(u)?),
@@ -89,6 +90,11 @@ fn value(
             std::net::IpAddr::V6(ip) => Value::V6(ip),
         },
         Shape::Bytes => Value::Bytes(few(u, |u| u.arbitrary())?),
+        Shape::Via => match u.arbitrary()? {
+            std::net::IpAddr::V4(ip) => Value::V4(ip),
+            std::net::IpAddr::V6(ip) => Value::V6(ip),
+        },
+        Shape::Labels => Value::Numbers(few(u, |u| u.int_in_range(0..=0xf_ffff))?),
         Shape::U32s => Value::Numbers(few(u, |u| u.arbitrary())?),
         Shape::Texts(_) => Value::Texts(few(u, text)?),
         Shape::Hardwares(_) => {
@@ -99,6 +105,17 @@ fn value(
         Shape::Option(_) => Value::Number(u.int_in_range(0..=1)?),
         Shape::Struct(table) => nested(self::record(u, table, 0)?),
         _ if depth == 0 => return Ok(None),
+        Shape::Array(table) | Shape::Structs(table) => {
+            Value::Records(few(u, |u| self::record(u, table, 0))?)
+        }
+        Shape::ByNumber { kind, tables } => {
+            let chooser = record.fields().find(|(_, own, _)| sibling(row, own, kind));
+            let number = chooser.and_then(|(_, _, value)| value.number());
+            match tables.iter().find(|(own, _)| Some(*own) == number) {
+                Some((_, table)) => nested(self::record(u, table, depth - 1)?),
+                None => Value::Bytes(few(u, |u| u.arbitrary())?),
+            }
+        }
         Shape::Nest(table) => nested(self::record(u, table, depth - 1)?),
         Shape::Message(table) => nested(self::record(u, table(), depth - 1)?),
         Shape::ByKind { kind, tables } => {
