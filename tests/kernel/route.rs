@@ -311,15 +311,14 @@ fn neighbours_read_as_iproute2_prints_them() {
     let links = Links::dump();
     for (shown, flags) in [("all", 0), ("proxy", 8)] {
         // The kernel's own multicast neighbours come with the first packet, whenever that is.
-        let mut ours = all_neighbours(0, flags);
-        ours.retain(|neighbour| neighbour.dst().is_some_and(|dst| !dst.is_multicast()));
         let arguments = if shown == "all" {
             vec!["neigh", "show", "nud", "all"]
         } else {
             vec!["neigh", "show", "proxy"]
         };
+        let (mut ours, mut theirs) = at_rest(|| ip_json(&arguments), || all_neighbours(0, flags));
+        ours.retain(|neighbour| neighbour.dst().is_some_and(|dst| !dst.is_multicast()));
         let trees = ours.iter().map(|n| to_json(&n.tree(&links))).collect();
-        let mut theirs = ip_json(&arguments);
         let list = theirs.as_array_mut().expect("a list");
         list.retain(|one| one["dst"].as_str().is_some_and(|dst| !dst.starts_with("ff0")));
         same_lists(trees, theirs, &[]);
@@ -357,12 +356,21 @@ fn forwarding_entries_read_as_bridge_prints_them() {
         bridge(&[&["fdb", "add"][..], &words.split(' ').collect::<Vec<_>>()].concat());
     }
     let links = Links::dump();
-    let ours = all_neighbours(7, 0);
-    let theirs = bridge(&["-json", "fdb", "show"]);
+    let (ours, theirs) = at_rest(|| bridge(&["-json", "fdb", "show"]), || all_neighbours(7, 0));
     let trees = ours.iter().map(|n| to_json(&n.tree(&links))).collect();
     same_lists(trees, serde_json::from_slice(&theirs).expect("JSON"), &[]);
     let lines: Vec<_> = ours.iter().map(|n| n.line(&links)).collect();
     same_lines(&lines.join("\n"), &String::from_utf8_lossy(&bridge(&["fdb", "show"])));
+}
+
+/// What is read while what is printed stays the same: the kernel learns, joins and ages entries when it likes.
+fn at_rest<P: PartialEq, T>(print: impl Fn() -> P, read: impl Fn() -> T) -> (T, P) {
+    let tries = (0..200).find_map(|_| {
+        let before = print();
+        let own = read();
+        (print() == before).then_some((own, before))
+    });
+    tries.expect("the kernel comes to rest")
 }
 
 fn all_nexthops() -> Vec<Nexthop> {
