@@ -6,6 +6,9 @@
 //! was dumped and one new state is shown. Events are upserts, so that replaying one that the dump already knew
 //! changes nothing.
 //!
+//! Routes that the kernel takes away without a word (K4 to K8) go in the same state as the change that took them;
+//! where only the kernel can know, everything is read anew.
+//!
 //! Not here: when to poll, which socket is which, who waits. A state is shown only while nothing is lost.
 
 use std::collections::{BTreeSet, VecDeque};

@@ -2,7 +2,8 @@
 //!
 //! [`Snapshot`] is immutable; `apply` makes the next one from one [`Event`]; [`Follower`] is the machine
 //! around both: it knows when to dump, when to replay, what the kernel changes without a word, and when a
-//! state may be shown. Pure: bytes and facts come in by `handle_*`, bytes to be sent and snapshots go out by
+//! state may be shown. Routes have their own storage (`routes`: a key and a shared body each) and their own reading
+//! (`table`). Pure: bytes and facts come in by `handle_*`, bytes to be sent and snapshots go out by
 //! `poll_*`. No socket, thread or clock here; those are `engine`.
 
 mod apply;
