@@ -9,6 +9,7 @@
 mod apply;
 mod diff;
 mod event;
+mod filter;
 mod follow;
 mod routes;
 mod snapshot;
@@ -16,9 +17,10 @@ mod table;
 
 pub use diff::{Change, Diff, Object};
 pub use event::{Event, LinkEvent, decode};
+pub use filter::RouteFilter;
 pub use follow::{
     Ask, Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_later, next_fence,
 };
-pub use routes::{Body, Held, Routes};
+pub use routes::{Bodies, Body, Held, Routes, is_same, legs};
 pub use snapshot::{AddressKey, Snapshot, UnknownAttribute};
 pub use table::RouteTable;
