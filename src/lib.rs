@@ -115,13 +115,16 @@ pub use object::route::{
 pub use object::spec::SpecError;
 pub use object::{
     AddrGenMode, Address, AddressFlags, AddressProtocol, Family, FieldChange, Lifetime, Link,
-    LinkFlags, LinkMode, LinkRef, LinkType, OperState, Scope, Statistics, Tree, UnknownName,
+    LinkFlags, LinkMode, LinkRef, LinkType, Neighbour, NeighbourFlags, NeighbourSpec,
+    NeighbourState, Nexthop, NexthopSpec, OperState, Rule, RuleAction, RuleFlags, RuleSpec, Scope,
+    Statistics, Tree, UnknownName,
 };
 pub use plan::{
     AddressSpec, Failure, ParseAddressError, Refusal, Residue, Review, ReviewLine, Sign, Why,
 };
 pub use state::{
-    AddressKey, Change, Diff, Losses, Object, RouteFilter, RouteTable, Snapshot, UnknownAttribute,
+    AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,
+    Object, Remote, RouteFilter, RouteTable, RuleKey, RuleList, Snapshot, UnknownAttribute,
 };
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
 

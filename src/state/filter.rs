@@ -1,63 +1,38 @@
-//! Which routes are spoken of.
+//! Objects by the value of an attribute, in the words of `ip -json`.
 
-use crate::object::Family;
-use crate::object::route::RouteProtocol;
+use crate::object::{Table, Tree};
 
-/// Which routes are spoken of, by table, and where it is said by protocol and family.
-///
-/// ```
-/// use netlinkdb::{Family, RouteFilter, RouteProtocol};
-/// let ours = RouteFilter::table(254).protocol(RouteProtocol::BIRD).family(Family::Inet);
-/// assert!(ours.matches(254, Family::Inet, RouteProtocol::BIRD));
-/// assert!(!ours.matches(254, Family::Inet, RouteProtocol::STATIC));
-/// assert_eq!(ours.to_string(), "table 254 proto bird inet");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RouteFilter {
-    table: u32,
-    protocol: Option<RouteProtocol>,
-    family: Option<Family>,
+/// A name that is no attribute of objects of some kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is no attribute of a {of}")]
+pub struct UnknownAttribute {
+    /// The name.
+    pub name: String,
+    /// What has no such attribute: `link`, `route`, `rule`.
+    pub of: &'static str,
 }
 
-impl RouteFilter {
-    /// The routes of a table, 1 to 4294967295.
-    pub fn table(table: u32) -> Self {
-        RouteFilter { table, protocol: None, family: None }
+/// Those of `all` whose tree has this value under a key. `derived` are keys that no row of the table bears.
+pub(super) fn filter<T, I: Iterator<Item = T>, F: Fn(&T) -> Tree>(
+    all: I,
+    table: &'static Table,
+    derived: &[&str],
+    attribute: &str,
+    value: &str,
+    tree: F,
+) -> Result<impl Iterator<Item = T> + use<T, I, F>, UnknownAttribute> {
+    if table.row(attribute).is_none() && !derived.contains(&attribute) {
+        return Err(UnknownAttribute { name: attribute.to_owned(), of: table.name });
     }
-
-    /// Of these, those that this protocol made.
-    pub fn protocol(self, protocol: RouteProtocol) -> Self {
-        RouteFilter { protocol: Some(protocol), ..self }
-    }
-
-    /// Of these, those of one family.
-    pub fn family(self, family: Family) -> Self {
-        RouteFilter { family: Some(family), ..self }
-    }
-
-    /// The number of the table.
-    pub fn table_number(&self) -> u32 {
-        self.table
-    }
-
-    /// Whether a route is spoken of.
-    pub fn matches(&self, table: u32, family: Family, protocol: RouteProtocol) -> bool {
-        self.table == table
-            && self.protocol.is_none_or(|own| own == protocol)
-            && self.family.is_none_or(|own| own == family)
-    }
+    let (attribute, value) = (attribute.to_owned(), value.to_owned());
+    Ok(all.filter(move |one| shows(&tree(one), &attribute, &value)))
 }
 
-/// `table 254 proto bird inet`.
-impl std::fmt::Display for RouteFilter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "table {}", self.table)?;
-        self.protocol.iter().try_for_each(|protocol| write!(f, " proto {protocol}"))?;
-        match self.family {
-            None => Ok(()),
-            Some(Family::Inet) => f.write_str(" inet"),
-            Some(Family::Inet6) => f.write_str(" inet6"),
-            Some(Family::Other(number)) => write!(f, " family {number}"),
-        }
+fn shows(tree: &Tree, attribute: &str, value: &str) -> bool {
+    let found = tree.key(attribute).or_else(|| tree.key("linkinfo")?.key(attribute));
+    match found {
+        Some(Tree::List(items)) => items.iter().any(|item| item.to_string() == value),
+        Some(one) => one.to_string() == value,
+        None => false,
     }
 }

@@ -33,6 +33,28 @@ pub struct Views {
     pub addresses: bool,
     /// Whether routes are followed.
     pub routes: bool,
+    /// Whether rules are followed.
+    pub rules: bool,
+    /// Whether nexthop objects are followed.
+    pub nexthops: bool,
+    /// Whether neighbours, proxies and forwarding entries are followed.
+    pub neighbours: bool,
+}
+
+impl Views {
+    /// Everything.
+    pub const ALL: Views =
+        Views { addresses: true, routes: true, rules: true, nexthops: true, neighbours: true };
+    /// Only interfaces.
+    pub const NONE: Views =
+        Views { addresses: false, routes: false, rules: false, nexthops: false, neighbours: false };
+}
+
+/// What is followed unless something else is said: all but neighbours.
+impl Default for Views {
+    fn default() -> Self {
+        Views { neighbours: false, ..Views::ALL }
+    }
 }
 
 /// Which socket a request is for.
@@ -861,7 +883,7 @@ mod tests {
 
     /// A follower that has dumped nothing and is live.
     fn live() -> Follower {
-        let mut follower = Follower::new(Views { addresses: true, routes: true });
+        let mut follower = Follower::new(Views { addresses: true, routes: true, ..Views::NONE });
         follower.handle_drained(0);
         while let Some(transmit) = follower.poll_transmit() {
             let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
