@@ -102,6 +102,7 @@ pub use api::{
     CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, Interface,
     InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction, Watch,
 };
+pub use engine::Registration;
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
     Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
