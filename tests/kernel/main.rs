@@ -14,6 +14,7 @@ mod commit;
 mod conformance;
 mod faults;
 mod following;
+mod following_rules;
 mod harness;
 mod late;
 mod object;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     cases.extend(conformance::cases());
     cases.extend(faults::cases());
     cases.extend(following::cases());
+    cases.extend(following_rules::cases());
     cases.extend(harness::cases());
     cases.extend(late::cases());
     cases.extend(object::cases());
