@@ -253,7 +253,7 @@ impl Snapshot {
 /// is `stale`, the kernel does not announce; proxies it announces neither when they are made nor when they are removed:
 /// these are as when they were last read.
 ///
-/// ```text
+/// ```
 /// use netlinkdb::{Db, NetNs};
 ///
 /// NetNs::enter_private()?;
