@@ -11,6 +11,7 @@ mod error;
 mod reader;
 mod requests;
 mod shared;
+mod waiting;
 
 pub use commit::Start;
 pub use error::Error;

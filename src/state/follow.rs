@@ -720,6 +720,12 @@ impl Follower {
         }
     }
 
+    /// The last state that holds, also after a loss.
+    pub fn last(&mut self) -> Snapshot {
+        self.shown.revision += u64::from(std::mem::take(&mut self.dirty));
+        self.shown.clone()
+    }
+
     /// The state to be shown now, when there is a new one or a fence has been passed.
     pub fn poll_update(&mut self) -> Option<Update> {
         if !self.is_live() {
@@ -736,10 +742,14 @@ impl Follower {
         if !self.dirty && self.passed == before {
             return None;
         }
-        self.shown.revision += u64::from(std::mem::take(&mut self.dirty));
         let created = std::mem::take(&mut self.created);
-        Some(Update { snapshot: self.shown.clone(), passed: self.passed, created })
+        Some(Update { snapshot: self.last(), passed: self.passed, created })
     }
+}
+
+/// Whether a datagram of the event socket is a route's, whose going or coming takes nothing else along.
+pub fn is_brief(datagram: &[u8]) -> bool {
+    matches!(u16_at(datagram, 4), Some(kind::RTM_NEWROUTE | kind::RTM_DELROUTE))
 }
 
 /// Whether fence `a` is newer than fence `b`; numbers have 31 bits and wrap.

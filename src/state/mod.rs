@@ -17,7 +17,8 @@ mod table;
 pub use diff::{Change, Diff, Object};
 pub use event::{Event, LinkEvent, decode};
 pub use follow::{
-    Ask, Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_later, next_fence,
+    Ask, Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_brief, is_later,
+    next_fence,
 };
 pub use routes::{Body, Held, Routes};
 pub use snapshot::{AddressKey, Snapshot, UnknownAttribute};
