@@ -7,13 +7,14 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::Error;
+use super::registry::Registry;
 use super::requests::Requests;
 use super::shared::{Config, Published, Shared};
 use super::waiting::Waiting;
@@ -32,6 +33,9 @@ const REMEMBERED: usize = 65_536;
 
 /// Pieces of what waits that are applied before a state is shown at the latest: some 10 ms of routes.
 const BURST: u32 = 16;
+
+/// Counts the databases of this process.
+static DATABASES: AtomicU64 = AtomicU64::new(0);
 
 type Started = (Arc<Shared>, Requests, JoinHandle<()>);
 
@@ -92,6 +96,8 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         stop: AtomicBool::new(false),
         resync: AtomicBool::new(false),
         restored: Mutex::new(Vec::new()),
+        id: DATABASES.fetch_add(1, Ordering::Relaxed),
+        hooks: Registry::new(),
         config,
     };
     let requests = Requests::new(request, shared.config.patience);

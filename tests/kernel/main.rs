@@ -15,6 +15,7 @@ mod conformance;
 mod faults;
 mod following;
 mod harness;
+mod hooks;
 mod late;
 mod object;
 mod reading;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     cases.extend(faults::cases());
     cases.extend(following::cases());
     cases.extend(harness::cases());
+    cases.extend(hooks::cases());
     cases.extend(late::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
