@@ -191,7 +191,7 @@ struct Kernel {
 
 impl Kernel {
     fn new(u: &mut Unstructured<'_>) -> Result<Self> {
-        let follower = Follower::new(Views { addresses: true, routes: false });
+        let follower = Follower::new(Views { addresses: true, ..Views::NONE });
         let mut kernel = Kernel {
             links: BTreeMap::new(),
             addresses: Vec::new(),

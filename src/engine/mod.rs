@@ -8,10 +8,15 @@
 
 mod commit;
 mod error;
+mod hooks;
 mod reader;
+mod registry;
 mod requests;
 mod shared;
+mod waiting;
 
 pub use commit::Start;
 pub use error::Error;
+pub use hooks::Hook;
+pub use registry::Registration;
 pub use shared::{Config, Engine};
