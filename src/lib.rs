@@ -102,16 +102,18 @@ pub use api::{
     CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, Interface,
     InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction, Watch,
 };
-pub use object::encap::EncapType;
+pub use engine::Registration;
+pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
     Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
     NewLink, Veth, Vxlan, VxlanData, VxlanOptions,
 };
 pub use object::port::{BridgePortData, BridgePortOptions};
 pub use object::route::{
-    Preference, Route, RouteCacheInfo, RouteFlags, RouteHop, RouteMetrics, RouteProtocol,
-    RouteScope, RouteType,
+    Hop, Preference, Route, RouteCacheInfo, RouteFlags, RouteHop, RouteMetrics, RouteProtocol,
+    RouteScope, RouteSpec, RouteType,
 };
+pub use object::spec::SpecError;
 pub use object::{
     AddrGenMode, Address, AddressFlags, AddressProtocol, Family, FieldChange, Lifetime, Link,
     LinkFlags, LinkMode, LinkRef, LinkType, Neighbour, NeighbourFlags, NeighbourSpec,
@@ -123,7 +125,7 @@ pub use plan::{
 };
 pub use state::{
     AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,
-    Object, Remote, RouteTable, RuleKey, RuleList, Snapshot, UnknownAttribute,
+    Object, Remote, RouteFilter, RouteTable, RuleKey, RuleList, Snapshot, UnknownAttribute,
 };
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
 

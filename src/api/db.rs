@@ -1,14 +1,16 @@
 //! The database.
 
+use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{Edit, Error, Interface, NetNs, ReadOnly, Result, Transaction, Watch};
-use crate::engine::{Config, Engine};
+use crate::engine::{Config, Engine, Hook, Registration};
 use crate::object::LinkRef;
 use crate::plan::Refusal;
-use crate::state::{Ask, Losses, Snapshot, Views};
+use crate::state::{Ask, Diff, Losses, Snapshot, Views};
 
 /// The network stack of one namespace as a database that follows the kernel.
 ///
@@ -121,6 +123,32 @@ impl Db {
         Transaction::new(self.clone(), number << 24)
     }
 
+    /// Has `hook` asked by every commit of this database, before the transaction's own hooks, until the registration
+    /// is dropped. See [`Transaction::on_commit`].
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// let db = netlinkdb::Db::open()?;
+    /// let guard = db.on_commit(|now, _| match now.link("lo") {
+    ///     Some(lo) if lo.is_up() => Ok(()),
+    ///     _ => Err("the loopback stays up"),
+    /// });
+    /// let lo = db.interface("lo")?;
+    /// lo.up().commit()?;
+    /// assert!(lo.down().commit().unwrap_err().is_hook());
+    /// assert!(lo.link()?.is_up());
+    /// drop(guard);
+    /// lo.down().commit()?;
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn on_commit<E: fmt::Display>(
+        &self,
+        check: impl Fn(&Snapshot, &Diff) -> Result<(), E> + Send + Sync + 'static,
+    ) -> Registration {
+        self.inner.engine.on_commit(hook(Location::caller(), check))
+    }
+
     /// The same database, from which nothing can be changed.
     pub fn read_only(&self) -> ReadOnlyDb {
         ReadOnlyDb(self.clone())
@@ -172,6 +200,14 @@ impl std::fmt::Debug for Db {
             .field("losses", &self.losses())
             .finish()
     }
+}
+
+/// A hook as the engine asks it: what it says in an error is what is told.
+pub(super) fn hook<E: fmt::Display>(
+    place: &'static Location<'static>,
+    check: impl Fn(&Snapshot, &Diff) -> Result<(), E> + Send + Sync + 'static,
+) -> Hook {
+    Hook::new(place, move |now, delta| check(now, delta).map_err(|error| error.to_string()))
 }
 
 /// Index and generation of the interface that is meant.
@@ -246,6 +282,7 @@ impl Default for DbBuilder {
             views: Views::default(),
             receive_buffer: 8 << 20,
             patience: Duration::from_secs(30),
+            hook_deadline: Duration::from_secs(30),
         };
         DbBuilder { config, explicit: false }
     }
@@ -309,6 +346,12 @@ impl DbBuilder {
     /// for by the clock otherwise.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.config.patience = patience;
+        self
+    }
+
+    /// What each commit hook may take; by default 30 s. Then the commit is rolled back.
+    pub fn hook_deadline(mut self, deadline: Duration) -> Self {
+        self.config.hook_deadline = deadline;
         self
     }
 

@@ -1,12 +1,15 @@
 //! Edits of one interface, as methods in three places: on a handle (begins a transaction), on a transaction of one
 //! interface (a chain), and on the editor that a transaction of many gives. Each is written once, in `edits!`.
 
+use std::time::Duration;
+
 use super::{CommitError, Committed, Edit, Interface, Result, Transaction};
 use crate::object::kinds::{BridgeOptions, MacvlanOptions, VxlanOptions};
 use crate::object::link::{AddrGenMode, LinkFlags, row};
 use crate::object::port::BridgePortOptions;
 use crate::object::{LinkRef, Named, Value};
 use crate::plan::{AddressSpec, Draft, Refusal, Review, Target};
+use crate::state::{Diff, Snapshot};
 use crate::wire::HardwareAddress;
 
 /// Edits one interface of a transaction.
@@ -63,6 +66,24 @@ impl InterfaceTransaction {
     /// See [`Transaction::review`].
     pub fn review(&self) -> Review {
         self.tx.review()
+    }
+
+    /// See [`Transaction::on_commit`].
+    #[track_caller]
+    #[must_use = "a transaction that is dropped is forgotten"]
+    pub fn on_commit<E: std::fmt::Display>(
+        mut self,
+        check: impl Fn(&Snapshot, &Diff) -> Result<(), E> + Send + Sync + 'static,
+    ) -> Self {
+        self.tx.on_commit(check);
+        self
+    }
+
+    /// See [`Transaction::hook_deadline`].
+    #[must_use = "a transaction that is dropped is forgotten"]
+    pub fn hook_deadline(mut self, deadline: Duration) -> Self {
+        self.tx.hook_deadline(deadline);
+        self
     }
 
     /// See [`Transaction::commit`].

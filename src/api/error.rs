@@ -30,6 +30,18 @@ enum Kind {
     Other(String),
 }
 
+impl Kind {
+    fn is_refused(&self) -> bool {
+        match self {
+            Kind::Refused(_) | Kind::Address(_) | Kind::Other(_) => true,
+            Kind::Engine(error) => {
+                matches!(error, engine::Error::FromReader | engine::Error::FromHook)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Error {
     /// An error of the caller's own, to end a [`with`](super::Interface::with) closure.
     pub fn other(why: impl fmt::Display) -> Self {
@@ -50,7 +62,12 @@ impl Error {
 
     /// Whether nothing was sent to the kernel, because of what was asked for.
     pub fn is_refused(&self) -> bool {
-        matches!(*self.0, Kind::Refused(_) | Kind::Address(_) | Kind::Other(_))
+        self.0.is_refused()
+    }
+
+    /// Whether a commit hook was not content: it gave an error, panicked, or took too long.
+    pub fn is_hook(&self) -> bool {
+        self.cause().is_some_and(|cause| matches!(cause.why, Why::Hook(_)))
     }
 
     /// Whether an interface, address, port or name is not there.
@@ -123,7 +140,7 @@ impl Error {
         }
     }
 
-    /// The step of a commit that failed, as an iproute2 command.
+    /// The step of a commit that failed, as an iproute2 command; or which commit hook, and where it was written.
     pub fn step(&self) -> Option<&str> {
         self.cause().map(|cause| cause.step.as_str())
     }
@@ -275,10 +292,10 @@ impl CommitError {
     /// How it ended.
     pub fn ending(&self) -> Ending<'_> {
         match &*self.0.0.0 {
-            Kind::Refused(_) | Kind::Address(_) | Kind::Other(_) => Ending::Refused,
+            kind if kind.is_refused() => Ending::Refused,
             Kind::RolledBack { snapshot, .. } => Ending::RolledBack { snapshot },
             Kind::Torn { residue, snapshot, .. } => Ending::Torn { residue, snapshot },
-            Kind::Engine(_) | Kind::CutOff(_) | Kind::System { .. } => Ending::Unreachable,
+            _ => Ending::Unreachable,
         }
     }
 

@@ -8,6 +8,7 @@ mod edit;
 mod error;
 mod interface;
 mod netns;
+mod routes;
 mod transaction;
 mod watch;
 

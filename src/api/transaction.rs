@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::db::hook;
 use super::{CommitError, Db, Edit, Editor, Error, Interface, Result};
+use crate::engine::Hook;
 use crate::object::LinkRef;
 use crate::object::kinds::NewLink;
 use crate::plan::{Draft, Outcome, Refusal, Review, Target};
-use crate::state::Snapshot;
+use crate::state::{Diff, Snapshot};
 
 /// A set of changes to any number of interfaces that hold together or not at all.
 ///
@@ -38,6 +42,8 @@ pub struct Transaction {
     draft: Draft,
     /// The first thing that was wrong in an edit that gives no result of its own.
     wrong: Option<Refusal>,
+    hooks: Vec<Hook>,
+    hook_deadline: Option<Duration>,
 }
 
 /// An interface that a transaction creates: to be edited in the same transaction, and found after the commit.
@@ -63,7 +69,14 @@ impl From<&NewInterface> for LinkRef {
 impl Transaction {
     pub(super) fn new(db: Db, first: u64) -> Self {
         let draft = Draft::new(db.snapshot(), first);
-        Transaction { db, id: Uuid::new_v4(), draft, wrong: None }
+        Transaction {
+            db,
+            id: Uuid::new_v4(),
+            draft,
+            wrong: None,
+            hooks: Vec::new(),
+            hook_deadline: None,
+        }
     }
 
     /// Which transaction it is.
@@ -111,6 +124,54 @@ impl Transaction {
         Ok(self.draft.remove(target)?)
     }
 
+    /// Has `hook` asked by the commit, when everything was found as wanted and before it holds: with that state, and
+    /// what has changed since just before the first request (by others too). An `Err`, a panic, or more time than
+    /// [`Transaction::hook_deadline`] rolls the commit back, and is the cause that the error names.
+    ///
+    /// The hooks of the database ([`Db::on_commit`]) are asked first, then these in the order in which they were added,
+    /// one after the other; after the first that is not content no other one. Each is asked once in a commit, and
+    /// never in a rollback. They run on a thread of their own, in the network namespace of the thread that commits. A
+    /// hook may read the database, wait for states of it, and run commands; of what it changes by those nothing is
+    /// rolled back.
+    ///
+    /// It may not commit on the same database: that is refused ([`Error::is_refused`]), also on the thread of a hook of
+    /// another database whose commit it waits for. A commit on a thread that the hook itself has started is not told
+    /// from anybody else's: it waits for its turn. When the hook waits for that thread both wait until the hook's
+    /// deadline; then this commit is rolled back, and the other one carried out.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// let db = netlinkdb::Db::open()?;
+    /// let mut tx = db.begin();
+    /// tx.interface("lo").set_mtu(1400).up();
+    /// tx.on_commit(|now, delta| match now.link("lo") {
+    ///     Some(lo) if lo.mtu() >= 1500 => Ok(()),
+    ///     _ => Err(format!("{} changes, and lo is too narrow", delta.len())),
+    /// });
+    /// let error = tx.commit().unwrap_err();
+    /// assert!(error.is_rolled_back() && error.is_hook());
+    /// assert!(error.to_string().contains("lo is too narrow"));
+    /// assert_eq!(db.interface("lo")?.link()?.mtu(), 65536);
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn on_commit<E: fmt::Display>(
+        &mut self,
+        check: impl Fn(&Snapshot, &Diff) -> Result<(), E> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.hooks.push(hook(Location::caller(), check));
+        self
+    }
+
+    /// What each hook may take when this transaction is committed; by default what the database says
+    /// ([`DbBuilder::hook_deadline`](super::DbBuilder::hook_deadline)).
+    ///
+    /// A hook that takes longer cannot be stopped: it runs on until it ends by itself.
+    pub fn hook_deadline(&mut self, deadline: Duration) -> &mut Self {
+        self.hook_deadline = Some(deadline);
+        self
+    }
+
     /// What would change if it were committed now, as sets and as iproute2 commands.
     pub fn review(&self) -> Review {
         match &self.wrong {
@@ -143,7 +204,7 @@ impl Transaction {
         if let Some(refusal) = &self.wrong {
             return Err(refusal.clone().into());
         }
-        match self.db.engine().commit(&self.draft)? {
+        match self.db.engine().commit(&self.draft, &self.hooks, self.hook_deadline)? {
             Outcome::Committed { snapshot, created } => Ok((snapshot, created)),
             Outcome::RolledBack { cause, snapshot } => Err(Error::rolled_back(cause, snapshot)),
             Outcome::Torn { cause, residue, snapshot } => {

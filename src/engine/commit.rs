@@ -1,11 +1,14 @@
 //! Carrying out a commit: does what the machine wants done, and tells it what came of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Error;
+use super::hooks::{Hook, Hooks};
 use super::requests::Requests;
 use super::shared::Engine;
-use crate::plan::{Commit, Draft, Outcome, Poll, Refusal};
+use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Refusal};
+use crate::state::Snapshot;
 
 /// How a commit did not even begin, or was cut off.
 #[derive(Clone, Debug)]
@@ -19,21 +22,52 @@ pub enum Start {
 }
 
 impl Engine {
-    /// Commits a draft: one of three endings, or nothing sent.
+    /// Commits a draft: one of three endings, or nothing sent. When everything is as wanted the hooks of the database
+    /// are asked, and then these, each of which may take `deadline`.
     ///
     /// # Errors
     /// See [`Start`].
-    pub fn commit(&self, draft: &Draft) -> Result<Outcome, Start> {
-        if self.is_reader() {
-            return Err(Start::Unreached(Error::FromReader));
+    pub fn commit(
+        &self,
+        draft: &Draft,
+        hooks: &[Hook],
+        deadline: Option<Duration>,
+    ) -> Result<Outcome, Start> {
+        if let Some(error) = self.bars_commit() {
+            return Err(Start::Unreached(error));
         }
         let mut requests = self.requests.lock();
         let now = self.observe(&draft.silent()).map_err(Start::Unreached)?;
-        let mut commit = Commit::new(draft, now).map_err(Start::Refused)?;
-        self.drive(&mut commit, &mut requests).map_err(Start::CutOff)
+        let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
+        let ask = |found: Snapshot| self.ask_hooks(hooks, deadline, &now, found);
+        self.drive(&mut commit, &mut requests, ask).map_err(Start::CutOff)
     }
 
-    fn drive(&self, commit: &mut Commit, requests: &mut Requests) -> Result<Outcome, Error> {
+    fn ask_hooks(
+        &self,
+        own: &[Hook],
+        deadline: Option<Duration>,
+        before: &Snapshot,
+        now: Snapshot,
+    ) -> Result<(), Failure> {
+        let hooks = Hooks {
+            database: self.shared.hooks.all(),
+            own: own.to_vec(),
+            deadline: deadline.unwrap_or(self.shared.config.hook_deadline),
+        };
+        if hooks.is_empty() {
+            return Ok(());
+        }
+        let delta = before.diff(&now);
+        hooks.ask(self.shared.id, now, delta)
+    }
+
+    fn drive(
+        &self,
+        commit: &mut Commit,
+        requests: &mut Requests,
+        ask: impl Fn(Snapshot) -> Result<(), Failure>,
+    ) -> Result<Outcome, Error> {
         loop {
             match commit.poll() {
                 Poll::Send(wave) => commit.handle_answers(&requests.exchange(wave)?),
@@ -44,7 +78,10 @@ impl Engine {
                     let snapshot = self.observe(&refresh)?;
                     commit.handle_snapshot(snapshot, &self.created(requests.port()));
                 }
-                Poll::Verified(_) => commit.accept(),
+                Poll::Verified(found) => match ask(found) {
+                    Ok(()) => commit.accept(),
+                    Err(failure) => commit.fail(failure),
+                },
                 Poll::Finished(outcome) => return self.finish(commit, outcome),
             }
         }

@@ -39,6 +39,9 @@ pub enum Error {
     /// A commit on the thread that would have to carry it out.
     #[error("a commit from a callback that runs on the reader thread would wait for itself")]
     FromReader,
+    /// A commit from a hook of a commit on the same database.
+    #[error("a commit from a commit hook, on the same database, would wait for itself")]
+    FromHook,
 }
 
 fn words(ack: &Ack) -> String {

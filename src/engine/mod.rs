@@ -8,10 +8,14 @@
 
 mod commit;
 mod error;
+mod hooks;
 mod reader;
+mod registry;
 mod requests;
 mod shared;
 
 pub use commit::Start;
 pub use error::Error;
+pub use hooks::Hook;
+pub use registry::Registration;
 pub use shared::{Config, Engine};

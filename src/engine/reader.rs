@@ -4,12 +4,13 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::Error;
+use super::registry::Registry;
 use super::requests::Requests;
 use super::shared::{Config, Published, Shared};
 use crate::state::{Follower, Losses, Outlet, Snapshot, Transmit, Update};
@@ -30,6 +31,9 @@ const REMEMBERED: usize = 65_536;
 
 /// Batches that are taken in before a state is shown at the latest: of 32 notifications each, some 10 ms of routes.
 const BURST: usize = 128;
+
+/// Counts the databases of this process.
+static DATABASES: AtomicU64 = AtomicU64::new(0);
 
 type Started = (Arc<Shared>, Requests, JoinHandle<()>);
 
@@ -96,6 +100,8 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         stop: AtomicBool::new(false),
         resync: AtomicBool::new(false),
         restored: Mutex::new(Vec::new()),
+        id: DATABASES.fetch_add(1, Ordering::Relaxed),
+        hooks: Registry::new(),
         config,
     };
     let requests = Requests::new(request, shared.config.patience);

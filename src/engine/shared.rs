@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::Error;
+use super::hooks::{self, Hook};
 use super::reader;
+use super::registry::{Registration, Registry};
 use super::requests::Requests;
 use crate::state::{Ask, Losses, Snapshot, Views, fence_request, is_later, next_fence};
 use crate::sys::{Namespace, Socket, Waker};
@@ -24,6 +26,8 @@ pub struct Config {
     pub receive_buffer: usize,
     /// How long an answer of the kernel is waited for before it counts as lost.
     pub patience: Duration,
+    /// What each commit hook may take, unless its transaction says otherwise.
+    pub hook_deadline: Duration,
 }
 
 /// What the reader shows.
@@ -50,6 +54,9 @@ pub(super) struct Shared {
     pub(super) resync: AtomicBool,
     /// Links that a rollback has brought back: index and generation. The reader takes them.
     pub(super) restored: Mutex<Vec<(u32, u64)>>,
+    /// Which database this is, among all of this process.
+    pub(super) id: u64,
+    pub(super) hooks: Registry<Hook>,
 }
 
 /// A database that follows the kernel, until it is dropped.
@@ -94,6 +101,20 @@ impl Engine {
     /// Whether this is the reader thread, which must not wait for itself.
     pub(super) fn is_reader(&self) -> bool {
         std::thread::current().id() == self.reader_id
+    }
+
+    /// Whether a commit on this thread would wait for itself.
+    pub(super) fn bars_commit(&self) -> Option<Error> {
+        match (self.is_reader(), hooks::is_awaited_by(self.shared.id)) {
+            (true, _) => Some(Error::FromReader),
+            (false, true) => Some(Error::FromHook),
+            (false, false) => None,
+        }
+    }
+
+    /// Has this asked by every commit, until the registration is dropped.
+    pub fn on_commit(&self, hook: Hook) -> Registration {
+        self.shared.hooks.add(hook)
     }
 
     /// A snapshot that holds everything that the kernel has done before this call.

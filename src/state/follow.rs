@@ -458,7 +458,7 @@ impl Follower {
                 self.rebuilt.put_link(Link::new(*record, generation));
             }
             Ok(Some(event)) => {
-                self.stamp += 1;
+                self.stamp += u64::from(event.index() != 0);
                 self.rebuilt.apply(event, self.stamp);
             }
             Ok(None) => {}
@@ -886,11 +886,32 @@ impl Follower {
                 Event::RuleGone(rule) => drop(families.insert(rule.family())),
                 _ => {}
             }
-            self.apply(event);
+            self.replay(event);
         }
         families.into_iter().for_each(|family| self.ask(Query::Rules(family)));
         replayed.into_iter().for_each(|index| self.ask(Query::Link(index)));
         self.held.push((self.sent_at_drain, 0));
+    }
+
+    /// Applies an event that came while everything was read. The dump may know already what it says, so that nothing
+    /// is seen to change; what was announced before it and went with it in silence (K4, K5, K27) goes all the same.
+    fn replay(&mut self, event: Event) {
+        let index = event.index();
+        let says_down = match &event {
+            Event::Link(_, LinkEvent::Is(link)) => {
+                !LinkFlags(link.number(link_row::FLAGS) as u32).contains(LinkFlags::UP)
+            }
+            _ => false,
+        };
+        let loses_v4 = matches!(&event, Event::AddressGone(address) if address.local().is_ipv4());
+        self.apply(event);
+        if says_down {
+            self.follow_routes(Doubt::WentDown, index);
+            self.ask(Query::Addresses(index));
+        }
+        if loses_v4 && !self.shown.placed_of(index).any(|(key, _)| key.local.is_ipv4()) {
+            self.follow_routes(Doubt::Unaddressed, index);
+        }
     }
 
     /// The next request to be sent.
@@ -1059,6 +1080,7 @@ fn fdb_request(index: u32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::route::row;
     use crate::wire::put_ne_u32;
 
     /// A message of the kernel's own, or an answer to `seq`.
@@ -1140,6 +1162,67 @@ mod tests {
         assert!(follower.is_live());
         assert_eq!(question(&mut follower), None);
         assert_eq!(follower.losses().resyncs, 1);
+    }
+
+    fn route(oif: u32) -> Vec<u8> {
+        let mut record = Record::new(&ROUTE);
+        let numbers = [(row::FAMILY, 2), (row::DST_LEN, 8), (row::TABLE, 254), (row::TYPE, 1)];
+        numbers.into_iter().for_each(|(id, number)| record.set(id, Value::Number(number)));
+        record.set(row::OIF, Value::Number(oif.into()));
+        record.set(row::DST, Value::V4([10, 0, 0, 0].into()));
+        let mut builder = Builder::new(kind::RTM_NEWROUTE, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        builder.finish()
+    }
+
+    fn address4(kind: u16, index: u32) -> Vec<u8> {
+        let mut record = Record::new(&ADDRESS);
+        record.set(address_row::FAMILY, Value::Number(2));
+        record.set(address_row::INDEX, Value::Number(index.into()));
+        record.set(address_row::PREFIX_LENGTH, Value::Number(32));
+        record.set(address_row::LOCAL, Value::V4([10, 0, 0, 1].into()));
+        let mut builder = Builder::new(kind, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        builder.finish()
+    }
+
+    /// The state after everything was read anew: `events` came while it was, and the dumps say what was so after them.
+    fn read_anew(events: &[Vec<u8>], dumps: &[Vec<u8>]) -> Snapshot {
+        let mut follower = live();
+        follower.resync();
+        follower.handle_drained(0);
+        events.iter().for_each(|event| follower.handle_event(event));
+        while let Some(transmit) = follower.poll_transmit() {
+            let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
+            if transmit.outlet == Outlet::Event {
+                follower.handle_event(&ack(0, sent.seq, &transmit.bytes));
+                continue;
+            }
+            for dump in dumps.iter().filter(|dump| dump[4] == (sent.kind - 2) as u8) {
+                let mut dump = dump.clone();
+                Builder::stamp(&mut dump, sent.seq);
+                follower.handle_dump(&dump);
+            }
+            follower.handle_dump(&message(kind::NLMSG_DONE, sent.seq, &[0; 4]));
+        }
+        assert!(follower.is_live());
+        follower.poll_update().unwrap().snapshot
+    }
+
+    /// While everything was read anew a route was made, and its interface went down, or lost its last address: the
+    /// kernel took the route away without a word (K4, K5). The dump knew all of that, so the replay saw no change of
+    /// the interface, and the announcement of the route stood.
+    #[test]
+    fn routes_that_went_in_silence_while_everything_was_read_anew() {
+        let (up, down) = (link(7, true, 0), link(7, false, 0));
+        let now = read_anew(&[route(7), down.clone()], &[down]);
+        assert_eq!(now.routes().all().len(), 0);
+        let now = read_anew(&[route(7), address4(kind::RTM_DELADDR, 7)], &[up.clone()]);
+        assert_eq!(now.routes().all().len(), 0);
+        // What was made after that stays.
+        let last = address4(kind::RTM_DELADDR, 7);
+        let now = read_anew(&[link(7, false, 0), up.clone(), last, route(7)], &[up, route(7)]);
+        assert_eq!(now.routes().all().len(), 1);
     }
 
     /// The end of a veth that stays is told neither that the other one has left nor that it is back (K32): it said

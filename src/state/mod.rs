@@ -15,6 +15,7 @@ mod neighbours;
 mod nexthops;
 mod routes;
 mod rules;
+mod scope;
 mod snapshot;
 mod table;
 
@@ -26,7 +27,8 @@ pub use follow::{
 };
 pub use neighbours::{NeighbourKey, NeighbourList, NeighbourTarget, Remote};
 pub use nexthops::NexthopList;
-pub use routes::{Body, Held, Routes};
+pub use routes::{Bodies, Body, Held, Routes, is_same, legs};
 pub use rules::{RuleKey, RuleList};
+pub use scope::RouteFilter;
 pub use snapshot::{AddressKey, Snapshot};
 pub use table::RouteTable;

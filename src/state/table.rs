@@ -166,35 +166,9 @@ impl<'a> RouteTable<'a> {
     /// ```
     pub fn get(self, prefix: IpNet) -> Vec<Route> {
         let table = self.table.unwrap_or(TABLE_MAIN);
-        let prefix = prefix.trunc();
-        match prefix {
-            IpNet::V4(net) => {
-                let first = RouteKey4 {
-                    table,
-                    dst: net.addr().into(),
-                    len: net.prefix_len(),
-                    ..RouteKey4::default()
-                };
-                let of = |key: &RouteKey4| {
-                    (key.table, key.dst, key.len) == (first.table, first.dst, first.len)
-                };
-                let found = self.snapshot.routes.v4.range(first..).take_while(|(key, _)| of(key));
-                found.flat_map(|(key, held)| routes(RouteKey::V4(*key), held)).collect()
-            }
-            IpNet::V6(net) => {
-                let first = RouteKey6 {
-                    table,
-                    dst: net.addr().octets(),
-                    len: net.prefix_len(),
-                    ..RouteKey6::default()
-                };
-                let of = |key: &RouteKey6| {
-                    (key.table, key.dst, key.len) == (first.table, first.dst, first.len)
-                };
-                let found = self.snapshot.routes.v6.range(first..).take_while(|(key, _)| of(key));
-                found.flat_map(|(key, held)| routes(RouteKey::V6(*key), held)).collect()
-            }
-        }
+        let all = self.snapshot.keyed_routes_to(table, prefix);
+        let each = all.flat_map(|(key, held)| held.iter().map(move |held| (key, held)));
+        each.filter_map(|(key, held)| Some(held.body()?.at(key))).collect()
     }
 
     /// The routes to `0.0.0.0/0` and `::/0`, as [`RouteTable::get`] finds them.

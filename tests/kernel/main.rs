@@ -16,6 +16,7 @@ mod faults;
 mod following;
 mod following_rules;
 mod harness;
+mod hooks;
 mod late;
 mod object;
 mod reading;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     cases.extend(following::cases());
     cases.extend(following_rules::cases());
     cases.extend(harness::cases());
+    cases.extend(hooks::cases());
     cases.extend(late::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
