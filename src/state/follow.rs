@@ -956,6 +956,13 @@ impl Follower {
         }
     }
 
+    /// The last state that holds, also after a loss.
+    pub fn last(&mut self) -> Snapshot {
+        self.mark_rules();
+        self.shown.revision += u64::from(std::mem::take(&mut self.dirty));
+        self.shown.clone()
+    }
+
     /// The state to be shown now, when there is a new one or a fence has been passed.
     pub fn poll_update(&mut self) -> Option<Update> {
         if !self.is_live() {
@@ -972,10 +979,8 @@ impl Follower {
         if !self.dirty && self.passed == before {
             return None;
         }
-        self.mark_rules();
-        self.shown.revision += u64::from(std::mem::take(&mut self.dirty));
         let created = std::mem::take(&mut self.created);
-        Some(Update { snapshot: self.shown.clone(), passed: self.passed, created })
+        Some(Update { snapshot: self.last(), passed: self.passed, created })
     }
 }
 
@@ -988,6 +993,11 @@ impl Follower {
             self.shown.rules = rules;
         }
     }
+}
+
+/// Whether a datagram of the event socket is a route's, whose going or coming takes nothing else along.
+pub fn is_brief(datagram: &[u8]) -> bool {
+    matches!(u16_at(datagram, 4), Some(kind::RTM_NEWROUTE | kind::RTM_DELROUTE))
 }
 
 /// Whether fence `a` is newer than fence `b`; numbers have 31 bits and wrap.

@@ -23,7 +23,8 @@ pub use diff::{Change, Diff, Object};
 pub use event::{Event, LinkEvent, decode};
 pub use filter::UnknownAttribute;
 pub use follow::{
-    Ask, Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_later, next_fence,
+    Ask, Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_brief, is_later,
+    next_fence,
 };
 pub use neighbours::{NeighbourKey, NeighbourList, NeighbourTarget, Remote};
 pub use nexthops::NexthopList;

@@ -5,6 +5,7 @@
 //! loopback's); the receive filters of devices, which a dump of `AF_BRIDGE` mixes with forwarding entries and which are
 //! as silent; two ports of a bridge for one address of one VLAN.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -229,6 +230,14 @@ impl Snapshot {
     /// Whether neighbours are followed: a database does when it is opened so (`Db::builder().neighbours(true)`).
     pub fn follows_neighbours(&self) -> bool {
         self.neighbours.followed
+    }
+
+    /// What is behind some interfaces, by its keys.
+    pub fn neighbours_over(
+        &self,
+        links: &BTreeSet<u32>,
+    ) -> impl Iterator<Item = (&NeighbourKey, &Arc<Neighbour>)> {
+        links.iter().flat_map(|index| self.neighbours.of(*index))
     }
 
     /// The neighbour, proxy or forwarding entry with this key.
