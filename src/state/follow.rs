@@ -461,7 +461,7 @@ impl Follower {
                 self.rebuilt.put_link(Link::new(*record, generation));
             }
             Ok(Some(event)) => {
-                self.stamp += 1;
+                self.stamp += u64::from(event.index() != 0);
                 self.rebuilt.apply(event, self.stamp);
             }
             Ok(None) => {}
@@ -1133,6 +1133,7 @@ fn fdb_request(index: u32) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::object::route::row;
+    use crate::object::rule::row as rule_row;
     use crate::wire::put_ne_u32;
 
     /// A message of the kernel's own, or an answer to `seq`.
@@ -1282,6 +1283,83 @@ mod tests {
         let last = address4(kind::RTM_DELADDR, 7, 1);
         let now = read_anew(&[link(7, false, 0), up.clone(), last, route(7)], &[up, route(7)]);
         assert_eq!(now.routes().all().len(), 1);
+    }
+
+    fn rule(kind: u16, seq: u32) -> Vec<u8> {
+        let mut record = Record::new(&RULE);
+        let numbers = [(rule_row::FAMILY, 2), (rule_row::PRIORITY, 100), (rule_row::ACTION, 1)];
+        numbers.into_iter().for_each(|(id, number)| record.set(id, Value::Number(number)));
+        let mut builder = Builder::new(kind, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        let mut bytes = builder.finish();
+        Builder::stamp(&mut bytes, seq);
+        bytes
+    }
+
+    /// A kernel before 5.3 knows no nexthop objects, one without IPv6 no rules of it; neither is a reason not to follow
+    /// the rest.
+    #[test]
+    fn what_the_kernel_does_not_have_is_nothing_to_follow() {
+        let mut follower = Follower::new(Views::ALL);
+        follower.handle_drained(0);
+        let mut refused = 0;
+        while let Some(transmit) = follower.poll_transmit() {
+            let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
+            let errno = match (sent.kind, sent.payload.first()) {
+                (kind::RTM_GETNEXTHOP, _) => libc::EOPNOTSUPP,
+                (kind::RTM_GETRULE, Some(&AF_INET6)) => libc::EAFNOSUPPORT,
+                _ => 0,
+            };
+            refused += u32::from(errno != 0);
+            let answer = ack(errno, sent.seq, &transmit.bytes);
+            match transmit.outlet {
+                Outlet::Event => follower.handle_event(&answer),
+                _ => follower.handle_dump(&answer),
+            }
+        }
+        assert_eq!(refused, 2);
+        assert!(follower.is_live() && follower.failure().is_none());
+    }
+
+    /// Of rules that are alike, an announcement that came during the dump may be of one that the dump had, or of
+    /// another one (K37): only the kernel knows.
+    #[test]
+    fn rules_announced_while_they_were_read_are_counted_by_the_kernel() {
+        for count in 1..=2 {
+            let mut follower = Follower::new(Views { rules: true, ..Views::NONE });
+            follower.handle_drained(0);
+            follower.handle_event(&rule(kind::RTM_NEWRULE, 0));
+            let mut asked = 0;
+            while let Some(transmit) = follower.poll_transmit() {
+                let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
+                let is_mine = sent.kind == kind::RTM_GETRULE && sent.payload[0] == AF_INET;
+                let answers = match (transmit.outlet, is_mine) {
+                    (Outlet::Event, true) => count,
+                    (_, mine) => usize::from(mine),
+                };
+                let rules: Vec<u8> =
+                    (0..answers).flat_map(|_| rule(kind::RTM_NEWRULE, sent.seq)).collect();
+                let end = ack(0, sent.seq, &transmit.bytes);
+                match transmit.outlet {
+                    Outlet::Event => {
+                        asked += usize::from(is_mine);
+                        follower.handle_event(&rules);
+                        // Meanwhile one is deleted and made again: the answer may be older, and is asked for anew.
+                        if asked == 1 && is_mine {
+                            follower.handle_event(&rule(kind::RTM_DELRULE, 0));
+                            follower.handle_event(&rule(kind::RTM_NEWRULE, 0));
+                        }
+                        follower.handle_event(&end);
+                    }
+                    _ => {
+                        follower.handle_dump(&rules);
+                        follower.handle_dump(&end);
+                    }
+                }
+            }
+            assert_eq!(asked, 2);
+            assert_eq!(follower.poll_update().unwrap().snapshot.rules().len(), count);
+        }
     }
 
     /// The end of a veth that stays is told neither that the other one has left nor that it is back (K32): it said
