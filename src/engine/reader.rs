@@ -18,6 +18,7 @@ use super::registry::Registry;
 use super::requests::Requests;
 use super::shared::{Config, Published, Shared};
 use super::waiting::Waiting;
+use crate::object::Family;
 use crate::state::{Follower, Losses, Outlet, Snapshot, Transmit, Update};
 use crate::sys::{Batch, Datagram, Options, Received, Socket, Waker, wait};
 
@@ -71,7 +72,10 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         groups.extend([RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]);
     }
     if config.views.routes {
-        groups.extend([RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEXTHOP]);
+        let families = [(Family::Inet, RTNLGRP_IPV4_ROUTE), (Family::Inet6, RTNLGRP_IPV6_ROUTE)];
+        let followed = families.into_iter().filter(|(family, _)| config.routes.has_family(*family));
+        groups.extend(followed.map(|(_, group)| group));
+        groups.push(RTNLGRP_NEXTHOP);
     }
     let options = Options { groups, receive_buffer: Some(config.receive_buffer), strict: true };
     let event = Socket::open(&options).map_err(Error::system("open the event socket"))?;
@@ -124,7 +128,7 @@ struct Reader {
 
 impl Reader {
     fn new(shared: Arc<Shared>) -> Self {
-        let follower = Follower::new(shared.config.views);
+        let follower = Follower::new(shared.config.views).with_routes(shared.config.routes.clone());
         let (batch, waiting) = (Batch::new(), Waiting::default());
         Reader { shared, follower, batch, waiting, unshown: 0, lent: false, dump: None }
     }

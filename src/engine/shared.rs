@@ -12,7 +12,7 @@ use super::hooks::{self, Hook};
 use super::reader;
 use super::registry::{Registration, Registry};
 use super::requests::Requests;
-use crate::state::{Ask, Losses, Snapshot, Views, fence_request, is_later, next_fence};
+use crate::state::{Ask, Losses, RouteView, Snapshot, Views, fence_request, is_later, next_fence};
 use crate::sys::{Namespace, Socket, Waker};
 
 /// What a database is opened with.
@@ -22,6 +22,8 @@ pub struct Config {
     pub namespace: Option<Namespace>,
     /// What is left out.
     pub views: Views,
+    /// Which routes are followed.
+    pub routes: RouteView,
     /// Bytes of receive buffer to ask for on the event socket.
     pub receive_buffer: usize,
     /// How long an answer of the kernel is waited for before it counts as lost.

@@ -18,13 +18,16 @@ use std::sync::Arc;
 use super::apply::Doubt;
 use super::event::decode;
 use super::routes::{Bodies, Body, Held, Load};
+use super::view::{Judged, RouteView};
 use super::{AddressKey, Event, LinkEvent, Snapshot};
 use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
-use crate::object::route::{ROUTE, RouteKey, split};
+use crate::object::route::{ROUTE, RouteKey, RouteProtocol, split};
 use crate::object::{Link, LinkFlags, Record};
-use crate::wire::{Ack, Attributes, Builder, Message, Messages, flags, kind, ne_u32, u16_at};
+use crate::wire::{
+    Ack, Attributes, Builder, Message, Messages, flags, kind, ne_u32, put_ne_u32, u16_at,
+};
 
 /// What a database leaves out, to save memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,10 +128,10 @@ enum Phase {
 enum Dump {
     Links,
     Addresses,
-    Routes(u8),
+    /// The one with this number among those that the view needs.
+    Routes(usize),
 }
 
-const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 
 /// One object that is asked for on the event socket, because the kernel may have changed it in silence.
@@ -154,6 +157,11 @@ const OWN: u32 = 0x8000_0000;
 /// Follows the kernel. See the module's head.
 pub struct Follower {
     views: Views,
+    view: Arc<RouteView>,
+    /// Keys that may also hold routes whose protocol is left out.
+    mixed: BTreeSet<RouteKey>,
+    /// The last route of a dump, and whether its protocol is left out.
+    last: Option<(RouteKey, bool)>,
     phase: Phase,
     shown: Snapshot,
     rebuilt: Snapshot,
@@ -184,6 +192,9 @@ impl Follower {
     pub fn new(views: Views) -> Self {
         Follower {
             views,
+            view: Arc::default(),
+            mixed: BTreeSet::new(),
+            last: None,
             phase: Phase::Draining,
             shown: Snapshot::default(),
             rebuilt: Snapshot::default(),
@@ -207,6 +218,11 @@ impl Follower {
             losses: Losses::default(),
             failure: None,
         }
+    }
+
+    /// Follows only these routes.
+    pub fn with_routes(self, view: RouteView) -> Self {
+        Follower { view: Arc::new(view), ..self }
     }
 
     /// What was lost so far.
@@ -283,6 +299,8 @@ impl Follower {
     fn forget_dump(&mut self) {
         self.rebuilt = Snapshot::default();
         self.load = Load::default();
+        self.mixed.clear();
+        self.last = None;
     }
 
     fn start_dump(&mut self, what: Dump, tries: u32, outlet: Outlet) {
@@ -292,11 +310,20 @@ impl Follower {
             Dump::Addresses => (kind::RTM_GETADDR, ADDRESS.header),
             Dump::Routes(_) => (kind::RTM_GETROUTE, ROUTE.header),
         };
+        let (family, table) = match what {
+            Dump::Routes(at) => self.view.dumps().get(at).copied().unwrap_or_default(),
+            _ => (0, 0),
+        };
         let mut fixed = vec![0; header];
-        if let Dump::Routes(family) = what {
-            fixed[0] = family;
+        fixed[0] = family;
+        let mut request = Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed);
+        if table != 0 {
+            const RTA_TABLE: u16 = 15;
+            let mut number = Vec::new();
+            put_ne_u32(&mut number, table);
+            request.attribute(RTA_TABLE, &number);
         }
-        let mut bytes = Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish();
+        let mut bytes = request.finish();
         Builder::stamp(&mut bytes, seq);
         self.out.push_back(Transmit { outlet, bytes });
         self.phase = Phase::Dumping { what, seq, tries };
@@ -339,6 +366,10 @@ impl Follower {
         }
         match Ack::parse(message) {
             Some(Ok(ack)) if ack.is_ok() => self.dump_done(what, tries),
+            // A table that is asked for and is not there (K42).
+            Some(Ok(ack)) if ack.errno == libc::ENOENT && matches!(what, Dump::Routes(_)) => {
+                self.dump_done(what, tries)
+            }
             Some(Ok(ack)) => self.failure = Some(ack),
             Some(Err(_)) => self.handle_dump_loss(),
             None => self.gather(message),
@@ -347,10 +378,7 @@ impl Follower {
 
     fn gather(&mut self, message: &Message<'_>) {
         if message.kind == kind::RTM_NEWROUTE {
-            if let Some((key, held)) = self.route(message) {
-                self.load.push(key, held, &mut self.rebuilt.routes);
-            }
-            return;
+            return self.gather_route(message);
         }
         match decode(message) {
             Ok(Some(Event::Link(index, LinkEvent::Is(record)))) => {
@@ -369,13 +397,30 @@ impl Follower {
         }
     }
 
+    /// The routes of a key come one behind the other.
+    fn gather_route(&mut self, message: &Message<'_>) {
+        let is_beside = match self.view.judge(message.payload) {
+            Judged::Elsewhere => return,
+            judged => judged == Judged::Beside,
+        };
+        let Some(key) = split(message.payload, &mut self.scratch) else { return };
+        if self.last.replace((key, is_beside)) == Some((key, !is_beside)) {
+            self.mixed.insert(key);
+        }
+        if !is_beside {
+            let held = self.bodies.intern(key.family(), &self.scratch);
+            self.load.push(key, held, &mut self.rebuilt.routes);
+        }
+    }
+
     fn dump_done(&mut self, what: Dump, tries: u32) {
         let next = match what {
             Dump::Links => self.views.addresses.then_some(Dump::Addresses),
-            Dump::Addresses => self.views.routes.then_some(Dump::Routes(AF_INET)),
-            Dump::Routes(AF_INET) => Some(Dump::Routes(AF_INET6)),
-            Dump::Routes(_) => None,
+            Dump::Addresses => self.views.routes.then_some(Dump::Routes(0)),
+            Dump::Routes(at) => Some(Dump::Routes(at + 1)),
         };
+        let more = self.view.dumps().len();
+        let next = next.filter(|next| !matches!(next, Dump::Routes(at) if *at >= more));
         if let Some(next) = next {
             return self.start_dump(next, tries, Outlet::Dump);
         }
@@ -424,13 +469,54 @@ impl Follower {
     }
 
     fn route_message(&mut self, message: &Message<'_>) {
-        let Some((key, held)) = self.route(message).filter(|_| self.views.routes) else { return };
         let gone = message.kind == kind::RTM_DELROUTE;
+        match self.view.judge(message.payload) {
+            Judged::Followed => {}
+            // Alone at its key, or gone from it: that changes nothing for those that are followed.
+            Judged::Beside if !gone && message.flags & flags::EXCL == 0 => {}
+            Judged::Beside | Judged::Elsewhere => return,
+        }
+        let Some((key, held)) = self.route(message).filter(|_| self.views.routes) else { return };
         let event = Event::Route { key, held, how: message.flags, gone };
         match self.is_live() {
             true => self.apply(event),
             false => self.backlog.push(event),
         }
+    }
+
+    /// Whether a new route is to be put: yes, unless its protocol is left out. Routes of several protocols may share a
+    /// key, and REPLACE takes the place of the first of all of them (K20). Which one that was is known where the key held
+    /// nothing else; otherwise everything is read anew.
+    fn is_among_followed(&mut self, key: RouteKey, held: &Arc<Held>, how: u16) -> bool {
+        if !self.view.cuts_protocols() {
+            return true;
+        }
+        let protocol = held.body().map_or(RouteProtocol::UNSPEC, Body::protocol);
+        let ours = self.view.has_protocol(protocol);
+        let first = self.shown.routes_at(&key).first().cloned();
+        let replaces = how & flags::REPLACE != 0;
+        if how & flags::EXCL != 0 {
+            // The kernel has found nothing else at the key.
+            self.mixed.remove(&key);
+            return ours;
+        }
+        match first {
+            Some(_) if replaces && self.mixed.contains(&key) => self.resync(),
+            Some(_) if ours => return true,
+            Some(_) if replaces && !matches!(key, RouteKey::V4(_)) => self.resync(),
+            Some(first) => {
+                if replaces {
+                    self.shown.routes.take(key, &first, &mut self.bodies);
+                }
+                self.mixed.insert(key);
+            }
+            None if ours => {
+                self.mixed.insert(key);
+                return true;
+            }
+            None => {}
+        }
+        false
     }
 
     /// IPv4 routes by a nexthop object go with it without a word (K7).
@@ -531,6 +617,7 @@ impl Follower {
         self.dirty = true;
         if let Event::Route { key, held, how, gone } = event {
             match gone {
+                false if !self.is_among_followed(key, &held, how) => {}
                 false => self.shown.routes.put(key, held, how),
                 // One that is not known has been taken out before its announcement (K22).
                 true => drop(self.shown.routes.take(key, &held, &mut self.bodies)),
@@ -690,6 +777,7 @@ impl Follower {
         let mut next = std::mem::take(&mut self.rebuilt);
         next.revision = self.shown.revision;
         next.routes.followed = self.views.routes;
+        next.routes.view = self.view.clone();
         self.shown = next;
         self.phase = Phase::Live;
         self.dirty = true;
@@ -871,7 +959,6 @@ fn addresses_request(index: u32) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::object::route::row;
-    use crate::wire::put_ne_u32;
 
     /// A message of the kernel's own, or an answer to `seq`.
     fn message(kind: u16, seq: u32, payload: &[u8]) -> Vec<u8> {
