@@ -7,8 +7,11 @@ mod db;
 mod edit;
 mod error;
 mod interface;
+mod neighbours;
 mod netns;
+mod nexthops;
 mod routes;
+mod rules;
 mod transaction;
 mod watch;
 

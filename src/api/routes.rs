@@ -2,7 +2,7 @@
 
 use super::{Result, Transaction};
 use crate::object::route::RouteSpec;
-use crate::plan::Op;
+use crate::plan::{Op, Which};
 use crate::state::RouteFilter;
 
 impl Transaction {
@@ -84,7 +84,7 @@ impl Transaction {
     /// # Ok::<(), netlinkdb::Error>(())
     /// ```
     pub fn remove_route(&mut self, which: impl Into<RouteSpec>) -> Result<&mut Self> {
-        self.draft().remove_route(&which.into())?;
+        self.draft().take(&Which::Route(which.into()))?;
         Ok(self)
     }
 
@@ -115,7 +115,7 @@ impl Transaction {
         which: impl Into<RouteSpec>,
         change: impl FnOnce(RouteSpec) -> RouteSpec,
     ) -> Result<&mut Self> {
-        self.draft().change_route(&which.into(), change)?;
+        self.draft().change_route(which.into(), change)?;
         Ok(self)
     }
 

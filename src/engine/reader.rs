@@ -27,6 +27,9 @@ const RTNLGRP_IPV4_IFADDR: u32 = 5;
 const RTNLGRP_IPV6_IFADDR: u32 = 9;
 const RTNLGRP_IPV4_ROUTE: u32 = 7;
 const RTNLGRP_IPV6_ROUTE: u32 = 11;
+const RTNLGRP_NEIGH: u32 = 3;
+const RTNLGRP_IPV4_RULE: u32 = 8;
+const RTNLGRP_IPV6_RULE: u32 = 19;
 const RTNLGRP_NEXTHOP: u32 = 32;
 
 /// How many creations of our own are remembered until their committer looks: far more than one wave has.
@@ -75,6 +78,15 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         let families = [(Family::Inet, RTNLGRP_IPV4_ROUTE), (Family::Inet6, RTNLGRP_IPV6_ROUTE)];
         let followed = families.into_iter().filter(|(family, _)| config.routes.has_family(*family));
         groups.extend(followed.map(|(_, group)| group));
+    }
+    if config.views.rules {
+        groups.extend([RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE]);
+    }
+    if config.views.neighbours {
+        groups.push(RTNLGRP_NEIGH);
+    }
+    // Routes and forwarding entries go with nexthop objects in silence.
+    if config.views.routes || config.views.nexthops || config.views.neighbours {
         groups.push(RTNLGRP_NEXTHOP);
     }
     let options = Options { groups, receive_buffer: Some(config.receive_buffer), strict: true };

@@ -158,10 +158,21 @@ impl Engine {
                 .send(&bytes)
                 .map_err(Error::system("ask for interfaces and addresses"))?;
         }
+        let fence = self.ask_fence()?;
+        self.await_fence(fence)
+    }
+
+    /// Sends a fence, and gives its number.
+    pub(super) fn ask_fence(&self) -> Result<u32, Error> {
         let advance = |fence| Some(next_fence(fence));
         let old = self.shared.fence.fetch_update(Ordering::SeqCst, Ordering::SeqCst, advance);
         let fence = next_fence(old.unwrap_or_else(|old| old));
         self.shared.event.send(&fence_request(fence)).map_err(Error::system("send a fence"))?;
+        Ok(fence)
+    }
+
+    /// Waits until the reader has passed a fence, and gives the snapshot then.
+    pub(super) fn await_fence(&self, fence: u32) -> Result<Snapshot, Error> {
         let passed = |published: &Published| published.live && !is_later(fence, published.passed);
         self.wait_for(self.shared.config.patience, "the kernel's answer to a fence", passed)
     }

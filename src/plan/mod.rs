@@ -23,7 +23,7 @@ pub use commit::{Answer, Commit, Outcome, Poll, Residue};
 pub use draft::{Draft, LinkDraft, Target};
 pub use fact::{Fact, Field};
 pub use failure::{Failure, Why};
-pub use keyed::Op;
+pub use keyed::{Op, Which};
 pub use refusal::Refusal;
 pub use review::{Review, ReviewLine, Sign};
 pub use spec::{AddressSpec, ParseAddressError};

@@ -36,6 +36,14 @@ pub enum Refusal {
         /// What.
         what: String,
     },
+    /// To be removed, and the kernel would take what uses it along.
+    #[error("{what} is used by {by}, which the kernel would take along in silence")]
+    InUse {
+        /// What is to be removed.
+        what: String,
+        /// What uses it.
+        by: String,
+    },
     /// Several fit the words.
     #[error("{what} could be {}: say more", .found.join(", or "))]
     Ambiguous {

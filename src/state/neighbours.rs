@@ -5,6 +5,7 @@
 //! loopback's); the receive filters of devices, which a dump of `AF_BRIDGE` mixes with forwarding entries and which are
 //! as silent; two ports of a bridge for one address of one VLAN.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -231,6 +232,14 @@ impl Snapshot {
         self.neighbours.followed
     }
 
+    /// What is behind some interfaces, by its keys.
+    pub fn neighbours_over(
+        &self,
+        links: &BTreeSet<u32>,
+    ) -> impl Iterator<Item = (&NeighbourKey, &Arc<Neighbour>)> {
+        links.iter().flat_map(|index| self.neighbours.of(*index))
+    }
+
     /// The neighbour, proxy or forwarding entry with this key.
     pub fn neighbour(&self, key: &NeighbourKey) -> Option<&Arc<Neighbour>> {
         self.neighbours.map.get(key)
@@ -244,7 +253,7 @@ impl Snapshot {
 /// is `stale`, the kernel does not announce; proxies it announces neither when they are made nor when they are removed:
 /// these are as when they were last read.
 ///
-/// ```text
+/// ```
 /// use netlinkdb::{Db, NetNs};
 ///
 /// NetNs::enter_private()?;

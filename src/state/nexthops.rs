@@ -73,6 +73,18 @@ impl Nexthops {
     }
 }
 
+impl Nexthops {
+    /// Panics unless all that is referred to is there. For tests and fuzzing.
+    pub(super) fn check(&self, is_link: impl Fn(u32) -> bool) {
+        for (id, nexthop) in &self.map {
+            assert_eq!(nexthop.id(), *id);
+            assert!(nexthop.oif().is_none_or(&is_link), "nexthop without interface: {nexthop:?}");
+            let mut members = nexthop.group().map(|(member, _)| member);
+            assert!(members.all(|id| self.map.contains_key(&id)), "without a member: {nexthop:?}");
+        }
+    }
+}
+
 /// A group without these members; `None` when none is left. A group is in no group.
 fn without(group: &Nexthop, gone: &BTreeSet<u32>) -> Option<Nexthop> {
     let mut record = group.record().clone();

@@ -514,6 +514,12 @@ impl Snapshot {
         v4.chain(v6.map(|(key, held)| (RouteKey::V6(*key), each(held))))
     }
 
+    /// The keys of every table with what they hold, IPv4 before IPv6.
+    pub fn all_keyed_routes(&self) -> impl Iterator<Item = (RouteKey, &[Arc<Held>])> {
+        let v4 = self.routes.v4.iter().map(|(key, held)| (RouteKey::V4(*key), each(held)));
+        v4.chain(self.routes.v6.iter().map(|(key, held)| (RouteKey::V6(*key), each(held))))
+    }
+
     /// The keys of exactly this prefix in a table, every TOS and priority of it, with what they hold.
     pub fn keyed_routes_to(
         &self,

@@ -159,6 +159,16 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// Panics unless every rule stands where it says. For tests and fuzzing.
+    pub(super) fn check(&self) {
+        for (key, held) in &self.map {
+            assert!(!held.is_empty() && key.is_followed(), "{key:?}");
+            assert!(held.iter().all(|rule| RuleKey::of(rule.record()) == *key), "{held:?}");
+        }
+    }
+}
+
 /// The same rules in the same order.
 pub(super) fn same_list(a: &Arc<[Arc<Rule>]>, b: &Arc<[Arc<Rule>]>) -> bool {
     let same = |(a, b): (&Arc<Rule>, &Arc<Rule>)| a.record().same(b.record());
@@ -189,7 +199,7 @@ impl Snapshot {
 /// They come in the order in which the kernel asks them, IPv4 before IPv6. Whether the interface that a rule names is
 /// there (`detached`), and whether the target of a `goto` is, is as of the snapshot, and no difference between two.
 ///
-/// ```text
+/// ```
 /// use netlinkdb::{Db, Family, NetNs, Rule};
 ///
 /// NetNs::enter_private()?;

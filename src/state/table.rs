@@ -8,9 +8,10 @@ use im::OrdMap;
 use ipnet::IpNet;
 
 use super::Snapshot;
+use super::filter::{UnknownAttribute, filter};
 use super::routes::{Held, each};
 use crate::object::Tree;
-use crate::object::route::{Route, RouteKey, RouteKey4, RouteKey6, TABLE_MAIN};
+use crate::object::route::{ROUTE, Route, RouteKey, RouteKey4, RouteKey6, TABLE_MAIN};
 
 /// The routes of one table, or of all, at one moment; from [`Snapshot::routes`].
 ///
@@ -126,6 +127,20 @@ impl<'a> RouteTable<'a> {
         })
     }
 
+    /// The routes whose attribute has this value, as in `ip -json -details route`: `("gateway", "10.0.0.2")`,
+    /// `("dev", "eth0")`, `("protocol", "static")`, `("dst", "10.2.0.0/16")`. It looks at every route.
+    ///
+    /// # Errors
+    /// When no attribute of routes has this name.
+    pub fn filter(
+        self,
+        attribute: &str,
+        value: &str,
+    ) -> Result<impl Iterator<Item = Route> + use<'a>, UnknownAttribute> {
+        let names = self.snapshot;
+        filter(self.iter(), &ROUTE, DERIVED_KEYS, attribute, value, |route| route.tree(names))
+    }
+
     /// How many routes there are.
     pub fn len(self) -> usize {
         match self.table {
@@ -235,6 +250,9 @@ impl serde::Serialize for RouteTable<'_> {
         self.tree().serialize(to)
     }
 }
+
+/// Keys of `ip -json route` that no row of the table bears as its name.
+const DERIVED_KEYS: &[&str] = &["dst", "from", "type", "metric"];
 
 fn routes(key: RouteKey, held: &Arc<Held>) -> impl Iterator<Item = Route> + use<'_> {
     each(held).iter().filter_map(Held::body_of).map(move |body| body.at(key))

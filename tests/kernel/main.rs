@@ -14,6 +14,7 @@ mod commit;
 mod conformance;
 mod faults;
 mod following;
+mod following_rules;
 mod harness;
 mod hooks;
 mod late;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
     cases.extend(conformance::cases());
     cases.extend(faults::cases());
     cases.extend(following::cases());
+    cases.extend(following_rules::cases());
     cases.extend(harness::cases());
     cases.extend(hooks::cases());
     cases.extend(late::cases());

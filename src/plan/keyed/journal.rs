@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::order::turn_of;
-use super::{Content, Key, Matcher, Op, Planned, Step, route};
+use super::{Content, Key, Matcher, Op, Planned, Step, neighbour, route};
 use crate::object::Names;
 use crate::object::route::RouteKey;
 use crate::plan::action::Indexes;
@@ -36,12 +37,20 @@ enum Sent {
 }
 
 /// What a commit has changed of interfaces, with which routes go in silence (K4 to K8).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::plan) struct Causes {
     /// Interfaces that went down or away, changed their master, or lost an address.
     pub(in crate::plan) links: BTreeSet<u32>,
     /// Addresses that were taken away.
     pub(in crate::plan) sources: BTreeSet<IpAddr>,
+    /// Nexthop objects that were taken away.
+    nexthops: BTreeSet<u32>,
+}
+
+impl Causes {
+    fn is_empty(&self) -> bool {
+        self.links.is_empty() && self.nexthops.is_empty()
+    }
 }
 
 /// What was sent, and what came of it.
@@ -159,12 +168,12 @@ impl Journal {
             .filter(|at| matches!(self.sent[*at], Sent::Done | Sent::Lost))
             .collect::<Vec<_>>();
         let mut touched: Vec<(Key, usize)> =
-            own.iter().map(|at| (self.steps[*at].key, *at)).collect();
+            own.iter().map(|at| (self.steps[*at].key.clone(), *at)).collect();
         touched.sort_unstable();
         let (mut removals, mut restores) = (Vec::new(), Vec::new());
         let mut matcher = Matcher::default();
         for of_key in touched.chunk_by(|a, b| a.0 == b.0) {
-            let key = of_key[0].0;
+            let key = of_key[0].0.clone();
             let steps: Vec<Step> = of_key.iter().map(|(_, at)| self.steps[*at].clone()).collect();
             let Some(steps) = self.undo_key(key, &steps, before, now, &mut matcher) else {
                 continue;
@@ -176,13 +185,18 @@ impl Journal {
             };
             all.extend(steps);
         }
-        // Newest first.
-        removals.reverse();
-        let known: BTreeSet<Key> = match causes.links.is_empty() {
+        removals.sort_by_key(turn_of);
+        let mut causes = causes.clone();
+        for step in own.iter().map(|at| &self.steps[*at]) {
+            if let (Key::Nexthop(id), Op::Delete | Op::Replace) = (&step.key, step.op) {
+                causes.nexthops.insert(*id);
+            }
+        }
+        let known: BTreeSet<Key> = match causes.is_empty() {
             true => BTreeSet::new(),
-            false => touched.iter().map(|(key, _)| *key).collect(),
+            false => touched.iter().map(|(key, _)| key.clone()).collect(),
         };
-        restores.extend(lost_along(before, now, causes, &known, &mut self.bodies));
+        restores.extend(lost_along(before, now, &causes, &known, &mut self.bodies));
         restores.sort_by_key(turn_of);
         (removals, restores)
     }
@@ -228,9 +242,7 @@ impl Journal {
             if foreign || among(&is, one) || !among(&taken, one) {
                 continue;
             }
-            // Behind the nearest of those before it that are there.
-            let before = was[..at].iter().rev().find_map(|b| target.iter().position(|t| t.same(b)));
-            target.insert(before.map_or(0, |at| at + 1), one.clone());
+            put_back(&mut target, &was[..at], one);
         }
         // An empty key takes what was there in one piece.
         let steps = match is.is_empty() && target.len() == was.len() {
@@ -306,14 +318,15 @@ pub(in crate::plan) fn residue(
 /// Whether a step is in effect.
 fn holds(step: &Step, now: &Snapshot, bodies: &mut Bodies, matcher: &mut Matcher) -> bool {
     // A table of a million: one route at a key, by one way.
-    let (Key::Route(key), Content::Route(wish)) = (&step.key, &step.content);
-    match (now.routes_at(key), step.op) {
-        ([], op) => return op == Op::Delete,
-        ([held], op) if op != Op::Delete && is_plain(key, wish) => {
-            let held = Content::Route(held.clone());
-            return matcher.agrees(&step.content, &held);
+    if let (Key::Route(key), Content::Route(wish)) = (&step.key, &step.content) {
+        match (now.routes_at(key), step.op) {
+            ([], op) => return op == Op::Delete,
+            ([held], op) if op != Op::Delete && is_plain(key, wish) => {
+                let held = Content::Route(held.clone());
+                return matcher.agrees(&step.content, &held);
+            }
+            _ => {}
         }
-        _ => {}
     }
     let there = step.key.elements(now, bodies);
     let parts = step.key.parts(&step.content, bodies);
@@ -331,8 +344,8 @@ fn is_plain(key: &RouteKey, held: &Held) -> bool {
     matches!(key, RouteKey::V4(_)) || held.body().is_some_and(|body| body.links().len() < 2)
 }
 
-/// Routes that the kernel took away along with what this commit did to interfaces, and nobody named (K4 to K8). Those
-/// that it makes by itself come back by themselves.
+/// What the kernel took away along with what this commit did to interfaces and nexthop objects, and nobody named (K4 to
+/// K8). What it makes by itself comes back by itself.
 fn lost_along(
     before: &Snapshot,
     now: &Snapshot,
@@ -340,37 +353,82 @@ fn lost_along(
     known: &BTreeSet<Key>,
     bodies: &mut Bodies,
 ) -> Vec<Step> {
-    if causes.links.is_empty() || !before.follows_routes() {
+    if causes.is_empty() {
         return Vec::new();
     }
-    let went = |held: &Held| {
-        held.body().is_some_and(|body| {
-            body.links().iter().any(|index| causes.links.contains(index))
+    let (mut steps, nexthops) = nexthops_lost(before, now, causes, known);
+    let over = |index: &u32| causes.links.contains(index);
+    for neighbour in before.neighbours_over(&causes.links) {
+        let (key, old) = neighbour;
+        let key = Key::Neighbour(Arc::new(*key));
+        let gone = key.whole(now).is_empty() && neighbour::is_kept(old);
+        if gone && !known.contains(&key) {
+            steps.push(Step { key, content: Content::Neighbour(old.clone()), op: Op::Add });
+        }
+    }
+    let lost = |held: &Arc<Held>| {
+        let went = held.body().is_some_and(|body| {
+            body.links().iter().any(over)
                 || body.prefsrc().is_some_and(|source| causes.sources.contains(&source))
-        })
+                || body.nexthop().is_some_and(|id| nexthops.contains(&id))
+        });
+        went && !route::is_kernels(held)
     };
-    let mut steps = Vec::new();
     for (key, held) in before.routes_changed(now) {
         let key = Key::Route(key);
-        let lost = |held: &&std::sync::Arc<Held>| went(held) && !route::is_kernels(held);
-        if known.contains(&key) || !held.iter().any(|held| lost(&held)) {
+        if known.contains(&key) || !held.iter().any(lost) {
             continue;
         }
         let (was, is) = (key.elements(before, bodies), key.elements(now, bodies));
         let mut target = is.clone();
         for (at, one) in was.iter().enumerate() {
-            let Content::Route(held) = one;
-            if is.iter().any(|other| other.same(one)) || !lost(&held) {
-                continue;
+            let is_lost = matches!(one, Content::Route(held) if lost(held));
+            if is_lost && !is.iter().any(|other| other.same(one)) {
+                put_back(&mut target, &was[..at], one);
             }
-            let before = was[..at].iter().rev().find_map(|b| target.iter().position(|t| t.same(b)));
-            target.insert(before.map_or(0, |at| at + 1), one.clone());
         }
         let whole = is.is_empty() && target.len() == was.len();
         let target = if whole { key.whole(before) } else { target };
         steps.extend(key.transform(&is, &target));
     }
     steps
+}
+
+/// Behind the nearest of those before it that are there.
+fn put_back(target: &mut Vec<Content>, before: &[Content], one: &Content) {
+    let place = before.iter().rev().find_map(|b| target.iter().position(|t| t.same(b)));
+    target.insert(place.map_or(0, |at| at + 1), one.clone());
+}
+
+/// Nexthop objects that went with their interface, and groups that lost a member (K7); and the numbers of all that are
+/// not as they were, by which routes may have gone.
+fn nexthops_lost(
+    before: &Snapshot,
+    now: &Snapshot,
+    causes: &Causes,
+    known: &BTreeSet<Key>,
+) -> (Vec<Step>, BTreeSet<u32>) {
+    let mut gone = causes.nexthops.clone();
+    let over = before.nexthops().iter();
+    gone.extend(
+        over.filter(|own| own.oif().is_some_and(|index| causes.links.contains(&index)))
+            .map(|own| own.id()),
+    );
+    let groups = before.nexthops().iter();
+    let groups: Vec<_> = groups
+        .filter(|own| own.group().any(|(member, _)| gone.contains(&member)))
+        .map(|own| own.id())
+        .collect();
+    gone.extend(groups);
+    let mut steps = Vec::new();
+    for id in &gone {
+        let key = Key::Nexthop(*id);
+        let (was, is) = (key.whole(before), key.whole(now));
+        if !known.contains(&key) {
+            steps.extend(key.transform(&is, &was).into_iter().filter(|step| step.op != Op::Delete));
+        }
+    }
+    (steps, gone)
 }
 
 fn failure(step: &Step, ack: &Ack, names: &dyn Names) -> Failure {

@@ -1,9 +1,10 @@
 //! From what is named and the state now to steps, and when each has its turn.
 
+use std::collections::BTreeSet;
 use std::iter::Peekable;
 
 use super::edits::{Edit, RouteSync};
-use super::{Content, Key, Matcher, Op, Planned, Step, Wish, route};
+use super::{Content, Key, Matcher, Op, Planned, Step, Wish, nexthop, route};
 use crate::object::route::RouteKey;
 use crate::plan::{Draft, Refusal};
 use crate::state::{Bodies, Held, Snapshot};
@@ -13,10 +14,21 @@ use std::sync::Arc;
 /// When a step has its turn, among those of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::plan) enum Turn {
-    /// Routes straight out of an interface, before those by a gateway that they lead to.
+    AddNeighbour,
+    /// Routes straight out of an interface, before what has a gateway that they lead to.
     AddDirect,
+    /// Before the groups that they are in, and the routes that go by them.
+    AddNexthop,
+    AddGroup,
     AddByGateway,
-    Delete,
+    /// When the table that it leads to is filled.
+    AddRule,
+    /// Before the table that it leads to is emptied.
+    DeleteRule,
+    DeleteRoute,
+    DeleteGroup,
+    DeleteNexthop,
+    DeleteNeighbour,
 }
 
 /// The steps of a draft, what already holds left out.
@@ -42,6 +54,7 @@ pub(in crate::plan) fn steps(
             Edit::Sync(sync) => planner.sync(sync),
         }
     }
+    planner.check_in_use()?;
     let mut steps = planner.steps;
     // Stable: what shares a turn stays in the order of naming.
     steps.sort_by_key(|(turn, _)| *turn);
@@ -62,7 +75,7 @@ impl Planner<'_> {
     }
 
     fn step(&mut self, key: &Key, op: Op, content: &Content) {
-        self.push(Planned::Ready(Step { key: *key, content: content.clone(), op }));
+        self.push(Planned::Ready(Step { key: key.clone(), content: content.clone(), op }));
     }
 
     fn elements(&mut self, key: &Key) -> (Vec<Content>, Vec<Content>) {
@@ -99,7 +112,14 @@ impl Planner<'_> {
         if stands && alone {
             return Ok(());
         }
-        let untouched = same_list(&base, &now);
+        let relevant = |all: &[Content]| -> Vec<Content> {
+            let excluded = |one: &&Content| match planned {
+                Planned::Ready(step) => key.excludes(&step.content, one),
+                Planned::Pending(_) => true,
+            };
+            all.iter().filter(excluded).cloned().collect()
+        };
+        let untouched = same_list(&relevant(&base), &relevant(&now));
         if matches!(planned.op(), Op::Add | Op::Replace) && !untouched {
             return Err(self.conflict(&key, &base, &now, planned));
         }
@@ -124,7 +144,7 @@ impl Planner<'_> {
         let (base, now) = self.elements(key);
         let old_parts = key.parts(old, &mut self.bodies);
         let old_stands = old_parts.iter().all(|part| now.iter().any(|own| own.same(part)));
-        let target = new.key().unwrap_or(*key);
+        let target = new.key().unwrap_or_else(|| key.clone());
         if let Planned::Ready(step) = new {
             let there = target.elements(self.now, &mut self.bodies);
             let parts = key.parts(&step.content, &mut self.bodies);
@@ -138,6 +158,7 @@ impl Planner<'_> {
             return Err(self.conflict(key, &base, &now, new));
         }
         let whole = match key.is_ordered() {
+            true if !key.takes_first() => false,
             true => now.first().is_some_and(|first| old_parts[0].same(first)),
             false => now.len() == old_parts.len(),
         };
@@ -145,6 +166,7 @@ impl Planner<'_> {
             self.push(new.clone());
             return Ok(());
         }
+        // Beside a rule that is to go the kernel may refuse the new one as the same, or nearly (K37).
         let op = if target == *key { Op::Append } else { Op::Add };
         self.push(new.clone().with_op(op));
         // Legs that the new content has too stay; a leg by the same way cannot be there beside the old one.
@@ -215,9 +237,9 @@ impl Planner<'_> {
             return;
         }
         let all = place.elements(self.now, &mut self.bodies);
-        let spoken = |content: &Content| {
-            let Content::Route(held) = content;
-            sync.scope.holds(&key, held)
+        let spoken = |content: &Content| match content {
+            Content::Route(held) => sync.scope.holds(&key, held),
+            _ => false,
         };
         let (own, others): (Vec<_>, Vec<_>) = all.iter().cloned().partition(spoken);
         if own.is_empty() && wanted.is_empty() {
@@ -241,17 +263,68 @@ impl Planner<'_> {
             false => {
                 let gone = own.iter().filter(|one| !target.iter().any(|other| other.same(one)));
                 let new = target.iter().filter(|one| !own.iter().any(|other| other.same(one)));
-                let step =
-                    |op, content: &Content| Step { key: place, content: content.clone(), op };
+                let step = |op, content: &Content| Step {
+                    key: place.clone(),
+                    content: content.clone(),
+                    op,
+                };
                 let new: Vec<_> = new.map(|one| step(Op::Append, one)).collect();
                 new.into_iter().chain(gone.map(|one| step(Op::Delete, one))).collect()
             }
         };
         // Those of one key stay in their order, in the turn of the last of them that adds.
-        let turn =
-            steps.iter().map(|step| turn_of(step)).filter(|turn| *turn != Turn::Delete).max();
-        let turn = turn.unwrap_or(Turn::Delete);
+        let turn = steps.iter().map(turn_of).filter(|turn| *turn != Turn::DeleteRoute).max();
+        let turn = turn.unwrap_or(Turn::DeleteRoute);
         self.steps.extend(steps.into_iter().map(|step| (turn, Planned::Ready(step))));
+    }
+
+    /// With a nexthop object that is deleted the kernel takes what goes by it, without a word (K7): refused, unless all
+    /// of it is deleted or replaced here too.
+    fn check_in_use(&mut self) -> Result<(), Refusal> {
+        let ready = |planned: &Planned| match planned {
+            Planned::Ready(step) => Some(step.clone()),
+            Planned::Pending(_) => None,
+        };
+        let deleted: Vec<u32> = self
+            .steps
+            .iter()
+            .filter_map(|(_, planned)| match planned {
+                Planned::Ready(Step { key: Key::Nexthop(id), op: Op::Delete, .. }) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        if deleted.is_empty() {
+            return Ok(());
+        }
+        let touched: BTreeSet<Key> = self
+            .steps
+            .iter()
+            .filter_map(|(_, planned)| ready(planned))
+            .filter(|step| matches!(step.op, Op::Delete | Op::Replace))
+            .map(|step| step.key)
+            .collect();
+        let refuse =
+            |id: u32, by: String| Err(Refusal::InUse { what: format!("nexthop {id}"), by });
+        for group in self.now.nexthops().iter() {
+            let member = group.group().map(|(id, _)| id).find(|id| deleted.contains(id));
+            if let Some(id) = member.filter(|_| !touched.contains(&Key::Nexthop(group.id()))) {
+                return refuse(id, format!("the group {}", group.id()));
+            }
+        }
+        for (key, held) in self.now.all_keyed_routes() {
+            for held in held {
+                let by = held.body().and_then(|body| body.nexthop());
+                if let Some(id) = by.filter(|id| deleted.contains(id)) {
+                    if !touched.contains(&Key::Route(key)) {
+                        return refuse(
+                            id,
+                            format!("the route {}", route::text(&key, held, self.now)),
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn conflict(&self, key: &Key, base: &[Content], now: &[Content], want: &Planned) -> Refusal {
@@ -289,14 +362,25 @@ fn turn(planned: &Planned) -> Turn {
         Planned::Pending(pending) => match &pending.wish {
             Wish::Route(spec) if spec.has_gateway() => Turn::AddByGateway,
             Wish::Route(_) => Turn::AddDirect,
+            Wish::Rule(_) => Turn::AddRule,
+            Wish::Neighbour(_) => Turn::AddNeighbour,
+            Wish::Nexthop(_) => Turn::AddNexthop,
         },
     }
 }
 
 pub(super) fn turn_of(step: &Step) -> Turn {
     match (&step.content, step.op) {
-        (_, Op::Delete) => Turn::Delete,
+        (Content::Rule(_), Op::Delete) => Turn::DeleteRule,
+        (Content::Route(_), Op::Delete) => Turn::DeleteRoute,
+        (Content::Nexthop(one), Op::Delete) if nexthop::is_group(one) => Turn::DeleteGroup,
+        (Content::Nexthop(_), Op::Delete) => Turn::DeleteNexthop,
+        (Content::Neighbour(_), Op::Delete) => Turn::DeleteNeighbour,
+        (Content::Neighbour(_), _) => Turn::AddNeighbour,
+        (Content::Nexthop(one), _) if nexthop::is_group(one) => Turn::AddGroup,
+        (Content::Nexthop(_), _) => Turn::AddNexthop,
         (Content::Route(held), _) if route::has_gateway(held) => Turn::AddByGateway,
         (Content::Route(_), _) => Turn::AddDirect,
+        (Content::Rule(_), _) => Turn::AddRule,
     }
 }
