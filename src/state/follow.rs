@@ -11,7 +11,7 @@
 //!
 //! Not here: when to poll, which socket is which, who waits. A state is shown only while nothing is lost.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -275,6 +275,8 @@ pub struct Follower {
     rebuilt: Snapshot,
     load: Load,
     bodies: Bodies,
+    /// How often in a row everything was read anew because a replay could not tell which routes went in silence.
+    unsure: u32,
     /// Interfaces that have lost their last IPv4 address, and since then neither got one nor went up.
     unaddressed: BTreeSet<u32>,
     scratch: Vec<u8>,
@@ -310,6 +312,7 @@ impl Follower {
             rebuilt: Snapshot::default(),
             load: Load::default(),
             bodies: Bodies::default(),
+            unsure: 0,
             unaddressed: BTreeSet::new(),
             scratch: Vec::new(),
             backlog: Vec::new(),
@@ -967,7 +970,9 @@ impl Follower {
         // any the fields that change in silence. So these links are asked for.
         let mut replayed = BTreeSet::new();
         let mut families = BTreeSet::new();
-        for event in std::mem::take(&mut self.backlog) {
+        let backlog = std::mem::take(&mut self.backlog);
+        let mut coming = announced(&backlog);
+        for event in backlog {
             match &event {
                 Event::Link(index, LinkEvent::Is(_)) => drop(replayed.insert(*index)),
                 // A rule that is there already may be this one, or another one like it (K37).
@@ -980,8 +985,16 @@ impl Follower {
                 Event::RuleGone(rule) => drop(families.insert(rule.family())),
                 _ => {}
             }
-            self.replay(event);
+            let is_sure = self.replay(event, &mut coming) || self.unsure >= DUMP_TRIES;
+            if !is_sure {
+                self.unsure += 1;
+                self.resync();
+            }
+            if !self.is_live() {
+                return;
+            }
         }
+        self.unsure = 0;
         families.into_iter().for_each(|family| self.ask(Query::Rules(family)));
         replayed.into_iter().for_each(|index| self.ask(Query::Link(index)));
         self.held.push((self.sent_at_drain, 0));
@@ -989,8 +1002,13 @@ impl Follower {
 
     /// Applies an event that came while everything was read. The dump may know already what it says, so that nothing
     /// is seen to change; what was announced before it and went with it in silence (K4, K5, K27) goes all the same.
-    fn replay(&mut self, event: Event) {
+    /// `coming` are the addresses that later events announce. Whether it is sure what went.
+    fn replay(&mut self, event: Event, coming: &mut BTreeMap<AddressKey, u32>) -> bool {
         let index = event.index();
+        if let Event::AddressNew(address) = &event {
+            let count = AddressKey::of(address).and_then(|key| coming.get_mut(&key));
+            count.into_iter().for_each(|count| *count -= 1);
+        }
         let says_down = match &event {
             Event::Link(_, LinkEvent::Is(link)) => {
                 !LinkFlags(link.number(link_row::FLAGS) as u32).contains(LinkFlags::UP)
@@ -1003,9 +1021,20 @@ impl Follower {
             self.follow_routes(Doubt::WentDown, index);
             self.ask(Query::Addresses(index));
         }
-        if loses_v4 && !self.shown.placed_of(index).any(|(key, _)| key.local.is_ipv4()) {
-            self.follow_routes(Doubt::Unaddressed, index);
+        if !loses_v4 {
+            return true;
         }
+        let of_v4 =
+            self.shown.placed_of(index).map(|(key, _)| key).filter(|key| key.local.is_ipv4());
+        let left: Vec<_> = of_v4.collect();
+        if left.is_empty() {
+            self.follow_routes(Doubt::Unaddressed, index);
+            return true;
+        }
+        // Those that are left may all have come later: then this was the last, and took the routes along.
+        let may_be_later = |key: &&AddressKey| coming.get(*key).is_some_and(|count| *count > 0);
+        let is_route = |body: &Body| body.is_v4() && body.is_over(index) && !body.is_host();
+        !(left.iter().all(may_be_later) && self.bodies.any(is_route))
     }
 
     /// The next request to be sent.
@@ -1076,6 +1105,19 @@ impl Follower {
         let created = std::mem::take(&mut self.created);
         Some(Update { snapshot: self.last(), passed: self.passed, created })
     }
+}
+
+/// The addresses that a sequence of events announces, and how often.
+fn announced(events: &[Event]) -> BTreeMap<AddressKey, u32> {
+    let mut counts = BTreeMap::new();
+    for event in events {
+        if let Event::AddressNew(address) = event {
+            AddressKey::of(address)
+                .into_iter()
+                .for_each(|key| *counts.entry(key).or_insert(0) += 1);
+        }
+    }
+    counts
 }
 
 impl Follower {
@@ -1278,12 +1320,12 @@ mod tests {
         builder.finish()
     }
 
-    fn address4(kind: u16, index: u32) -> Vec<u8> {
+    fn address4(kind: u16, index: u32, last: u8) -> Vec<u8> {
         let mut record = Record::new(&ADDRESS);
         record.set(address_row::FAMILY, Value::Number(2));
         record.set(address_row::INDEX, Value::Number(index.into()));
         record.set(address_row::PREFIX_LENGTH, Value::Number(32));
-        record.set(address_row::LOCAL, Value::V4([10, 0, 0, 1].into()));
+        record.set(address_row::LOCAL, Value::V4([10, 0, 0, last].into()));
         let mut builder = Builder::new(kind, 0).fixed(&record.encode_header());
         record.encode(&mut builder);
         builder.finish()
@@ -1308,6 +1350,9 @@ mod tests {
             }
             follower.handle_dump(&message(kind::NLMSG_DONE, sent.seq, &[0; 4]));
         }
+        if follower.is_draining() {
+            return read_anew(&[], dumps);
+        }
         assert!(follower.is_live());
         follower.poll_update().unwrap().snapshot
     }
@@ -1320,10 +1365,14 @@ mod tests {
         let (up, down) = (link(7, true, 0), link(7, false, 0));
         let now = read_anew(&[route(7), down.clone()], &[down]);
         assert_eq!(now.routes().all().len(), 0);
-        let now = read_anew(&[route(7), address4(kind::RTM_DELADDR, 7)], &[up.clone()]);
+        let now = read_anew(&[route(7), address4(kind::RTM_DELADDR, 7, 1)], &[up.clone()]);
+        assert_eq!(now.routes().all().len(), 0);
+        // Another address came after that, which only another look can tell from one that was there.
+        let (last, next) = (address4(kind::RTM_DELADDR, 7, 1), address4(kind::RTM_NEWADDR, 7, 2));
+        let now = read_anew(&[route(7), last, next.clone()], &[up.clone(), next]);
         assert_eq!(now.routes().all().len(), 0);
         // What was made after that stays.
-        let last = address4(kind::RTM_DELADDR, 7);
+        let last = address4(kind::RTM_DELADDR, 7, 1);
         let now = read_anew(&[link(7, false, 0), up.clone(), last, route(7)], &[up, route(7)]);
         assert_eq!(now.routes().all().len(), 1);
     }
