@@ -46,6 +46,9 @@
 //! back by its rollback. Never kept: MPLS and multicast routes, the routing cache, and the marks that the kernel flips by
 //! itself (`dead`, `linkdown`, `offload`, how long a route still lasts).
 //!
+//! A database may leave routes out, by table, protocol or family ([`DbBuilder::ignore_tables`] and its neighbours): then
+//! [`Snapshot::follows_table`] says of which tables everything is known.
+//!
 //! # What the kernel changes without a word
 //!
 //! A snapshot is what the kernel said. It does not say everything: of these fields a change by *another program* shows

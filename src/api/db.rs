@@ -281,7 +281,7 @@ impl Default for DbBuilder {
             namespace: None,
             views: Views::default(),
             routes: RouteView::default(),
-            receive_buffer: 8 << 20,
+            receive_buffer: 32 << 20,
             patience: Duration::from_secs(30),
             hook_deadline: Duration::from_secs(30),
         };
@@ -376,7 +376,7 @@ impl DbBuilder {
         self
     }
 
-    /// Bytes of receive buffer to ask for on the event socket; by default 8 MiB. [`Db::receive_buffer`] says what was
+    /// Bytes of receive buffer to ask for on the event socket; by default 32 MiB. [`Db::receive_buffer`] says what was
     /// had. A notification takes 1 to 5 KiB of it until it is read; what does not fit is lost and repaired by reading
     /// everything anew.
     pub fn receive_buffer(mut self, bytes: usize) -> Self {

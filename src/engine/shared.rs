@@ -39,7 +39,8 @@ pub(super) struct Published {
     /// That of the snapshot, also while it is lent.
     pub(super) revision: u64,
     /// In a flood of routes the reader takes the snapshot back, so that it changes the tables in place: whoever holds
-    /// a snapshot makes it copy every node that changes. It is back when the flood is over, or at once for whoever asks.
+    /// a snapshot makes it copy every node that changes. It is back when the flood is over, or at once for whoever asks:
+    /// who would ask on the reader's own thread must be called only after it was shown.
     pub(super) lent: bool,
     /// How many wait for the snapshot itself to be back, which there is.
     pub(super) hurried: usize,
