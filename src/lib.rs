@@ -47,6 +47,9 @@
 //! back by its rollback. Never kept: MPLS and multicast routes, the routing cache, and the marks that the kernel flips by
 //! itself (`dead`, `linkdown`, `offload`, how long a route still lasts).
 //!
+//! A database may leave routes out, by table, protocol or family ([`DbBuilder::ignore_tables`] and its neighbours): then
+//! [`Snapshot::follows_table`] says of which tables everything is known.
+//!
 //! # Rules, nexthop objects, neighbours
 //!
 //! Rules of IPv4 and IPv6 and nexthop objects are read and followed like routes; neighbours, proxies and the forwarding

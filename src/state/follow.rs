@@ -18,16 +18,17 @@ use std::sync::Arc;
 use super::apply::Doubt;
 use super::event::decode;
 use super::routes::{Bodies, Body, Held, Load};
+use super::view::{Judged, RouteView};
 use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
 use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
 use crate::object::neighbour::row as neighbour_row;
-use crate::object::route::{ROUTE, RouteKey, split};
+use crate::object::route::{ROUTE, RouteKey, RouteProtocol, split};
 use crate::object::{
     Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
 };
-use crate::wire::{Ack, Builder, Message, Messages, flags, kind, u16_at};
+use crate::wire::{Ack, Builder, Message, Messages, flags, kind, put_ne_u32, u16_at};
 
 /// What a database leaves out, to save memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +130,8 @@ enum Dump {
     Links,
     Addresses,
     Nexthops,
-    Routes(u8),
+    /// The one with this number among those that the view needs.
+    Routes(usize),
     Rules(u8),
     /// Neighbours of IPv4 and IPv6.
     Neighbours,
@@ -139,12 +141,11 @@ enum Dump {
 
 impl Dump {
     /// What is dumped, in this order: interfaces first, what is behind them last.
-    const ORDER: [Dump; 10] = [
+    const ORDER: [Dump; 9] = [
         Dump::Links,
         Dump::Addresses,
         Dump::Nexthops,
-        Dump::Routes(AF_INET),
-        Dump::Routes(AF_INET6),
+        Dump::Routes(0),
         Dump::Rules(AF_INET),
         Dump::Rules(AF_INET6),
         Dump::Neighbours,
@@ -163,9 +164,15 @@ impl Dump {
         }
     }
 
-    fn after(self, views: Views) -> Option<Dump> {
-        let rest = Dump::ORDER.into_iter().skip_while(|own| *own != self).skip(1);
-        rest.into_iter().find(|dump| dump.is_in(views))
+    /// `routes` is how many dumps of routes there are.
+    fn after(self, views: Views, routes: usize) -> Option<Dump> {
+        let here = match self {
+            Dump::Routes(at) if at + 1 < routes => return Some(Dump::Routes(at + 1)),
+            Dump::Routes(_) => Dump::Routes(0),
+            other => other,
+        };
+        let mut rest = Dump::ORDER.into_iter().skip_while(|own| *own != here).skip(1);
+        rest.find(|dump| dump.is_in(views) && (*dump != Dump::Routes(0) || routes > 0))
     }
 
     /// The request: its type, and its fixed struct with what the kernel filters by.
@@ -175,7 +182,7 @@ impl Dump {
             Dump::Links => (kind::RTM_GETLINK, LINK.header, 0),
             Dump::Addresses => (kind::RTM_GETADDR, ADDRESS.header, 0),
             Dump::Nexthops => (kind::RTM_GETNEXTHOP, NEXTHOP.header, 0),
-            Dump::Routes(family) => (kind::RTM_GETROUTE, ROUTE.header, family),
+            Dump::Routes(_) => (kind::RTM_GETROUTE, ROUTE.header, 0),
             Dump::Rules(family) => (kind::RTM_GETRULE, RULE.header, family),
             Dump::Neighbours | Dump::Proxies => (kind::RTM_GETNEIGH, NEIGHBOUR.header, 0),
             Dump::Fdb => (kind::RTM_GETNEIGH, NEIGHBOUR.header, AF_BRIDGE),
@@ -188,10 +195,14 @@ impl Dump {
         (kind, fixed)
     }
 
-    /// Whether this refusal says that the kernel has none of it: nexthop objects are of Linux 5.3, IPv6 may be off.
+    /// Whether this refusal says that the kernel has none of it: nexthop objects are of Linux 5.3, IPv6 may be off, a
+    /// table that is asked for is not there (K42).
     fn is_lacking(self, errno: i32) -> bool {
-        !matches!(self, Dump::Links | Dump::Addresses | Dump::Routes(_))
-            && matches!(errno, libc::EOPNOTSUPP | libc::EAFNOSUPPORT)
+        match self {
+            Dump::Links | Dump::Addresses => false,
+            Dump::Routes(_) => errno == libc::ENOENT,
+            _ => matches!(errno, libc::EOPNOTSUPP | libc::EAFNOSUPPORT),
+        }
     }
 }
 
@@ -254,6 +265,11 @@ const OWN: u32 = 0x8000_0000;
 /// Follows the kernel. See the module's head.
 pub struct Follower {
     views: Views,
+    view: Arc<RouteView>,
+    /// Keys that may also hold routes whose protocol is left out.
+    mixed: BTreeSet<RouteKey>,
+    /// The last route of a dump, and whether its protocol is left out.
+    last: Option<(RouteKey, bool)>,
     phase: Phase,
     shown: Snapshot,
     rebuilt: Snapshot,
@@ -288,6 +304,9 @@ impl Follower {
     pub fn new(views: Views) -> Self {
         Follower {
             views,
+            view: Arc::default(),
+            mixed: BTreeSet::new(),
+            last: None,
             phase: Phase::Draining,
             shown: Snapshot::default(),
             rebuilt: Snapshot::default(),
@@ -313,6 +332,11 @@ impl Follower {
             losses: Losses::default(),
             failure: None,
         }
+    }
+
+    /// Follows only these routes.
+    pub fn with_routes(self, view: RouteView) -> Self {
+        Follower { view: Arc::new(view), ..self }
     }
 
     /// What was lost so far.
@@ -389,12 +413,26 @@ impl Follower {
     fn forget_dump(&mut self) {
         self.rebuilt = Snapshot::default();
         self.load = Load::default();
+        self.mixed.clear();
+        self.last = None;
     }
 
     fn start_dump(&mut self, what: Dump, tries: u32, outlet: Outlet) {
         let seq = self.next_seq();
-        let (kind, fixed) = what.request();
-        let mut bytes = Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish();
+        let (kind, mut fixed) = what.request();
+        let (family, table) = match what {
+            Dump::Routes(at) => self.view.dumps().get(at).copied().unwrap_or_default(),
+            _ => (fixed[0], 0),
+        };
+        fixed[0] = family;
+        let mut request = Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed);
+        if table != 0 {
+            const RTA_TABLE: u16 = 15;
+            let mut number = Vec::new();
+            put_ne_u32(&mut number, table);
+            request.attribute(RTA_TABLE, &number);
+        }
+        let mut bytes = request.finish();
         Builder::stamp(&mut bytes, seq);
         self.out.push_back(Transmit { outlet, bytes });
         self.phase = Phase::Dumping { what, seq, tries };
@@ -447,10 +485,7 @@ impl Follower {
 
     fn gather(&mut self, message: &Message<'_>) {
         if message.kind == kind::RTM_NEWROUTE {
-            if let Some((key, held)) = self.route(message) {
-                self.load.push(key, held, &mut self.rebuilt.routes);
-            }
-            return;
+            return self.gather_route(message);
         }
         match decode(message) {
             Ok(Some(Event::Link(index, LinkEvent::Is(record)))) => {
@@ -469,8 +504,24 @@ impl Follower {
         }
     }
 
+    /// The routes of a key come one behind the other.
+    fn gather_route(&mut self, message: &Message<'_>) {
+        let is_beside = match self.view.judge(message.payload) {
+            Judged::Elsewhere => return,
+            judged => judged == Judged::Beside,
+        };
+        let Some(key) = split(message.payload, &mut self.scratch) else { return };
+        if self.last.replace((key, is_beside)) == Some((key, !is_beside)) {
+            self.mixed.insert(key);
+        }
+        if !is_beside {
+            let held = self.bodies.intern(key.family(), &self.scratch);
+            self.load.push(key, held, &mut self.rebuilt.routes);
+        }
+    }
+
     fn dump_done(&mut self, what: Dump, tries: u32) {
-        if let Some(next) = what.after(self.views) {
+        if let Some(next) = what.after(self.views, self.view.dumps().len()) {
             return self.start_dump(next, tries, Outlet::Dump);
         }
         self.load.finish(&mut self.rebuilt.routes);
@@ -517,13 +568,54 @@ impl Follower {
     }
 
     fn route_message(&mut self, message: &Message<'_>) {
-        let Some((key, held)) = self.route(message).filter(|_| self.views.routes) else { return };
         let gone = message.kind == kind::RTM_DELROUTE;
+        match self.view.judge(message.payload) {
+            Judged::Followed => {}
+            // Alone at its key, or gone from it: that changes nothing for those that are followed.
+            Judged::Beside if !gone && message.flags & flags::EXCL == 0 => {}
+            Judged::Beside | Judged::Elsewhere => return,
+        }
+        let Some((key, held)) = self.route(message).filter(|_| self.views.routes) else { return };
         let event = Event::Route { key, held, how: message.flags, gone };
         match self.is_live() {
             true => self.apply(event),
             false => self.backlog.push(event),
         }
+    }
+
+    /// Whether a new route is to be put: yes, unless its protocol is left out. Routes of several protocols may share a
+    /// key, and REPLACE takes the place of the first of all of them (K20). Which one that was is known where the key held
+    /// nothing else; otherwise everything is read anew.
+    fn is_among_followed(&mut self, key: RouteKey, held: &Arc<Held>, how: u16) -> bool {
+        if !self.view.cuts_protocols() {
+            return true;
+        }
+        let protocol = held.body().map_or(RouteProtocol::UNSPEC, Body::protocol);
+        let ours = self.view.has_protocol(protocol);
+        let first = self.shown.routes_at(&key).first().cloned();
+        let replaces = how & flags::REPLACE != 0;
+        if how & flags::EXCL != 0 {
+            // The kernel has found nothing else at the key.
+            self.mixed.remove(&key);
+            return ours;
+        }
+        match first {
+            Some(_) if replaces && self.mixed.contains(&key) => self.resync(),
+            Some(_) if ours => return true,
+            Some(_) if replaces && !matches!(key, RouteKey::V4(_)) => self.resync(),
+            Some(first) => {
+                if replaces {
+                    self.shown.routes.take(key, &first, &mut self.bodies);
+                }
+                self.mixed.insert(key);
+            }
+            None if ours => {
+                self.mixed.insert(key);
+                return true;
+            }
+            None => {}
+        }
+        false
     }
 
     /// Routes that the kernel takes away without a word (K4 to K8), after a change of this interface.
@@ -620,6 +712,7 @@ impl Follower {
             Event::Route { key, held, how, gone } => {
                 self.dirty = true;
                 match gone {
+                    false if !self.is_among_followed(key, &held, how) => {}
                     false => self.shown.routes.put(key, held, how),
                     // One that is not known has been taken out before its announcement (K22).
                     true => drop(self.shown.routes.take(key, &held, &mut self.bodies)),
@@ -866,6 +959,7 @@ impl Follower {
         let mut next = std::mem::take(&mut self.rebuilt);
         next.revision = self.shown.revision;
         next.routes.followed = self.views.routes;
+        next.routes.view = self.view.clone();
         next.rules.followed = self.views.rules;
         next.nexthops.followed = self.views.nexthops;
         next.neighbours.followed = self.views.neighbours;

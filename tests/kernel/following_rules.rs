@@ -422,7 +422,9 @@ fn churn(db: &Db, seeds: std::ops::Range<u64>, steps: usize) {
         let mut churn = crate::support::churn::Churn::new(seed);
         let lines: Vec<_> = (0..steps).map(|_| churn.policy_line()).collect();
         // `ip -batch` ends at some errors, whatever it was told: few lines in each.
-        lines.chunks(6).for_each(|some| drop(try_batch(&some.join("\n"))));
+        lines.chunks(6).for_each(|some| {
+            try_batch(&some.join("\n"));
+        });
         (0..2).for_each(|net| {
             drop(try_ip(&["link", "set", &format!("rx{net}"), "name", &format!("ra{net}")]))
         });
