@@ -33,7 +33,7 @@
 //! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
 //! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`], and any other kind by [`NewLink::with_kind`].
-//! - Following: [`Db::watch`], [`Db::wait_until`], [`Db::sync`]; [`Db::losses`] counts what had to be repaired.
+//! - Following: [`Db::events`], [`Db::wait_until`], [`Db::sync`]; [`Db::losses`] counts what had to be repaired.
 //! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
 //!
 //! # Routes
@@ -99,10 +99,10 @@ mod sys;
 mod wire;
 
 pub use api::{
-    CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, Interface,
-    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction, Watch,
+    CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue, Interface,
+    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction,
 };
-pub use engine::Registration;
+pub use engine::{Cause, Event, EventOptions, Filter, Registration};
 pub use object::encap::EncapType;
 pub use object::kinds::{
     Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
@@ -120,7 +120,9 @@ pub use object::{
 pub use plan::{
     AddressSpec, Failure, ParseAddressError, Refusal, Residue, Review, ReviewLine, Sign, Why,
 };
-pub use state::{AddressKey, Change, Diff, Losses, Object, RouteTable, Snapshot, UnknownAttribute};
+pub use state::{
+    AddressKey, Change, Diff, Losses, Object, ObjectKind, RouteTable, Snapshot, UnknownAttribute,
+};
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
 
 /// The README's examples are tests.

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use parking_lot::{Condvar, Mutex};
 
 use super::Error;
+use super::log::{Cause, Entry, Log};
 use super::registry::Registry;
 use super::requests::Requests;
 use super::shared::{Config, Published, Shared};
@@ -80,6 +81,8 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
             created: Vec::new(),
             losses: Losses::default(),
             live: false,
+            log: Log::new(config.history),
+            running: None,
             ended: None,
         }),
         changed: Condvar::new(),
@@ -106,12 +109,14 @@ struct Reader {
     follower: Follower,
     batch: Batch,
     dump: Option<(Socket, Batch)>,
+    /// How often everything had been read when a state was shown last.
+    resyncs: u64,
 }
 
 impl Reader {
     fn new(shared: Arc<Shared>) -> Self {
         let follower = Follower::new(shared.config.views);
-        Reader { shared, follower, batch: Batch::new(), dump: None }
+        Reader { shared, follower, batch: Batch::new(), dump: None, resyncs: 0 }
     }
 
     /// Follows until it is told to stop or cannot go on; a panic is shown to waiters like any other end.
@@ -265,7 +270,14 @@ impl Reader {
         if update.is_none() && !turned {
             return;
         }
+        let mut unwanted = Vec::new();
         if let Some(Update { snapshot, passed, created }) = update {
+            let is_anew = std::mem::replace(&mut self.resyncs, losses.resyncs) != losses.resyncs;
+            let own = published.running.map_or(Cause::Foreign, Cause::Transaction);
+            let cause = if is_anew { Cause::Resync } else { own };
+            if snapshot.revision() != published.snapshot.revision() {
+                unwanted = published.log.push(|| Entry::new(snapshot.clone(), cause));
+            }
             published.snapshot = snapshot;
             published.passed = passed;
             published.created.extend(created);
@@ -274,6 +286,7 @@ impl Reader {
         }
         drop(published);
         self.shared.changed.notify_all();
+        drop(unwanted);
     }
 }
 
@@ -284,7 +297,10 @@ impl Drop for ShowEnd<'_> {
     fn drop(&mut self) {
         let panicked = std::thread::panicking();
         let end = if panicked { Error::Thread("it panicked".to_owned()) } else { Error::Closed };
-        self.0.published.lock().ended.get_or_insert(end);
+        let mut published = self.0.published.lock();
+        published.ended.get_or_insert(end);
+        published.log.signal();
+        drop(published);
         self.0.changed.notify_all();
     }
 }

@@ -32,6 +32,18 @@ pub enum Object {
     Route(Route),
 }
 
+/// The kinds of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ObjectKind {
+    /// Interfaces.
+    Link,
+    /// Addresses.
+    Address,
+    /// Routes.
+    Route,
+}
+
 /// One object before and after; one of them is `None` when it came or went.
 #[derive(Clone, Debug)]
 pub struct Change {
@@ -166,6 +178,16 @@ impl Diff {
         self.changes.push(Change { before, after, names: Interfaces::default() });
     }
 
+    /// These changes.
+    pub(crate) fn of(changes: Vec<Change>) -> Self {
+        Diff { changes }
+    }
+
+    /// The changes, to be kept.
+    pub(crate) fn into_changes(self) -> Vec<Change> {
+        self.changes
+    }
+
     /// The changes.
     pub fn changes(&self) -> &[Change] {
         &self.changes
@@ -242,6 +264,27 @@ impl fmt::Display for Change {
 }
 
 impl Object {
+    /// What kind of object it is.
+    pub fn kind(&self) -> ObjectKind {
+        match self {
+            Object::Link(_) => ObjectKind::Link,
+            Object::Address(..) => ObjectKind::Address,
+            Object::Route(_) => ObjectKind::Route,
+        }
+    }
+
+    /// The indexes of the interfaces that it is, or is on.
+    pub(crate) fn indexes(&self) -> Vec<u32> {
+        match self {
+            Object::Link(link) => vec![link.index()],
+            Object::Address(address, _) => vec![address.index()],
+            Object::Route(route) => {
+                let hops = route.hops().filter_map(|hop| hop.oif());
+                hops.chain(route.oif()).collect()
+            }
+        }
+    }
+
     /// What it is, in a few words: `link eth0`, `addr 10.0.0.1/24 dev eth0`.
     pub fn title(&self) -> String {
         match self {

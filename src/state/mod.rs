@@ -14,7 +14,7 @@ mod routes;
 mod snapshot;
 mod table;
 
-pub use diff::{Change, Diff, Object};
+pub use diff::{Change, Diff, Object, ObjectKind};
 pub use event::{Event, LinkEvent, decode};
 pub use follow::{
     Ask, Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_later, next_fence,

@@ -12,6 +12,7 @@ mod support;
 mod bad_input;
 mod commit;
 mod conformance;
+mod events;
 mod faults;
 mod following;
 mod harness;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     cases.extend(bad_input::cases());
     cases.extend(commit::cases());
     cases.extend(conformance::cases());
+    cases.extend(events::cases());
     cases.extend(faults::cases());
     cases.extend(following::cases());
     cases.extend(harness::cases());
