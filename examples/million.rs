@@ -1,4 +1,5 @@
-//! A synthetic internet table, and what it costs: `cargo run --release --example million -- 1000000`.
+//! A synthetic internet table, and what it costs: `cargo run --release --example million -- 1000000`. A second word
+//! `follow` leaves out all but the following of another writer.
 //!
 //! In a namespace of its own, no root. One tab-separated line per figure: name, value, unit, ratio to the limit, budget,
 //! `ok` or `over`. A limit is what bare sockets take for the same in this very run; `-` where there is none.
@@ -29,6 +30,9 @@ fn main() -> Result {
     let few = one_change("one-change commit, no table", f64::INFINITY)?;
     let table = table(count);
     follow(&table)?;
+    if std::env::args().nth(2).as_deref() == Some("follow") {
+        return Ok(());
+    }
     open(count)?;
     read(&table)?;
     let many = one_change(&format!("one-change commit, {count} routes"), 3.0)?;
@@ -231,7 +235,7 @@ fn follow(table: &[Entry]) -> Result {
     flush()?;
     let before = resident()?;
     let db = Db::builder().receive_buffer(BUFFER).open()?;
-    let start = Instant::now();
+    let (start, worked) = (Instant::now(), reader_work()?);
     // As another program: in a thread of its own.
     let write =
         || Bare::new(&[]).and_then(|mut bare| bare.write(table, flags::CREATE | flags::EXCL));
@@ -245,6 +249,8 @@ fn follow(table: &[Entry]) -> Result {
     row("following a writer", took, "s", Some(took / limit), 1.25);
     row("lag after its last change", lag * 1e3, "ms", None, 50.0);
     row("overruns", db.losses().overruns as f64, "", None, 0.0);
+    let work = (reader_work()? - worked) / 1e3 / table.len() as f64;
+    row("the reader's own time per change", work, "us", None, f64::INFINITY);
     println!("# receive buffer {} bytes", db.receive_buffer());
     // Others come and go by themselves: IPv6's link-local ones.
     let written = snapshot.routes().iter().filter(|route| route.protocol() == RouteProtocol::BGP);
@@ -254,6 +260,19 @@ fn follow(table: &[Entry]) -> Result {
     row("memory per route, followed", per_route, "bytes", None, 64.0);
     drop(db);
     Ok(())
+}
+
+/// Nanoseconds that the database's reader has run: what depends on nobody else's load.
+fn reader_work() -> Result<f64> {
+    let mut all = 0.0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if std::fs::read_to_string(task.join("comm"))?.trim() == "netlinkdb" {
+            let times = std::fs::read_to_string(task.join("schedstat"))?;
+            all += times.split(' ').next().ok_or("no schedstat")?.parse::<f64>()?;
+        }
+    }
+    Ok(all)
 }
 
 fn drain_notifications(stop: &AtomicBool) -> Result<bool> {

@@ -103,25 +103,30 @@ pub use api::{
     InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, Registration};
-pub use object::encap::EncapType;
+pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
     Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
     NewLink, Veth, Vxlan, VxlanData, VxlanOptions,
 };
 pub use object::port::{BridgePortData, BridgePortOptions};
 pub use object::route::{
-    Preference, Route, RouteCacheInfo, RouteFlags, RouteHop, RouteMetrics, RouteProtocol,
-    RouteScope, RouteType,
+    Hop, Preference, Route, RouteCacheInfo, RouteFlags, RouteHop, RouteMetrics, RouteProtocol,
+    RouteScope, RouteSpec, RouteType,
 };
+pub use object::spec::SpecError;
 pub use object::{
     AddrGenMode, Address, AddressFlags, AddressProtocol, Family, FieldChange, Lifetime, Link,
-    LinkFlags, LinkMode, LinkRef, LinkType, OperState, Scope, Statistics, Tree, UnknownName,
+    LinkFlags, LinkMode, LinkRef, LinkType, Neighbour, NeighbourFlags, NeighbourSpec,
+    NeighbourState, Nexthop, NexthopSpec, OperState, Rule, RuleAction, RuleFlags, RuleSpec, Scope,
+    Statistics, Tree, UnknownName,
 };
 pub use plan::{
     AddressSpec, Failure, ParseAddressError, Refusal, Residue, Review, ReviewLine, Sign, Why,
 };
 pub use state::{
-    AddressKey, Change, Diff, Losses, Object, ObjectKind, RouteTable, Snapshot, UnknownAttribute,
+    AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,
+    Object, ObjectKind, Remote, RouteFilter, RouteTable, RuleKey, RuleList, Snapshot,
+    UnknownAttribute,
 };
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
 

@@ -36,7 +36,7 @@ struct World {
 impl World {
     fn new(addresses: bool) -> Self {
         World {
-            follower: Follower::new(Views { addresses, routes: addresses }),
+            follower: Follower::new(Views { addresses, routes: addresses, ..Views::NONE }),
             asked: VecDeque::new(),
             fence: 0,
             shown: Snapshot::default(),

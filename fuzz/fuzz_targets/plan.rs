@@ -3,19 +3,23 @@
 //! only when everything is as before.
 #![no_main]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
+use netlinkdb::internals::object::address::{
+    AddressFlags, CACHE_INFO, cache_row as lifetime, row as address_row,
+};
 use netlinkdb::internals::object::link::row;
 use netlinkdb::internals::object::{
-    Bridge, BridgeOptions, Ifb, LINK, LinkFlags, LinkRef, Macvlan, NewLink, Record, Value, Veth,
-    Vxlan,
+    ADDRESS, Address, Bridge, BridgeOptions, Ifb, LINK, LinkFlags, LinkRef, Macvlan, NewLink,
+    Record, Value, Veth, Vxlan,
 };
 use netlinkdb::internals::plan::{
     AddressSpec, Answer, Commit, Draft, Outcome, Poll, Review, Target,
 };
-use netlinkdb::internals::state::{Ask, Follower, Outlet, Snapshot, Views};
+use netlinkdb::internals::state::{AddressKey, Ask, Follower, Outlet, Snapshot, Views};
 use netlinkdb::internals::wire::{Ack, Messages, flags, kind};
 use netlinkdb_fuzz::{address, answer, done, link, message};
 
@@ -27,9 +31,9 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
     let mut kernel = Kernel::new(u)?;
     let base = kernel.snapshot();
     let mut draft = Draft::new(base.clone(), 0);
-    let mut shape = false;
+    let mut edits = Edits::default();
     for _ in 0..u.int_in_range(1..=8)? {
-        shape |= edit(u, &mut draft)?;
+        edits.edit(u, &mut draft)?;
     }
     let between = u.ratio(1, 8)?;
     if between {
@@ -66,13 +70,11 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
         Outcome::Committed { snapshot, created } => {
             assert!(created.values().all(|index| snapshot.link_by_index(*index).is_some()));
             // Nothing is left to do: what is so already is not sent.
-            if honest && !shape && !between {
+            if honest && edits.are_idempotent() && !between {
                 let mut again =
                     Commit::new(&draft, snapshot).expect("the same again is no conflict");
                 let poll = again.poll();
-                // An address that is deleted and added in one draft is replaced each time: that begins with RTM_DELADDR.
-                let replaces = matches!(&poll, Poll::Send(wave) if wave.iter().all(|m| m.get(4..6) == Some(&21u16.to_ne_bytes()[..])));
-                assert!(replaces || matches!(poll, Poll::Verified(_)), "{draft:?}\n{poll:?}");
+                assert!(matches!(poll, Poll::Verified(_)), "{draft:?}\n{poll:?}");
             }
         }
         Outcome::RolledBack { cause, snapshot } => {
@@ -99,49 +101,72 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// One edit; whether it makes or removes an interface.
-fn edit(u: &mut Unstructured<'_>, draft: &mut Draft) -> Result<bool> {
-    const NAMES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "n0", "n1", "n2"];
-    let name = *u.choose(&NAMES)?;
-    let other = *u.choose(&NAMES)?;
-    if u.ratio(1, 5)? {
-        let new: NewLink = match u.int_in_range(0..=5)? {
-            0 => Bridge::new(name).into(),
-            1 => Veth::new(name, other).into(),
-            2 => Vxlan::new(name, u.int_in_range(1..=3)?).into(),
-            3 => Macvlan::new(name, other).into(),
-            4 => Ifb::new(name).into(),
-            _ => NewLink::with_kind(name, "dummy"),
-        };
-        return Ok(draft.create(new).is_ok());
+/// What a draft asks for.
+#[derive(Default)]
+struct Edits {
+    /// Whether it makes or removes an interface.
+    shape: bool,
+    added: BTreeSet<IpAddr>,
+    deleted: BTreeSet<IpAddr>,
+}
+
+impl Edits {
+    /// Whether nothing is left to do when it is done: an address that is deleted and added is replaced each time.
+    fn are_idempotent(&self) -> bool {
+        !self.shape && self.added.is_disjoint(&self.deleted)
     }
-    let (Ok(target), Ok(second)) =
-        (draft.resolve(&LinkRef::from(name)), draft.resolve(&LinkRef::from(other)))
-    else {
-        return Ok(false);
-    };
-    // What is refused at once is not in the draft.
-    let _ = match u.int_in_range(0..=10)? {
-        0 => return Ok(draft.remove(target).is_ok()),
-        1 => draft.rename(target, other),
-        2 => draft.set_mtu(target, u.int_in_range(60..=2000)?),
-        3 => {
-            let flag = *u.choose(&[LinkFlags::UP, LinkFlags::PROMISC, LinkFlags::NOARP])?;
-            draft.set_flags(target, flag, u.arbitrary()?);
-            Ok(())
+
+    fn edit(&mut self, u: &mut Unstructured<'_>, draft: &mut Draft) -> Result<()> {
+        const NAMES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "n0", "n1", "n2"];
+        let name = *u.choose(&NAMES)?;
+        let other = *u.choose(&NAMES)?;
+        if u.ratio(1, 5)? {
+            let new: NewLink = match u.int_in_range(0..=5)? {
+                0 => Bridge::new(name).into(),
+                1 => Veth::new(name, other).into(),
+                2 => Vxlan::new(name, u.int_in_range(1..=3)?).into(),
+                3 => Macvlan::new(name, other).into(),
+                4 => Ifb::new(name).into(),
+                _ => NewLink::with_kind(name, "dummy"),
+            };
+            self.shape |= draft.create(new).is_ok();
+            return Ok(());
         }
-        4 => draft.add_port(target, second),
-        5 => draft.del_port(target, second),
-        6 => draft.altname(target, other, u.arbitrary()?),
-        7 => draft.add_ip(target, spec(u)?),
-        8 => draft.del_ip(target, spec(u)?),
-        9 => draft.set(target, row::GROUP, Value::Number(u.int_in_range(0..=3)?)),
-        _ => {
-            draft.set_data(target, BridgeOptions::new().stp_state(u.arbitrary::<bool>()?).record())
-        }
-    };
-    let _: Target = target;
-    Ok(false)
+        let (Ok(target), Ok(second)) =
+            (draft.resolve(&LinkRef::from(name)), draft.resolve(&LinkRef::from(other)))
+        else {
+            return Ok(());
+        };
+        // What is refused at once is not in the draft.
+        let _ = match u.int_in_range(0..=10)? {
+            0 => draft.remove(target).map(|()| self.shape = true),
+            1 => draft.rename(target, other),
+            2 => draft.set_mtu(target, u.int_in_range(60..=2000)?),
+            3 => {
+                let flag = *u.choose(&[LinkFlags::UP, LinkFlags::PROMISC, LinkFlags::NOARP])?;
+                draft.set_flags(target, flag, u.arbitrary()?);
+                Ok(())
+            }
+            4 => draft.add_port(target, second),
+            5 => draft.del_port(target, second),
+            6 => draft.altname(target, other, u.arbitrary()?),
+            7 => {
+                let spec = spec(u)?;
+                self.added.insert(spec.local());
+                draft.add_ip(target, spec)
+            }
+            8 => {
+                let spec = spec(u)?;
+                self.deleted.insert(spec.local());
+                draft.del_ip(target, spec)
+            }
+            9 => draft.set(target, row::GROUP, Value::Number(u.int_in_range(0..=3)?)),
+            _ => draft
+                .set_data(target, BridgeOptions::new().stp_state(u.arbitrary::<bool>()?).record()),
+        };
+        let _: Target = target;
+        Ok(())
+    }
 }
 
 fn spec(u: &mut Unstructured<'_>) -> Result<AddressSpec> {
@@ -166,7 +191,7 @@ struct Kernel {
 
 impl Kernel {
     fn new(u: &mut Unstructured<'_>) -> Result<Self> {
-        let follower = Follower::new(Views { addresses: true, routes: false });
+        let follower = Follower::new(Views { addresses: true, ..Views::NONE });
         let mut kernel = Kernel {
             links: BTreeMap::new(),
             addresses: Vec::new(),
@@ -199,22 +224,59 @@ impl Kernel {
         }
         self.links.insert(index, record);
         for _ in 0..u.int_in_range(0..=2)? {
-            let new = address(u, index)?;
+            let mut new = address(u, index)?;
+            let forever = u32::MAX;
+            let lifetimes =
+                [(forever, forever), (0, forever), (100, forever), (0, 200), (100, 200)];
+            set_lifetimes(&mut new, *u.choose(&lifetimes)?);
             self.add(index, new);
         }
         Ok(())
     }
 
-    fn add(&mut self, index: u32, record: Record) -> bool {
-        use netlinkdb::internals::{object::Address, state::AddressKey};
-        let Some(key) = AddressKey::of(&Address::new(record.clone())) else { return false };
-        let same =
-            |(_, own): &(u32, Record)| AddressKey::of(&Address::new(own.clone())) == Some(key);
-        let fresh = !self.addresses.iter().any(same);
-        if fresh {
-            self.addresses.push((index, record));
+    /// An address, with what the kernel says of it; the errno.
+    fn add(&mut self, index: u32, mut record: Record) -> i32 {
+        let Some(key) = key(&record) else { return 22 };
+        if !self.links.contains_key(&index) {
+            return 19;
         }
-        fresh
+        if self.addresses.iter().any(|(_, own)| self::key(own) == Some(key)) {
+            return 17;
+        }
+        if !own_words(&mut record) {
+            return 22;
+        }
+        // `__inet_insert_ifa`: the first of a network is its primary; primaries are before secondaries.
+        let primary = |own: &Record| is_v4(own) && flags_of(own) & AddressFlags::SECONDARY.0 == 0;
+        let of_link = |own: u32, record: &Record| own == index && primary(record);
+        let has_primary = self.addresses.iter().any(|(own, other)| {
+            of_link(*own, other)
+                && self::key(other).is_some_and(|other| is_same_network(&other, &key))
+        });
+        let mut at = self.addresses.len();
+        if is_v4(&record) && has_primary {
+            let flags = flags_of(&record) | AddressFlags::SECONDARY.0;
+            record.set(address_row::FLAGS, Value::Number(flags.into()));
+        } else if is_v4(&record) {
+            let last = self.addresses.iter().rposition(|(own, other)| of_link(*own, other));
+            at = last.map_or(0, |last| last + 1);
+        }
+        self.addresses.insert(at, (index, record));
+        0
+    }
+
+    /// `inet_del_ifa`: the secondaries of a primary go with it (K25).
+    fn remove_address(&mut self, record: &Record) -> i32 {
+        let Some(gone) = key(record) else { return 22 };
+        let Some(at) = self.addresses.iter().position(|(_, own)| key(own) == Some(gone)) else {
+            return 99;
+        };
+        let (_, old) = self.addresses.remove(at);
+        if is_v4(&old) && flags_of(&old) & AddressFlags::SECONDARY.0 == 0 {
+            let with = |own: &Record| key(own).is_some_and(|own| is_same_network(&own, &gone));
+            self.addresses.retain(|(_, own)| !with(own));
+        }
+        0
     }
 
     /// What others do between two steps.
@@ -329,23 +391,10 @@ impl Kernel {
                 self.altname(read(&LINK), message.kind == kind::RTM_NEWLINKPROP)
             }
             kind::RTM_NEWADDR => {
-                let new = read(&netlinkdb::internals::object::ADDRESS);
-                let index = new.number(netlinkdb::internals::object::address::row::INDEX) as u32;
-                match self.links.contains_key(&index) {
-                    false => 19,
-                    true if self.add(index, new) => 0,
-                    true => 17,
-                }
+                let new = read(&ADDRESS);
+                self.add(new.number(address_row::INDEX) as u32, new)
             }
-            kind::RTM_DELADDR => {
-                use netlinkdb::internals::{object::Address, state::AddressKey};
-                let gone =
-                    AddressKey::of(&Address::new(read(&netlinkdb::internals::object::ADDRESS)));
-                let count = self.addresses.len();
-                self.addresses
-                    .retain(|(_, own)| AddressKey::of(&Address::new(own.clone())) != gone);
-                if self.addresses.len() == count { 99 } else { 0 }
-            }
+            kind::RTM_DELADDR => self.remove_address(&read(&ADDRESS)),
             _ => 95,
         }
     }
@@ -465,6 +514,71 @@ impl Kernel {
         }
         0
     }
+}
+
+fn key(address: &Record) -> Option<AddressKey> {
+    AddressKey::of(&Address::new(address.clone()))
+}
+
+fn is_same_network(one: &AddressKey, other: &AddressKey) -> bool {
+    let of = |key: &AddressKey| (key.index, key.prefix_length, key.network);
+    one.local.is_ipv4() && other.local.is_ipv4() && of(one) == of(other)
+}
+
+fn is_v4(address: &Record) -> bool {
+    address.number(address_row::FAMILY) == 2
+}
+
+fn flags_of(address: &Record) -> u32 {
+    address.number(address_row::FLAGS) as u32
+}
+
+/// Flags that no request can set on an IPv4 address: the kernel's own, and those of IPv6 (`IPV6ONLY_FLAGS`).
+const NOT_OF_IPV4: u32 = OWN_FLAGS
+    | AddressFlags::NODAD.0
+    | AddressFlags::OPTIMISTIC.0
+    | AddressFlags::DADFAILED.0
+    | AddressFlags::HOMEADDRESS.0
+    | AddressFlags::TENTATIVE.0
+    | AddressFlags::MANAGETEMPADDR.0
+    | AddressFlags::STABLE_PRIVACY.0;
+/// Flags that no request can set on an IPv6 address (`inet6_rtm_newaddr`). Nobody looks for duplicates here.
+const NOT_OF_IPV6: u32 = OWN_FLAGS
+    | AddressFlags::DADFAILED.0
+    | AddressFlags::TENTATIVE.0
+    | AddressFlags::STABLE_PRIVACY.0;
+const OWN_FLAGS: u32 =
+    AddressFlags::SECONDARY.0 | AddressFlags::PERMANENT.0 | AddressFlags::DEPRECATED.0;
+
+/// What the kernel makes of the flags and lifetimes that a request says; whether it takes them.
+fn own_words(address: &mut Record) -> bool {
+    let info = address.value(address_row::CACHEINFO).and_then(Value::nested);
+    let seconds = |id| info.map_or(u32::MAX, |info| info.number(id) as u32);
+    let (mut preferred, valid) = (seconds(lifetime::PREFERRED), seconds(lifetime::VALID));
+    if valid == 0 || preferred > valid {
+        return false;
+    }
+    let mut flags = flags_of(address) & !if is_v4(address) { NOT_OF_IPV4 } else { NOT_OF_IPV6 };
+    if valid == u32::MAX {
+        flags |= AddressFlags::PERMANENT.0;
+    }
+    if preferred == 0 {
+        flags |= AddressFlags::DEPRECATED.0;
+    }
+    // `inet_fill_ifaddr`
+    if is_v4(address) && valid == u32::MAX {
+        preferred = u32::MAX;
+    }
+    address.set(address_row::FLAGS, Value::Number(flags.into()));
+    set_lifetimes(address, (preferred, valid));
+    true
+}
+
+fn set_lifetimes(address: &mut Record, (preferred, valid): (u32, u32)) {
+    let mut info = Record::new(&CACHE_INFO);
+    info.set(lifetime::PREFERRED, Value::Number(preferred.into()));
+    info.set(lifetime::VALID, Value::Number(valid.into()));
+    address.set(address_row::CACHEINFO, Value::Nested(Box::new(info)));
 }
 
 /// What the kernel says of every link.

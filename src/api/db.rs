@@ -335,7 +335,7 @@ impl Default for DbBuilder {
     fn default() -> Self {
         let config = Config {
             namespace: None,
-            views: Views { addresses: true, routes: true },
+            views: Views::default(),
             receive_buffer: 8 << 20,
             patience: Duration::from_secs(30),
             hook_deadline: Duration::from_secs(30),
@@ -362,6 +362,25 @@ impl DbBuilder {
     /// routes away together with addresses, without a word.
     pub fn routes(mut self, followed: bool) -> Self {
         self.config.views.routes = followed;
+        self
+    }
+
+    /// Whether rules are followed; by default they are.
+    pub fn rules(mut self, followed: bool) -> Self {
+        self.config.views.rules = followed;
+        self
+    }
+
+    /// Whether nexthop objects are followed; by default they are.
+    pub fn nexthops(mut self, followed: bool) -> Self {
+        self.config.views.nexthops = followed;
+        self
+    }
+
+    /// Whether neighbours, proxies and forwarding entries are followed; by default they are not: they change all the
+    /// time.
+    pub fn neighbours(mut self, followed: bool) -> Self {
+        self.config.views.neighbours = followed;
         self
     }
 

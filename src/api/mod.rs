@@ -8,7 +8,11 @@ mod edit;
 mod error;
 mod events;
 mod interface;
+mod neighbours;
 mod netns;
+mod nexthops;
+mod routes;
+mod rules;
 mod transaction;
 
 pub use db::{Db, DbBuilder, ReadOnlyDb};

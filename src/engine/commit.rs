@@ -11,6 +11,9 @@ use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Refusal};
 use crate::state::Snapshot;
 use uuid::Uuid;
 
+/// So many requests at once are many.
+const MANY: usize = 256;
+
 /// How a commit did not even begin, or was cut off.
 #[derive(Clone, Debug)]
 pub enum Start {
@@ -93,9 +96,16 @@ impl Engine {
         requests: &mut Requests,
         ask: impl Fn(Snapshot) -> Result<(), Failure>,
     ) -> Result<Outcome, Error> {
+        let mut fence = None;
         loop {
             match commit.poll() {
-                Poll::Send(wave) => commit.handle_answers(&requests.exchange(wave)?),
+                Poll::Send(wave) => {
+                    let many = wave.len() >= MANY;
+                    commit.handle_answers(&requests.exchange(wave)?);
+                    if many {
+                        self.keep_pace(&mut fence)?;
+                    }
+                }
                 Poll::Observe { refresh, resync } => {
                     if resync {
                         self.resync()?;
@@ -109,6 +119,16 @@ impl Engine {
                 },
                 Poll::Finished(outcome) => return self.finish(commit, outcome),
             }
+        }
+    }
+
+    /// Of many requests the notifications would overrun the event socket: before the next ones are sent the reader has
+    /// passed those before these, so that at most two lots of them wait.
+    fn keep_pace(&self, fence: &mut Option<u32>) -> Result<(), Error> {
+        let next = self.ask_fence()?;
+        match fence.replace(next) {
+            Some(last) => self.await_fence(last).map(drop),
+            None => Ok(()),
         }
     }
 

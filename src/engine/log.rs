@@ -271,6 +271,11 @@ impl Log {
         }
     }
 
+    /// Whether anybody looks at a descriptor to learn of a state.
+    pub(super) fn is_polled(&self) -> bool {
+        self.places.values().any(|place| place.is_polled)
+    }
+
     /// The states that are remembered, oldest first.
     fn past(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         let from = usize::try_from(self.remembered.saturating_sub(self.first)).unwrap_or(0);

@@ -15,6 +15,7 @@ mod reader;
 mod registry;
 mod requests;
 mod shared;
+mod waiting;
 
 pub use commit::Start;
 pub use error::Error;

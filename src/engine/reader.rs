@@ -1,11 +1,15 @@
 //! The reader thread: drives the follower with what the sockets bring, and shows what it makes.
 //!
 //! Idle means asleep: the wait has no timeout, and nothing wakes it but a datagram or the waker.
+//!
+//! The event socket comes first: while more notifications wait than one system call brings, they are all taken out of
+//! the kernel's buffer before the next few are applied, because there the kernel drops what does not fit.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -14,6 +18,7 @@ use super::log::{Cause, Entry, Log};
 use super::registry::Registry;
 use super::requests::Requests;
 use super::shared::{Config, Published, Shared};
+use super::waiting::Waiting;
 use crate::state::{Follower, Losses, Outlet, Snapshot, Transmit, Update};
 use crate::sys::{Batch, Datagram, Options, Received, Socket, Waker, wait};
 
@@ -22,13 +27,16 @@ const RTNLGRP_IPV4_IFADDR: u32 = 5;
 const RTNLGRP_IPV6_IFADDR: u32 = 9;
 const RTNLGRP_IPV4_ROUTE: u32 = 7;
 const RTNLGRP_IPV6_ROUTE: u32 = 11;
+const RTNLGRP_NEIGH: u32 = 3;
+const RTNLGRP_IPV4_RULE: u32 = 8;
+const RTNLGRP_IPV6_RULE: u32 = 19;
 const RTNLGRP_NEXTHOP: u32 = 32;
 
 /// How many creations of our own are remembered until their committer looks: far more than one wave has.
 const REMEMBERED: usize = 65_536;
 
-/// Batches that are taken in before a state is shown at the latest: of 32 notifications each, some 10 ms of routes.
-const BURST: usize = 128;
+/// Pieces of what waits that are applied before a state is shown at the latest: some 10 ms of routes.
+const BURST: u32 = 16;
 
 /// Counts the databases of this process.
 static DATABASES: AtomicU64 = AtomicU64::new(0);
@@ -67,7 +75,17 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         groups.extend([RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]);
     }
     if config.views.routes {
-        groups.extend([RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEXTHOP]);
+        groups.extend([RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE]);
+    }
+    if config.views.rules {
+        groups.extend([RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE]);
+    }
+    if config.views.neighbours {
+        groups.push(RTNLGRP_NEIGH);
+    }
+    // Routes and forwarding entries go with nexthop objects in silence.
+    if config.views.routes || config.views.nexthops || config.views.neighbours {
+        groups.push(RTNLGRP_NEXTHOP);
     }
     let options = Options { groups, receive_buffer: Some(config.receive_buffer), strict: true };
     let event = Socket::open(&options).map_err(Error::system("open the event socket"))?;
@@ -77,6 +95,10 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         waker: Waker::new().map_err(Error::system("open the waker"))?,
         published: Mutex::new(Published {
             snapshot: Snapshot::default(),
+            revision: 0,
+            lent: false,
+            hurried: 0,
+            waiting: 0,
             passed: 0,
             created: Vec::new(),
             losses: Losses::default(),
@@ -108,6 +130,11 @@ struct Reader {
     shared: Arc<Shared>,
     follower: Follower,
     batch: Batch,
+    waiting: Waiting,
+    /// Pieces that have been applied since a state was shown.
+    unshown: u32,
+    /// Whether the snapshot that was shown has been taken back.
+    lent: bool,
     dump: Option<(Socket, Batch)>,
     /// How often everything had been read when a state was shown last.
     resyncs: u64,
@@ -116,15 +143,16 @@ struct Reader {
 impl Reader {
     fn new(shared: Arc<Shared>) -> Self {
         let follower = Follower::new(shared.config.views);
-        Reader { shared, follower, batch: Batch::new(), dump: None, resyncs: 0 }
+        let (batch, waiting) = (Batch::new(), Waiting::default());
+        let (unshown, lent, resyncs) = (0, false, 0);
+        Reader { shared, follower, batch, waiting, unshown, lent, dump: None, resyncs }
     }
 
     /// Follows until it is told to stop or cannot go on; a panic is shown to waiters like any other end.
     fn run(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        let _end = ShowEnd(&shared);
-        if let Err(error) = self.follow() {
-            shared.published.lock().ended = Some(error);
+        let end = ShowEnd(self);
+        if let Err(error) = end.0.follow() {
+            end.0.shared.published.lock().ended = Some(error);
         }
     }
 
@@ -146,14 +174,20 @@ impl Reader {
                 self.dump = None;
             }
             self.adopt();
-            self.publish();
+            if self.is_due() {
+                self.publish();
+            }
             self.sleep()?;
+            self.apply_some();
         }
         Ok(())
     }
 
     /// Empties the event socket: until then it is deaf, and what is in it is older than what is dumped next (K1).
     fn drain(&mut self) -> Result<(), Error> {
+        while !self.waiting.is_empty() {
+            self.apply_some();
+        }
         while self.receive_event()? != Received::Empty {}
         self.follower.handle_drained(self.shared.fence.load(Ordering::SeqCst));
         Ok(())
@@ -179,17 +213,19 @@ impl Reader {
         socket.send(&transmit.bytes).map_err(Error::system("ask the kernel for its state"))
     }
 
+    /// Until something is to be read; does not sleep while notifications wait to be applied.
     fn sleep(&mut self) -> Result<(), Error> {
         let (event, waker) = (self.shared.event.as_fd(), self.shared.waker.as_fd());
         let doing = Error::system("wait for the kernel");
+        let within = (!self.waiting.is_empty()).then_some(Duration::ZERO);
         let (heard, woken, dumped) = match &self.dump {
             Some((dump, _)) => {
                 let [heard, woken, dumped] =
-                    wait([event, waker, dump.as_fd()], None).map_err(doing)?;
+                    wait([event, waker, dump.as_fd()], within).map_err(doing)?;
                 (heard, woken, dumped)
             }
             None => {
-                let [heard, woken] = wait([event, waker], None).map_err(doing)?;
+                let [heard, woken] = wait([event, waker], within).map_err(doing)?;
                 (heard, woken, false)
             }
         };
@@ -205,10 +241,9 @@ impl Reader {
         Ok(())
     }
 
-    /// While more is waiting it is taken in before the next state is shown: each state that is shown costs a copy of
-    /// every node that changes after it, and who falls behind must not pay that for every few messages.
+    /// Empties the kernel's buffer, as far as there is room for it here.
     fn receive_events(&mut self) -> Result<(), Error> {
-        for _ in 0..BURST {
+        while !self.waiting.is_full() {
             self.receive_event()?;
             if !self.batch.is_full() || self.follower.is_draining() {
                 break;
@@ -229,9 +264,13 @@ impl Reader {
             Received::Overrun => self.follower.handle_overrun(),
             Received::Empty => {}
             Received::Datagrams => {
+                // Few, and none before them: they are applied from where they are.
+                let at_once =
+                    self.waiting.is_empty() && !self.batch.is_full() || self.follower.is_draining();
                 for datagram in self.batch.iter() {
                     match datagram {
-                        Datagram::Data(bytes) => self.follower.handle_event(bytes),
+                        Datagram::Data(bytes) if at_once => self.follower.handle_event(bytes),
+                        Datagram::Data(bytes) => self.waiting.push(bytes),
                         Datagram::Truncated { .. } => self.follower.handle_truncated(),
                         Datagram::Foreign { .. } => self.follower.handle_foreign(),
                     }
@@ -239,6 +278,19 @@ impl Reader {
             }
         }
         Ok(received)
+    }
+
+    /// Applies the first of what waits. After a loss that only throws it away, but for what is told once.
+    fn apply_some(&mut self) {
+        let Some(piece) = self.waiting.pop() else { return };
+        match piece.is_brief() && self.follower.is_live() {
+            true => self.take_back(),
+            false if self.lent => self.publish(),
+            false => {}
+        }
+        piece.iter().for_each(|datagram| self.follower.handle_event(datagram));
+        self.waiting.recycle(piece);
+        self.unshown += 1;
     }
 
     fn receive_dump(&mut self) -> Result<(), Error> {
@@ -259,25 +311,56 @@ impl Reader {
         Ok(())
     }
 
+    /// So that nobody holds the state that changes, unless a user does; not from under somebody who waits for it.
+    fn take_back(&mut self) {
+        if self.lent {
+            return;
+        }
+        let mut published = self.shared.published.lock();
+        if published.hurried == 0 && published.live {
+            (self.lent, published.lent) = (true, true);
+            published.snapshot = Snapshot::default();
+        }
+    }
+
+    /// Whether a state is to be shown now: when nothing waits to be applied, and otherwise for those who wait for it.
+    /// Each state that is shown costs a copy of every node that changes after it.
+    fn is_due(&self) -> bool {
+        if self.waiting.is_empty() || !self.follower.is_live() {
+            return true;
+        }
+        let published = self.shared.published.lock();
+        let is_stale = self.unshown >= BURST
+            && (published.waiting > 0 || published.log.is_polled() || !self.lent);
+        published.hurried > 0 || is_stale
+    }
+
     /// Swaps, then notifies.
     fn publish(&mut self) {
         let update = self.follower.poll_update();
+        let back = std::mem::take(&mut self.lent).then(|| self.follower.last());
+        self.unshown = 0;
         let live = self.follower.is_live();
         let losses = self.follower.losses();
         let mut published = self.shared.published.lock();
         let turned = published.live != live || published.losses != losses;
         (published.live, published.losses) = (live, losses);
-        if update.is_none() && !turned {
+        if update.is_none() && back.is_none() && !turned {
             return;
+        }
+        if let Some(snapshot) = back {
+            published.revision = snapshot.revision();
+            (published.snapshot, published.lent) = (snapshot, false);
         }
         let mut unwanted = Vec::new();
         if let Some(Update { snapshot, passed, created }) = update {
             let is_anew = std::mem::replace(&mut self.resyncs, losses.resyncs) != losses.resyncs;
             let own = published.running.map_or(Cause::Foreign, Cause::Transaction);
             let cause = if is_anew { Cause::Resync } else { own };
-            if snapshot.revision() != published.snapshot.revision() {
+            if snapshot.revision() != published.revision {
                 unwanted = published.log.push(|| Entry::new(snapshot.clone(), cause));
             }
+            published.revision = snapshot.revision();
             published.snapshot = snapshot;
             published.passed = passed;
             published.created.extend(created);
@@ -290,17 +373,21 @@ impl Reader {
     }
 }
 
-/// Tells every waiter that the reader has ended, also when it ends in a panic.
-struct ShowEnd<'a>(&'a Shared);
+/// Tells every waiter that the reader has ended, also when it ends in a panic, and leaves the last state to be seen.
+struct ShowEnd<'a>(&'a mut Reader);
 
 impl Drop for ShowEnd<'_> {
     fn drop(&mut self) {
         let panicked = std::thread::panicking();
         let end = if panicked { Error::Thread("it panicked".to_owned()) } else { Error::Closed };
-        let mut published = self.0.published.lock();
+        let back = self.0.lent.then(|| self.0.follower.last());
+        let mut published = self.0.shared.published.lock();
         published.ended.get_or_insert(end);
+        if let Some(snapshot) = back {
+            (published.snapshot, published.lent) = (snapshot, false);
+        }
         published.log.signal();
         drop(published);
-        self.0.changed.notify_all();
+        self.0.shared.changed.notify_all();
     }
 }

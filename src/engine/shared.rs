@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::Error;
@@ -36,7 +36,17 @@ pub struct Config {
 
 /// What the reader shows.
 pub(super) struct Published {
+    /// Nothing to be seen while it is [`lent`](Published::lent).
     pub(super) snapshot: Snapshot,
+    /// That of the snapshot, also while it is lent.
+    pub(super) revision: u64,
+    /// In a flood of routes the reader takes the snapshot back, so that it changes the tables in place: whoever holds
+    /// a snapshot makes it copy every node that changes. It is back when the flood is over, or at once for whoever asks.
+    pub(super) lent: bool,
+    /// How many wait for the snapshot itself to be back, which there is.
+    pub(super) hurried: usize,
+    /// How many wait for a newer state.
+    pub(super) waiting: usize,
     pub(super) passed: u32,
     /// Links that appeared by our own requests, newest last: port, sequence number, index.
     pub(super) created: Vec<(u32, u32, u32)>,
@@ -66,6 +76,19 @@ pub(super) struct Shared {
     pub(super) hooks: Registry<Hook>,
 }
 
+impl Shared {
+    /// What is shown, with the snapshot in it.
+    pub(super) fn published(&self) -> MutexGuard<'_, Published> {
+        let mut published = self.published.lock();
+        while published.lent {
+            published.hurried += 1;
+            self.changed.wait(&mut published);
+            published.hurried -= 1;
+        }
+        published
+    }
+}
+
 /// A database that follows the kernel, until it is dropped.
 pub struct Engine {
     pub(super) shared: Arc<Shared>,
@@ -90,15 +113,15 @@ impl Engine {
         Ok(engine)
     }
 
-    /// The newest snapshot.
+    /// The newest snapshot. In a flood of routes, that after the next few hundred of them.
     pub fn snapshot(&self) -> Snapshot {
-        self.shared.published.lock().snapshot.clone()
+        self.shared.published().snapshot.clone()
     }
 
     /// The state that was the newest one when this was the newest revision, if it is remembered.
     pub fn at(&self, revision: u64) -> Option<Snapshot> {
-        let published = self.shared.published.lock();
-        match published.snapshot.revision() {
+        let published = self.shared.published();
+        match published.revision {
             newest if newest <= revision => {
                 (newest == revision).then(|| published.snapshot.clone())
             }
@@ -173,10 +196,21 @@ impl Engine {
                 .send(&bytes)
                 .map_err(Error::system("ask for interfaces and addresses"))?;
         }
+        let fence = self.ask_fence()?;
+        self.await_fence(fence)
+    }
+
+    /// Sends a fence, and gives its number.
+    pub(super) fn ask_fence(&self) -> Result<u32, Error> {
         let advance = |fence| Some(next_fence(fence));
         let old = self.shared.fence.fetch_update(Ordering::SeqCst, Ordering::SeqCst, advance);
         let fence = next_fence(old.unwrap_or_else(|old| old));
         self.shared.event.send(&fence_request(fence)).map_err(Error::system("send a fence"))?;
+        Ok(fence)
+    }
+
+    /// Waits until the reader has passed a fence, and gives the snapshot then.
+    pub(super) fn await_fence(&self, fence: u32) -> Result<Snapshot, Error> {
         let passed = |published: &Published| published.live && !is_later(fence, published.passed);
         self.wait_for(self.shared.config.patience, "the kernel's answer to a fence", passed)
     }
@@ -223,9 +257,7 @@ impl Engine {
         loop {
             let left =
                 deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
-            let newer = |published: &Published| {
-                published.live && seen != Some(published.snapshot.revision())
-            };
+            let newer = |published: &Published| published.live && seen != Some(published.revision);
             let snapshot = match self.wait_for(left, "", newer) {
                 Ok(snapshot) => snapshot,
                 Err(Error::Late { .. }) => return Ok(None),
@@ -253,16 +285,23 @@ impl Engine {
             if let Some(error) = &published.ended {
                 return Err(Error::Broken(Box::new(error.clone())));
             }
-            if wanted(&published) {
+            let wanted = wanted(&published);
+            if wanted && !published.lent {
                 return Ok(published.snapshot.clone());
             }
+            if late {
+                return Err(Error::Late { what, within });
+            }
+            published.hurried += usize::from(wanted);
+            published.waiting += 1;
             match deadline {
-                _ if late => return Err(Error::Late { what, within }),
                 Some(deadline) => {
                     late = self.shared.changed.wait_until(&mut published, deadline).timed_out()
                 }
                 None => self.shared.changed.wait(&mut published),
             }
+            published.hurried -= usize::from(wanted);
+            published.waiting -= 1;
         }
     }
 }

@@ -324,7 +324,40 @@ pub struct NexthopSpec {
     members: Vec<Record>,
 }
 
+/// The nexthop object as it is, to be changed.
+impl From<&Nexthop> for NexthopSpec {
+    fn from(nexthop: &Nexthop) -> Self {
+        let mut record = nexthop.record.clone();
+        let members = record.value(row::GROUP).map(Value::records).unwrap_or_default().to_vec();
+        let dev = nexthop.oif().map(LinkRef::Index);
+        let gateway = nexthop.gateway();
+        let inet6 = nexthop.family_number() == 10;
+        for id in [row::GROUP, row::OIF, row::GATEWAY] {
+            record.remove(id);
+        }
+        let flags = record.number(row::FLAGS) & STABLE_FLAGS;
+        record.set(row::FLAGS, Value::Number(flags));
+        let draft = Draft { record, error: None };
+        NexthopSpec { draft, dev, gateway, inet6, members }
+    }
+}
+
 impl NexthopSpec {
+    /// The number.
+    pub fn id(&self) -> u32 {
+        self.draft.record.number(row::ID) as u32
+    }
+
+    /// Takes a member out of a group.
+    pub fn without_member(mut self, id: u32) -> Self {
+        let before = self.members.len();
+        self.members.retain(|member| member.number(member_row::ID) != u64::from(id));
+        if self.members.len() == before {
+            self.draft.fail(SpecError::new(format!("member {id}"), "the group has no such member"));
+        }
+        self
+    }
+
     /// The gateway.
     pub fn via(mut self, gateway: impl fmt::Display) -> Self {
         self.gateway = self.draft.accept(address(&gateway.to_string()));

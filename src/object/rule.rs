@@ -545,6 +545,25 @@ pub struct RuleSpec {
     draft: Draft,
 }
 
+/// The rule as it is, to be changed or added elsewhere.
+impl From<&Rule> for RuleSpec {
+    fn from(rule: &Rule) -> Self {
+        let mut record = rule.record.clone();
+        let own = RuleFlags::INVERT.0 | RuleFlags::FIND_SADDR.0;
+        record.set(row::FLAGS, Value::Number((rule.flags().0 & own).into()));
+        if record.value(row::PRIORITY).is_none() {
+            record.set(row::PRIORITY, Value::Number(0));
+        }
+        RuleSpec { draft: Draft { record, error: None } }
+    }
+}
+
+impl From<Rule> for RuleSpec {
+    fn from(rule: Rule) -> Self {
+        (&rule).into()
+    }
+}
+
 macro_rules! numbers {
     ($($(#[$meta:meta])* $name:ident($type:ty) $row:ident;)*) => {
         impl RuleSpec {$(
@@ -784,6 +803,31 @@ impl RuleSpec {
             default(id, 0);
         }
         record
+    }
+
+    /// Whether a priority was given.
+    pub fn priority_said(&self) -> bool {
+        self.draft.record.value(row::PRIORITY).is_some()
+    }
+
+    /// Whether this is a rule that the words mean: what they do not name does not count.
+    pub fn selects(&self, rule: &Rule) -> bool {
+        let volatile = |id| id == row::FLAGS;
+        let priority = |id| id == row::PRIORITY;
+        self.draft.record.fields().all(|(id, _, value)| {
+            let own = rule.record.value(id);
+            let mask = if volatile(id) { u64::from(RuleFlags::INVERT.0) } else { u64::MAX };
+            let same = |a: &Value, b: Option<&Value>| match (a.number(), b) {
+                (Some(a), Some(b)) => b.number().is_some_and(|b| a & mask == b & mask),
+                (Some(a), None) => a & mask == 0 || id == row::FWMASK && a == u64::from(u32::MAX),
+                _ => Some(a) == b,
+            };
+            if priority(id) {
+                value.number() == Some(rule.priority().into())
+            } else {
+                same(value, own)
+            }
+        })
     }
 
     /// All that the kernel compares, as [`Rule::identity`] has it.

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::action::{Action, Indexes};
 use super::fact::{Fact, Field, text};
+use super::keyed::{Causes, Journal, Step, residue};
 use super::order::{Wave, deleted_addresses, plan};
-use super::undo::{Entry, Outcome as Sent, orphans, undo};
+use super::undo::{Entry, Outcome as Sent, causes, orphans, undo};
 use super::{Draft, Failure, Refusal, Target, Why, review, rules};
 use crate::object::link::{LINK, row};
-use crate::object::{Link, LinkRef, Silent};
+use crate::object::{Link, LinkRef, Names, Silent};
 use crate::state::{AddressKey, Ask, Snapshot};
 use crate::wire::{Ack, locate};
 
@@ -128,8 +129,14 @@ pub struct Commit {
     indexes: Indexes,
     journal: Vec<Entry>,
     in_flight: Vec<usize>,
-    undoing: Wave,
+    keyed: Journal,
+    /// Whether steps are in flight, and not actions.
+    steps_sent: bool,
+    undoing: Vec<Action>,
     undo_failures: Vec<Failure>,
+    step_failures: Vec<(Step, Failure)>,
+    /// Whether an answer to undoing was lost.
+    undo_lost: bool,
     restored: BTreeMap<u32, u64>,
     /// The state just before the first deletion.
     last_seen: Option<Snapshot>,
@@ -159,8 +166,12 @@ impl Commit {
             indexes: Indexes::default(),
             journal: Vec::new(),
             in_flight: Vec::new(),
+            keyed: Journal::default(),
+            steps_sent: false,
             undoing: Vec::new(),
             undo_failures: Vec::new(),
+            step_failures: Vec::new(),
+            undo_lost: false,
             restored: BTreeMap::new(),
             last_seen: None,
             stage: Stage::Send,
@@ -201,10 +212,22 @@ impl Commit {
             self.stage = Stage::Farewell;
             return self.poll();
         }
-        let Some(wave) = self.waves.pop_front() else {
-            self.stage = Stage::Check;
-            return self.poll();
+        let wave = match self.waves.pop_front() {
+            None => {
+                self.stage = Stage::Check;
+                return self.poll();
+            }
+            Some(Wave::Steps(mut steps)) => {
+                let requests = self.keyed.send(&mut steps, &self.indexes);
+                if !steps.is_empty() {
+                    self.waves.push_front(Wave::Steps(steps));
+                }
+                (self.stage, self.steps_sent) = (Stage::Sent, true);
+                return Poll::Send(requests);
+            }
+            Some(Wave::Actions(wave)) => wave,
         };
+        self.steps_sent = false;
         self.in_flight.clear();
         let mut requests = Vec::with_capacity(wave.len());
         for action in wave {
@@ -220,8 +243,11 @@ impl Commit {
 
     /// The interfaces that the next wave deletes, what goes with them, and their ports.
     fn doomed(&self) -> Vec<u32> {
-        let wave = self.waves.front().into_iter().flatten();
-        let deleted = wave.filter_map(|action| match action {
+        let wave: &[Action] = match self.waves.front() {
+            Some(Wave::Actions(wave)) => wave,
+            _ => &[],
+        };
+        let deleted = wave.iter().filter_map(|action| match action {
             Action::Delete { target } => self.indexes.of(*target),
             _ => None,
         });
@@ -236,8 +262,11 @@ impl Commit {
 
     /// What came of the requests of the last [`Poll::Send`], in their order.
     pub fn handle_answers(&mut self, answers: &[Answer]) {
-        if self.stage == Stage::Undoing {
-            return self.handle_undo_answers(answers);
+        match (self.stage, self.steps_sent) {
+            (Stage::Undoing, true) => return self.handle_undo_steps(answers),
+            (Stage::Undoing, false) => return self.handle_undo_answers(answers),
+            (_, true) => return self.handle_step_answers(answers),
+            (_, false) => {}
         }
         for (at, answer) in self.in_flight.clone().into_iter().zip(answers) {
             self.handle_answer(at, answer);
@@ -255,13 +284,33 @@ impl Commit {
         };
     }
 
+    fn handle_step_answers(&mut self, answers: &[Answer]) {
+        let names = Known { before: &self.before, names: &self.names, indexes: &self.indexes };
+        let (cause, unsent) = self.keyed.handle_answers(answers, &names);
+        if !unsent.is_empty() {
+            match self.waves.front_mut() {
+                Some(Wave::Steps(rest)) => {
+                    unsent.into_iter().rev().for_each(|one| rest.push_front(one))
+                }
+                _ => self.waves.push_front(Wave::Steps(unsent.into())),
+            }
+        }
+        self.stage = match (&cause, self.keyed.is_lost()) {
+            (Some(_), _) => Stage::Look,
+            (None, true) => Stage::Decide,
+            (None, false) => Stage::Send,
+        };
+        self.cause = self.cause.take().or(cause);
+    }
+
     /// Requests that were not sent, because one before them was refused, are not in the journal. If that refusal
     /// turns out to be none, they are the next wave.
     fn take_back(&mut self, sent: usize) {
         let unsent = self.in_flight.split_off(sent.min(self.in_flight.len()));
         let unsent = self.journal.split_off(unsent.first().copied().unwrap_or(self.journal.len()));
         if !unsent.is_empty() {
-            self.waves.push_front(unsent.into_iter().map(|entry| entry.action).collect());
+            let wave = unsent.into_iter().map(|entry| entry.action).collect();
+            self.waves.push_front(Wave::Actions(wave));
         }
     }
 
@@ -371,6 +420,11 @@ impl Commit {
         if self.rounds > 0 {
             return self.look(now.clone());
         }
+        if self.steps_sent {
+            self.cause = self.keyed.decide(now);
+            self.stage = if self.cause.is_some() { Stage::Look } else { Stage::Send };
+            return;
+        }
         for at in self.in_flight.clone() {
             let entry = &self.journal[at];
             if !matches!(entry.sent, Sent::Lost) {
@@ -391,11 +445,11 @@ impl Commit {
         let mend = self.mend(&now);
         if !mend.is_empty() && self.mended < MEND_ROUNDS {
             self.mended += 1;
-            self.waves.push_back(mend);
+            self.waves.push_back(Wave::Actions(mend));
             self.stage = Stage::Send;
             return;
         }
-        if let Some(failure) = self.unmet(&now) {
+        if let Some(failure) = self.unmet(&now).or_else(|| self.keyed.unmet(&now)) {
             self.cause = Some(failure);
             return self.look(now);
         }
@@ -440,7 +494,7 @@ impl Commit {
 
     /// Addresses that the kernel deleted together with a primary (K25) and that nobody asked to be deleted: those
     /// that were there before, in their order, then those that this commit added.
-    fn mend(&self, now: &Snapshot) -> Wave {
+    fn mend(&self, now: &Snapshot) -> Vec<Action> {
         let actions: Vec<_> = self.journal.iter().map(|entry| entry.action.clone()).collect();
         let deleted = deleted_addresses(&actions, &self.indexes);
         let indexes: BTreeSet<_> = deleted.iter().map(|key| key.index).collect();
@@ -451,7 +505,7 @@ impl Commit {
             let specs = rules::secondaries_that_fell(index, &deleted, &self.before, now);
             specs.into_iter().map(move |spec| Action::AddAddress { target, spec })
         });
-        let mut wave: Wave = fell.collect();
+        let mut wave: Vec<_> = fell.collect();
         let mut known: BTreeSet<_> = self.address_keys(&wave).collect();
         let added = self.journal.iter().filter(|entry| matches!(entry.sent, Sent::Done));
         let added: Vec<_> = added.map(|entry| entry.action.clone()).collect();
@@ -499,21 +553,51 @@ impl Commit {
         let last = self.rounds >= UNDO_ROUNDS;
         let last_seen = self.last_seen.as_ref().unwrap_or(&self.before);
         let undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, last);
-        if undo.actions.is_empty() || last {
-            return self.finish_undo(&undo.actions, undo.residue, now);
+        let causes = causes(&self.journal, &self.before, &self.indexes);
+        let steps = self.steps_left(&now, &causes, undo.actions.is_empty() || last);
+        if undo.actions.is_empty() && steps.is_empty() || last {
+            let mut residue = undo.residue;
+            residue.extend(self::residue(&steps, &self.step_failures, &self.before, &now));
+            return self.finish_undo(&undo.actions, residue, now);
         }
         self.rounds += 1;
         self.undoing = undo.actions;
         self.undo_failures.clear();
+        self.step_failures.clear();
+        self.undo_lost = false;
+        self.keyed.begin_undo(steps);
         self.seen = now;
         self.stage = Stage::UndoSend;
     }
 
+    /// What stands under keys and is to go, goes first; what is to come back comes when the interfaces and addresses are
+    /// back that it needs.
+    fn steps_left(&mut self, now: &Snapshot, causes: &Causes, ready: bool) -> Vec<Step> {
+        let (mut steps, restores) = self.keyed.undo(&self.before, now, causes);
+        if ready {
+            steps.extend(restores);
+        }
+        steps
+    }
+
     fn send_undo(&mut self) -> Poll {
         self.stage = Stage::Undoing;
+        let steps = self.keyed.send_undo();
+        self.steps_sent = !steps.is_empty();
+        if self.steps_sent {
+            return Poll::Send(steps);
+        }
         self.note_restored();
         let encode = |action: &Action| action.encode(&self.indexes).unwrap_or_default();
         Poll::Send(self.undoing.iter().map(encode).collect())
+    }
+
+    fn handle_undo_steps(&mut self, answers: &[Answer]) {
+        let names = Known { before: &self.before, names: &self.names, indexes: &self.indexes };
+        let (refused, lost) = self.keyed.handle_undo_answers(answers, &names);
+        self.step_failures.extend(refused);
+        self.undo_lost |= lost;
+        self.stage = Stage::UndoSend;
     }
 
     /// An interface that is brought back is the one that it was: handles on it are to hold.
@@ -539,8 +623,9 @@ impl Commit {
             let request = action.encode(&self.indexes).unwrap_or_default();
             self.undo_failures.push(failure(action, &request, ack, self.step(action)));
         }
-        let lost =
-            answers.len() < self.undoing.len() || answers.iter().any(|answer| answer.ack.is_none());
+        let lost = self.undo_lost
+            || answers.len() < self.undoing.len()
+            || answers.iter().any(|answer| answer.ack.is_none());
         self.stage = if lost { Stage::Decide } else { Stage::Look };
     }
 
@@ -605,6 +690,24 @@ impl Commit {
             })
             .collect();
         asks.into_iter().collect()
+    }
+}
+
+/// The names of interfaces: those that were there, and those that this commit has made.
+struct Known<'a> {
+    before: &'a Snapshot,
+    names: &'a BTreeMap<u64, String>,
+    indexes: &'a Indexes,
+}
+
+impl Names for Known<'_> {
+    fn name_of(&self, index: u32) -> Option<&str> {
+        let new = || {
+            let mut new = self.indexes.0.iter();
+            let number = new.find(|(_, own)| **own == index).map(|(number, _)| number)?;
+            self.names.get(number).map(String::as_str)
+        };
+        self.before.name_of(index).or_else(new)
     }
 }
 

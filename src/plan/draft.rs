@@ -8,6 +8,7 @@ use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Link, LinkRef, Record, Silent, Table, Value};
 use crate::state::{AddressKey, Ask, Snapshot};
 
+use super::keyed::Edits;
 use super::rules;
 use super::{AddressSpec, Refusal};
 
@@ -38,6 +39,8 @@ pub struct Draft {
     base: Snapshot,
     links: Vec<LinkDraft>,
     next: u64,
+    /// What is named of routes.
+    pub(super) keyed: Edits,
 }
 
 /// What is to change about one interface.
@@ -161,6 +164,12 @@ impl LinkDraft {
         }
     }
 
+    /// Whether nothing but its flags is to change.
+    pub(super) fn is_only_flagged(&self) -> bool {
+        let flagged = LinkDraft { mask: LinkFlags(0), ..self.clone() };
+        self.create.is_none() && !self.remove && !flagged.is_edited()
+    }
+
     /// Whether anything is to change about it besides its being there.
     pub(super) fn is_edited(&self) -> bool {
         !self.set.is_empty()
@@ -196,12 +205,17 @@ impl Draft {
     /// `first` numbers the first interface that it creates. Numbers must not be shared between drafts: a
     /// [`LinkRef::New`] of another draft is then unknown here, and not another interface.
     pub fn new(base: Snapshot, first: u64) -> Self {
-        Draft { base, links: Vec::new(), next: first }
+        Draft { base, links: Vec::new(), next: first, keyed: Edits::default() }
     }
 
     /// The state that its user saw.
     pub fn base(&self) -> &Snapshot {
         &self.base
+    }
+
+    /// What is named of what stands under a key.
+    pub(super) fn keyed(&self) -> &Edits {
+        &self.keyed
     }
 
     /// What is named, per interface, in the order of naming.
@@ -211,7 +225,7 @@ impl Draft {
 
     /// Whether nothing is named.
     pub fn is_empty(&self) -> bool {
-        self.links.is_empty()
+        self.links.is_empty() && self.keyed.is_empty()
     }
 
     /// Finds an interface: one that this draft creates by its name, or one that is there.

@@ -3,9 +3,12 @@
 //! A wave holds actions that do not depend on each other; they are sent together. The next wave starts when
 //! every one has been acknowledged. The phases, top to bottom, are the dependencies that always hold.
 
+use std::collections::VecDeque;
+
 use super::action::{Action, Indexes};
 use super::draft::{Create, LinkDraft};
 use super::fact::text;
+use super::keyed::{Planned, Turn, steps};
 use super::{Draft, Fact, Refusal, Target, rules};
 use crate::object::kinds::NewLink;
 use crate::object::link::row;
@@ -37,12 +40,25 @@ enum Phase {
     DeletePrimary,
     /// Lower before upper.
     Up(u8),
+    /// Routes, when the addresses and interfaces that they need are there, and those that they do without still.
+    Keyed(Turn),
+    /// As above, where routes may have to move first (K5).
+    LateSecondary,
+    LatePrimary,
+    /// As `Down`, where routes may have to move first (K4).
+    LateDown,
     /// Upper before lower. What cannot be undone exactly comes last.
     Delete(u8),
 }
 
-/// Actions that are sent together.
-pub(super) type Wave = Vec<Action>;
+/// What is sent together.
+#[derive(Clone, Debug)]
+pub(super) enum Wave {
+    /// Of interfaces and addresses.
+    Actions(Vec<Action>),
+    /// Of what stands under a key.
+    Steps(VecDeque<Planned>),
+}
 
 /// Turns a draft into waves: the delta against `now`, what already holds left out.
 ///
@@ -59,11 +75,39 @@ pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<Wave>, Refusal> 
         plan_link(draft, link, now, &mut planned)?;
     }
     free_names(draft, now, &mut planned)?;
+    let keyed = steps(draft, now)?;
+    if !keyed.is_empty() {
+        planned.iter_mut().for_each(|(phase, action)| *phase = later(*phase, action, draft));
+    }
     planned.sort_by_key(|(phase, _)| *phase);
-    Ok(planned
-        .chunk_by(|a, b| a.0 == b.0)
-        .map(|same| same.iter().map(|(_, action)| action.clone()).collect())
-        .collect())
+    let actions = planned.chunk_by(|a, b| a.0 == b.0).map(|same| {
+        (same[0].0, Wave::Actions(same.iter().map(|(_, action)| action.clone()).collect()))
+    });
+    let mut waves: Vec<_> = actions.collect();
+    for (turn, planned) in keyed {
+        match waves.last_mut() {
+            Some((phase, Wave::Steps(all))) if *phase == Phase::Keyed(turn) => {
+                all.push_back(planned)
+            }
+            _ => waves.push((Phase::Keyed(turn), Wave::Steps([planned].into()))),
+        }
+    }
+    waves.sort_by_key(|(phase, _)| *phase);
+    Ok(waves.into_iter().map(|(_, wave)| wave).collect())
+}
+
+/// Where routes change too, addresses go when the routes have moved, and so does an interface that is only taken down.
+fn later(phase: Phase, action: &Action, draft: &Draft) -> Phase {
+    let only_down = || {
+        let link = draft.links().iter().find(|link| link.target == action.target());
+        link.is_some_and(|link| link.is_only_flagged())
+    };
+    match phase {
+        Phase::DeleteSecondary => Phase::LateSecondary,
+        Phase::DeletePrimary => Phase::LatePrimary,
+        Phase::Down if only_down() => Phase::LateDown,
+        other => other,
+    }
 }
 
 /// What is removed cannot be edited, nor carry, nor be the master of, anything: it goes last, and takes with it what

@@ -36,6 +36,28 @@ pub enum Refusal {
         /// What.
         what: String,
     },
+    /// To be removed, and the kernel would take what uses it along.
+    #[error("{what} is used by {by}, which the kernel would take along in silence")]
+    InUse {
+        /// What is to be removed.
+        what: String,
+        /// What uses it.
+        by: String,
+    },
+    /// Several fit the words.
+    #[error("{what} could be {}: say more", .found.join(", or "))]
+    Ambiguous {
+        /// The words.
+        what: String,
+        /// What fits them.
+        found: Vec<String>,
+    },
+    /// The database does not follow it, and cannot tell what a change of it would come to.
+    #[error("this database does not follow {what}: it was opened without")]
+    NotFollowed {
+        /// What.
+        what: String,
+    },
     /// Someone else changed the same field meanwhile.
     #[error(
         "{what} was {base} when the transaction began and is {now}: changed by another program; it was to be {want}"

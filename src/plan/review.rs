@@ -5,7 +5,8 @@ use std::fmt;
 
 use super::action::{Action, Indexes};
 use super::fact::{Field, text};
-use super::order::plan;
+use super::keyed::{Op, Planned};
+use super::order::{Wave, plan};
 use super::{Draft, Refusal, Target, rules};
 use crate::object::Value;
 use crate::object::link::{LINK, LinkFlags, row};
@@ -27,7 +28,7 @@ pub enum Sign {
 pub struct ReviewLine {
     /// Comes, goes or changes.
     pub sign: Sign,
-    /// The interface, by the name that it will have.
+    /// The interface, by the name that it will have; `routes` for a route.
     pub on: String,
     /// What: `address 10.0.0.1/24`, `mtu`, `master` (of a port).
     pub what: String,
@@ -65,21 +66,55 @@ impl Review {
     /// What a commit would refuse, a review refuses.
     pub fn new(draft: &Draft, now: &Snapshot) -> Result<Self, Refusal> {
         let mut review = Review::default();
-        let name = |target| draft.name_of(target);
         let mut renamed = BTreeMap::new();
-        for action in plan(draft, now)?.iter().flatten() {
+        for wave in plan(draft, now)? {
+            match wave {
+                Wave::Actions(actions) => review.actions(&actions, draft, now, &mut renamed),
+                Wave::Steps(steps) => steps.iter().for_each(|step| review.step(step, now)),
+            }
+        }
+        Ok(review)
+    }
+
+    fn actions(
+        &mut self,
+        actions: &[Action],
+        draft: &Draft,
+        now: &Snapshot,
+        renamed: &mut BTreeMap<Target, String>,
+    ) {
+        let name = |target| draft.name_of(target);
+        for action in actions {
             let current = |target| match renamed.get(&target) {
                 Some(name) => String::clone(name),
                 None => current_name(draft, now)(target),
             };
-            review.commands.push(command(action, &current));
-            review.add(action, now, &name);
+            self.commands.push(command(action, &current));
+            self.add(action, now, &name);
             // Later commands find it by the name that it has by then.
             if let Action::Set { target, id: row::NAME, value } = action {
                 renamed.insert(*target, value.to_string());
             }
         }
-        Ok(review)
+    }
+
+    /// What stands under a key comes or goes whole.
+    fn step(&mut self, step: &Planned, now: &Snapshot) {
+        let sign = match step.op() {
+            Op::Delete => Sign::Minus,
+            Op::Replace => Sign::Change,
+            Op::Add | Op::Append | Op::Prepend => Sign::Plus,
+        };
+        let before = (sign == Sign::Change).then(|| step.replaced(now)).flatten();
+        let sign = if before.is_none() && sign == Sign::Change { Sign::Plus } else { sign };
+        let after = before.is_some().then(|| step.text(now));
+        let noun = step.noun();
+        let what = match before {
+            None => step.text(now),
+            Some(_) => noun.to_owned(),
+        };
+        self.lines.push(ReviewLine { sign, on: format!("{noun}s"), what, before, after });
+        self.commands.push(step.command(now));
     }
 
     /// The facts that would change.

@@ -37,6 +37,9 @@ const SETTABLE_FLAGS: u32 = AddressFlags::NODAD.0
     | AddressFlags::NOPREFIXROUTE.0
     | AddressFlags::MCAUTOJOIN.0;
 
+/// A lifetime without an end.
+const FOREVER: u32 = u32::MAX;
+
 const AF_INET: u64 = 2;
 const AF_INET6: u64 = 10;
 
@@ -170,18 +173,12 @@ impl AddressSpec {
                 spec.0.set(id, value.clone());
             }
         }
-        let flags = address.flags();
-        spec = spec.flags(flags);
-        if !flags.contains(AddressFlags::PERMANENT) {
-            let lifetimes = address.record().value(row::CACHEINFO).and_then(Value::nested);
-            if let Some(info) = lifetimes {
-                spec = spec.lifetimes(
-                    info.number(lifetime::PREFERRED) as u32,
-                    info.number(lifetime::VALID) as u32,
-                );
-            }
+        spec = spec.flags(address.flags());
+        match lifetimes_of(address) {
+            // As without a word about them.
+            (FOREVER, FOREVER) => Some(spec),
+            (preferred, valid) => Some(spec.lifetimes(preferred, valid)),
         }
-        Some(spec)
     }
 
     /// The record to be sent for the interface `index`.
@@ -227,7 +224,7 @@ impl AddressSpec {
                     let passing = AddressFlags::OPTIMISTIC.0;
                     want.number()? & !u64::from(address.flags().0 | passing) == 0
                 }
-                row::CACHEINFO => lives(want.nested()?, have.and_then(Value::nested)?),
+                row::CACHEINFO => lives(want.nested()?, address),
                 row::ADDRESS => self.far() == address.peer().unwrap_or(address.local()),
                 _ => have == Some(want),
             };
@@ -272,14 +269,26 @@ impl AddressSpec {
     }
 }
 
-/// Whether a lifetime that counts down can be the one that was asked for.
-fn lives(want: &Record, have: &Record) -> bool {
-    [lifetime::PREFERRED, lifetime::VALID].iter().all(|id| {
-        match (want.number(*id), have.number(*id)) {
-            (0xffff_ffff, have) => have == 0xffff_ffff,
-            (want, have) => have <= want,
-        }
-    })
+/// For how many seconds an address is preferred and valid. Of an IPv4 address that is valid for ever the kernel says
+/// that it is preferred for ever too (`inet_fill_ifaddr`, seen on 6.18): that it is deprecated its flag tells.
+fn lifetimes_of(address: &Address) -> (u32, u32) {
+    let info = address.record().value(row::CACHEINFO).and_then(Value::nested);
+    let seconds = |id| info.map_or(FOREVER, |info| info.number(id) as u32);
+    match address.flags().contains(AddressFlags::DEPRECATED) {
+        true => (0, seconds(lifetime::VALID)),
+        false => (seconds(lifetime::PREFERRED), seconds(lifetime::VALID)),
+    }
+}
+
+/// Whether the lifetimes of an address, which count down, can be those that were asked for.
+fn lives(want: &Record, address: &Address) -> bool {
+    let (preferred, valid) = lifetimes_of(address);
+    let can_be = |want, have| want == have || (want != FOREVER && have < want);
+    let want_preferred = want.number(lifetime::PREFERRED) as u32;
+    // The kernel keeps it and does not tell it.
+    let is_hidden = address.local().is_ipv4() && (preferred, valid) == (FOREVER, FOREVER);
+    can_be(want.number(lifetime::VALID) as u32, valid)
+        && (can_be(want_preferred, preferred) || is_hidden && want_preferred != 0)
 }
 
 fn ip(address: IpAddr) -> Value {

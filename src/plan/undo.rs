@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::action::{Action, Indexes};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
+use super::keyed::Causes;
 use super::{AddressSpec, Failure, Target, rules};
 use crate::object::kinds::bridge::row::FORWARD_DELAY;
 use crate::object::kinds::{BRIDGE, NewLink};
@@ -83,6 +84,37 @@ pub(super) fn undo(
         collateral(journal, before, now, indexes, &mut undo);
     }
     undo
+}
+
+/// What this commit has done to interfaces with which routes go in silence.
+pub(super) fn causes(journal: &[Entry], before: &Snapshot, indexes: &Indexes) -> Causes {
+    let mut causes = Causes::default();
+    for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
+    {
+        let Some(index) = indexes.of(entry.action.target()) else { continue };
+        match &entry.action {
+            Action::Flags { flags, mask, .. }
+                if mask.contains(LinkFlags::UP) && !flags.contains(LinkFlags::UP) =>
+            {
+                causes.links.insert(index);
+            }
+            Action::Master { .. } | Action::Set { id: row::MTU, .. } => {
+                causes.links.insert(index);
+            }
+            Action::DelAddress { spec, .. } => {
+                causes.links.insert(index);
+                causes.sources.insert(spec.local());
+            }
+            Action::Delete { .. } => {
+                causes.links.extend(rules::goes_with(index, before).into_iter().chain([index]));
+            }
+            _ => {}
+        }
+    }
+    let local = |index: &u32| before.addresses_of(*index).into_iter().map(|own| own.local());
+    let gone: Vec<_> = causes.links.iter().flat_map(local).collect();
+    causes.sources.extend(gone);
+    causes
 }
 
 /// Names that go back but are still held by another interface whose name goes back too: that one lets go first.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::snapshot::Placed;
-use super::{AddressKey, Event, LinkEvent, Snapshot};
+use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
 use crate::object::link::row;
 use crate::object::{Address, Link, Record, Value};
 
@@ -44,7 +44,13 @@ impl Snapshot {
             Event::Link(index, LinkEvent::PortGone) => return self.port_gone(index),
             Event::AddressNew(address) => self.address_is(address, stamp),
             // Routes are put by the follower, which has their bodies.
-            Event::Route { .. } | Event::NexthopGone(_) => {}
+            Event::Route { .. } => {}
+            Event::NexthopNew(nexthop) => drop(self.nexthops.put(nexthop)),
+            Event::NexthopGone(id) => drop(self.nexthops.remove([id].into())),
+            Event::RuleNew(rule) => self.rules.add(rule),
+            Event::RuleGone(rule) => drop(self.rules.take(&rule)),
+            Event::NeighbourNew(neighbour) => drop(self.neighbour_is(neighbour)),
+            Event::NeighbourGone(neighbour) => drop(self.neighbour_gone(&neighbour)),
             Event::AddressGone(address) => {
                 let key = AddressKey::of(&address);
                 let gone = key.is_some_and(|key| self.addresses.remove(&key).is_some());
@@ -104,6 +110,7 @@ impl Snapshot {
         for key in keys {
             self.addresses.remove(&key);
         }
+        self.neighbours.evict(index, |_| true);
     }
 
     fn port_is(&mut self, index: u32, port: Record) {
@@ -190,6 +197,14 @@ impl Snapshot {
         for (key, placed) in &self.addresses {
             assert_eq!(AddressKey::of(&placed.address), Some(*key));
             assert!(self.links.contains_key(&key.index), "address without interface: {key:?}");
+        }
+        self.rules.check();
+        self.nexthops.check(|index| self.links.contains_key(&index));
+        for (key, neighbour) in &self.neighbours.map {
+            assert_eq!(NeighbourKey::of(neighbour.record()), Some(*key));
+            let everywhere = key.index == 0 && key.is_proxy();
+            let there = everywhere || self.links.contains_key(&key.index);
+            assert!(there, "neighbour without interface: {key:?}");
         }
     }
 }

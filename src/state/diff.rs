@@ -11,7 +11,7 @@ use super::routes::{Held, each, is_same};
 use super::snapshot::Placed;
 use super::{AddressKey, Snapshot};
 use crate::object::route::{Route, RouteKey};
-use crate::object::{Address, FieldChange, Link, Names};
+use crate::object::{Address, FieldChange, Link, Names, Neighbour, Nexthop, Record, Rule};
 
 /// What changed between two snapshots, removals before additions, interfaces before addresses where they
 /// appear and after them where they go.
@@ -30,6 +30,13 @@ pub enum Object {
     Address(Address, Box<str>),
     /// A route; by itself it prints its interfaces by their indexes, a [`Change`] prints them by name.
     Route(Route),
+    /// A rule.
+    Rule(Arc<Rule>),
+    /// A nexthop object; by itself it prints its interface by its index, a [`Change`] prints it by name.
+    Nexthop(Arc<Nexthop>),
+    /// A neighbour, proxy or forwarding entry; by itself it prints its interface by its index, a [`Change`] prints it by
+    /// name.
+    Neighbour(Arc<Neighbour>),
 }
 
 /// The kinds of objects.
@@ -42,6 +49,12 @@ pub enum ObjectKind {
     Address,
     /// Routes.
     Route,
+    /// Rules.
+    Rule,
+    /// Nexthop objects.
+    Nexthop,
+    /// Neighbours, proxies and forwarding entries.
+    Neighbour,
 }
 
 /// One object before and after; one of them is `None` when it came or went.
@@ -49,7 +62,7 @@ pub enum ObjectKind {
 pub struct Change {
     before: Option<Object>,
     after: Option<Object>,
-    /// Where a route's interfaces have their names from; empty for other objects.
+    /// Where interfaces have their names from; empty for interfaces and addresses, which have them.
     names: Interfaces,
 }
 
@@ -96,6 +109,10 @@ impl Diff {
         let names = [Interfaces(old.links.clone()), Interfaces(new.links.clone())];
         diff.routes(&old.routes.v4, &new.routes.v4, &names, RouteKey::V4);
         diff.routes(&old.routes.v6, &new.routes.v6, &names, RouteKey::V6);
+        diff.by_key(&old.nexthops.map, &new.nexthops.map, &names, Nexthop::record, Object::Nexthop);
+        diff.rules(old, new, &names);
+        let (old, new) = (&old.neighbours.map, &new.neighbours.map);
+        diff.by_key(old, new, &names, Neighbour::record, Object::Neighbour);
         stale.into_iter().for_each(|object| diff.push(Some(object), None));
         gone.into_iter().for_each(|link| diff.push(Some(Object::Link(link.clone())), None));
         added.into_iter().for_each(|link| diff.push(None, Some(Object::Link(link.clone()))));
@@ -155,22 +172,78 @@ impl Diff {
         key: RouteKey,
         before: &[Arc<Held>],
         after: &[Arc<Held>],
-        [old, new]: &[Interfaces; 2],
+        names: &[Interfaces; 2],
     ) {
         let only = |these: &[Arc<Held>], those: &[Arc<Held>]| -> Vec<Object> {
             let own = these.iter().filter(|one| !those.iter().any(|other| is_same(one, other)));
             own.filter_map(|held| Some(Object::Route(held.body()?.at(key)))).collect()
         };
-        let (mut gone, mut come) =
-            (only(before, after).into_iter(), only(after, before).into_iter());
+        self.pairs(only(before, after), only(after, before), names);
+    }
+
+    /// One that goes for one that comes is a change.
+    fn pairs(&mut self, gone: Vec<Object>, come: Vec<Object>, names: &[Interfaces; 2]) {
+        let (mut gone, mut come) = (gone.into_iter(), come.into_iter());
         loop {
             match (gone.next(), come.next()) {
                 (None, None) => return,
-                (before, after) => {
-                    let names = if after.is_some() { new.clone() } else { old.clone() };
-                    self.changes.push(Change { before, after, names });
-                }
+                (before, after) => self.named(before, after, names),
             }
+        }
+    }
+
+    fn named(
+        &mut self,
+        before: Option<Object>,
+        after: Option<Object>,
+        [old, new]: &[Interfaces; 2],
+    ) {
+        let names = if after.is_some() { new.clone() } else { old.clone() };
+        self.changes.push(Change { before, after, names });
+    }
+
+    /// Objects of which a key has one at the most.
+    fn by_key<K: Ord + Clone, T: PartialEq>(
+        &mut self,
+        old: &OrdMap<K, Arc<T>>,
+        new: &OrdMap<K, Arc<T>>,
+        names: &[Interfaces; 2],
+        record: fn(&T) -> &Record,
+        object: fn(Arc<T>) -> Object,
+    ) {
+        for item in old.diff(new) {
+            let (before, after) = match item {
+                DiffItem::Add(_, one) => (None, Some(one)),
+                DiffItem::Remove(_, one) => (Some(one), None),
+                DiffItem::Update { old: (_, a), new: (_, b) } if record(a).same(record(b)) => {
+                    continue;
+                }
+                DiffItem::Update { old: (_, a), new: (_, b) } => (Some(a), Some(b)),
+            };
+            let of = |one: Option<&Arc<T>>| one.cloned().map(object);
+            self.named(of(before), of(after), names);
+        }
+    }
+
+    /// Rules of one priority, of which several may be alike: what is on one side more often comes or goes.
+    fn rules(&mut self, old: &Snapshot, new: &Snapshot, names: &[Interfaces; 2]) {
+        for item in old.rules.map.diff(&new.rules.map) {
+            let (before, after) = match item {
+                DiffItem::Add(_, held) => (&[][..], &held[..]),
+                DiffItem::Remove(_, held) => (&held[..], &[][..]),
+                DiffItem::Update { old: (_, a), new: (_, b) } => (&a[..], &b[..]),
+            };
+            let only = |these: &[Arc<Rule>], those: &[Arc<Rule>]| -> Vec<Object> {
+                let mut those = those.to_vec();
+                let mut own = these.to_vec();
+                own.retain(|rule| {
+                    let same = |other: &Arc<Rule>| other.record().same(rule.record());
+                    let found = those.iter().position(same);
+                    found.map(|at| those.remove(at)).is_none()
+                });
+                own.into_iter().map(Object::Rule).collect()
+            };
+            self.pairs(only(before, after), only(after, before), names);
         }
     }
 
@@ -233,11 +306,7 @@ impl Change {
     /// The attributes that differ; empty when the object came or went.
     pub fn fields(&self) -> Vec<FieldChange> {
         match (&self.before, &self.after) {
-            (Some(Object::Link(a)), Some(Object::Link(b))) => a.record().changes(b.record()),
-            (Some(Object::Address(a, _)), Some(Object::Address(b, _))) => {
-                a.record().changes(b.record())
-            }
-            (Some(Object::Route(a)), Some(Object::Route(b))) => a.record().changes(b.record()),
+            (Some(before), Some(after)) => before.record().changes(after.record()),
             _ => Vec::new(),
         }
     }
@@ -247,15 +316,10 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.before, &self.after) {
-            (None, Some(Object::Route(route))) => write!(f, "+ route {}", route.line(&self.names)),
-            (Some(Object::Route(route)), None) => write!(f, "- route {}", route.line(&self.names)),
-            (None, Some(object)) => write!(f, "+ {object}"),
-            (Some(object), None) => write!(f, "- {object}"),
+            (None, Some(object)) => write!(f, "+ {}", object.line(&self.names)),
+            (Some(object), None) => write!(f, "- {}", object.line(&self.names)),
             (Some(before), Some(_)) => {
-                match before {
-                    Object::Route(route) => write!(f, "~ route {}", route.line(&self.names))?,
-                    other => write!(f, "~ {}", other.title())?,
-                }
+                write!(f, "~ {}", before.name(&self.names))?;
                 self.fields().iter().try_for_each(|change| write!(f, "  {change}"))
             }
             (None, None) => Ok(()),
@@ -270,6 +334,9 @@ impl Object {
             Object::Link(_) => ObjectKind::Link,
             Object::Address(..) => ObjectKind::Address,
             Object::Route(_) => ObjectKind::Route,
+            Object::Rule(_) => ObjectKind::Rule,
+            Object::Nexthop(_) => ObjectKind::Nexthop,
+            Object::Neighbour(_) => ObjectKind::Neighbour,
         }
     }
 
@@ -282,26 +349,54 @@ impl Object {
                 let hops = route.hops().filter_map(|hop| hop.oif());
                 hops.chain(route.oif()).collect()
             }
+            Object::Rule(_) => Vec::new(),
+            Object::Nexthop(nexthop) => nexthop.oif().into_iter().collect(),
+            Object::Neighbour(neighbour) => neighbour.index().into_iter().collect(),
         }
     }
 
     /// What it is, in a few words: `link eth0`, `addr 10.0.0.1/24 dev eth0`.
     pub fn title(&self) -> String {
+        self.name(&())
+    }
+
+    /// An interface and an address by what tells them apart; others have no shorter name than all that they are.
+    fn name(&self, names: &dyn Names) -> String {
         match self {
             Object::Link(link) => format!("link {}", link.name()),
             Object::Address(address, name) => format!("addr {} dev {name}", address.prefix()),
-            Object::Route(route) => format!("route {route}"),
+            Object::Nexthop(nexthop) => format!("nexthop id {}", nexthop.id()),
+            other => other.line(names),
+        }
+    }
+
+    fn line(&self, names: &dyn Names) -> String {
+        match self {
+            Object::Link(link) => format!("link {link}"),
+            Object::Address(address, name) => format!("addr {address} dev {name}"),
+            Object::Route(route) => format!("route {}", route.line(names)),
+            Object::Rule(rule) => format!("rule {}", rule.line(names).replacen('\t', " ", 1)),
+            Object::Nexthop(nexthop) => format!("nexthop {}", nexthop.line(names)),
+            Object::Neighbour(entry) if entry.is_fdb() => format!("fdb {}", entry.line(names)),
+            Object::Neighbour(neighbour) => format!("neigh {}", neighbour.line(names)),
+        }
+    }
+
+    fn record(&self) -> &Record {
+        match self {
+            Object::Link(link) => link.record(),
+            Object::Address(address, _) => address.record(),
+            Object::Route(route) => route.record(),
+            Object::Rule(rule) => rule.record(),
+            Object::Nexthop(nexthop) => nexthop.record(),
+            Object::Neighbour(neighbour) => neighbour.record(),
         }
     }
 }
 
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Object::Link(link) => write!(f, "link {link}"),
-            Object::Address(address, name) => write!(f, "addr {address} dev {name}"),
-            Object::Route(route) => write!(f, "route {route}"),
-        }
+        f.write_str(&self.line(&()))
     }
 }
 
@@ -309,9 +404,9 @@ impl fmt::Display for Object {
 mod tests {
     use super::super::{Event, LinkEvent};
     use super::*;
+    use crate::object::Value;
     use crate::object::address::{ADDRESS, row as address_row};
     use crate::object::link::{LINK, row};
-    use crate::object::{Record, Value};
 
     /// Found by fuzzing: an interface that gave way to another one with the same index and address kept its
     /// address in the difference, and who applied it had an address of an interface that was gone.

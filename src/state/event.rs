@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::routes::Held;
+use super::rules::RuleKey;
 use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
 use crate::object::port::BRIDGE_PORT;
 use crate::object::route::RouteKey;
-use crate::object::{Address, Record};
+use crate::object::{Address, NEIGHBOUR, NEXTHOP, Neighbour, Nexthop, RULE, Record, Rule};
 use crate::wire::{Attributes, Malformed, Message, kind};
 
 /// What one message says has happened. Applied in order, each makes the next state; applied twice, the second
@@ -21,8 +22,18 @@ pub enum Event {
     AddressNew(Address),
     /// This address is gone.
     AddressGone(Address),
-    /// A nexthop object is gone.
+    /// A nexthop object is there, with all of its attributes.
+    NexthopNew(Nexthop),
+    /// The nexthop object with this number is gone.
     NexthopGone(u32),
+    /// One more rule like this is there.
+    RuleNew(Arc<Rule>),
+    /// One rule like this is gone.
+    RuleGone(Arc<Rule>),
+    /// A neighbour, proxy or forwarding entry is there, with all of its attributes.
+    NeighbourNew(Neighbour),
+    /// A neighbour, proxy or forwarding entry is gone.
+    NeighbourGone(Neighbour),
     /// A route is there, or gone.
     Route {
         /// What the kernel looks it up by.
@@ -65,8 +76,28 @@ pub fn decode(message: &Message<'_>) -> Result<Option<Event>, Malformed> {
         kind::RTM_NEWLINK | kind::RTM_DELLINK => link(message)?,
         kind::RTM_NEWADDR => Some(Event::AddressNew(address(message)?)),
         kind::RTM_DELADDR => Some(Event::AddressGone(address(message)?)),
+        kind::RTM_NEWNEXTHOP => nexthop(message)?.map(Event::NexthopNew),
+        kind::RTM_DELNEXTHOP => nexthop(message)?.map(|nexthop| Event::NexthopGone(nexthop.id())),
+        kind::RTM_NEWRULE => rule(message)?.map(Event::RuleNew),
+        kind::RTM_DELRULE => rule(message)?.map(Event::RuleGone),
+        kind::RTM_NEWNEIGH => Some(Event::NeighbourNew(neighbour(message)?)),
+        kind::RTM_DELNEIGH => Some(Event::NeighbourGone(neighbour(message)?)),
         _ => None,
     })
+}
+
+fn nexthop(message: &Message<'_>) -> Result<Option<Nexthop>, Malformed> {
+    let nexthop = Nexthop::of(Record::decode(&NEXTHOP, message.payload)?);
+    Ok((nexthop.id() != 0).then_some(nexthop))
+}
+
+fn rule(message: &Message<'_>) -> Result<Option<Arc<Rule>>, Malformed> {
+    let rule = Rule::of(Record::decode(&RULE, message.payload)?);
+    Ok(RuleKey::of(rule.record()).is_followed().then(|| Arc::new(rule)))
+}
+
+fn neighbour(message: &Message<'_>) -> Result<Neighbour, Malformed> {
+    Ok(Neighbour::of(Record::decode(&NEIGHBOUR, message.payload)?))
 }
 
 fn address(message: &Message<'_>) -> Result<Address, Malformed> {
@@ -102,11 +133,18 @@ fn link(message: &Message<'_>) -> Result<Option<Event>, Malformed> {
 }
 
 impl Event {
-    /// The index of the interface that it is about.
+    /// The index of the interface that it is about; 0 where it is about none.
     pub fn index(&self) -> u32 {
         match self {
             Event::Link(index, _) => *index,
-            Event::Route { .. } | Event::NexthopGone(_) => 0,
+            Event::NeighbourNew(neighbour) | Event::NeighbourGone(neighbour) => {
+                neighbour.index().unwrap_or(0)
+            }
+            Event::Route { .. }
+            | Event::NexthopNew(_)
+            | Event::NexthopGone(_)
+            | Event::RuleNew(_)
+            | Event::RuleGone(_) => 0,
             Event::AddressNew(address) | Event::AddressGone(address) => {
                 address.record().number(address_row::INDEX) as u32
             }

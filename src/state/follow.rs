@@ -18,13 +18,16 @@ use std::sync::Arc;
 use super::apply::Doubt;
 use super::event::decode;
 use super::routes::{Bodies, Body, Held, Load};
-use super::{AddressKey, Event, LinkEvent, Snapshot};
+use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
 use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
+use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{ROUTE, RouteKey, split};
-use crate::object::{Link, Record};
-use crate::wire::{Ack, Attributes, Builder, Message, Messages, flags, kind, ne_u32, u16_at};
+use crate::object::{
+    Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
+};
+use crate::wire::{Ack, Builder, Message, Messages, flags, kind, u16_at};
 
 /// What a database leaves out, to save memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,28 @@ pub struct Views {
     pub addresses: bool,
     /// Whether routes are followed.
     pub routes: bool,
+    /// Whether rules are followed.
+    pub rules: bool,
+    /// Whether nexthop objects are followed.
+    pub nexthops: bool,
+    /// Whether neighbours, proxies and forwarding entries are followed.
+    pub neighbours: bool,
+}
+
+impl Views {
+    /// Everything.
+    pub const ALL: Views =
+        Views { addresses: true, routes: true, rules: true, nexthops: true, neighbours: true };
+    /// Only interfaces.
+    pub const NONE: Views =
+        Views { addresses: false, routes: false, rules: false, nexthops: false, neighbours: false };
+}
+
+/// What is followed unless something else is said: all but neighbours.
+impl Default for Views {
+    fn default() -> Self {
+        Views { neighbours: false, ..Views::ALL }
+    }
 }
 
 /// Which socket a request is for.
@@ -103,24 +128,121 @@ enum Phase {
 enum Dump {
     Links,
     Addresses,
+    Nexthops,
     Routes(u8),
+    Rules(u8),
+    /// Neighbours of IPv4 and IPv6.
+    Neighbours,
+    Proxies,
+    Fdb,
+}
+
+impl Dump {
+    /// What is dumped, in this order: interfaces first, what is behind them last.
+    const ORDER: [Dump; 10] = [
+        Dump::Links,
+        Dump::Addresses,
+        Dump::Nexthops,
+        Dump::Routes(AF_INET),
+        Dump::Routes(AF_INET6),
+        Dump::Rules(AF_INET),
+        Dump::Rules(AF_INET6),
+        Dump::Neighbours,
+        Dump::Proxies,
+        Dump::Fdb,
+    ];
+
+    fn is_in(self, views: Views) -> bool {
+        match self {
+            Dump::Links => true,
+            Dump::Addresses => views.addresses,
+            Dump::Nexthops => views.nexthops,
+            Dump::Routes(_) => views.addresses && views.routes,
+            Dump::Rules(_) => views.rules,
+            Dump::Neighbours | Dump::Proxies | Dump::Fdb => views.neighbours,
+        }
+    }
+
+    fn after(self, views: Views) -> Option<Dump> {
+        let rest = Dump::ORDER.into_iter().skip_while(|own| *own != self).skip(1);
+        rest.into_iter().find(|dump| dump.is_in(views))
+    }
+
+    /// The request: its type, and its fixed struct with what the kernel filters by.
+    fn request(self) -> (u16, Vec<u8>) {
+        const NDM_FLAGS: usize = 10;
+        let (kind, header, family) = match self {
+            Dump::Links => (kind::RTM_GETLINK, LINK.header, 0),
+            Dump::Addresses => (kind::RTM_GETADDR, ADDRESS.header, 0),
+            Dump::Nexthops => (kind::RTM_GETNEXTHOP, NEXTHOP.header, 0),
+            Dump::Routes(family) => (kind::RTM_GETROUTE, ROUTE.header, family),
+            Dump::Rules(family) => (kind::RTM_GETRULE, RULE.header, family),
+            Dump::Neighbours | Dump::Proxies => (kind::RTM_GETNEIGH, NEIGHBOUR.header, 0),
+            Dump::Fdb => (kind::RTM_GETNEIGH, NEIGHBOUR.header, AF_BRIDGE),
+        };
+        let mut fixed = vec![0; header];
+        fixed[0] = family;
+        if self == Dump::Proxies {
+            fixed[NDM_FLAGS] = NeighbourFlags::PROXY.0;
+        }
+        (kind, fixed)
+    }
+
+    /// Whether this refusal says that the kernel has none of it: nexthop objects are of Linux 5.3, IPv6 may be off.
+    fn is_lacking(self, errno: i32) -> bool {
+        !matches!(self, Dump::Links | Dump::Addresses | Dump::Routes(_))
+            && matches!(errno, libc::EOPNOTSUPP | libc::EAFNOSUPPORT)
+    }
 }
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
+const AF_BRIDGE: u8 = 7;
 
 /// One object that is asked for on the event socket, because the kernel may have changed it in silence.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Query {
     Link(u32),
     Addresses(u32),
+    /// All rules of a family.
+    Rules(Family),
+    /// The forwarding entries at this port, bridge or tunnel.
+    Fdb(u32),
 }
 
+/// A question, what its answer has shown so far, and what was announced meanwhile: that is newer.
 struct Asked {
     query: Query,
     seq: u32,
     seen: BTreeSet<AddressKey>,
     touched: BTreeSet<AddressKey>,
+    rules: Vec<Arc<Rule>>,
+    rules_touched: bool,
+    neighbours_touched: BTreeSet<NeighbourKey>,
+}
+
+impl Asked {
+    fn new(query: Query, seq: u32) -> Self {
+        let (seen, touched) = (BTreeSet::new(), BTreeSet::new());
+        let neighbours_touched = BTreeSet::new();
+        Asked { query, seq, seen, touched, rules: vec![], rules_touched: false, neighbours_touched }
+    }
+
+    /// Something was announced while the answer is on its way.
+    fn touch(&mut self, event: &Event) {
+        match event {
+            Event::AddressNew(address) | Event::AddressGone(address) => {
+                self.touched.extend(AddressKey::of(address));
+            }
+            Event::RuleNew(rule) | Event::RuleGone(rule) => {
+                self.rules_touched |= self.query == Query::Rules(rule.family());
+            }
+            Event::NeighbourNew(neighbour) | Event::NeighbourGone(neighbour) => {
+                self.neighbours_touched.extend(NeighbourKey::of(neighbour.record()));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// How often a dump that the kernel marks as inconsistent is repeated before the replay must do.
@@ -153,6 +275,8 @@ pub struct Follower {
     sent_at_drain: u32,
     created: Vec<(u32, u32, u32)>,
     dirty: bool,
+    /// Interfaces or rules have come, gone or been renamed since rules were marked.
+    unmarked: bool,
     losses: Losses,
     failure: Option<Ack>,
 }
@@ -182,6 +306,7 @@ impl Follower {
             sent_at_drain: 0,
             created: Vec::new(),
             dirty: false,
+            unmarked: false,
             losses: Losses::default(),
             failure: None,
         }
@@ -265,15 +390,7 @@ impl Follower {
 
     fn start_dump(&mut self, what: Dump, tries: u32, outlet: Outlet) {
         let seq = self.next_seq();
-        let (kind, header) = match what {
-            Dump::Links => (kind::RTM_GETLINK, LINK.header),
-            Dump::Addresses => (kind::RTM_GETADDR, ADDRESS.header),
-            Dump::Routes(_) => (kind::RTM_GETROUTE, ROUTE.header),
-        };
-        let mut fixed = vec![0; header];
-        if let Dump::Routes(family) = what {
-            fixed[0] = family;
-        }
+        let (kind, fixed) = what.request();
         let mut bytes = Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish();
         Builder::stamp(&mut bytes, seq);
         self.out.push_back(Transmit { outlet, bytes });
@@ -316,7 +433,9 @@ impl Follower {
             return self.start_dump(Dump::Links, tries + 1, Outlet::FreshDump);
         }
         match Ack::parse(message) {
-            Some(Ok(ack)) if ack.is_ok() => self.dump_done(what, tries),
+            Some(Ok(ack)) if ack.is_ok() || what.is_lacking(ack.errno) => {
+                self.dump_done(what, tries);
+            }
             Some(Ok(ack)) => self.failure = Some(ack),
             Some(Err(_)) => self.handle_dump_loss(),
             None => self.gather(message),
@@ -348,13 +467,7 @@ impl Follower {
     }
 
     fn dump_done(&mut self, what: Dump, tries: u32) {
-        let next = match what {
-            Dump::Links => self.views.addresses.then_some(Dump::Addresses),
-            Dump::Addresses => self.views.routes.then_some(Dump::Routes(AF_INET)),
-            Dump::Routes(AF_INET) => Some(Dump::Routes(AF_INET6)),
-            Dump::Routes(_) => None,
-        };
-        if let Some(next) = next {
+        if let Some(next) = what.after(self.views) {
             return self.start_dump(next, tries, Outlet::Dump);
         }
         self.load.finish(&mut self.rebuilt.routes);
@@ -383,7 +496,6 @@ impl Follower {
             kind::NLMSG_ERROR | kind::NLMSG_DONE => self.answer(message),
             kind::NLMSG_OVERRUN => self.handle_overrun(),
             kind::RTM_NEWROUTE | kind::RTM_DELROUTE => self.route_message(message),
-            kind::RTM_DELNEXTHOP => self.nexthop_gone(message),
             _ => match decode(message) {
                 Ok(Some(event)) => self.handle_decoded(message, event),
                 Ok(None) => {}
@@ -405,19 +517,6 @@ impl Follower {
         let Some((key, held)) = self.route(message).filter(|_| self.views.routes) else { return };
         let gone = message.kind == kind::RTM_DELROUTE;
         let event = Event::Route { key, held, how: message.flags, gone };
-        match self.is_live() {
-            true => self.apply(event),
-            false => self.backlog.push(event),
-        }
-    }
-
-    /// IPv4 routes by a nexthop object go with it without a word (K7).
-    fn nexthop_gone(&mut self, message: &Message<'_>) {
-        const NHA_ID: u16 = 1;
-        const NHMSG: usize = 8;
-        let attributes = Attributes::new(message.payload.get(NHMSG..).unwrap_or_default());
-        let Some(id) = attributes.find(NHA_ID).and_then(|id| ne_u32(id.payload)) else { return };
-        let event = Event::NexthopGone(id);
         match self.is_live() {
             true => self.apply(event),
             false => self.backlog.push(event),
@@ -472,7 +571,7 @@ impl Follower {
     }
 
     fn handle_decoded(&mut self, message: &Message<'_>, event: Event) {
-        if !self.views.addresses && matches!(event, Event::AddressNew(_) | Event::AddressGone(_)) {
+        if !self.is_followed(&event) {
             return;
         }
         self.note_created(message);
@@ -482,12 +581,21 @@ impl Follower {
         if self.is_answer(message) {
             return self.handle_answer_part(event);
         }
-        if let (Some(asked), Event::AddressNew(a) | Event::AddressGone(a)) =
-            (&mut self.asked, &event)
-        {
-            asked.touched.extend(AddressKey::of(a));
+        if let Some(asked) = &mut self.asked {
+            asked.touch(&event);
         }
         self.apply(event);
+    }
+
+    fn is_followed(&self, event: &Event) -> bool {
+        match event {
+            Event::Link(..) | Event::NexthopGone(_) => true,
+            Event::AddressNew(_) | Event::AddressGone(_) => self.views.addresses,
+            Event::Route { .. } => self.views.routes,
+            Event::NexthopNew(_) => self.views.nexthops,
+            Event::RuleNew(_) | Event::RuleGone(_) => self.views.rules,
+            Event::NeighbourNew(_) | Event::NeighbourGone(_) => self.views.neighbours,
+        }
     }
 
     /// Which request has made a link is said once, in the notification (K11): it counts also when it is thrown away
@@ -505,20 +613,68 @@ impl Follower {
 
     fn apply(&mut self, event: Event) {
         self.stamp += 1;
-        let index = event.index();
-        self.dirty = true;
-        if let Event::Route { key, held, how, gone } = event {
-            match gone {
-                false => self.shown.routes.put(key, held, how),
-                // One that is not known has been taken out before its announcement (K22).
-                true => drop(self.shown.routes.take(key, &held, &mut self.bodies)),
+        match event {
+            Event::Route { key, held, how, gone } => {
+                self.dirty = true;
+                match gone {
+                    false => self.shown.routes.put(key, held, how),
+                    // One that is not known has been taken out before its announcement (K22).
+                    true => drop(self.shown.routes.take(key, &held, &mut self.bodies)),
+                }
             }
+            Event::NexthopNew(nexthop) => self.dirty |= self.shown.nexthops.put(nexthop),
+            Event::NexthopGone(id) => self.nexthops_gone([id].into()),
+            Event::RuleNew(_) | Event::RuleGone(_) => {
+                (self.dirty, self.unmarked) = (true, true);
+                self.shown.apply(event, self.stamp);
+            }
+            Event::NeighbourNew(neighbour) => self.dirty |= self.shown.neighbour_is(neighbour),
+            Event::NeighbourGone(neighbour) => self.dirty |= self.shown.neighbour_gone(&neighbour),
+            Event::Link(..) | Event::AddressNew(_) | Event::AddressGone(_) => {
+                self.apply_to_link(event);
+            }
+        }
+    }
+
+    /// Nexthop objects are gone, and with them, without a word, IPv4 routes by them (K7), forwarding entries by them,
+    /// and their places in groups. Routes by a group that has lost a member have lost a way: which, only the kernel
+    /// knows.
+    fn nexthops_gone(&mut self, gone: BTreeSet<u32>) {
+        self.dirty = true;
+        let lost = self.shown.nexthops.remove(gone);
+        let by =
+            |body: &Body, ids: &BTreeSet<u32>| body.nexthop().is_some_and(|id| ids.contains(&id));
+        self.shown.routes.evict(&self.bodies, |body| by(body, &lost.gone));
+        lost.gone.iter().for_each(|id| self.shown.neighbours.evict_nexthop(*id));
+        if self.bodies.any(|body| by(body, &lost.shrunk)) {
+            self.resync();
+        }
+    }
+
+    /// A nexthop object lives as long as its interface is up and has a carrier (`nexthop_netdev_event`).
+    fn follow_nexthops(&mut self, index: u32) {
+        let carries = |link: &Link| {
+            let flags = link.flags();
+            let running = flags.contains(LinkFlags::RUNNING) || flags.contains(LinkFlags::LOWER_UP);
+            link.is_up() && running
+        };
+        if self.shown.nexthops.map.is_empty()
+            || self.shown.link_by_index(index).is_some_and(carries)
+        {
             return;
         }
-        if let Event::NexthopGone(id) = event {
-            self.shown.routes.evict(&self.bodies, |body| body.nexthop() == Some(id));
-            return;
+        let over = self.shown.nexthops.over(index);
+        if !over.is_empty() {
+            self.nexthops_gone(over);
         }
+    }
+
+    fn apply_to_link(&mut self, event: Event) {
+        self.dirty = true;
+        let index = event.index();
+        let is_link = matches!(event, Event::Link(..));
+        let name = |shown: &Snapshot| shown.link_by_index(index).map(|link| link.name().to_owned());
+        let named = is_link.then(|| name(&self.shown));
         let is_up = |shown: &Snapshot| shown.link_by_index(index).is_some_and(Link::is_up);
         let was_up = is_up(&self.shown);
         let addressed = matches!(&event, Event::AddressNew(address) if address.local().is_ipv4());
@@ -535,7 +691,11 @@ impl Follower {
         if addressed || !was_up && is_up(&self.shown) {
             self.unaddressed.remove(&index);
         }
+        self.unmarked |= is_link && named != Some(name(&self.shown));
         self.follow_routes(doubt, index);
+        if is_link {
+            self.follow_nexthops(index);
+        }
         match doubt {
             Doubt::None | Doubt::Unaddressed => {}
             Doubt::Inet6 => self.ask(Query::Link(index)),
@@ -546,6 +706,8 @@ impl Follower {
             Doubt::Appeared => {
                 self.ask(Query::Link(index));
                 self.ask_other_end(index);
+                // A bridge announces its own entry before itself.
+                self.ask(Query::Fdb(index));
             }
             Doubt::Gone(master) => {
                 self.ask_bridge(index, master);
@@ -553,7 +715,11 @@ impl Follower {
                 let left: Vec<_> = self.shown.links().filter(lost).map(Link::index).collect();
                 left.into_iter().for_each(|index| self.ask(Query::Link(index)));
             }
-            Doubt::WentDown => self.ask(Query::Addresses(index)),
+            Doubt::WentDown => {
+                // `pneigh_ifdown`: proxies are never announced.
+                self.shown.neighbours.evict(index, NeighbourKey::is_proxy);
+                self.ask(Query::Addresses(index));
+            }
         }
     }
 
@@ -583,7 +749,13 @@ impl Follower {
         if self.queries.contains(&query) {
             return;
         }
-        if self.views.addresses || matches!(query, Query::Link(_)) {
+        let followed = match query {
+            Query::Link(_) => true,
+            Query::Addresses(_) => self.views.addresses,
+            Query::Rules(_) => self.views.rules,
+            Query::Fdb(_) => self.views.neighbours,
+        };
+        if followed {
             self.queries.push_back(query);
             self.asked_total += 1;
         }
@@ -608,6 +780,13 @@ impl Follower {
             (Event::Link(..), Query::Link(_)) => {
                 self.apply(event);
                 self.answered();
+            }
+            (Event::RuleNew(rule), Query::Rules(_)) => asked.rules.push(rule.clone()),
+            (Event::NeighbourNew(neighbour), Query::Fdb(_)) => {
+                let key = NeighbourKey::of(neighbour.record());
+                if key.is_some_and(|key| !asked.neighbours_touched.contains(&key)) {
+                    self.apply(event);
+                }
             }
             _ => {}
         }
@@ -638,9 +817,11 @@ impl Follower {
         let ack = Ack::parse(message).and_then(Result::ok).unwrap_or_default();
         let Some(asked) = self.asked.take() else { return };
         self.answered_total += 1;
-        let Query::Addresses(index) = asked.query else { return };
+        if matches!(asked.query, Query::Link(_)) {
+            return;
+        }
         if message.flags & flags::DUMP_INTR != 0 {
-            return self.ask(Query::Addresses(index));
+            return self.ask(asked.query);
         }
         if ack.errno == libc::ENODEV {
             // The interface has gone meanwhile; its DELLINK says so.
@@ -650,6 +831,20 @@ impl Follower {
             // Not to be had this way: then everything is read anew, rather than guessed.
             return self.resync();
         }
+        match asked.query {
+            Query::Addresses(index) => self.addresses_are(index, &asked),
+            // The answer may be older than what was announced while it came.
+            Query::Rules(family) if asked.rules_touched => self.ask(Query::Rules(family)),
+            Query::Rules(family) => {
+                let changed = self.shown.rules.replace(family, asked.rules);
+                (self.dirty, self.unmarked) = (self.dirty | changed, self.unmarked | changed);
+            }
+            Query::Fdb(_) | Query::Link(_) => {}
+        }
+    }
+
+    /// The IPv6 addresses of an interface are those that an answer has shown, and those announced meanwhile.
+    fn addresses_are(&mut self, index: u32, asked: &Asked) {
         let gone: Vec<_> = self
             .shown
             .placed_of(index)
@@ -668,20 +863,55 @@ impl Follower {
         let mut next = std::mem::take(&mut self.rebuilt);
         next.revision = self.shown.revision;
         next.routes.followed = self.views.routes;
+        next.rules.followed = self.views.rules;
+        next.nexthops.followed = self.views.nexthops;
+        next.neighbours.followed = self.views.neighbours;
         self.shown = next;
         self.phase = Phase::Live;
         self.dirty = true;
         // What came before the dump may be older than it: of a new link the incomplete first notification (K34), of
         // any the fields that change in silence. So these links are asked for.
         let mut replayed = BTreeSet::new();
+        let mut families = BTreeSet::new();
         for event in std::mem::take(&mut self.backlog) {
-            if let Event::Link(index, LinkEvent::Is(_)) = &event {
-                replayed.insert(*index);
+            match &event {
+                Event::Link(index, LinkEvent::Is(_)) => drop(replayed.insert(*index)),
+                // A rule that is there already may be this one, or another one like it (K37).
+                Event::RuleNew(rule) => {
+                    families.insert(rule.family());
+                    if self.shown.rules.has(rule) {
+                        continue;
+                    }
+                }
+                Event::RuleGone(rule) => drop(families.insert(rule.family())),
+                _ => {}
             }
-            self.apply(event);
+            self.replay(event);
         }
+        families.into_iter().for_each(|family| self.ask(Query::Rules(family)));
         replayed.into_iter().for_each(|index| self.ask(Query::Link(index)));
         self.held.push((self.sent_at_drain, 0));
+    }
+
+    /// Applies an event that came while everything was read. The dump may know already what it says, so that nothing
+    /// is seen to change; what was announced before it and went with it in silence (K4, K5, K27) goes all the same.
+    fn replay(&mut self, event: Event) {
+        let index = event.index();
+        let says_down = match &event {
+            Event::Link(_, LinkEvent::Is(link)) => {
+                !LinkFlags(link.number(link_row::FLAGS) as u32).contains(LinkFlags::UP)
+            }
+            _ => false,
+        };
+        let loses_v4 = matches!(&event, Event::AddressGone(address) if address.local().is_ipv4());
+        self.apply(event);
+        if says_down {
+            self.follow_routes(Doubt::WentDown, index);
+            self.ask(Query::Addresses(index));
+        }
+        if loses_v4 && !self.shown.placed_of(index).any(|(key, _)| key.local.is_ipv4()) {
+            self.follow_routes(Doubt::Unaddressed, index);
+        }
     }
 
     /// The next request to be sent.
@@ -702,11 +932,12 @@ impl Follower {
             let mut bytes = match query {
                 Query::Link(index) => link_request(index),
                 Query::Addresses(index) => addresses_request(index),
+                Query::Rules(family) => rules_request(family),
+                Query::Fdb(index) => fdb_request(index),
             };
             Builder::stamp(&mut bytes, seq);
             self.out.push_back(Transmit { outlet: Outlet::Event, bytes });
-            self.asked =
-                Some(Asked { query, seq, seen: BTreeSet::new(), touched: BTreeSet::new() });
+            self.asked = Some(Asked::new(query, seq));
             return;
         }
     }
@@ -714,10 +945,22 @@ impl Follower {
     fn is_needed(&self, query: Query) -> bool {
         match query {
             Query::Link(index) => self.shown.link_by_index(index).is_some(),
+            Query::Rules(_) => true,
+            Query::Fdb(index) => {
+                let kind = self.shown.link_by_index(index).and_then(Link::kind);
+                kind == Some("bridge")
+            }
             Query::Addresses(index) => {
                 self.shown.placed_of(index).any(|(key, _)| key.local.is_ipv6())
             }
         }
+    }
+
+    /// The last state that holds, also after a loss.
+    pub fn last(&mut self) -> Snapshot {
+        self.mark_rules();
+        self.shown.revision += u64::from(std::mem::take(&mut self.dirty));
+        self.shown.clone()
     }
 
     /// The state to be shown now, when there is a new one or a fence has been passed.
@@ -736,10 +979,25 @@ impl Follower {
         if !self.dirty && self.passed == before {
             return None;
         }
-        self.shown.revision += u64::from(std::mem::take(&mut self.dirty));
         let created = std::mem::take(&mut self.created);
-        Some(Update { snapshot: self.shown.clone(), passed: self.passed, created })
+        Some(Update { snapshot: self.last(), passed: self.passed, created })
     }
+}
+
+impl Follower {
+    /// Which interfaces and rules are there has changed: rules that name them are marked anew, once for a whole batch.
+    fn mark_rules(&mut self) {
+        if std::mem::take(&mut self.unmarked) && !self.shown.rules.map.is_empty() {
+            let mut rules = std::mem::take(&mut self.shown.rules);
+            rules.mark(|name| self.shown.link_by_name(name).is_some());
+            self.shown.rules = rules;
+        }
+    }
+}
+
+/// Whether a datagram of the event socket is a route's, whose going or coming takes nothing else along.
+pub fn is_brief(datagram: &[u8]) -> bool {
+    matches!(u16_at(datagram, 4), Some(kind::RTM_NEWROUTE | kind::RTM_DELROUTE))
 }
 
 /// Whether fence `a` is newer than fence `b`; numbers have 31 bits and wrap.
@@ -814,9 +1072,25 @@ fn addresses_request(index: u32) -> Vec<u8> {
         .finish()
 }
 
+fn rules_request(family: Family) -> Vec<u8> {
+    let family = if family == Family::Inet6 { AF_INET6 } else { AF_INET };
+    let (kind, fixed) = Dump::Rules(family).request();
+    Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish()
+}
+
+fn fdb_request(index: u32) -> Vec<u8> {
+    let mut record = Record::new(&NEIGHBOUR);
+    record.set(neighbour_row::FAMILY, Value::Number(AF_BRIDGE.into()));
+    record.set(neighbour_row::INDEX, Value::Number(index.into()));
+    Builder::new(kind::RTM_GETNEIGH, flags::REQUEST | flags::DUMP)
+        .fixed(&record.encode_header())
+        .finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::route::row;
     use crate::wire::put_ne_u32;
 
     /// A message of the kernel's own, or an answer to `seq`.
@@ -861,7 +1135,7 @@ mod tests {
 
     /// A follower that has dumped nothing and is live.
     fn live() -> Follower {
-        let mut follower = Follower::new(Views { addresses: true, routes: true });
+        let mut follower = Follower::new(Views { addresses: true, routes: true, ..Views::NONE });
         follower.handle_drained(0);
         while let Some(transmit) = follower.poll_transmit() {
             let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
@@ -898,6 +1172,67 @@ mod tests {
         assert!(follower.is_live());
         assert_eq!(question(&mut follower), None);
         assert_eq!(follower.losses().resyncs, 1);
+    }
+
+    fn route(oif: u32) -> Vec<u8> {
+        let mut record = Record::new(&ROUTE);
+        let numbers = [(row::FAMILY, 2), (row::DST_LEN, 8), (row::TABLE, 254), (row::TYPE, 1)];
+        numbers.into_iter().for_each(|(id, number)| record.set(id, Value::Number(number)));
+        record.set(row::OIF, Value::Number(oif.into()));
+        record.set(row::DST, Value::V4([10, 0, 0, 0].into()));
+        let mut builder = Builder::new(kind::RTM_NEWROUTE, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        builder.finish()
+    }
+
+    fn address4(kind: u16, index: u32) -> Vec<u8> {
+        let mut record = Record::new(&ADDRESS);
+        record.set(address_row::FAMILY, Value::Number(2));
+        record.set(address_row::INDEX, Value::Number(index.into()));
+        record.set(address_row::PREFIX_LENGTH, Value::Number(32));
+        record.set(address_row::LOCAL, Value::V4([10, 0, 0, 1].into()));
+        let mut builder = Builder::new(kind, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        builder.finish()
+    }
+
+    /// The state after everything was read anew: `events` came while it was, and the dumps say what was so after them.
+    fn read_anew(events: &[Vec<u8>], dumps: &[Vec<u8>]) -> Snapshot {
+        let mut follower = live();
+        follower.resync();
+        follower.handle_drained(0);
+        events.iter().for_each(|event| follower.handle_event(event));
+        while let Some(transmit) = follower.poll_transmit() {
+            let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
+            if transmit.outlet == Outlet::Event {
+                follower.handle_event(&ack(0, sent.seq, &transmit.bytes));
+                continue;
+            }
+            for dump in dumps.iter().filter(|dump| dump[4] == (sent.kind - 2) as u8) {
+                let mut dump = dump.clone();
+                Builder::stamp(&mut dump, sent.seq);
+                follower.handle_dump(&dump);
+            }
+            follower.handle_dump(&message(kind::NLMSG_DONE, sent.seq, &[0; 4]));
+        }
+        assert!(follower.is_live());
+        follower.poll_update().unwrap().snapshot
+    }
+
+    /// While everything was read anew a route was made, and its interface went down, or lost its last address: the
+    /// kernel took the route away without a word (K4, K5). The dump knew all of that, so the replay saw no change of
+    /// the interface, and the announcement of the route stood.
+    #[test]
+    fn routes_that_went_in_silence_while_everything_was_read_anew() {
+        let (up, down) = (link(7, true, 0), link(7, false, 0));
+        let now = read_anew(&[route(7), down.clone()], &[down]);
+        assert_eq!(now.routes().all().len(), 0);
+        let now = read_anew(&[route(7), address4(kind::RTM_DELADDR, 7)], &[up.clone()]);
+        assert_eq!(now.routes().all().len(), 0);
+        // What was made after that stays.
+        let last = address4(kind::RTM_DELADDR, 7);
+        let now = read_anew(&[link(7, false, 0), up.clone(), last, route(7)], &[up, route(7)]);
+        assert_eq!(now.routes().all().len(), 1);
     }
 
     /// The end of a veth that stays is told neither that the other one has left nor that it is back (K32): it said

@@ -14,10 +14,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use im::OrdMap;
+use im::ordmap::DiffItem;
+use ipnet::IpNet;
 
+use super::Snapshot;
 use crate::object::route::{
-    HOP, Route, RouteKey, RouteKey4, RouteKey6, RouteProtocol, RouteScope, TABLE_MAIN, body,
-    hop_row, row,
+    HOP, LEG_ROWS, Route, RouteKey, RouteKey4, RouteKey6, RouteProtocol, RouteScope, TABLE_MAIN,
+    body, hop_row, row,
 };
 use crate::object::{Record, Value};
 use crate::wire::{Builder, HEADER, flags, put_ne_u32};
@@ -63,7 +66,8 @@ impl Held {
         held.body()
     }
 
-    pub(super) fn body(&self) -> Option<&Body> {
+    /// What the route is besides its key; `None` for several routes.
+    pub fn body(&self) -> Option<&Body> {
         match self {
             Held::One(body) => Some(body),
             Held::Several(_) => None,
@@ -89,8 +93,8 @@ pub struct Routes {
 }
 
 /// The bodies that are in use, by their bytes.
-#[derive(Debug, Default)]
-pub(super) struct Bodies {
+#[derive(Clone, Debug, Default)]
+pub struct Bodies {
     v4: HashMap<Box<[u8]>, Arc<Held>, BuildHasherDefault<Words>>,
     v6: HashMap<Box<[u8]>, Arc<Held>, BuildHasherDefault<Words>>,
     /// The IPv4 bodies that prefer a source address, but for the kernel's own, whose going is announced.
@@ -130,7 +134,7 @@ impl Hasher for Words {
 
 impl Bodies {
     /// The body with these bytes, decoded only when it is new.
-    pub(super) fn intern(&mut self, family: u8, bytes: &[u8]) -> Arc<Held> {
+    pub fn intern(&mut self, family: u8, bytes: &[u8]) -> Arc<Held> {
         let known = if family == AF_INET { &mut self.v4 } else { &mut self.v6 };
         if let Some(known) = known.get(bytes) {
             return known.clone();
@@ -339,7 +343,8 @@ fn several(mut all: Vec<Arc<Held>>) -> Option<Arc<Held>> {
     }
 }
 
-pub(super) fn is_same(a: &Arc<Held>, b: &Arc<Held>) -> bool {
+/// Whether two bodies are the same, but for what is not compared.
+pub fn is_same(a: &Arc<Held>, b: &Arc<Held>) -> bool {
     Arc::ptr_eq(a, b) || a == b
 }
 
@@ -426,7 +431,7 @@ fn without_v6(all: &[Arc<Held>], gone: &Arc<Held>, bodies: &mut Bodies) -> Optio
 }
 
 /// The ways of a route, each as a leg: those of a multipath route, or its single one.
-fn legs(record: &Record) -> Vec<Record> {
+pub fn legs(record: &Record) -> Vec<Record> {
     if let Some(Value::Records(all)) = record.value(row::MULTIPATH) {
         return all.to_vec();
     }
@@ -451,17 +456,6 @@ fn sort_legs(record: &mut Record) {
     record.set(row::MULTIPATH, Value::Records(all.into()));
 }
 
-/// What a route with a single way says of it, and where a leg says the same.
-const LEG_ROWS: [(u16, u16); 7] = [
-    (row::OIF, hop_row::OIF),
-    (row::GATEWAY, hop_row::GATEWAY),
-    (row::VIA, hop_row::VIA),
-    (row::ENCAP_TYPE, hop_row::ENCAP_TYPE),
-    (row::ENCAP, hop_row::ENCAP),
-    (row::NEWDST, hop_row::NEWDST),
-    (row::FLOW, hop_row::FLOW),
-];
-
 /// Weights and flags do not tell legs apart (libnl 382).
 fn same_leg(a: &Record, b: &Record) -> bool {
     [hop_row::OIF, hop_row::GATEWAY, hop_row::VIA, hop_row::ENCAP]
@@ -483,6 +477,11 @@ fn rebuilt(body: &Body, legs: &[Record], bodies: &mut Bodies) -> Arc<Held> {
         }
         legs => record.set(row::MULTIPATH, Value::Records(legs.into())),
     }
+    of_record(body.family, &record, bodies)
+}
+
+/// The body that a decoded one is.
+fn of_record(family: u8, record: &Record, bodies: &mut Bodies) -> Arc<Held> {
     let number = |id| record.number(id) as u8;
     let mut bytes =
         vec![number(row::PROTOCOL), number(row::SCOPE), number(row::TYPE), number(row::SRC_LEN)];
@@ -490,17 +489,123 @@ fn rebuilt(body: &Body, legs: &[Record], bodies: &mut Bodies) -> Arc<Held> {
     let mut attributes = Builder::new(0, 0);
     record.encode(&mut attributes);
     bytes.extend_from_slice(&attributes.finish()[HEADER..]);
-    bodies.intern(body.family, &bytes)
+    bodies.intern(family, &bytes)
+}
+
+impl Snapshot {
+    /// The routes at a key, in the kernel's order; none where there is none.
+    pub fn routes_at(&self, key: &RouteKey) -> &[Arc<Held>] {
+        let held = match key {
+            RouteKey::V4(key) => self.routes.v4.get(key),
+            RouteKey::V6(key) => self.routes.v6.get(key),
+        };
+        held.map(each).unwrap_or_default()
+    }
+
+    /// The keys of a table with what they hold, IPv4 before IPv6, in their order.
+    pub fn keyed_routes(&self, table: u32) -> impl Iterator<Item = (RouteKey, &[Arc<Held>])> {
+        let v4 = self.routes.v4.range(RouteKey4 { table, ..RouteKey4::default() }..);
+        let v4 = v4.take_while(move |(key, _)| key.table == table);
+        let v6 = self.routes.v6.range(RouteKey6 { table, ..RouteKey6::default() }..);
+        let v6 = v6.take_while(move |(key, _)| key.table == table);
+        let v4 = v4.map(|(key, held)| (RouteKey::V4(*key), each(held)));
+        v4.chain(v6.map(|(key, held)| (RouteKey::V6(*key), each(held))))
+    }
+
+    /// The keys of every table with what they hold, IPv4 before IPv6.
+    pub fn all_keyed_routes(&self) -> impl Iterator<Item = (RouteKey, &[Arc<Held>])> {
+        let v4 = self.routes.v4.iter().map(|(key, held)| (RouteKey::V4(*key), each(held)));
+        v4.chain(self.routes.v6.iter().map(|(key, held)| (RouteKey::V6(*key), each(held))))
+    }
+
+    /// The keys of exactly this prefix in a table, every TOS and priority of it, with what they hold.
+    pub fn keyed_routes_to(
+        &self,
+        table: u32,
+        prefix: IpNet,
+    ) -> impl Iterator<Item = (RouteKey, &[Arc<Held>])> {
+        let (mut first4, mut first6) = (None, None);
+        match prefix.trunc() {
+            IpNet::V4(net) => {
+                let (dst, len) = (net.addr().into(), net.prefix_len());
+                first4 = Some(RouteKey4 { table, dst, len, ..RouteKey4::default() });
+            }
+            IpNet::V6(net) => {
+                let (dst, len) = (net.addr().octets(), net.prefix_len());
+                first6 = Some(RouteKey6 { table, dst, len, ..RouteKey6::default() });
+            }
+        }
+        let v4 = first4.into_iter().flat_map(|first| {
+            let of = move |key: &RouteKey4| {
+                (key.table, key.dst, key.len) == (first.table, first.dst, first.len)
+            };
+            self.routes.v4.range(first..).take_while(move |(key, _)| of(key))
+        });
+        let v6 = first6.into_iter().flat_map(|first| {
+            let of = move |key: &RouteKey6| {
+                (key.table, key.dst, key.len) == (first.table, first.dst, first.len)
+            };
+            self.routes.v6.range(first..).take_while(move |(key, _)| of(key))
+        });
+        let v4 = v4.map(|(key, held)| (RouteKey::V4(*key), each(held)));
+        v4.chain(v6.map(|(key, held)| (RouteKey::V6(*key), each(held))))
+    }
+
+    /// The keys that hold something else in `later`, with what they hold here. Costs what has changed.
+    pub fn routes_changed<'a>(
+        &'a self,
+        later: &'a Snapshot,
+    ) -> impl Iterator<Item = (RouteKey, &'a [Arc<Held>])> {
+        let v4 = self.routes.v4.diff(&later.routes.v4).filter_map(earlier);
+        let v6 = self.routes.v6.diff(&later.routes.v6).filter_map(earlier);
+        let v4 = v4.map(|(key, held)| (RouteKey::V4(*key), each(held)));
+        v4.chain(v6.map(|(key, held)| (RouteKey::V6(*key), each(held))))
+    }
+}
+
+fn earlier<'a, K>(item: DiffItem<'a, 'a, K, Arc<Held>>) -> Option<(&'a K, &'a Arc<Held>)> {
+    match item {
+        DiffItem::Add(..) => None,
+        DiffItem::Remove(key, held) | DiffItem::Update { old: (key, held), .. } => {
+            Some((key, held))
+        }
+    }
 }
 
 impl Body {
+    /// As the kernel sent it, without what is volatile: see [`split`](crate::object::route::split).
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The same, decoded.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Its ways one by one: the legs of an IPv6 group each as a route of its own (K10). `None` when it has one way.
+    pub fn ways(&self, bodies: &mut Bodies) -> Option<Vec<Arc<Held>>> {
+        self.record.value(row::MULTIPATH)?;
+        let all = legs(&self.record);
+        let mut alone = |leg: &Record| match leg.number(hop_row::HOPS) {
+            0 => rebuilt(self, std::slice::from_ref(leg), bodies),
+            // A weight can be said of a leg only.
+            _ => {
+                let mut record = self.record.clone();
+                record.set(row::MULTIPATH, Value::Records([leg.clone()].into()));
+                of_record(self.family, &record, bodies)
+            }
+        };
+        Some(all.iter().map(&mut alone).collect())
+    }
+
     /// The interfaces that its ways leave by.
-    pub(super) fn links(&self) -> &[u32] {
+    pub fn links(&self) -> &[u32] {
         &self.links
     }
 
     /// Whether it is of IPv4.
-    pub(super) fn is_v4(&self) -> bool {
+    pub fn is_v4(&self) -> bool {
         self.family == AF_INET
     }
 
@@ -516,7 +621,7 @@ impl Body {
     }
 
     /// The source address that it prefers.
-    fn prefsrc(&self) -> Option<IpAddr> {
+    pub fn prefsrc(&self) -> Option<IpAddr> {
         match self.record.value(row::PREFSRC)? {
             Value::V4(address) => Some((*address).into()),
             Value::V6(address) => Some((*address).into()),
@@ -530,12 +635,12 @@ impl Body {
     }
 
     /// The nexthop object that it goes by.
-    pub(super) fn nexthop(&self) -> Option<u32> {
+    pub fn nexthop(&self) -> Option<u32> {
         Some(self.record.value(row::NH_ID)?.number()? as u32)
     }
 
     /// The whole route at a key.
-    pub(super) fn at(&self, key: RouteKey) -> Route {
+    pub fn at(&self, key: RouteKey) -> Route {
         Route::new(key.complete(self.record.clone()))
     }
 }

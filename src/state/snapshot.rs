@@ -1,7 +1,8 @@
-//! Snapshots: every interface, address and route of one namespace at one moment.
+//! Snapshots: every interface, address, route, rule, nexthop object and neighbour of one namespace at one moment.
 //!
 //! Invariants, as sentences about what is absent: no address without its interface; no name in `names` that
-//! no interface has; no pair in `ports` that no `IFLA_MASTER` says; no interface with index 0.
+//! no interface has; no pair in `ports` that no `IFLA_MASTER` says; no interface with index 0; no neighbour without its
+//! interface.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,7 +11,11 @@ use std::sync::Arc;
 use im::{OrdMap, OrdSet};
 
 use super::diff::Diff;
+use super::filter::{UnknownAttribute, filter};
+use super::neighbours::Neighbours;
+use super::nexthops::Nexthops;
 use super::routes::Routes;
+use super::rules::Rules;
 use crate::object::{Address, LINK, Link, LinkRef, Names, Tree};
 
 /// What makes an address this one and no other (K28): for IPv4 the interface, the local address, the prefix
@@ -59,7 +64,7 @@ pub(super) struct Placed {
     pub(super) order: u64,
 }
 
-/// Every interface, address and route of one network namespace at one moment.
+/// Every interface, address, route, rule, nexthop object and neighbour of one network namespace at one moment.
 ///
 /// A value: taking one is a few pointers, holding one costs what has changed since, and nothing that happens
 /// later shows in it. Lookups take no lock.
@@ -71,6 +76,9 @@ pub struct Snapshot {
     pub(super) ports: OrdSet<(u32, u32)>,
     pub(super) addresses: OrdMap<AddressKey, Arc<Placed>>,
     pub(super) routes: Routes,
+    pub(super) rules: Rules,
+    pub(super) nexthops: Nexthops,
+    pub(super) neighbours: Neighbours,
 }
 
 impl Snapshot {
@@ -128,12 +136,7 @@ impl Snapshot {
         attribute: &str,
         value: &str,
     ) -> Result<impl Iterator<Item = &'a Link> + use<'a>, UnknownAttribute> {
-        let known = LINK.row(attribute).is_some() || DERIVED_KEYS.contains(&attribute);
-        if !known {
-            return Err(UnknownAttribute(attribute.to_owned()));
-        }
-        let (attribute, value) = (attribute.to_owned(), value.to_owned());
-        Ok(self.links().filter(move |link| shows(&link.tree(self), &attribute, &value)))
+        filter(self.links(), &LINK, DERIVED_KEYS, attribute, value, |link| link.tree(self))
     }
 
     /// The ports of a bridge, bond, VRF or team, in the order of their indexes.
@@ -200,15 +203,6 @@ impl Snapshot {
 /// Keys of `ip -json` that no row of the table bears as its name.
 const DERIVED_KEYS: &[&str] = &["info_kind", "info_slave_kind", "link", "link_index", "flags"];
 
-fn shows(tree: &Tree, attribute: &str, value: &str) -> bool {
-    let found = tree.key(attribute).or_else(|| tree.key("linkinfo")?.key(attribute));
-    match found {
-        Some(Tree::List(items)) => items.iter().any(|item| item.to_string() == value),
-        Some(one) => one.to_string() == value,
-        None => false,
-    }
-}
-
 /// `__inet_insert_ifa` keeps primaries by falling scope, then age, and secondaries behind them by age alone; IPv6
 /// follows by value.
 fn kernel_order(placed: &Placed) -> (bool, bool, u8, u64, Option<IpAddr>) {
@@ -219,11 +213,6 @@ fn kernel_order(placed: &Placed) -> (bool, bool, u8, u64, Option<IpAddr>) {
         other => (true, false, 0, 0, Some(other)),
     }
 }
-
-/// A name that is no attribute of an interface.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no attribute of an interface")]
-pub struct UnknownAttribute(pub String);
 
 impl Names for Snapshot {
     fn name_of(&self, index: u32) -> Option<&str> {

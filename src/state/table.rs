@@ -8,9 +8,10 @@ use im::OrdMap;
 use ipnet::IpNet;
 
 use super::Snapshot;
+use super::filter::{UnknownAttribute, filter};
 use super::routes::{Held, each};
 use crate::object::Tree;
-use crate::object::route::{Route, RouteKey, RouteKey4, RouteKey6, TABLE_MAIN};
+use crate::object::route::{ROUTE, Route, RouteKey, RouteKey4, RouteKey6, TABLE_MAIN};
 
 /// The routes of one table, or of all, at one moment; from [`Snapshot::routes`].
 ///
@@ -118,6 +119,20 @@ impl<'a> RouteTable<'a> {
         })
     }
 
+    /// The routes whose attribute has this value, as in `ip -json -details route`: `("gateway", "10.0.0.2")`,
+    /// `("dev", "eth0")`, `("protocol", "static")`, `("dst", "10.2.0.0/16")`. It looks at every route.
+    ///
+    /// # Errors
+    /// When no attribute of routes has this name.
+    pub fn filter(
+        self,
+        attribute: &str,
+        value: &str,
+    ) -> Result<impl Iterator<Item = Route> + use<'a>, UnknownAttribute> {
+        let names = self.snapshot;
+        filter(self.iter(), &ROUTE, DERIVED_KEYS, attribute, value, |route| route.tree(names))
+    }
+
     /// How many routes there are.
     pub fn len(self) -> usize {
         match self.table {
@@ -151,35 +166,9 @@ impl<'a> RouteTable<'a> {
     /// ```
     pub fn get(self, prefix: IpNet) -> Vec<Route> {
         let table = self.table.unwrap_or(TABLE_MAIN);
-        let prefix = prefix.trunc();
-        match prefix {
-            IpNet::V4(net) => {
-                let first = RouteKey4 {
-                    table,
-                    dst: net.addr().into(),
-                    len: net.prefix_len(),
-                    ..RouteKey4::default()
-                };
-                let of = |key: &RouteKey4| {
-                    (key.table, key.dst, key.len) == (first.table, first.dst, first.len)
-                };
-                let found = self.snapshot.routes.v4.range(first..).take_while(|(key, _)| of(key));
-                found.flat_map(|(key, held)| routes(RouteKey::V4(*key), held)).collect()
-            }
-            IpNet::V6(net) => {
-                let first = RouteKey6 {
-                    table,
-                    dst: net.addr().octets(),
-                    len: net.prefix_len(),
-                    ..RouteKey6::default()
-                };
-                let of = |key: &RouteKey6| {
-                    (key.table, key.dst, key.len) == (first.table, first.dst, first.len)
-                };
-                let found = self.snapshot.routes.v6.range(first..).take_while(|(key, _)| of(key));
-                found.flat_map(|(key, held)| routes(RouteKey::V6(*key), held)).collect()
-            }
-        }
+        let all = self.snapshot.keyed_routes_to(table, prefix);
+        let each = all.flat_map(|(key, held)| held.iter().map(move |held| (key, held)));
+        each.filter_map(|(key, held)| Some(held.body()?.at(key))).collect()
     }
 
     /// The routes to `0.0.0.0/0` and `::/0`, as [`RouteTable::get`] finds them.
@@ -253,6 +242,9 @@ impl serde::Serialize for RouteTable<'_> {
         self.tree().serialize(to)
     }
 }
+
+/// Keys of `ip -json route` that no row of the table bears as its name.
+const DERIVED_KEYS: &[&str] = &["dst", "from", "type", "metric"];
 
 fn routes(key: RouteKey, held: &Arc<Held>) -> impl Iterator<Item = Route> + use<'_> {
     each(held).iter().filter_map(Held::body_of).map(move |body| body.at(key))

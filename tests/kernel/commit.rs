@@ -25,6 +25,7 @@ crate::cases![
     a_rename_while_up_keeps_it_up,
     an_address_in_every_form,
     an_address_with_everything_about_it,
+    an_address_for_ever_that_is_not_preferred_for_ever,
     a_hardware_address_in_upper_lower_and_mixed_case,
     every_option_of_a_bridge_can_be_set,
     every_option_of_a_bridge_port_can_be_set,
@@ -278,6 +279,39 @@ fn an_address_with_everything_about_it() {
     let left: Vec<_> = v0.ipv4().expect("v0").iter().filter_map(|address| address.peer()).collect();
     assert_eq!(left, [IpAddr::from(v4("10.1.0.3"))]);
     agrees(&db);
+}
+
+/// The kernel says of an IPv4 address that is valid for ever that it is preferred for ever, whatever was asked for.
+fn an_address_for_ever_that_is_not_preferred_for_ever() {
+    let db = open();
+    scene("link add bb type bridge\n link set bb up");
+    db.sync().expect("a snapshot");
+    let bb = db.interface("bb").expect("bb");
+    let forever = u32::MAX;
+    let specs = [
+        ("10.0.0.1", 24, 0),
+        ("10.0.1.1", 24, 1000),
+        ("10.0.2.1", 24, forever),
+        ("fd00::1", 64, 0),
+        ("fd00::2", 64, 1000),
+        ("fd00::3", 64, forever),
+    ];
+    let spec = |(text, length, preferred): (&str, u8, u32)| {
+        let spec = AddressSpec::new(text.parse().expect("an address"), length).expect("a spec");
+        spec.lifetimes(preferred, forever)
+    };
+    let mut tx = db.begin();
+    for one in specs {
+        tx.interface("bb").add_ip(spec(one)).expect("an address");
+    }
+    tx.commit().expect("a commit");
+    agrees(&db);
+    let all = bb.addresses().expect("bb");
+    for (text, _, preferred) in specs {
+        let own = all.iter().find(|own| own.local().to_string() == text).expect("an address");
+        assert_eq!(own.flags().contains(AddressFlags::DEPRECATED), preferred == 0, "{own}");
+        assert!(own.flags().contains(AddressFlags::PERMANENT), "{own}");
+    }
 }
 
 fn a_hardware_address_in_upper_lower_and_mixed_case() {

@@ -750,10 +750,11 @@ fn a_queue_shows_before_and_after() {
     db.sync().unwrap();
     let diff = watch.diff_within(Duration::ZERO).unwrap().unwrap();
     let seen: Vec<_> = diff.changes().iter().map(ToString::to_string).collect();
-    assert_eq!(seen, ["~ link v1  mtu 1500 -> 1300"]);
+    assert!(seen.iter().any(|line| line.starts_with("~ link v1  mtu 1500 -> 1300")), "{seen:?}");
+    assert!(!seen.iter().any(|line| line.starts_with("~ link v0  mtu")), "{seen:?}");
     scene("link set v1 mtu 1400");
     let event = watch.next().unwrap().unwrap();
-    assert_eq!(event.to_string(), "~ link v1  mtu 1300 -> 1400");
+    assert!(event.to_string().starts_with("~ link v1  mtu 1300 -> 1400"), "{event}");
 }
 
 fn wait_until_ends_at_once_later_or_not_at_all() {

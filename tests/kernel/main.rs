@@ -15,6 +15,7 @@ mod conformance;
 mod events;
 mod faults;
 mod following;
+mod following_rules;
 mod harness;
 mod hooks;
 mod late;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     cases.extend(events::cases());
     cases.extend(faults::cases());
     cases.extend(following::cases());
+    cases.extend(following_rules::cases());
     cases.extend(harness::cases());
     cases.extend(hooks::cases());
     cases.extend(late::cases());

@@ -177,7 +177,7 @@ fn an_interface_is_found_by_name_altname_index_and_attribute() {
     let mac = now.link("v1").unwrap().address().unwrap().to_string();
     assert_eq!(lookup("address", &mac), ["v1"]);
     assert_eq!(lookup("mtu", "1"), [""; 0]);
-    assert_eq!(now.lookup("no_such", "1").err().unwrap().0, "no_such");
+    assert_eq!(now.lookup("no_such", "1").err().unwrap().name, "no_such");
 }
 
 fn what_is_unknown_is_named_in_the_error() {

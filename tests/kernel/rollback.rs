@@ -22,6 +22,7 @@ crate::cases![
     an_ageing_time_that_a_topology_change_shortens_is_no_failure,
     a_primary_that_was_deleted_is_primary_again,
     ipv6_addresses_that_fell_with_the_link_come_back,
+    addresses_come_back_deprecated,
     a_port_goes_back_to_its_bridge_with_its_options,
     the_bridge_has_its_own_address_and_mtu_again,
     renames_go_back_also_in_a_circle,
@@ -458,6 +459,29 @@ fn ipv6_addresses_that_fell_with_the_link_come_back() {
     let mut tx = db.begin();
     // IPv6 needs 1280 bytes.
     tx.interface("bb").set_mtu(1000);
+    ignored(&mut tx, "bb");
+    rolled_back(tx.commit());
+    exactly_as_before(&db, &before);
+}
+
+/// An address for ever of which nothing new is to be sent (`preferred_lft 0`) came back as one that is preferred: what
+/// is valid for ever was made again without its lifetimes, and the rollback did not see the difference.
+fn addresses_come_back_deprecated() {
+    let db = open();
+    scene(
+        "link add bb type bridge\n link set bb up
+         addr add 10.0.0.1/24 dev bb valid_lft forever preferred_lft 0
+         addr add 10.0.1.1/24 dev bb valid_lft 9999 preferred_lft 0
+         addr add fd00::1/64 dev bb nodad valid_lft forever preferred_lft 0
+         addr add fd00::2/64 dev bb nodad valid_lft 9999 preferred_lft 0",
+    );
+    db.sync().expect("a snapshot");
+    let before = before();
+    let mut tx = db.begin();
+    let mut bb = tx.interface("bb");
+    for address in ["10.0.0.1/24", "10.0.1.1/24", "fd00::1/64", "fd00::2/64"] {
+        bb.del_ip(address).expect("an address");
+    }
     ignored(&mut tx, "bb");
     rolled_back(tx.commit());
     exactly_as_before(&db, &before);

@@ -2,12 +2,16 @@
 
 use crate::support::churn::Churn;
 use crate::support::namespaces::{Elsewhere, with_loopback_toggling};
+use crate::support::request::acknowledged;
 use crate::support::{
-    PATIENCE, batch, need_kinds, quiesce_and_compare, resync_and_compare, scene, sysctl, try_batch,
+    PATIENCE, Request, batch, need_kinds, quiesce_and_compare, resync_and_compare, scene, sysctl,
+    try_batch,
 };
+use netlinkdb::internals::sys::{Batch, Datagram, Options, Received, Socket, wait};
 use netlinkdb::{Db, Object, Snapshot};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
@@ -18,6 +22,7 @@ crate::cases![
     a_watch_that_was_overflown_sees_the_whole_difference,
     nothing_is_lost_with_room_enough,
     readers_are_never_in_the_way,
+    a_flood_of_routes_is_whole_for_whoever_looks,
     syncs_and_resyncs_from_many_threads,
     several_databases_of_one_namespace_agree,
     ten_thousand_databases_leave_nothing_behind,
@@ -145,6 +150,92 @@ fn readers_are_never_in_the_way() {
     });
     println!("{reads:?} reads, {:?}", db.losses());
     quiesce_and_compare(&db);
+}
+
+/// In a flood the reader takes the shown state back, to change it in place. Whoever asks gets it at once, and what
+/// somebody holds does not change.
+fn a_flood_of_routes_is_whole_for_whoever_looks() {
+    const ROUTES: u32 = 40_000;
+    need_kinds("veth");
+    scene("link add v0 type veth peer name v1\n link set v0 up\n link set v1 up");
+    scene("address add 10.0.0.1/24 dev v0");
+    let db = Db::open().unwrap();
+    let end = AtomicBool::new(false);
+    let written = |now: &Snapshot| now.routes().iter().filter(|r| r.protocol().0 == 186).count();
+    let look = || {
+        let (mut last, mut count) = (db.snapshot(), 0u64);
+        let mut held = (last.clone(), written(&last));
+        while !end.load(SeqCst) || count == 0 {
+            let now = db.snapshot();
+            assert!(now.revision() >= last.revision());
+            if count % 64 == 0 {
+                assert_eq!(written(&held.0), held.1);
+                held = (now.clone(), written(&now));
+            }
+            last = now;
+            count += 1;
+        }
+        count
+    };
+    let sync = || {
+        let mut count = 0u64;
+        while !end.load(SeqCst) || count == 0 {
+            db.sync().unwrap();
+            count += 1;
+        }
+        count
+    };
+    thread::scope(|scope| {
+        let looker = scope.spawn(look);
+        let syncer = scope.spawn(sync);
+        let waiter = scope.spawn(|| {
+            let all = |now: &Snapshot| written(now) == ROUTES as usize;
+            db.wait_until(PATIENCE, all).unwrap().is_some()
+        });
+        let writer = scope.spawn(|| flood(ROUTES, libc::RTM_NEWROUTE));
+        let result = writer.join().and_then(|()| waiter.join());
+        end.store(true, SeqCst);
+        assert!(result.unwrap(), "never seen whole");
+        println!("{} looks, {} syncs", looker.join().unwrap(), syncer.join().unwrap());
+        println!("{:?}", db.losses());
+    });
+    quiesce_and_compare(&db);
+    // Now with nobody who looks.
+    flood(ROUTES, libc::RTM_DELROUTE);
+    assert_eq!(written(&db.sync().unwrap()), 0);
+    quiesce_and_compare(&db);
+}
+
+/// Adds or takes away routes to 20.x.y.z, many a datagram, and waits until the kernel has done it.
+fn flood(count: u32, kind: u16) {
+    let socket = Socket::open(&Options::default()).unwrap();
+    let mut answers = Batch::new();
+    for numbers in (0..count).collect::<Vec<_>>().chunks(100) {
+        let route = |number: &u32| {
+            let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+            let flags = if kind == libc::RTM_NEWROUTE { flags } else { 0 };
+            let [_, x, y, z] = number.to_be_bytes();
+            // AF_INET, /32, main table, protocol bgp, universe, unicast.
+            Request::new(kind, flags)
+                .bytes(&[2, 32, 0, 0, 254, 186, 0, 1, 0, 0, 0, 0])
+                .attribute(1, &[20, x, y, z])
+                .attribute(5, &[10, 0, 0, 2])
+                .finish()
+        };
+        socket.send(&numbers.iter().map(route).collect::<Vec<_>>().concat()).unwrap();
+        let mut left = numbers.len();
+        while left > 0 {
+            wait([socket.as_fd()], None).unwrap();
+            if socket.receive(&mut answers).unwrap() != Received::Datagrams {
+                continue;
+            }
+            for datagram in answers.iter() {
+                let Datagram::Data(bytes) = datagram else { panic!("{datagram:?}") };
+                assert_eq!(acknowledged(bytes), Some(0));
+                left -= 1;
+            }
+        }
+    }
 }
 
 fn syncs_and_resyncs_from_many_threads() {

@@ -94,6 +94,41 @@ impl Churn {
         }
     }
 
+    /// A line about rules, nexthop objects, neighbours and routes, and the interfaces `ra0` and `ra1` below them.
+    pub fn policy_line(&mut self) -> String {
+        let (net, n, id) = (self.below(2), self.below(4) + 1, self.below(4) + 1);
+        let verb = ["add", "del", "replace"][self.below(3) as usize];
+        match self.below(24) {
+            0..=4 => {
+                let verb = ["add", "add", "del"][self.below(3) as usize];
+                let what =
+                    ["from 10.0.0.0/8", "to 10.0.0.0/9", "iif ra0", "fwmark 1"][n as usize - 1];
+                let family = ["", "-6 "][self.below(8) as usize / 7];
+                let what = if family.is_empty() { what } else { "from fd00::/8" };
+                format!("{family}rule {verb} pref 10{id} {what} lookup 10{n}")
+            }
+            5 => format!("rule add pref 10{id} goto {}", 105 + n),
+            6 => format!("rule del pref 10{n}"),
+            7..=9 => format!("nexthop {verb} id {id} via 10.{net}.0.{} dev ra{net}", n + 1),
+            10 => format!("nexthop {verb} id {} via fd0{net}::{} dev ra{net}", id + 4, n + 1),
+            11 | 12 => format!("nexthop {verb} id 1{n} group {id}/{}", id % 4 + 1),
+            13 => format!("nexthop {verb} id 2{n} group {}", id + 4),
+            14 => format!("route {verb} 10.5{n}.0.0/16 nhid 1{id}"),
+            15 => format!("route {verb} 10.6{n}.0.0/16 nhid {id}"),
+            16 => format!("-6 route {verb} fd5{n}::/64 nhid 2{id}"),
+            17..=19 => {
+                let state = ["permanent", "reachable", "stale", "noarp"][id as usize - 1];
+                let lladdr = format!("lladdr 02:00:00:00:00:0{n} nud {state}");
+                let lladdr = if verb == "del" { "" } else { &lladdr };
+                format!("neigh {verb} 10.{net}.0.{} {lladdr} dev ra{net}", 4 + n)
+            }
+            20 => format!("link set ra{net} {}", ["up", "down"][self.below(2) as usize]),
+            21 => format!("link set rb{net} {}", ["up", "up", "down", "up"][n as usize - 1]),
+            22 => format!("link set ra{net} name ra{}", self.below(3)),
+            _ => format!("link set ra{} name ra{net}", 2),
+        }
+    }
+
     fn creation(&mut self, x: &str, y: &str) -> String {
         // Now and then an index that was just free.
         let index = match self.below(3) {

@@ -94,3 +94,22 @@ pub fn ip_available() -> bool {
     });
     *FOUND
 }
+
+/// What `bridge -json ARGUMENTS` prints; `None` where the command is not installed.
+#[track_caller]
+pub fn bridge_json(arguments: &[&str]) -> Option<serde_json::Value> {
+    let output = Command::new("bridge").arg("-json").args(arguments).output().ok()?;
+    assert!(output.status.success(), "bridge -json {}", arguments.join(" "));
+    if output.stdout.trim_ascii().is_empty() {
+        return Some(serde_json::Value::Array(Vec::new()));
+    }
+    Some(serde_json::from_slice(&output.stdout).expect("JSON"))
+}
+
+/// Runs `bridge ARGUMENTS`; panics with its own words when it fails.
+#[track_caller]
+pub fn bridge(arguments: &[&str]) {
+    let output = Command::new("bridge").args(arguments).output().expect("starting bridge");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "bridge {}: {}", arguments.join(" "), words.trim());
+}

@@ -73,14 +73,14 @@ fn compare(
         let after = fresh();
         ours.check();
         // What moved while it was looked at cannot be compared.
-        let moving = !routes_that_differ(&before, &after).is_empty();
+        let moving = !others_that_differ(&before, &after).is_empty();
         if moving || !differences(&before, &after, true).is_empty() {
             continue;
         }
         let found = differences(&ours, &after, extent != Extent::Links);
         let bad: Vec<_> = found.iter().filter(|found| counts(found)).collect();
-        let routes = routes_that_differ(&ours, &after);
-        if bad.is_empty() && routes.is_empty() {
+        let others = others_that_differ(&ours, &after);
+        if bad.is_empty() && others.is_empty() {
             if extent != Extent::Fresh {
                 compare_with_ip(&after, &theirs, &BTreeSet::new());
             }
@@ -92,26 +92,28 @@ fn compare(
         let now = db.sync().expect("a fence");
         let moved = now.revision() != ours.revision();
         if moved
-            || routes.is_empty() && bad.iter().all(|found| found.late) && next_revision(db, &now)
+            || others.is_empty() && bad.iter().all(|found| found.late) && next_revision(db, &now)
         {
             continue;
         }
         let bad: Vec<_> =
-            bad.iter().map(|found| &*found.text).chain(routes.iter().map(|r| &**r)).collect();
+            bad.iter().map(|found| &*found.text).chain(others.iter().map(|r| &**r)).collect();
         panic!("the snapshot is not what a fresh database has read:\n{}", bad.join("\n"));
     }
     panic!("the kernel does not come to rest");
 }
 
-/// Routes in which they differ; none when the first was opened without routes.
-fn routes_that_differ(ours: &Snapshot, theirs: &Snapshot) -> Vec<String> {
-    if ours.routes().all().is_empty() {
-        return Vec::new();
-    }
-    let of_route = |object: Option<&Object>| matches!(object, Some(Object::Route(_)));
+/// Routes, rules and nexthop objects in which they differ, as far as the first was opened with them.
+fn others_that_differ(ours: &Snapshot, theirs: &Snapshot) -> Vec<String> {
+    let of_other = |object: Option<&Object>| match object {
+        Some(Object::Route(_)) => !ours.routes().all().is_empty(),
+        Some(Object::Rule(_)) => ours.follows_rules(),
+        Some(Object::Nexthop(_)) => ours.follows_nexthops(),
+        _ => false,
+    };
     let diff = ours.diff(theirs);
-    let routes = diff.changes().iter().filter(|c| of_route(c.before()) || of_route(c.after()));
-    routes.map(ToString::to_string).collect()
+    let others = diff.changes().iter().filter(|c| of_other(c.before()) || of_other(c.after()));
+    others.map(ToString::to_string).collect()
 }
 
 /// A database opened for this look alone.

@@ -13,7 +13,9 @@ pub mod namespaces;
 pub mod oracle;
 pub mod request;
 
-pub use iproute2::{batch, ip, ip_available, ip_json, scene, try_batch, try_ip};
+pub use iproute2::{
+    batch, bridge, bridge_json, ip, ip_available, ip_json, scene, try_batch, try_ip,
+};
 pub use judge::{
     PATIENCE, compare_to_the_last_row, quiesce_and_compare, quiesce_and_compare_links,
     resync_and_compare,

@@ -57,6 +57,54 @@ pub fn compare_addresses(ours: &[Value], theirs: &[Value]) -> Vec<String> {
     compare_lists(ours, theirs, key)
 }
 
+/// Every difference between two lists of rules of one family, paired by their place.
+pub fn compare_rules(ours: &[Value], theirs: &[Value]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (our, their) in ours.iter().zip(theirs) {
+        compare(&format!("rule {their}"), &mut Vec::new(), our, their, &mut found);
+    }
+    if ours.len() != theirs.len() {
+        found.push(format!("{} rules, they have {}", ours.len(), theirs.len()));
+    }
+    found
+}
+
+/// Every difference between two lists of nexthop objects, paired by their number.
+pub fn compare_nexthops(ours: &[Value], theirs: &[Value]) -> Vec<String> {
+    compare_lists(ours, theirs, |nexthop| format!("nexthop {}", nexthop["id"]))
+}
+
+/// Every difference between two lists of neighbours or forwarding entries, without what the kernel does in silence:
+/// receive filters of devices, neighbours that nobody has answered for yet, how sure it is of one.
+pub fn compare_neighbours(ours: &[Value], theirs: &[Value]) -> Vec<String> {
+    let is_announced = |one: &&Value| {
+        let bare = ["master", "dst", "nhid"].iter().all(|key| one[*key].is_null());
+        let filter = one["mac"].is_string() && bare;
+        !filter && one["state"] != json!(["INCOMPLETE"])
+    };
+    let steady = |all: &[Value]| -> Vec<Value> {
+        all.iter().filter(is_announced).map(without_silent_state).collect()
+    };
+    let key = |one: &Value| {
+        let keys = ["dst", "dev", "mac", "ifname", "vlan", "vni", "port"];
+        keys.iter().map(|key| one[*key].to_string()).collect::<Vec<_>>().join(" ")
+    };
+    compare_lists(&steady(ours), &steady(theirs), key)
+}
+
+fn without_silent_state(neighbour: &Value) -> Value {
+    let mut neighbour = neighbour.clone();
+    match &neighbour["state"] {
+        Value::Array(states) if states.iter().any(|state| state == "DELAY") => {
+            // It was reachable, or stale, and nobody says when that ends.
+            neighbour["state"] = json!(["STALE"]);
+        }
+        Value::String(state) if state == "stale" => neighbour["state"] = json!(""),
+        _ => {}
+    }
+    neighbour
+}
+
 fn compare_lists(ours: &[Value], theirs: &[Value], key: impl Fn(&Value) -> String) -> Vec<String> {
     let mut found = Vec::new();
     for their in theirs.iter().filter(|their| their.as_object().is_some_and(|o| !o.is_empty())) {

@@ -6,7 +6,7 @@
 use super::super::Record;
 use super::{AF_INET, AF_INET6, ROUTE, RouteFlags, STABLE_FLAGS, row};
 use crate::object::Value;
-use crate::wire::{put_ne_u16, put_ne_u32, u16_at, u32_at};
+use crate::wire::{Attributes, Builder, put_ne_u16, put_ne_u32, u16_at, u32_at};
 
 /// What tells IPv4 routes apart, short of those that share it (K9): in the order of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +59,11 @@ const RTA_PRIORITY: u16 = 6;
 const RTA_MULTIPATH: u16 = 9;
 const RTA_CACHEINFO: u16 = 12;
 const RTA_TABLE: u16 = 15;
+
+const RTA_NH_ID: u16 = 30;
+
+/// `RTA_OIF`, `RTA_GATEWAY`, `RTA_MULTIPATH`, `RTA_VIA`, `RTA_ENCAP_TYPE`, `RTA_ENCAP`.
+const WAYS: [u16; 6] = [4, 5, 9, 18, 21, 22];
 
 /// `NLA_F_NESTED | NLA_F_NET_BYTEORDER`.
 const FLAG_BITS: u16 = 0xc000;
@@ -217,6 +222,40 @@ fn mask_hops(hops: &mut [u8]) {
     }
 }
 
+/// The request that adds or deletes the route with this key and body: what [`split`] cut in two, put together.
+///
+/// Left out is what the kernel says and nobody can ask for: cache information, and where a nexthop object says the way,
+/// the way.
+pub fn request(kind: u16, flags: u16, key: &RouteKey, body: &[u8]) -> Vec<u8> {
+    let (fixed, attributes) = body.split_at_checked(BODY_FIXED).unwrap_or((&[0; BODY_FIXED], &[]));
+    let (family, table, len, tos, priority) = match key {
+        RouteKey::V4(k) => (AF_INET, k.table, k.len, k.tos, k.priority),
+        RouteKey::V6(k) => (AF_INET6, k.table, k.len, k.tos, k.priority),
+    };
+    let narrow = u8::try_from(table).unwrap_or(0);
+    let mut header = [family, len, fixed[3], tos, narrow, fixed[0], fixed[1], fixed[2], 0, 0, 0, 0];
+    header[8..].copy_from_slice(&fixed[4..]);
+    let mut message = Builder::new(kind, flags).fixed(&header);
+    match key {
+        _ if len == 0 => {}
+        RouteKey::V4(key) => message.attribute(RTA_DST, &key.dst.to_be_bytes()),
+        RouteKey::V6(key) => message.attribute(RTA_DST, &key.dst),
+    }
+    message.attribute(RTA_TABLE, &table.to_ne_bytes());
+    if priority != 0 {
+        message.attribute(RTA_PRIORITY, &priority.to_ne_bytes());
+    }
+    let all = || Attributes::new(attributes).map_while(Result::ok);
+    let by_object = all().any(|attribute| attribute.kind == RTA_NH_ID);
+    for attribute in all() {
+        let is_way = by_object && WAYS.contains(&attribute.kind);
+        if attribute.kind != RTA_CACHEINFO && !is_way {
+            message.attribute(attribute.kind, attribute.payload);
+        }
+    }
+    message.finish()
+}
+
 /// Decodes a body: everything that [`split`] did not put in the key, as the rows of a route.
 pub fn body(bytes: &[u8], family: u8) -> Record {
     let (fixed, attributes) = bytes.split_at_checked(BODY_FIXED).unwrap_or((&[0; BODY_FIXED], &[]));
@@ -291,7 +330,7 @@ mod tests {
     use super::super::{HOP, METRICS, ROUTE_CACHE_INFO, cache_row, hop_row, metric_row};
     use super::*;
     use crate::object::{Place, Shape, Table};
-    use crate::wire::{Builder, HEADER};
+    use crate::wire::HEADER;
 
     fn payload(record: &Record) -> Vec<u8> {
         let mut message = Builder::new(0, 0).fixed(&record.encode_header());

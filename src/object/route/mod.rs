@@ -17,7 +17,7 @@ use super::encap::{EncapOf, EncapType};
 use super::shape::*;
 use super::table::table;
 use super::{Family, Named, Names, Record, Tree, Value};
-pub use key::{RouteKey, RouteKey4, RouteKey6, body, split};
+pub use key::{RouteKey, RouteKey4, RouteKey6, body, request, split};
 pub use spec::{Hop, RouteSpec};
 
 /// One route, as the kernel last described it.
@@ -426,6 +426,17 @@ table! {
         FASTOPEN_NO_COOKIE fastopen_no_cookie: U32 = Path(&[17]), "RTAX_FASTOPEN_NO_COOKIE", Set, keyword: "fastopen_no_cookie";
     }
 }
+
+/// What a route with a single way says of it, and where a leg says the same.
+pub const LEG_ROWS: [(u16, u16); 7] = [
+    (row::OIF, hop_row::OIF),
+    (row::GATEWAY, hop_row::GATEWAY),
+    (row::VIA, hop_row::VIA),
+    (row::ENCAP_TYPE, hop_row::ENCAP_TYPE),
+    (row::ENCAP, hop_row::ENCAP),
+    (row::NEWDST, hop_row::NEWDST),
+    (row::FLOW, hop_row::FLOW),
+];
 
 /// Timers and counters of a route.
 #[derive(Clone, Copy, Debug)]

@@ -10,16 +10,20 @@ use super::super::shape::{Ip, Typed, Via};
 use super::super::spec::{Draft, SpecError, address, family_of, prefix};
 use super::super::{LinkRef, Record, Value};
 use super::{
-    AF_INET, AF_INET6, HOP, METRICS, PRIORITY_INET6, Preference, ROUTE, Route, RouteFlags,
-    RouteKey, RouteProtocol, RouteScope, RouteType, TABLE_MAIN, hop_row, line, metric_row, row,
+    AF_INET, AF_INET6, HOP, LEG_ROWS, METRICS, PRIORITY_INET6, Preference, ROUTE, Route,
+    RouteFlags, RouteKey, RouteProtocol, RouteScope, RouteType, TABLE_MAIN, hop_row, line,
+    metric_row, row,
 };
 
 /// A route to be added, changed or removed: at least its destination, and what else the user names.
 ///
-/// ```text
-/// Route::to("10.2.0.0/16").via("10.0.0.2").mtu(1400)
-/// Route::to("default").dev("eth0").table(100)
-/// Route::to("10.3.0.0/16").nexthop(Hop::via("10.0.0.2").weight(10)).nexthop(Hop::via("10.0.1.2"))
+/// ```
+/// use netlinkdb::{Hop, Route};
+/// let plain = Route::to("10.2.0.0/16").via("10.0.0.2").mtu(1400);
+/// let out = Route::to("default").dev("eth0").table(100);
+/// let legs = Route::to("10.3.0.0/16").nexthop(Hop::via("10.0.0.2").weight(10)).nexthop(Hop::via("10.0.1.2"));
+/// assert_eq!(plain.to_string(), "10.2.0.0/16 via 10.0.0.2 proto static mtu 1400");
+/// # assert!(plain.check().is_ok() && out.check().is_ok() && legs.check().is_ok());
 /// ```
 ///
 /// Texts are read at once; what is wrong with them is said by [`RouteSpec::check`].
@@ -30,6 +34,8 @@ pub struct RouteSpec {
     dev: Option<LinkRef>,
     gateway: Option<IpAddr>,
     hops: Vec<Hop>,
+    /// The interface that the kernel says for this gateway: it holds while the gateway does.
+    found: Option<(Option<IpAddr>, u32)>,
 }
 
 /// A leg of a multipath route to be added.
@@ -51,12 +57,46 @@ impl Route {
             dev: None,
             gateway: None,
             hops: Vec::new(),
+            found: None,
         };
         match destination.to_string().as_str() {
             "default" => spec.draft.number(row::DST_LEN, 0u8),
             text => spec.destination(text),
         }
         spec
+    }
+}
+
+/// The route as it is, to be changed or added elsewhere.
+impl From<&Route> for RouteSpec {
+    fn from(route: &Route) -> Self {
+        let mut record = route.record.clone();
+        let hops = route.hops().map(|hop| Hop::of(hop.record())).collect();
+        let by_object = record.value(row::NH_ID).is_some();
+        let found = (!by_object).then(|| Some((route.gateway(), route.oif()?))).flatten();
+        let gateway = route.gateway().filter(|_| !by_object);
+        let metrics = match record.remove(row::METRICS) {
+            Some(Value::Nested(metrics)) if metrics.table() == &METRICS => *metrics,
+            _ => Record::new(&METRICS),
+        };
+        if by_object {
+            [row::ENCAP_TYPE, row::ENCAP].into_iter().for_each(|id| drop(record.remove(id)));
+        }
+        if let Some(seconds) = route.expires().and_then(|seconds| u32::try_from(seconds).ok()) {
+            record.set(row::EXPIRES, Value::Number(seconds.into()));
+        }
+        for id in [row::GATEWAY, row::VIA, row::OIF, row::MULTIPATH, row::CACHEINFO] {
+            record.remove(id);
+        }
+        record.set(row::FLAGS, Value::Number(route.flags().stable().0.into()));
+        let draft = Draft { record, error: None };
+        RouteSpec { draft, metrics, dev: None, gateway, hops, found }
+    }
+}
+
+impl From<Route> for RouteSpec {
+    fn from(route: Route) -> Self {
+        (&route).into()
     }
 }
 
@@ -212,6 +252,76 @@ impl RouteSpec {
         self
     }
 
+    /// One more leg beside those that it has: the way of a plain route becomes the first.
+    pub fn add_nexthop(mut self, hop: Hop) -> Self {
+        if let Some(first) = self.single_way() {
+            self.hops.push(first);
+            self.forget_way();
+        }
+        if self.hops.iter().any(|own| own.is_same_way(&hop)) {
+            self.draft.fail(SpecError::new(&hop, "the route has this leg already"));
+        }
+        self.hops.push(hop);
+        self
+    }
+
+    /// One leg less; what is not named of it does not count. The route becomes a plain one when a single leg is left.
+    pub fn del_nexthop(mut self, hop: Hop) -> Self {
+        match self.hops.iter().position(|own| own.is_selected_by(&hop)) {
+            None => self.draft.fail(SpecError::new(&hop, "the route has no such leg")),
+            Some(at) => drop(self.hops.remove(at)),
+        }
+        if let [last] = &self.hops[..] {
+            (self.gateway, self.dev) = (last.gateway, last.dev.clone());
+            for (own, of_leg) in [
+                (row::ENCAP_TYPE, hop_row::ENCAP_TYPE),
+                (row::ENCAP, hop_row::ENCAP),
+                (row::FLOW, hop_row::FLOW),
+            ] {
+                if let Some(value) = last.draft.record.value(of_leg) {
+                    self.draft.record.set(own, value.clone());
+                }
+            }
+            self.draft.number(row::FLAGS, last.draft.record.number(hop_row::FLAGS));
+            self.hops.clear();
+        }
+        self
+    }
+
+    /// The way of a plain route, as a leg.
+    fn single_way(&self) -> Option<Hop> {
+        let dev = self.way_out();
+        if !self.hops.is_empty() || (dev.is_none() && self.gateway.is_none()) {
+            return None;
+        }
+        let mut hop = Hop { draft: Draft::new(&HOP), dev, gateway: self.gateway };
+        for (own, of_leg) in [
+            (row::ENCAP_TYPE, hop_row::ENCAP_TYPE),
+            (row::ENCAP, hop_row::ENCAP),
+            (row::FLOW, hop_row::FLOW),
+        ] {
+            if let Some(value) = self.draft.record.value(own) {
+                hop.draft.record.set(of_leg, value.clone());
+            }
+        }
+        hop.draft.number(hop_row::FLAGS, self.draft.record.number(row::FLAGS));
+        Some(hop)
+    }
+
+    fn forget_way(&mut self) {
+        (self.dev, self.gateway, self.found) = (None, None, None);
+        for id in [row::ENCAP_TYPE, row::ENCAP, row::FLOW] {
+            self.draft.record.remove(id);
+        }
+        self.draft.number(row::FLAGS, 0u8);
+    }
+
+    /// The interface that packets leave by, as far as it is known.
+    fn way_out(&self) -> Option<LinkRef> {
+        let found = self.found.filter(|(gateway, _)| *gateway == self.gateway);
+        self.dev.clone().or(found.map(|(_, index)| LinkRef::Index(index)))
+    }
+
     /// The realms that the route puts traffic in: source and destination, 0 for none.
     pub fn realms(mut self, from: u16, to: u16) -> Self {
         self.draft.number(row::FLOW, u32::from(from) << 16 | u32::from(to));
@@ -287,8 +397,8 @@ impl RouteSpec {
     }
 
     /// The interfaces that it names: its own, then those of its legs.
-    pub fn links(&self) -> impl Iterator<Item = &LinkRef> {
-        self.dev.iter().chain(self.hops.iter().filter_map(|hop| hop.dev.as_ref()))
+    pub fn links(&self) -> impl Iterator<Item = LinkRef> {
+        self.way_out().into_iter().chain(self.hops.iter().filter_map(|hop| hop.dev.clone()))
     }
 
     /// The route as a request carries it, with the indexes of the interfaces that it names; `None` when `index` knows one
@@ -298,8 +408,8 @@ impl RouteSpec {
         let mut number = |id, number: u32| record.set(id, Value::Number(number.into()));
         let family = self.family();
         number(row::FAMILY, family.into());
-        if let Some(dev) = &self.dev {
-            number(row::OIF, index(dev)?);
+        if let Some(dev) = self.way_out() {
+            number(row::OIF, index(&dev)?);
         }
         for (id, default) in self.defaults() {
             if self.draft.record.value(id).is_none() {
@@ -315,11 +425,70 @@ impl RouteSpec {
         if !self.metrics.is_empty() {
             record.set(row::METRICS, Value::Nested(Box::new(self.metrics.clone())));
         }
-        if !self.hops.is_empty() {
+        if let [hop] = &self.hops[..] {
+            // The kernel takes a single leg for a plain route.
+            let hop = hop.record(family, &index)?;
+            for (own, of_leg) in LEG_ROWS {
+                if let Some(value) = hop.value(of_leg).filter(|value| value.number() != Some(0)) {
+                    record.set(own, value.clone());
+                }
+            }
+            let flags = record.number(row::FLAGS) | hop.number(hop_row::FLAGS);
+            record.set(row::FLAGS, Value::Number(flags));
+        } else if !self.hops.is_empty() {
             let hops: Option<_> = self.hops.iter().map(|hop| hop.record(family, &index)).collect();
             record.set(row::MULTIPATH, Value::Records(hops?));
         }
         Some(record)
+    }
+
+    /// Whether this is a route that the words mean: what they do not name does not count, but for the destination and
+    /// the table.
+    pub fn selects(&self, route: &Route, index: impl Fn(&LinkRef) -> Option<u32>) -> bool {
+        let own = |id| self.draft.record.value(id);
+        let table = own(row::TABLE).and_then(Value::number).unwrap_or(TABLE_MAIN.into());
+        let same_place = u64::from(route.table()) == table
+            && route.record.value(row::DST) == own(row::DST)
+            && u64::from(route.dst_len()) == self.draft.record.number(row::DST_LEN)
+            && route.family_number() == self.family();
+        let named = self.draft.record.fields().all(|(id, row, value)| {
+            let other = route.record.value(id);
+            let place = [row::FAMILY, row::TABLE, row::FLAGS, row::EXPIRES].contains(&id);
+            place
+                || !row.compared()
+                || other == Some(value)
+                || (other.is_none() && value.number() == Some(0))
+        });
+        let dev =
+            self.dev.as_ref().is_none_or(|dev| route.oif().is_some() && route.oif() == index(dev));
+        let gateway = self.gateway.is_none_or(|gateway| route.gateway() == Some(gateway));
+        let hops = self.hops.is_empty() || {
+            let legs: Vec<_> = route.hops().map(|hop| Hop::of(hop.record())).collect();
+            legs.len() == self.hops.len()
+                && self.hops.iter().all(|hop| legs.iter().any(|leg| leg.is_selected_by(hop)))
+        };
+        same_place && named && dev && gateway && hops
+    }
+
+    /// The table and the prefix that it is for; `None` where the destination does not parse.
+    pub fn place(&self) -> Option<(u32, IpNet)> {
+        self.draft.check().ok()?;
+        let record = &self.draft.record;
+        let table = record.value(row::TABLE).and_then(Value::number);
+        let zero: IpAddr = match self.family() {
+            AF_INET6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
+            _ => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        };
+        let address = record.value(row::DST).and_then(Ip::read).unwrap_or(zero);
+        let net = IpNet::new(address, record.number(row::DST_LEN) as u8).ok()?;
+        Some((table.unwrap_or(TABLE_MAIN.into()) as u32, net))
+    }
+
+    /// Whether a route with a gateway: it needs another one that leads to the gateway.
+    pub fn has_gateway(&self) -> bool {
+        self.gateway.is_some()
+            || self.hops.iter().any(|hop| hop.gateway.is_some())
+            || self.draft.record.value(row::NH_ID).is_some()
     }
 
     /// The key by which the kernel looks it up.
@@ -340,9 +509,7 @@ impl RouteSpec {
 
     fn default_scope(&self) -> RouteScope {
         let kind = RouteType(self.draft.record.number(row::TYPE) as u8);
-        let direct = self.gateway.is_none()
-            && self.hops.iter().all(|hop| hop.gateway.is_none())
-            && self.draft.record.value(row::NH_ID).is_none();
+        let direct = !self.has_gateway();
         match kind {
             _ if self.family() == AF_INET6 => RouteScope::GLOBAL,
             RouteType::LOCAL | RouteType::NAT => RouteScope::HOST,
@@ -451,6 +618,35 @@ impl Hop {
         self
     }
 
+    /// A leg as the kernel says it.
+    fn of(leg: &Record) -> Hop {
+        let mut record = leg.clone();
+        let hop = super::RouteHop(leg);
+        let gateway = hop.gateway();
+        let dev = hop.oif().filter(|index| *index != 0).map(LinkRef::Index);
+        for id in [hop_row::GATEWAY, hop_row::VIA, hop_row::OIF] {
+            record.remove(id);
+        }
+        let flags = hop.flags().stable();
+        record.set(hop_row::FLAGS, Value::Number(flags.0.into()));
+        Hop { draft: Draft { record, error: None }, dev, gateway }
+    }
+
+    fn is_same_way(&self, other: &Hop) -> bool {
+        (&self.dev, self.gateway) == (&other.dev, other.gateway)
+    }
+
+    /// Whether these words mean this leg: what they do not name does not count.
+    fn is_selected_by(&self, other: &Hop) -> bool {
+        let named = |id: u16, value: &Value| {
+            let own = self.draft.record.value(id);
+            own == Some(value) || (own.is_none() && value.number() == Some(0))
+        };
+        (other.dev.is_none() || self.dev == other.dev)
+            && (other.gateway.is_none() || self.gateway == other.gateway)
+            && other.draft.record.fields().all(|(id, _, value)| named(id, value))
+    }
+
     fn record(&self, family: u8, index: impl Fn(&LinkRef) -> Option<u32>) -> Option<Record> {
         let mut record = self.draft.record.clone();
         if let Some(gateway) = self.gateway {
@@ -464,6 +660,18 @@ impl Hop {
         let index = self.dev.as_ref().map_or(Some(0), index)?;
         record.set(hop_row::OIF, Value::Number(index.into()));
         Some(record)
+    }
+}
+
+/// In the words of `ip route`: `via 10.0.0.2 dev eth0 weight 10`.
+impl fmt::Display for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gateway = self.gateway.map(|gateway| format!("via {gateway}"));
+        let dev = self.dev.as_ref().map(|dev| format!("dev {dev}"));
+        let weight = self.draft.record.number(hop_row::HOPS) + 1;
+        let weight = (weight > 1).then(|| format!("weight {weight}"));
+        let words: Vec<_> = [gateway, dev, weight].into_iter().flatten().collect();
+        f.write_str(&words.join(" "))
     }
 }
 

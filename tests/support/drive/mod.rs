@@ -56,7 +56,7 @@ impl Driver {
             event: kernel.socket(GROUPS, capacity),
             request: kernel.socket(&[], 212_992),
             dump: None,
-            follower: Follower::new(Views { addresses: true, routes: false }),
+            follower: Follower::new(Views { addresses: true, ..Views::NONE }),
             snapshot: Snapshot::default(),
             passed: 0,
             fence: 0,

@@ -1,0 +1,478 @@
+//! What a transaction names of the kernel's tables, and nothing else.
+
+use std::collections::BTreeSet;
+
+use super::{Content, Key, Matcher, Op, Pending, Planned, Step, Wish, invalid, route, rule};
+use crate::object::route::{RouteKey, RouteProtocol, RouteSpec, row};
+use crate::object::{
+    Family, LinkRef, Names, Neighbour, NeighbourSpec, Nexthop, NexthopSpec, RuleSpec,
+};
+use crate::plan::{Draft, Refusal, Target};
+use crate::state::{Bodies, Held, NeighbourKey, RouteFilter, RuleKey};
+
+use std::sync::Arc;
+
+/// Everything that is named, in the order of naming.
+#[derive(Clone, Debug, Default)]
+pub struct Edits {
+    all: Vec<Option<Edit>>,
+    /// Where each key is named.
+    at: BTreeSet<(Key, usize)>,
+    bodies: Bodies,
+}
+
+/// One thing that is named.
+#[derive(Clone, Debug)]
+pub(super) enum Edit {
+    /// It is to be there.
+    Put(Planned),
+    /// It is not to be there.
+    Take(Key, Content),
+    /// The one is to be there instead of the other.
+    Change(Key, Content, Planned),
+    /// All routes of a scope.
+    Sync(Arc<RouteSync>),
+}
+
+/// What all routes of a scope are to be.
+#[derive(Clone, Debug)]
+pub(super) struct RouteSync {
+    /// Which routes are spoken of.
+    pub(super) scope: RouteFilter,
+    /// What they are to be, in the order of the keys.
+    pub(super) wanted: Vec<(RouteKey, Arc<Held>)>,
+    /// Those over interfaces that are still to be created.
+    pub(super) pending: Vec<(RouteKey, Pending)>,
+}
+
+impl Edits {
+    /// Everything that is named, in the order of naming.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Edit> {
+        self.all.iter().flatten()
+    }
+
+    /// Whether nothing is named.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    fn push(&mut self, key: Option<Key>, edit: Edit) {
+        self.at.extend(key.map(|key| (key, self.all.len())));
+        self.all.push(Some(edit));
+    }
+
+    /// What is named at a key.
+    fn named(&self, key: &Key) -> Vec<usize> {
+        let range = self.at.range((key.clone(), 0)..=(key.clone(), usize::MAX));
+        range.map(|(_, at)| *at).filter(|at| self.all[*at].is_some()).collect()
+    }
+
+    fn takes(&self, key: &Key, content: &Content) -> bool {
+        self.named(key).into_iter().any(|at| match &self.all[at] {
+            Some(Edit::Take(_, own) | Edit::Change(_, own, _)) => own.same(content),
+            _ => false,
+        })
+    }
+}
+
+/// Which of the objects that are there a user means.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// The route that the words mean: of an IPv6 group the whole, or the leg that is named.
+    Route(RouteSpec),
+    /// The rule that the words mean.
+    Rule(RuleSpec),
+    /// The neighbour with this address behind this interface.
+    Neighbour(NeighbourSpec),
+    /// The nexthop object with this number.
+    Nexthop(u32),
+}
+
+impl Draft {
+    /// Puts a route where nothing is ([`Op::Add`]), beside what is there, or in its place.
+    ///
+    /// # Errors
+    /// When it cannot be, names an unknown interface, or is to be added where a route is.
+    pub fn put_route(&mut self, spec: RouteSpec, op: Op) -> Result<(), Refusal> {
+        self.put(Wish::Route(spec), op)
+    }
+
+    /// Adds a rule. Where it says no priority it gets the one that the kernel would choose.
+    ///
+    /// # Errors
+    /// When it cannot be, or is there.
+    pub fn add_rule(&mut self, spec: RuleSpec) -> Result<(), Refusal> {
+        rule::check(&spec)?;
+        let key = RuleKey::of(&spec.record());
+        let drafted = self.keyed.at.iter().filter_map(|(own, at)| match own {
+            Key::Rule(own) if self.keyed.all[*at].is_some() => Some(*own),
+            _ => None,
+        });
+        let drafted = drafted.filter(|own| own.family == key.family).map(|own| own.priority);
+        let taken: Vec<_> =
+            rule::priorities(&key, self.base()).into_iter().chain(drafted).collect();
+        let spec = rule::with_priority(spec, taken.into_iter());
+        self.put(Wish::Rule(spec), Op::Add)
+    }
+
+    /// Adds a neighbour, a proxy or a forwarding entry, or puts it in the place of what is there.
+    ///
+    /// # Errors
+    /// When it cannot be, names an unknown interface, or is to be added where one is.
+    pub fn put_neighbour(&mut self, spec: NeighbourSpec, op: Op) -> Result<(), Refusal> {
+        self.put(Wish::Neighbour(spec), op)
+    }
+
+    /// Adds a nexthop object, or puts it in the place of the one with its number.
+    ///
+    /// # Errors
+    /// When it cannot be, names an unknown interface or member, or is to be added where one is.
+    pub fn put_nexthop(&mut self, spec: NexthopSpec, op: Op) -> Result<(), Refusal> {
+        for (id, _) in Nexthop::of(spec.record(None)).group() {
+            let drafted = !self.keyed.named(&Key::Nexthop(id)).is_empty();
+            if self.base().follows_nexthops() && self.base().nexthop(id).is_none() && !drafted {
+                return Err(Refusal::Missing {
+                    what: format!("nexthop {id}, of which `{spec}` is to be made,"),
+                });
+            }
+        }
+        self.put(Wish::Nexthop(spec), op)
+    }
+
+    fn put(&mut self, wish: Wish, op: Op) -> Result<(), Refusal> {
+        let planned = self.planned(wish, op)?;
+        let Some(key) = planned.key() else {
+            self.keyed.push(None, Edit::Put(planned));
+            return Ok(());
+        };
+        self.check_followed(&key)?;
+        let excluded = |there: &Content| match &planned {
+            Planned::Ready(step) => key.excludes(&step.content, there),
+            Planned::Pending(_) => true,
+        };
+        let named = self.keyed.named(&key);
+        let there = key.elements(self.base(), &mut Bodies::default());
+        let taken = |own: &Content| self.keyed.takes(&key, own);
+        let left = there.iter().filter(|own| excluded(own) && !taken(own)).count();
+        let put = |at: &usize| match &self.keyed.all[*at] {
+            Some(Edit::Put(Planned::Ready(step)) | Edit::Change(_, _, Planned::Ready(step))) => {
+                excluded(&step.content)
+            }
+            other => !matches!(other, Some(Edit::Take(..))),
+        };
+        let occupied = left > 0 || named.iter().any(put);
+        let same = |own: &Content| match &planned {
+            Planned::Ready(step) => {
+                Matcher::default().agrees(&step.content, own) && !self.keyed.takes(&key, own)
+            }
+            Planned::Pending(_) => false,
+        };
+        if op == Op::Add && occupied || op != Op::Replace && there.iter().any(same) {
+            let what = format!("{} {}", key.noun(), planned.text(self.base()));
+            return Err(Refusal::Exists { what });
+        }
+        // What is taken away and put at the same place is changed.
+        let first = named.first().map(|at| (*at, self.keyed.all[*at].clone()));
+        if let (Some((at, Some(Edit::Take(_, old)))), true) = (first, op == Op::Add) {
+            self.keyed.all[at] = Some(Edit::Change(key, old, planned));
+            return Ok(());
+        }
+        if op == Op::Replace {
+            named.into_iter().for_each(|at| self.keyed.all[at] = None);
+        }
+        self.keyed.push(Some(key), Edit::Put(planned));
+        Ok(())
+    }
+
+    /// Takes away what is meant.
+    ///
+    /// # Errors
+    /// When there is no such thing, or more than one.
+    pub fn take(&mut self, which: &Which) -> Result<(), Refusal> {
+        if let Some(at) = self.drafted(which) {
+            self.keyed.all[at] = None;
+            return Ok(());
+        }
+        let (key, content) = self.select(which)?;
+        self.keyed.push(Some(key.clone()), Edit::Take(key, content));
+        Ok(())
+    }
+
+    /// Changes the route that the words mean.
+    ///
+    /// # Errors
+    /// When there is none, or more than one; when what it becomes cannot be, or stands in the way of another.
+    pub fn change_route(
+        &mut self,
+        which: RouteSpec,
+        change: impl FnOnce(RouteSpec) -> RouteSpec,
+    ) -> Result<(), Refusal> {
+        let (key, old) = self.select(&Which::Route(which))?;
+        if let (Key::Route(at), Content::Route(held)) = (&key, &old) {
+            let spec = held.body().map(|body| (&body.at(*at)).into());
+            let wish = spec.map(change).map(Wish::Route);
+            return wish.map_or(Ok(()), |wish| self.change(key, old, wish));
+        }
+        Ok(())
+    }
+
+    /// Changes the rule that the words mean: the new one is added before the old one is deleted.
+    ///
+    /// # Errors
+    /// As [`Draft::change_route`].
+    pub fn change_rule(
+        &mut self,
+        which: RuleSpec,
+        change: impl FnOnce(RuleSpec) -> RuleSpec,
+    ) -> Result<(), Refusal> {
+        let (key, old) = self.select(&Which::Rule(which))?;
+        let Content::Rule(rule) = &old else { return Ok(()) };
+        let wish = Wish::Rule(change((&**rule).into()));
+        self.change(key, old, wish)
+    }
+
+    /// Changes the nexthop object with this number.
+    ///
+    /// # Errors
+    /// As [`Draft::change_route`].
+    pub fn change_nexthop(
+        &mut self,
+        id: u32,
+        change: impl FnOnce(NexthopSpec) -> NexthopSpec,
+    ) -> Result<(), Refusal> {
+        let (key, old) = self.select(&Which::Nexthop(id))?;
+        let Content::Nexthop(nexthop) = &old else { return Ok(()) };
+        let wish = Wish::Nexthop(change((&**nexthop).into()));
+        self.change(key, old, wish)
+    }
+
+    fn change(&mut self, key: Key, old: Content, wish: Wish) -> Result<(), Refusal> {
+        let planned = self.planned(wish, Op::Replace)?;
+        let new = planned.key().unwrap_or_else(|| key.clone());
+        let others = new.elements(self.base(), &mut Bodies::default());
+        let excluded = |there: &&Content| match &planned {
+            Planned::Ready(step) => new.excludes(&step.content, there),
+            Planned::Pending(_) => true,
+        };
+        let in_the_way = others.iter().filter(excluded).any(|own| !own.same(&old));
+        if (new != key || !new.takes_first()) && in_the_way {
+            let what = format!("{} {}", new.noun(), planned.text(self.base()));
+            return Err(Refusal::Exists { what });
+        }
+        self.keyed.push(Some(key.clone()), Edit::Change(key, old, planned));
+        Ok(())
+    }
+
+    /// All routes of a scope are to be these.
+    ///
+    /// # Errors
+    /// When one of them cannot be, names an unknown interface, or is not in the scope.
+    pub fn sync_routes(
+        &mut self,
+        scope: RouteFilter,
+        routes: impl IntoIterator<Item = RouteSpec>,
+    ) -> Result<(), Refusal> {
+        let mut sync = RouteSync { scope, wanted: Vec::new(), pending: Vec::new() };
+        for spec in routes {
+            match self.planned(Wish::Route(spec), Op::Append)? {
+                Planned::Ready(Step {
+                    key: Key::Route(key),
+                    content: Content::Route(held),
+                    ..
+                }) => {
+                    if !sync.scope.holds(&key, &held) {
+                        return Err(out_of_scope(&key, &held, self.base()));
+                    }
+                    sync.wanted.push((key, held));
+                }
+                Planned::Pending(pending) => {
+                    let Some(Key::Route(key)) = pending.wish.key() else { continue };
+                    sync.pending.push((key, *pending));
+                }
+                // A wish for a route makes a step for a route.
+                Planned::Ready(_) => {}
+            }
+        }
+        if !self.base().follows_routes() {
+            return Err(Refusal::NotFollowed { what: "routes".to_owned() });
+        }
+        // Stable: routes that share a key stay in the order in which they were given.
+        sync.wanted.sort_by_key(|(key, _)| *key);
+        self.keyed.push(None, Edit::Sync(Arc::new(sync)));
+        Ok(())
+    }
+
+    fn check_followed(&self, key: &Key) -> Result<(), Refusal> {
+        match key.is_followed(self.base()) {
+            true => Ok(()),
+            false => Err(Refusal::NotFollowed { what: format!("{}s", key.noun()) }),
+        }
+    }
+
+    /// The step that a wish is, ready to be sent if every interface that it names is there.
+    fn planned(&mut self, wish: Wish, op: Op) -> Result<Planned, Refusal> {
+        wish.check()?;
+        let links = wish.links().into_iter().map(|link| {
+            let target = self.resolve(&link)?;
+            Ok((link, target))
+        });
+        let links = links.collect::<Result<Vec<(LinkRef, Target)>, Refusal>>()?;
+        let live = |link: &LinkRef| {
+            let found = links.iter().find(|(own, _)| own == link)?;
+            match found.1 {
+                Target::Live { index, .. } => Some(index),
+                Target::New(_) => None,
+            }
+        };
+        Ok(match wish.content(live, &mut self.keyed.bodies) {
+            Some((key, content)) => Planned::Ready(Step { key, content, op }),
+            None => Planned::Pending(Box::new(Pending { op, wish, links })),
+        })
+    }
+
+    /// What this transaction itself puts there, if that is meant.
+    fn drafted(&self, which: &Which) -> Option<usize> {
+        let index = |link: &LinkRef| self.base().link(link.clone()).map(|link| link.index());
+        let is_meant = |edit: &Edit| match (edit, which) {
+            (Edit::Put(Planned::Ready(Step { key, content, .. })), which) => {
+                match (which, key, content) {
+                    (Which::Route(which), Key::Route(key), Content::Route(held)) => {
+                        held.body().is_some_and(|body| which.selects(&body.at(*key), index))
+                    }
+                    (Which::Rule(which), _, Content::Rule(rule)) => which.selects(rule),
+                    (Which::Nexthop(id), Key::Nexthop(own), _) => id == own,
+                    (Which::Neighbour(which), Key::Neighbour(own), _) => {
+                        self.neighbour_key(which).ok().as_ref() == Some(own)
+                    }
+                    _ => false,
+                }
+            }
+            (Edit::Put(Planned::Pending(pending)), which) => match (&pending.wish, which) {
+                (Wish::Route(own), Which::Route(which)) => {
+                    own == which || own.place().is_some() && own.place() == which.place()
+                }
+                (Wish::Nexthop(own), Which::Nexthop(id)) => own.id() == *id,
+                (Wish::Neighbour(own), Which::Neighbour(which)) => own == which,
+                _ => false,
+            },
+            _ => false,
+        };
+        let near = match which {
+            // A table of a million: by the key.
+            Which::Route(which) => which.key().map(|key| self.keyed.named(&Key::Route(key))),
+            _ => None,
+        };
+        let near = near.unwrap_or_else(|| match which {
+            Which::Route(_) => Vec::new(),
+            _ => (0..self.keyed.all.len()).collect(),
+        });
+        near.into_iter().find(|at| self.keyed.all[*at].as_ref().is_some_and(is_meant))
+    }
+
+    /// The one of the base that is meant.
+    fn select(&self, which: &Which) -> Result<(Key, Content), Refusal> {
+        let (what, mut found) = match which {
+            Which::Route(which) => (format!("route {which}"), self.routes_meant(which)?),
+            Which::Rule(which) => (format!("rule {which}"), self.rules_meant(which)?),
+            Which::Neighbour(which) => {
+                let key = Key::Neighbour(self.neighbour_key(which)?);
+                (format!("{} {which}", key.noun()), self.meant(key)?)
+            }
+            Which::Nexthop(id) => (format!("nexthop {id}"), self.meant(Key::Nexthop(*id))?),
+        };
+        found.retain(|(key, content)| !self.keyed.takes(key, content));
+        match found.len() {
+            0 => Err(Refusal::Missing { what }),
+            1 => Ok(found.remove(0)),
+            _ => {
+                let text = |(key, content): &(Key, Content)| super::text(key, content, self.base());
+                Err(Refusal::Ambiguous { what, found: found.iter().map(text).collect() })
+            }
+        }
+    }
+
+    fn meant(&self, key: Key) -> Result<Vec<(Key, Content)>, Refusal> {
+        self.check_followed(&key)?;
+        Ok(key.whole(self.base()).into_iter().map(|content| (key.clone(), content)).collect())
+    }
+
+    fn neighbour_key(&self, which: &NeighbourSpec) -> Result<Arc<NeighbourKey>, Refusal> {
+        let index = match self.resolve(which.link())? {
+            Target::Live { index, .. } => index,
+            Target::New(_) => 0,
+        };
+        let key = NeighbourKey::of(Neighbour::of(which.record(index)).record());
+        let missing = || Refusal::Missing { what: format!("neighbour {which}") };
+        key.map(Arc::new).ok_or_else(missing)
+    }
+
+    fn rules_meant(&self, which: &RuleSpec) -> Result<Vec<(Key, Content)>, Refusal> {
+        rule::check(which)?;
+        let family = RuleKey::of(&which.record()).family;
+        let key = |rule: &crate::object::Rule| RuleKey::of(rule.record());
+        self.check_followed(&Key::Rule(RuleKey { family, priority: 0 }))?;
+        let all = self.base().rules().family(family).iter().filter(|rule| which.selects(rule));
+        let mut keys: Vec<_> = all.map(key).collect();
+        keys.dedup();
+        let mut found: Vec<(Key, Content)> = Vec::new();
+        for key in keys {
+            for rule in self.base().rules_at(&key).iter().filter(|rule| which.selects(rule)) {
+                let (key, content) = (Key::Rule(key), Content::Rule(rule.clone()));
+                // Of duplicates one is as good as the other.
+                if !found.iter().any(|(own, known)| *own == key && known.same(&content)) {
+                    found.push((key, content));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn routes_meant(&self, which: &RouteSpec) -> Result<Vec<(Key, Content)>, Refusal> {
+        which.check().map_err(|error| invalid("route", error))?;
+        let Some((table, net)) = which.place() else { return Ok(Vec::new()) };
+        if !self.base().follows_routes() {
+            return Err(Refusal::NotFollowed { what: "routes".to_owned() });
+        }
+        which.links().try_for_each(|link| self.resolve(&link).map(drop))?;
+        let index = |link: &LinkRef| self.base().link(link.clone()).map(|link| link.index());
+        let mut bodies = Bodies::default();
+        let mut found: Vec<(Key, Content)> = Vec::new();
+        for (key, all) in self.base().keyed_routes_to(table, net) {
+            for held in all {
+                let whole = [Content::Route(held.clone())];
+                let legs = route::ways(&key, held, &mut bodies);
+                for content in whole.into_iter().chain(legs) {
+                    let Content::Route(held) = &content else { continue };
+                    let Some(route) = held.body().map(|body| body.at(key)) else { continue };
+                    let known = found
+                        .iter()
+                        .any(|(own, one)| *own == Key::Route(key) && one.same(&content));
+                    if which.selects(&route, index) && !known {
+                        found.push((Key::Route(key), content));
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn out_of_scope(key: &RouteKey, held: &Arc<Held>, names: &dyn Names) -> Refusal {
+    let value = route::text(key, held, names);
+    let why = "it is not in the scope that is to be brought in line".to_owned();
+    Refusal::Invalid { what: "route", value, why }
+}
+
+impl RouteFilter {
+    /// Whether a route is spoken of: never one that the kernel or a router makes by itself.
+    pub(super) fn holds(&self, key: &RouteKey, held: &Held) -> bool {
+        let (table, family) = match key {
+            RouteKey::V4(key) => (key.table, Family::Inet),
+            RouteKey::V6(key) => (key.table, Family::Inet6),
+        };
+        let protocol = held.body().map(|body| body.record().number(row::PROTOCOL) as u8);
+        !route::is_kernels(held)
+            && self.matches(table, family, RouteProtocol(protocol.unwrap_or(0)))
+    }
+}

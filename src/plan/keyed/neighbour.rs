@@ -1,0 +1,72 @@
+//! Neighbours, proxies and forwarding entries under their keys.
+
+use super::Op;
+use crate::object::neighbour::row;
+use crate::object::{NEIGHBOUR, Neighbour, NeighbourFlags, NeighbourState, Record, Value};
+use crate::state::{NeighbourKey, NeighbourTarget};
+use crate::wire::{Builder, flags, kind};
+
+/// Flags that say what an entry is, and that the kernel keeps.
+const KEPT: u64 = (NeighbourFlags::ROUTER.0
+    | NeighbourFlags::PROXY.0
+    | NeighbourFlags::EXT_LEARNED.0
+    | NeighbourFlags::STICKY.0) as u64;
+
+/// States that stay: the kernel moves through the others by itself (K38).
+const STAYS: u64 = (NeighbourState::PERMANENT.0 | NeighbourState::NOARP.0) as u64;
+
+/// A request for a neighbour.
+pub(super) fn encode(key: &NeighbourKey, neighbour: &Neighbour, op: Op) -> Vec<u8> {
+    // Of some addresses a tunnel may have several entries (`vxlan_fdb_append`).
+    let one_of_several = matches!(key.target, NeighbourTarget::Fdb { remote: Some(_), .. });
+    let (kind, how) = match op {
+        Op::Add | Op::Append | Op::Prepend | Op::Replace if one_of_several => {
+            (kind::RTM_NEWNEIGH, flags::CREATE | flags::APPEND)
+        }
+        Op::Add => (kind::RTM_NEWNEIGH, flags::CREATE | flags::EXCL),
+        Op::Append | Op::Prepend | Op::Replace => {
+            (kind::RTM_NEWNEIGH, flags::CREATE | flags::REPLACE)
+        }
+        Op::Delete => (kind::RTM_DELNEIGH, 0),
+    };
+    let mut record = Record::new(&NEIGHBOUR);
+    for (id, one, value) in neighbour.record().fields() {
+        if one.settable()
+            || matches!(id, row::FAMILY | row::DST | row::INDEX | row::VLAN | row::SRC_VNI)
+        {
+            record.set(id, value.clone());
+        }
+    }
+    // A forwarding entry of a bridge stands in the bridge, others in the interface itself.
+    if key.is_fdb() {
+        let inside = neighbour.record().number(row::MASTER) != 0;
+        let asked = record.number(row::FLAGS);
+        let where_it_stands = NeighbourFlags::MASTER.0 | NeighbourFlags::SELF.0;
+        if asked & u64::from(where_it_stands) == 0 {
+            let own = if inside { NeighbourFlags::MASTER } else { NeighbourFlags::SELF };
+            record.set(row::FLAGS, Value::Number(asked | u64::from(own.0)));
+        }
+    }
+    let offloaded = u64::from(NeighbourFlags::OFFLOADED.0);
+    record.set(row::FLAGS, Value::Number(record.number(row::FLAGS) & !offloaded));
+    let mut message =
+        Builder::new(kind, flags::REQUEST | flags::ACK | how).fixed(&record.encode_header());
+    record.encode(&mut message);
+    message.finish()
+}
+
+/// Whether what the kernel says is what was wished.
+pub(super) fn agrees(wish: &Neighbour, have: &Neighbour) -> bool {
+    let (wish, have) = (wish.record(), have.record());
+    let compared = [row::LLADDR, row::DST, row::PORT, row::VNI, row::IFINDEX, row::NH_ID];
+    let said = |id: &u16| wish.value(*id).is_none() || wish.value(*id) == have.value(*id);
+    let flags = |record: &Record| record.number(row::FLAGS) & KEPT;
+    let state = |record: &Record| record.number(row::STATE) & STAYS;
+    compared.iter().all(said) && flags(wish) == flags(have) && state(wish) == state(have)
+}
+
+/// Whether nobody but a program makes and keeps it: what is learned comes and goes by itself.
+pub(super) fn is_kept(neighbour: &Neighbour) -> bool {
+    neighbour.record().number(row::STATE) & STAYS != 0
+        || neighbour.record().number(row::FLAGS) & KEPT != 0
+}

@@ -1,0 +1,386 @@
+//! From what is named and the state now to steps, and when each has its turn.
+
+use std::collections::BTreeSet;
+use std::iter::Peekable;
+
+use super::edits::{Edit, RouteSync};
+use super::{Content, Key, Matcher, Op, Planned, Step, Wish, nexthop, route};
+use crate::object::route::RouteKey;
+use crate::plan::{Draft, Refusal};
+use crate::state::{Bodies, Held, Snapshot};
+
+use std::sync::Arc;
+
+/// When a step has its turn, among those of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::plan) enum Turn {
+    AddNeighbour,
+    /// Routes straight out of an interface, before what has a gateway that they lead to.
+    AddDirect,
+    /// Before the groups that they are in, and the routes that go by them.
+    AddNexthop,
+    AddGroup,
+    AddByGateway,
+    /// When the table that it leads to is filled.
+    AddRule,
+    /// Before the table that it leads to is emptied.
+    DeleteRule,
+    DeleteRoute,
+    DeleteGroup,
+    DeleteNexthop,
+    DeleteNeighbour,
+}
+
+/// The steps of a draft, what already holds left out.
+///
+/// # Errors
+/// When another program has changed what stands at a key that is named since the transaction began.
+pub(in crate::plan) fn steps(
+    draft: &Draft,
+    now: &Snapshot,
+) -> Result<Vec<(Turn, Planned)>, Refusal> {
+    let mut planner = Planner {
+        base: draft.base(),
+        now,
+        bodies: Bodies::default(),
+        matcher: Matcher::default(),
+        steps: Vec::new(),
+    };
+    for edit in draft.keyed().iter() {
+        match edit {
+            Edit::Put(planned) => planner.put(planned)?,
+            Edit::Take(key, content) => planner.take(key, content)?,
+            Edit::Change(key, old, new) => planner.change(key, old, new)?,
+            Edit::Sync(sync) => planner.sync(sync),
+        }
+    }
+    planner.check_in_use()?;
+    let mut steps = planner.steps;
+    // Stable: what shares a turn stays in the order of naming.
+    steps.sort_by_key(|(turn, _)| *turn);
+    Ok(steps)
+}
+
+struct Planner<'a> {
+    base: &'a Snapshot,
+    now: &'a Snapshot,
+    bodies: Bodies,
+    matcher: Matcher,
+    steps: Vec<(Turn, Planned)>,
+}
+
+impl Planner<'_> {
+    fn push(&mut self, planned: Planned) {
+        self.steps.push((turn(&planned), planned));
+    }
+
+    fn step(&mut self, key: &Key, op: Op, content: &Content) {
+        self.push(Planned::Ready(Step { key: key.clone(), content: content.clone(), op }));
+    }
+
+    fn elements(&mut self, key: &Key) -> (Vec<Content>, Vec<Content>) {
+        (key.elements(self.base, &mut self.bodies), key.elements(self.now, &mut self.bodies))
+    }
+
+    /// Whether all of a content stands among others: of IPv6 routes every leg.
+    fn stands(&mut self, key: &Key, content: &Content, among: &[Content]) -> bool {
+        let parts = key.parts(content, &mut self.bodies);
+        parts.iter().all(|part| among.iter().any(|own| self.matcher.agrees(part, own)))
+    }
+
+    fn put(&mut self, planned: &Planned) -> Result<(), Refusal> {
+        let Some(key) = planned.key() else {
+            self.push(planned.clone());
+            return Ok(());
+        };
+        let (base, now) = self.elements(&key);
+        let stands = match planned {
+            Planned::Ready(step) => self.stands(&key, &step.content, &now),
+            Planned::Pending(_) => false,
+        };
+        let alone = match (planned.op(), key.is_ordered()) {
+            // The one that is replaced is the first; of legs all.
+            (Op::Replace, true) => {
+                let first = now.get(..1).unwrap_or_default();
+                matches!(planned, Planned::Ready(step) if self.stands(&key, &step.content, first))
+            }
+            (Op::Replace, false) => {
+                matches!(planned, Planned::Ready(step) if key.parts(&step.content, &mut self.bodies).len() == now.len())
+            }
+            _ => true,
+        };
+        if stands && alone {
+            return Ok(());
+        }
+        let relevant = |all: &[Content]| -> Vec<Content> {
+            let excluded = |one: &&Content| match planned {
+                Planned::Ready(step) => key.excludes(&step.content, one),
+                Planned::Pending(_) => true,
+            };
+            all.iter().filter(excluded).cloned().collect()
+        };
+        let untouched = same_list(&relevant(&base), &relevant(&now));
+        if matches!(planned.op(), Op::Add | Op::Replace) && !untouched {
+            return Err(self.conflict(&key, &base, &now, planned));
+        }
+        self.push(planned.clone());
+        Ok(())
+    }
+
+    fn take(&mut self, key: &Key, content: &Content) -> Result<(), Refusal> {
+        let (_, now) = self.elements(key);
+        let parts = key.parts(content, &mut self.bodies);
+        let left: Vec<_> =
+            parts.iter().filter(|part| now.iter().any(|own| own.same(part))).collect();
+        match left.len() {
+            0 => {}
+            all if all == parts.len() => self.step(key, Op::Delete, content),
+            _ => left.into_iter().for_each(|part| self.step(key, Op::Delete, part)),
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, key: &Key, old: &Content, new: &Planned) -> Result<(), Refusal> {
+        let (base, now) = self.elements(key);
+        let old_parts = key.parts(old, &mut self.bodies);
+        let old_stands = old_parts.iter().all(|part| now.iter().any(|own| own.same(part)));
+        let target = new.key().unwrap_or_else(|| key.clone());
+        if let Planned::Ready(step) = new {
+            let there = target.elements(self.now, &mut self.bodies);
+            let parts = key.parts(&step.content, &mut self.bodies);
+            if self.stands(&target, &step.content, &there)
+                && (target != *key && !old_stands || target == *key && there.len() == parts.len())
+            {
+                return Ok(());
+            }
+        }
+        if !old_stands {
+            return Err(self.conflict(key, &base, &now, new));
+        }
+        let whole = match key.is_ordered() {
+            true if !key.takes_first() => false,
+            true => now.first().is_some_and(|first| old_parts[0].same(first)),
+            false => now.len() == old_parts.len(),
+        };
+        if target == *key && whole {
+            self.push(new.clone());
+            return Ok(());
+        }
+        // Beside a rule that is to go the kernel may refuse the new one as the same, or nearly (K37).
+        let op = if target == *key { Op::Append } else { Op::Add };
+        self.push(new.clone().with_op(op));
+        // Legs that the new content has too stay; a leg by the same way cannot be there beside the old one.
+        let parts = match new {
+            Planned::Ready(step) => key.parts(&step.content, &mut self.bodies),
+            Planned::Pending(_) => Vec::new(),
+        };
+        for part in old_parts {
+            let stays = target == *key && parts.iter().any(|own| self.matcher.agrees(own, &part));
+            if !stays {
+                self.step(key, Op::Delete, &part);
+            }
+        }
+        Ok(())
+    }
+
+    /// Both in the order of the keys, hand in hand.
+    fn sync(&mut self, sync: &RouteSync) {
+        let now = self.now;
+        let pending: Vec<_> = sync.pending.iter().map(|(key, _)| *key).collect();
+        let mut there = now.keyed_routes(sync.scope.table_number()).peekable();
+        let mut wanted = sync.wanted.as_slice();
+        loop {
+            let next = wanted.first().map(|(key, _)| *key);
+            let key = match (there.peek().map(|(key, _)| *key), next) {
+                (None, None) => break,
+                (Some(a), Some(b)) => a.min(b),
+                (a, b) => match a.or(b) {
+                    Some(key) => key,
+                    None => break,
+                },
+            };
+            let own = wanted.iter().take_while(|(own, _)| *own == key).count();
+            let (here, rest) = wanted.split_at(own);
+            wanted = rest;
+            let is = take_at(&mut there, &key);
+            if !pending.contains(&key) {
+                self.sync_key(sync, key, is, here);
+            }
+        }
+        drop(there);
+        for (key, one) in &sync.pending {
+            let occupied = now.routes_at(key).iter().any(|held| sync.scope.holds(key, held));
+            let op = if occupied { Op::Replace } else { Op::Append };
+            self.push(Planned::Pending(Box::new(super::Pending { op, ..one.clone() })));
+        }
+    }
+
+    fn sync_key(
+        &mut self,
+        sync: &RouteSync,
+        key: RouteKey,
+        is: &[Arc<Held>],
+        wanted: &[(RouteKey, Arc<Held>)],
+    ) {
+        // Most of a table is as it was, or is not there yet.
+        if let ([held], [(_, wish)]) = (is, wanted) {
+            let (held, wish) = (Content::Route(held.clone()), Content::Route(wish.clone()));
+            if self.matcher.agrees(&wish, &held) {
+                return;
+            }
+        }
+        let place = Key::Route(key);
+        if is.is_empty() {
+            for (_, wish) in wanted {
+                self.step(&place, Op::Append, &Content::Route(wish.clone()));
+            }
+            return;
+        }
+        let all = place.elements(self.now, &mut self.bodies);
+        let spoken = |content: &Content| match content {
+            Content::Route(held) => sync.scope.holds(&key, held),
+            _ => false,
+        };
+        let (own, others): (Vec<_>, Vec<_>) = all.iter().cloned().partition(spoken);
+        if own.is_empty() && wanted.is_empty() {
+            return;
+        }
+        let wishes: Vec<_> = wanted
+            .iter()
+            .flat_map(|(_, wish)| place.parts(&Content::Route(wish.clone()), &mut self.bodies))
+            .collect();
+        // A wish that is fulfilled is what fulfils it.
+        let target: Vec<_> = wishes
+            .into_iter()
+            .map(|wish| {
+                let found = own.iter().find(|own| self.matcher.agrees(&wish, own)).cloned();
+                found.unwrap_or(wish)
+            })
+            .collect();
+        let steps = match others.is_empty() || !place.is_ordered() {
+            true => place.transform(&own, &target),
+            // The routes of others keep their place: what is ours goes behind.
+            false => {
+                let gone = own.iter().filter(|one| !target.iter().any(|other| other.same(one)));
+                let new = target.iter().filter(|one| !own.iter().any(|other| other.same(one)));
+                let step = |op, content: &Content| Step {
+                    key: place.clone(),
+                    content: content.clone(),
+                    op,
+                };
+                let new: Vec<_> = new.map(|one| step(Op::Append, one)).collect();
+                new.into_iter().chain(gone.map(|one| step(Op::Delete, one))).collect()
+            }
+        };
+        // Those of one key stay in their order, in the turn of the last of them that adds.
+        let turn = steps.iter().map(turn_of).filter(|turn| *turn != Turn::DeleteRoute).max();
+        let turn = turn.unwrap_or(Turn::DeleteRoute);
+        self.steps.extend(steps.into_iter().map(|step| (turn, Planned::Ready(step))));
+    }
+
+    /// With a nexthop object that is deleted the kernel takes what goes by it, without a word (K7): refused, unless all
+    /// of it is deleted or replaced here too.
+    fn check_in_use(&mut self) -> Result<(), Refusal> {
+        let ready = |planned: &Planned| match planned {
+            Planned::Ready(step) => Some(step.clone()),
+            Planned::Pending(_) => None,
+        };
+        let deleted: Vec<u32> = self
+            .steps
+            .iter()
+            .filter_map(|(_, planned)| match planned {
+                Planned::Ready(Step { key: Key::Nexthop(id), op: Op::Delete, .. }) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        if deleted.is_empty() {
+            return Ok(());
+        }
+        let touched: BTreeSet<Key> = self
+            .steps
+            .iter()
+            .filter_map(|(_, planned)| ready(planned))
+            .filter(|step| matches!(step.op, Op::Delete | Op::Replace))
+            .map(|step| step.key)
+            .collect();
+        let refuse =
+            |id: u32, by: String| Err(Refusal::InUse { what: format!("nexthop {id}"), by });
+        for group in self.now.nexthops().iter() {
+            let member = group.group().map(|(id, _)| id).find(|id| deleted.contains(id));
+            if let Some(id) = member.filter(|_| !touched.contains(&Key::Nexthop(group.id()))) {
+                return refuse(id, format!("the group {}", group.id()));
+            }
+        }
+        for (key, held) in self.now.all_keyed_routes() {
+            for held in held {
+                let by = held.body().and_then(|body| body.nexthop());
+                if let Some(id) = by.filter(|id| deleted.contains(id)) {
+                    if !touched.contains(&Key::Route(key)) {
+                        return refuse(
+                            id,
+                            format!("the route {}", route::text(&key, held, self.now)),
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn conflict(&self, key: &Key, base: &[Content], now: &[Content], want: &Planned) -> Refusal {
+        let words = |all: &[Content], names: &Snapshot| match all {
+            [] => "none".to_owned(),
+            all => {
+                let all: Vec<_> = all.iter().map(|one| super::text(key, one, names)).collect();
+                all.join(", ")
+            }
+        };
+        Refusal::Conflict {
+            what: key.noun().to_owned(),
+            base: words(base, self.base),
+            now: words(now, self.now),
+            want: want.text(self.now),
+        }
+    }
+}
+
+/// What the table holds at a key, when that is where it is.
+fn take_at<'a, I>(there: &mut Peekable<I>, key: &RouteKey) -> &'a [Arc<Held>]
+where
+    I: Iterator<Item = (RouteKey, &'a [Arc<Held>])>,
+{
+    there.next_if(|(own, _)| own == key).map(|(_, held)| held).unwrap_or_default()
+}
+
+fn same_list(a: &[Content], b: &[Content]) -> bool {
+    a.len() == b.len() && a.iter().all(|one| b.iter().any(|other| other.same(one)))
+}
+
+fn turn(planned: &Planned) -> Turn {
+    match planned {
+        Planned::Ready(step) => turn_of(step),
+        Planned::Pending(pending) => match &pending.wish {
+            Wish::Route(spec) if spec.has_gateway() => Turn::AddByGateway,
+            Wish::Route(_) => Turn::AddDirect,
+            Wish::Rule(_) => Turn::AddRule,
+            Wish::Neighbour(_) => Turn::AddNeighbour,
+            Wish::Nexthop(_) => Turn::AddNexthop,
+        },
+    }
+}
+
+pub(super) fn turn_of(step: &Step) -> Turn {
+    match (&step.content, step.op) {
+        (Content::Rule(_), Op::Delete) => Turn::DeleteRule,
+        (Content::Route(_), Op::Delete) => Turn::DeleteRoute,
+        (Content::Nexthop(one), Op::Delete) if nexthop::is_group(one) => Turn::DeleteGroup,
+        (Content::Nexthop(_), Op::Delete) => Turn::DeleteNexthop,
+        (Content::Neighbour(_), Op::Delete) => Turn::DeleteNeighbour,
+        (Content::Neighbour(_), _) => Turn::AddNeighbour,
+        (Content::Nexthop(one), _) if nexthop::is_group(one) => Turn::AddGroup,
+        (Content::Nexthop(_), _) => Turn::AddNexthop,
+        (Content::Route(held), _) if route::has_gateway(held) => Turn::AddByGateway,
+        (Content::Route(_), _) => Turn::AddDirect,
+        (Content::Rule(_), _) => Turn::AddRule,
+    }
+}

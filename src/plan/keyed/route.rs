@@ -1,0 +1,181 @@
+//! Routes under their keys: what stands there, what is asked for, and whether one is the other.
+
+use std::sync::Arc;
+
+use super::{Content, Op};
+use crate::object::route::{
+    METRICS, Preference, ROUTE, RouteKey, RouteProtocol, RouteSpec, RouteType, hop_row, request,
+    row, split,
+};
+use crate::object::{LinkRef, Names, Record, Value};
+use crate::state::{Bodies, Held, Snapshot, is_same, legs};
+use crate::wire::{Builder, HEADER, flags, kind};
+
+/// What stands at a key, one by one: of IPv6 the legs, since the kernel adds and deletes them so (K10).
+pub(super) fn elements(key: &RouteKey, now: &Snapshot, bodies: &mut Bodies) -> Vec<Content> {
+    let all = now.routes_at(key).iter();
+    all.flat_map(|held| ways(key, held, bodies)).collect()
+}
+
+/// A route as the kernel keeps it: IPv6 legs one by one.
+pub(super) fn ways(key: &RouteKey, held: &Arc<Held>, bodies: &mut Bodies) -> Vec<Content> {
+    let legs = match key {
+        RouteKey::V4(_) => None,
+        RouteKey::V6(_) => held.body().and_then(|body| body.ways(bodies)),
+    };
+    let all = legs.unwrap_or_else(|| vec![held.clone()]);
+    all.into_iter().map(Content::Route).collect()
+}
+
+/// The key and the body of what a user names.
+pub(super) fn content(
+    spec: &RouteSpec,
+    index: impl Fn(&LinkRef) -> Option<u32>,
+    bodies: &mut Bodies,
+) -> Option<(RouteKey, Arc<Held>)> {
+    let record = spec.record(index)?;
+    let mut message = Builder::new(0, 0).fixed(&record.encode_header());
+    record.encode(&mut message);
+    let mut body = Vec::new();
+    let key = split(&message.finish()[HEADER..], &mut body)?;
+    Some((key, bodies.intern(key.family(), &body)))
+}
+
+/// A request for a route.
+pub(super) fn encode(key: &RouteKey, held: &Arc<Held>, op: Op) -> Vec<u8> {
+    let (kind, how) = match op {
+        Op::Add => (kind::RTM_NEWROUTE, flags::CREATE | flags::EXCL),
+        Op::Append => (kind::RTM_NEWROUTE, flags::CREATE | flags::APPEND),
+        Op::Prepend => (kind::RTM_NEWROUTE, flags::CREATE),
+        Op::Replace => (kind::RTM_NEWROUTE, flags::CREATE | flags::REPLACE),
+        Op::Delete => (kind::RTM_DELROUTE, 0),
+    };
+    let body = held.body().map(|body| body.bytes()).unwrap_or_default();
+    request(kind, flags::REQUEST | flags::ACK | how, key, body)
+}
+
+/// As `ip route show` prints it, on one line.
+pub(super) fn text(key: &RouteKey, held: &Arc<Held>, names: &dyn Names) -> String {
+    let route = held.body().map(|body| body.at(*key));
+    route.map(|route| route.line(names).replace("\n\t", " ")).unwrap_or_default()
+}
+
+/// Whether a route has gateways, that another route must lead to.
+pub(super) fn has_gateway(held: &Held) -> bool {
+    let of = |record: &Record| {
+        record.value(row::NH_ID).is_some()
+            || legs(record).iter().any(|leg| {
+                leg.value(hop_row::GATEWAY).is_some() || leg.value(hop_row::VIA).is_some()
+            })
+    };
+    held.body().is_some_and(|body| of(body.record()))
+}
+
+/// Whether the kernel, or a router by its advertisements, makes the route and makes it again.
+pub(super) fn is_kernels(held: &Held) -> bool {
+    let own = [RouteProtocol::KERNEL, RouteProtocol::RA, RouteProtocol::REDIRECT];
+    held.body().is_some_and(|body| {
+        let protocol = body.record().number(row::PROTOCOL);
+        own.iter().any(|own| u64::from(own.0) == protocol)
+    })
+}
+
+/// Of IPv6 legs that leave by the same interface to the same gateway only one can be at a key.
+pub(super) fn is_same_way(a: &Arc<Held>, b: &Arc<Held>) -> bool {
+    let way = |held: &Arc<Held>| {
+        let leg =
+            held.body().map(|body| legs(body.record())).and_then(|legs| legs.first().cloned());
+        leg.map(|leg| {
+            [hop_row::OIF, hop_row::GATEWAY, hop_row::VIA].map(|id| leg.value(id).cloned())
+        })
+    };
+    way(a) == way(b)
+}
+
+/// Whether what the kernel says is what was wished: nothing that was said is otherwise, and nothing is there that was
+/// not said, but for what the kernel fills in.
+pub(super) fn agrees(wish: &Arc<Held>, have: &Arc<Held>) -> bool {
+    if is_same(wish, have) {
+        return true;
+    }
+    let (Some(wish), Some(have)) = (wish.body(), have.body()) else { return false };
+    if wish.is_v4() != have.is_v4() {
+        return false;
+    }
+    let (wish, have, v4) = (wish.record(), have.record(), wish.is_v4());
+    let by_object = wish.value(row::NH_ID).is_some();
+    let drops = (u64::from(RouteType::BLACKHOLE.0)..=u64::from(RouteType::THROW.0))
+        .contains(&wish.number(row::TYPE));
+    let ways = by_object || drops || same_legs(&legs(wish), &legs(have), v4);
+    ways && ROUTE.rows.iter().enumerate().all(|(id, one)| {
+        let id = id as u16;
+        let (wish, have) = (wish.value(id), have.value(id));
+        match id {
+            // IPv6 has no scopes.
+            row::SCOPE if !v4 => true,
+            row::METRICS => same_metrics(wish, have),
+            row::PREF => number(wish) == number(have) || wish.is_none() && is_medium(have),
+            row::OIF
+            | row::GATEWAY
+            | row::VIA
+            | row::MULTIPATH
+            | row::ENCAP_TYPE
+            | row::ENCAP
+            | row::FLOW
+            | row::NEWDST => true,
+            _ if !one.compared() => true,
+            _ => {
+                wish == have
+                    || number(wish) & !one.volatile == number(have) & !one.volatile
+                        && is_number(wish)
+                        && is_number(have)
+            }
+        }
+    })
+}
+
+fn number(value: Option<&Value>) -> u64 {
+    value.and_then(Value::number).unwrap_or(0)
+}
+
+/// A number, or nothing, which says 0.
+fn is_number(value: Option<&Value>) -> bool {
+    value.is_none_or(|value| value.number().is_some())
+}
+
+fn is_medium(value: Option<&Value>) -> bool {
+    number(value) == u64::from(Preference::MEDIUM.0)
+}
+
+fn same_metrics(wish: Option<&Value>, have: Option<&Value>) -> bool {
+    let all = |value: Option<&Value>| match value {
+        Some(Value::Nested(metrics)) if metrics.table() == &METRICS => {
+            metrics.fields().map(|(id, _, value)| (id, value.clone())).collect()
+        }
+        _ => Vec::new(),
+    };
+    all(wish) == all(have)
+}
+
+/// IPv4 legs are in an order, IPv6 legs in none.
+fn same_legs(wish: &[Record], have: &[Record], v4: bool) -> bool {
+    let same = |(wish, have): (&Record, &Record)| same_leg(wish, have);
+    wish.len() == have.len()
+        && match v4 {
+            true => wish.iter().zip(have).all(same),
+            false => wish.iter().all(|leg| have.iter().any(|other| same_leg(leg, other))),
+        }
+}
+
+/// The interface of a gateway need not be said.
+fn same_leg(wish: &Record, have: &Record) -> bool {
+    let ids = [hop_row::GATEWAY, hop_row::VIA, hop_row::ENCAP, hop_row::NEWDST, hop_row::FLOW];
+    let weight = |leg: &Record| leg.number(hop_row::HOPS);
+    let dev = wish.number(hop_row::OIF);
+    (dev == 0 || dev == have.number(hop_row::OIF))
+        && weight(wish) == weight(have)
+        && ids.iter().all(|id| {
+            let (wish, have) = (wish.value(*id), have.value(*id));
+            wish == have || is_number(wish) && is_number(have) && number(wish) == number(have)
+        })
+}
