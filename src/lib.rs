@@ -34,7 +34,7 @@
 //! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
 //! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`], and any other kind by [`NewLink::with_kind`].
-//! - Following: [`Db::watch`], [`Db::wait_until`], [`Db::sync`]; [`Db::losses`] counts what had to be repaired.
+//! - Following: [`Db::events`], [`Db::wait_until`], [`Db::sync`]; [`Db::losses`] counts what had to be repaired.
 //! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
 //!
 //! # Routes
@@ -117,10 +117,10 @@ mod sys;
 mod wire;
 
 pub use api::{
-    CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, Interface,
-    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction, Watch,
+    CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue, Interface,
+    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction,
 };
-pub use engine::Registration;
+pub use engine::{Cause, Event, EventOptions, Filter, Registration};
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
     Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
@@ -143,7 +143,8 @@ pub use plan::{
 };
 pub use state::{
     AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,
-    Object, Remote, RouteFilter, RouteTable, RuleKey, RuleList, Snapshot, UnknownAttribute,
+    Object, ObjectKind, Remote, RouteFilter, RouteTable, RuleKey, RuleList, Snapshot,
+    UnknownAttribute,
 };
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{JoinHandle, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use uuid::Uuid;
 
 use super::Error;
 use super::hooks::{self, Hook};
+use super::log::{History, Log};
 use super::reader;
 use super::registry::{Registration, Registry};
 use super::requests::Requests;
@@ -30,6 +32,8 @@ pub struct Config {
     pub patience: Duration,
     /// What each commit hook may take, unless its transaction says otherwise.
     pub hook_deadline: Duration,
+    /// How much of the past is remembered.
+    pub history: Option<History>,
 }
 
 /// What the reader shows.
@@ -51,6 +55,9 @@ pub(super) struct Published {
     pub(super) created: Vec<(u32, u32, u32)>,
     pub(super) losses: Losses,
     pub(super) live: bool,
+    pub(super) log: Log,
+    /// The transaction that is being carried out.
+    pub(super) running: Option<Uuid>,
     /// Why the reader has ended.
     pub(super) ended: Option<Error>,
 }
@@ -70,6 +77,19 @@ pub(super) struct Shared {
     /// Which database this is, among all of this process.
     pub(super) id: u64,
     pub(super) hooks: Registry<Hook>,
+}
+
+impl Shared {
+    /// What is shown, with the snapshot in it.
+    pub(super) fn published(&self) -> MutexGuard<'_, Published> {
+        let mut published = self.published.lock();
+        while published.lent {
+            published.hurried += 1;
+            self.changed.wait(&mut published);
+            published.hurried -= 1;
+        }
+        published
+    }
 }
 
 /// A database that follows the kernel, until it is dropped.
@@ -98,13 +118,33 @@ impl Engine {
 
     /// The newest snapshot. In a flood of routes, that after the next few hundred of them.
     pub fn snapshot(&self) -> Snapshot {
-        let mut published = self.shared.published.lock();
-        while published.lent {
-            published.hurried += 1;
-            self.shared.changed.wait(&mut published);
-            published.hurried -= 1;
+        self.shared.published().snapshot.clone()
+    }
+
+    /// The state that was the newest one when this was the newest revision, if it is remembered.
+    pub fn at(&self, revision: u64) -> Option<Snapshot> {
+        let published = self.shared.published();
+        match published.revision {
+            newest if newest <= revision => {
+                (newest == revision).then(|| published.snapshot.clone())
+            }
+            _ => published.log.at(revision),
         }
-        published.snapshot.clone()
+    }
+
+    /// The state that was the newest one at a moment, if it is remembered.
+    pub fn before(&self, moment: Instant) -> Option<Snapshot> {
+        self.shared.published.lock().log.before(moment)
+    }
+
+    /// The same by the system's clock.
+    pub fn before_time(&self, moment: SystemTime) -> Option<Snapshot> {
+        self.shared.published.lock().log.before_time(moment)
+    }
+
+    /// What is seen from now on is put down to this transaction, or to none.
+    pub(super) fn put_down_to(&self, transaction: Option<Uuid>) {
+        self.shared.published.lock().running = transaction;
     }
 
     /// What was lost and repaired so far.

@@ -20,7 +20,7 @@ mod snapshot;
 mod table;
 mod view;
 
-pub use diff::{Change, Diff, Object};
+pub use diff::{Change, Diff, Object, ObjectKind};
 pub use event::{Event, LinkEvent, decode};
 pub use filter::UnknownAttribute;
 pub use follow::{

@@ -12,6 +12,7 @@ mod support;
 mod bad_input;
 mod commit;
 mod conformance;
+mod events;
 mod faults;
 mod following;
 mod following_rules;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     cases.extend(bad_input::cases());
     cases.extend(commit::cases());
     cases.extend(conformance::cases());
+    cases.extend(events::cases());
     cases.extend(faults::cases());
     cases.extend(following::cases());
     cases.extend(following_rules::cases());
