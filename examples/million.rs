@@ -37,6 +37,7 @@ fn main() -> Result {
         return whole_table(&table);
     }
     one_route("one-route commit, 10 routes", &table[..10.min(count)])?;
+    flush()?;
     follow(&table)?;
     if std::env::args().nth(2).as_deref() == Some("follow") {
         return Ok(());

@@ -120,7 +120,7 @@ pub use api::{
     CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue, Interface,
     InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction,
 };
-pub use engine::{Cause, Event, EventOptions, Filter, Registration};
+pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
     Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
@@ -139,7 +139,8 @@ pub use object::{
     Statistics, Tree, UnknownName,
 };
 pub use plan::{
-    AddressSpec, Failure, ParseAddressError, Refusal, Residue, Review, ReviewLine, Sign, Why,
+    AddressSpec, Failure, ParseAddressError, Progress, Refusal, Residue, Review, ReviewLine, Sign,
+    Why,
 };
 pub use state::{
     AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,

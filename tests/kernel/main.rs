@@ -10,6 +10,7 @@
 mod support;
 
 mod bad_input;
+mod callbacks;
 mod commit;
 mod conformance;
 mod events;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     }
     let mut cases = Vec::new();
     cases.extend(bad_input::cases());
+    cases.extend(callbacks::cases());
     cases.extend(commit::cases());
     cases.extend(conformance::cases());
     cases.extend(events::cases());
