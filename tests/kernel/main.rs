@@ -22,6 +22,7 @@ mod hooks;
 mod late;
 mod object;
 mod reading;
+mod revert;
 mod rollback;
 mod route;
 mod routes;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
     cases.extend(late::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
+    cases.extend(revert::cases());
     cases.extend(rollback::cases());
     cases.extend(route::cases());
     cases.extend(routes::cases());

@@ -5,6 +5,7 @@
 
 use super::Op;
 use crate::object::rule::row;
+use crate::object::route::RouteProtocol;
 use crate::object::{RULE, Record, Rule, RuleFlags, RuleSpec, Value};
 use crate::plan::Refusal;
 use crate::state::{RuleKey, Snapshot};
@@ -69,4 +70,10 @@ pub(super) fn check(spec: &RuleSpec) -> Result<(), Refusal> {
         value: error.text,
         why: error.why,
     })
+}
+
+/// Whether the kernel makes the rule when it is needed: that of the first VRF (`vrf_add_fib_rules`).
+pub(super) fn is_kernels(rule: &Rule) -> bool {
+    let is_l3mdev = rule.record().number(row::L3MDEV) != 0;
+    is_l3mdev && rule.record().number(row::PROTOCOL) == u64::from(RouteProtocol::KERNEL.0)
 }
