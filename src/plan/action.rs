@@ -235,12 +235,16 @@ impl Action {
             }
             Action::Data { options, .. } | Action::Port { options, .. } => {
                 let lacks = |id: u16| {
-                    facts.iter().any(|fact| matches!(fact.field, Field::Option(_, _, own) if own == id))
+                    facts
+                        .iter()
+                        .any(|fact| matches!(fact.field, Field::Option(_, _, own) if own == id))
                 };
                 let named: Vec<_> = options.fields().map(|(id, ..)| id).collect();
                 // An order is no state: it goes with what it is for.
-                let is_state = |id: &u16| options.table().rows[usize::from(*id)].role != Role::Action;
-                let held: Vec<_> = named.into_iter().filter(|id| is_state(id) && !lacks(*id)).collect();
+                let is_state =
+                    |id: &u16| options.table().rows[usize::from(*id)].role != Role::Action;
+                let held: Vec<_> =
+                    named.into_iter().filter(|id| is_state(id) && !lacks(*id)).collect();
                 held.into_iter().for_each(|id| drop(options.remove(id)));
             }
             _ => {}

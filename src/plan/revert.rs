@@ -108,12 +108,12 @@ impl<'a> Revert<'a> {
 
     fn find_places(&mut self) {
         for link in self.target.links() {
-            let same = self.now.link(LinkRef::Handle {
-                index: link.index(),
-                generation: link.generation(),
-            });
+            let same = self
+                .now
+                .link(LinkRef::Handle { index: link.index(), generation: link.generation() });
             let heir = || {
-                let heir = self.now.link_by_name(link.name()).filter(|heir| heir.name() == link.name());
+                let heir =
+                    self.now.link_by_name(link.name()).filter(|heir| heir.name() == link.name());
                 heir.filter(|heir| !self.was_there(heir) && is_alike(link, heir))
             };
             let place = match same.or_else(heir) {
@@ -140,7 +140,8 @@ impl<'a> Revert<'a> {
 
     /// Interfaces that the target state does not have go, but for hardware.
     fn remove_extra(&mut self) {
-        let known: BTreeSet<Target> = self.places.values().filter_map(|place| place.target()).collect();
+        let known: BTreeSet<Target> =
+            self.places.values().filter_map(|place| place.target()).collect();
         for link in self.now.links() {
             let target = Target::of(link);
             let is_spoken_of = self.selection.parts_of(link).link;
@@ -257,7 +258,7 @@ impl<'a> Revert<'a> {
 
     /// Whether what is to be is not so yet. Of what is yet to be created that is found out when it is there.
     fn differs(&self, fact: &Fact, place: Place) -> bool {
-        let Some(new) = self.present(place) else { return true };
+        let Some(new) = self.present(place) else { return !fact.agrees(None) };
         let here = Fact { index: new.index(), ..fact.clone() };
         match self.translated(here) {
             Ok(here) => !here.holds(self.now),
@@ -268,7 +269,8 @@ impl<'a> Revert<'a> {
     /// The same fact with the indexes that other interfaces have now or will have.
     fn translated(&self, mut fact: Fact) -> Result<Fact, Refusal> {
         let Field::Option(_, table, id) = fact.field else { return Ok(fact) };
-        let is_link = table.rows.get(usize::from(id)).is_some_and(|row| matches!(row.form, Form::Link));
+        let is_link =
+            table.rows.get(usize::from(id)).is_some_and(|row| matches!(row.form, Form::Link));
         if let Some(Value::Number(index)) = fact.want.as_mut().filter(|_| is_link) {
             if *index != 0 {
                 let old = *index as u32;
@@ -312,7 +314,8 @@ impl<'a> Revert<'a> {
             let added = self.draft.altname(at, name, true);
             self.left.extend(added.err());
         }
-        let extra = here.iter().filter(|name| self.selection.exactly && !old.altnames().contains(name));
+        let extra =
+            here.iter().filter(|name| self.selection.exactly && !old.altnames().contains(name));
         let extra: Vec<_> = extra.cloned().collect();
         for name in extra {
             let removed = self.draft.altname(at, &name, false);
@@ -357,7 +360,8 @@ impl<'a> Revert<'a> {
             };
             let before = self.present(there).and_then(Link::master);
             self.enslave(port, there, at);
-            let again = before.is_none_or(|master| Some(master) != future(&self.places, old.index()));
+            let again =
+                before.is_none_or(|master| Some(master) != future(&self.places, old.index()));
             let options = rules::option_facts(port, row::PORT).into_iter().filter(|_| again);
             for fact in options {
                 match self.translated(fact) {
@@ -372,7 +376,10 @@ impl<'a> Revert<'a> {
             let was = self.places.iter().find(|(_, place)| place.target() == Some(target));
             let is_port = was.and_then(|(index, _)| self.target.link_by_index(*index)?.master());
             let is_removed = self.draft.is_removed(target);
-            if is_port != Some(old.index()) && !is_removed && self.draft.edit(target).master.is_none() {
+            if is_port != Some(old.index())
+                && !is_removed
+                && self.draft.edit(target).master.is_none()
+            {
                 self.draft.edit(target).master = Some(None);
             }
         }
@@ -398,7 +405,8 @@ impl<'a> Revert<'a> {
             self.left.extend(added.err());
         }
         if self.selection.exactly {
-            let extra = is.into_iter().filter(|own| !was.iter().any(|spec| spec.key(0) == own.key(0)));
+            let extra =
+                is.into_iter().filter(|own| !was.iter().any(|spec| spec.key(0) == own.key(0)));
             for spec in extra {
                 let removed = self.draft.del_ip(at, spec);
                 self.left.extend(removed.err());
@@ -410,7 +418,10 @@ impl<'a> Revert<'a> {
     /// with the old name the old one again (`inetdev_changename`).
     fn is_as_it_was(&self, spec: &AddressSpec, old: &Link, new: &Link) -> bool {
         let Some(address) = self.now.address(&spec.key(new.index())) else { return false };
-        match address.label().filter(|label| old.name() != new.name() && label.starts_with(new.name())) {
+        match address
+            .label()
+            .filter(|label| old.name() != new.name() && label.starts_with(new.name()))
+        {
             Some(label) => spec.clone().label(label).lacks(address).is_none(),
             None => spec.lacks(address).is_none(),
         }
@@ -442,7 +453,8 @@ fn is_alike(old: &Link, new: &Link) -> bool {
 /// What is said of an interface now and was not said then, and can be taken back.
 fn surplus(old: &Link, new: &Link) -> Vec<Fact> {
     let index = old.index();
-    let told = |id: u16| [row::MASTER, row::FLAGS, row::DATA, row::PORT, row::ALTNAMES].contains(&id);
+    let told =
+        |id: u16| [row::MASTER, row::FLAGS, row::DATA, row::PORT, row::ALTNAMES].contains(&id);
     let own = new.record().fields().filter(|(id, row, value)| {
         let can_go = row.none.is_some() || matches!(value, Value::Text(_));
         row.role == Role::Set && can_go && !told(*id) && old.record().value(*id).is_none()
@@ -450,7 +462,8 @@ fn surplus(old: &Link, new: &Link) -> Vec<Fact> {
     let mut facts: Vec<Fact> =
         own.map(|(id, ..)| Fact { index, field: Field::Link(id), want: None }).collect();
     let same_master = old.master() == new.master();
-    for part in [row::DATA, row::PORT].into_iter().filter(|part| *part == row::DATA || same_master) {
+    for part in [row::DATA, row::PORT].into_iter().filter(|part| *part == row::DATA || same_master)
+    {
         let was = rules::option_facts(old, part);
         let is = rules::option_facts(new, part).into_iter();
         let gone = is.filter(|fact| !was.iter().any(|own| own.field == fact.field));

@@ -1,8 +1,10 @@
 //! Going back to an earlier snapshot, with iproute2 as the witness of what was and what is.
 
 use crate::scene::{agrees, before, exactly_as_before, open, scene};
-use crate::support::{ip, try_ip};
-use netlinkdb::{Db, Family, Refusal, RouteFilter, RouteProtocol, RuleSpec, Rule, Selection, Snapshot};
+use crate::support::ip;
+use netlinkdb::{
+    Db, Family, Refusal, RouteFilter, RouteProtocol, Rule, RuleSpec, Selection, Snapshot,
+};
 
 crate::cases![
     everything_comes_back,
@@ -22,7 +24,7 @@ crate::cases![
 ];
 
 const SCENE: &str = "link set lo up
-    link add br0 type bridge stp_state 0 ageing_time 12000 vlan_filtering 0
+    link add br0 type bridge stp_state 0 ageing_time 12000
     link add v0 address 02:00:00:00:01:00 type veth peer name v1 address 02:00:00:00:01:01
     link add w0 address 02:00:00:00:02:00 type veth peer name w1 address 02:00:00:00:02:01
     link set v0 master br0
@@ -56,7 +58,7 @@ const SCENE: &str = "link set lo up
 /// Everything that `ip` tells of routes, rules and neighbours, sorted.
 fn tables() -> Vec<String> {
     let lines = |arguments: &[&str]| -> Vec<String> {
-        let shown = try_ip(arguments).expect("ip");
+        let shown = String::from_utf8(ip(arguments).stdout).expect("text");
         let tidy = |line: &str| {
             let words = line.split_whitespace();
             let words = words.filter(|word| !matches!(*word, "linkdown" | "dead"));
@@ -213,7 +215,10 @@ fn only_what_is_spoken_of_goes_back() {
     );
     let now = back(&db, &good, Selection::nothing().and_addresses_of("w0"));
     let w0 = now.link("w0").expect("it");
-    assert_eq!((w0.mtu(), now.addresses_of(w0.index())[0].prefix().to_string()), (1300, "10.9.0.1/24".to_owned()));
+    assert_eq!(
+        (w0.mtu(), now.addresses_of(w0.index())[0].prefix().to_string()),
+        (1300, "10.9.0.1/24".to_owned())
+    );
     let now = back(&db, &good, Selection::nothing().and_link("br0"));
     let br0 = now.link("br0").expect("it");
     assert_eq!(br0.group(), 7);
@@ -312,7 +317,8 @@ fn what_cannot_come_back_is_said_and_nothing_is_named() {
     ip(&["link", "del", "br0"]);
     db.sync().expect("a snapshot");
     let mut tx = db.begin();
-    let error = tx.revert_to(&good, Selection::interface("v0").and_link("w0")).expect_err("no bridge");
+    let error =
+        tx.revert_to(&good, Selection::interface("v0").and_link("w0")).expect_err("no bridge");
     assert!(error.is_refused(), "{error}");
     assert!(error.to_string().contains("`br0`"), "{error}");
     assert!(tx.review().is_empty(), "{}", tx.review());

@@ -276,13 +276,8 @@ impl Draft {
         scope: RouteFilter,
         routes: impl IntoIterator<Item = RouteSpec>,
     ) -> Result<(), Refusal> {
-        let mut sync = RouteSync {
-            scope,
-            wanted: Vec::new(),
-            pending: Vec::new(),
-            only: None,
-            exactly: true,
-        };
+        let mut sync =
+            RouteSync { scope, wanted: Vec::new(), pending: Vec::new(), only: None, exactly: true };
         for spec in routes {
             match self.planned(Wish::Route(spec), Op::Append)? {
                 Planned::Ready(Step {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::edits::{Edit, RouteSync};
 use super::{Content, Key, Op, Planned, Step, neighbour, rule};
 use crate::object::{Family, Link, LinkRef, Neighbour, Nexthop, Route, RouteSpec, Rule};
-use crate::object::{neighbour as neighbours, nexthop as nexthops};
 use crate::object::{Value, route::RouteKey};
+use crate::object::{neighbour as neighbours, nexthop as nexthops};
 use crate::plan::{Draft, Refusal, Selection};
 use crate::state::{Bodies, Held, NeighbourKey, RouteFilter, RuleKey, Snapshot};
 
@@ -89,7 +89,8 @@ impl Keyed<'_> {
         }
         for scope in filters {
             let all = self.target.keyed_routes(scope.table_number());
-            let wanted = all.flat_map(|(key, held)| held.iter().map(move |held| (key, held.clone())));
+            let wanted =
+                all.flat_map(|(key, held)| held.iter().map(move |held| (key, held.clone())));
             let wanted = wanted.filter(|(key, held)| scope.holds(key, held)).collect();
             self.sync(scope, None, wanted);
         }
@@ -116,7 +117,8 @@ impl Keyed<'_> {
         let only: BTreeSet<RouteKey> =
             keys(self.target).into_iter().chain(keys(self.now)).collect();
         let scope = RouteFilter::table(table);
-        let at = only.iter().flat_map(|key| self.target.routes_at(key).iter().map(|held| (*key, held)));
+        let at =
+            only.iter().flat_map(|key| self.target.routes_at(key).iter().map(|held| (*key, held)));
         let wanted = at.map(|(key, held)| (key, held.clone()));
         let wanted = wanted.filter(|(key, held)| scope.holds(key, held)).collect();
         self.sync(scope, Some(only), wanted);
@@ -150,7 +152,8 @@ impl Keyed<'_> {
         }
         let is_meant = |one: &&Rule| {
             let all = selection.all_rules;
-            (all || selection.rules.iter().any(|which| which.selects(one))) && !rule::is_kernels(one)
+            (all || selection.rules.iter().any(|which| which.selects(one)))
+                && !rule::is_kernels(one)
         };
         for family in [Family::Inet, Family::Inet6] {
             let all = |of: &Snapshot| -> Vec<(Key, Content)> {

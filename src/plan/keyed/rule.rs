@@ -4,8 +4,8 @@
 //! one: a rule that is to be otherwise is added anew before the old one is deleted.
 
 use super::Op;
-use crate::object::rule::row;
 use crate::object::route::RouteProtocol;
+use crate::object::rule::row;
 use crate::object::{RULE, Record, Rule, RuleFlags, RuleSpec, Value};
 use crate::plan::Refusal;
 use crate::state::{RuleKey, Snapshot};
