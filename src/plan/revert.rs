@@ -194,7 +194,7 @@ impl<'a> Revert<'a> {
         if cannot {
             return Err(Refusal::Unknown(link.name().to_owned()));
         }
-        let mut new = blueprint(link, peer);
+        let mut new = remade(link, peer);
         let index = self.free_index(link, &mut new.record);
         let peer_index = peer.and_then(|peer| self.free_index(peer, new.peer.as_mut()?));
         if let Some(lower) = rules::lower_of(link).filter(|_| peer.is_none()) {
@@ -235,8 +235,16 @@ impl<'a> Revert<'a> {
         let mut facts = wanted(old);
         facts.extend(present.into_iter().flat_map(|new| surplus(old, new)));
         facts.extend(rules::option_facts(old, row::PORT));
-        // Its name it has by now.
-        facts.retain(|fact| fact.field != Field::Link(row::NAME));
+        // Its name it has by now, and what its creation says.
+        let said = present.is_none().then(|| remade(old, None));
+        facts.retain(|fact| match (&fact.field, &said) {
+            (Field::Link(row::NAME), _) => false,
+            (Field::Link(id), Some(said)) => said.record.value(*id).is_none(),
+            (Field::Option(row::DATA, _, id), Some(said)) => {
+                said.data.as_ref().is_none_or(|data| data.value(*id).is_none())
+            }
+            _ => true,
+        });
         for fact in facts {
             let differs = self.differs(&fact, place);
             match self.translated(fact) {
@@ -426,6 +434,15 @@ impl<'a> Revert<'a> {
             None => spec.lacks(address).is_none(),
         }
     }
+}
+
+/// What an interface is made from again. What stands on another one may not be wider than that is when it is made.
+fn remade(link: &Link, peer: Option<&Link>) -> NewLink {
+    let mut new = blueprint(link, peer);
+    if link.kind() != Some("veth") && rules::lower_of(link).is_some() {
+        new.record.remove(row::MTU);
+    }
+    new
 }
 
 /// The other end of a veth pair, where both are in this namespace.
