@@ -58,7 +58,37 @@ pub(in crate::plan) fn steps(
     let mut steps = planner.steps;
     // Stable: what shares a turn stays in the order of naming.
     steps.sort_by_key(|(turn, _)| *turn);
+    spread(&mut steps);
     Ok(steps)
+}
+
+/// So many steps in a row may come in another order.
+const RUN: usize = 4096;
+
+/// A table that is written in the order of its keys leaves every node of the tree that follows it half empty: each is
+/// split when it is full, and nothing comes between its keys any more. So of each run first every other key comes, then
+/// those between them. What shares a key stays in its order.
+fn spread(steps: &mut [(Turn, Planned)]) {
+    let adds = |(turn, _): &(Turn, Planned)| matches!(turn, Turn::AddDirect | Turn::AddByGateway);
+    for run in steps.chunk_by_mut(|a, b| a.0 == b.0).filter(|run| adds(&run[0])) {
+        if run.len() < RUN {
+            continue;
+        }
+        for some in run.chunks_mut(RUN) {
+            let (mut last, mut turn) = (None, false);
+            let mut first = Vec::with_capacity(some.len());
+            let mut second = Vec::with_capacity(some.len() / 2);
+            for (_, planned) in some.iter() {
+                let key = planned.key();
+                if key != last {
+                    (last, turn) = (key, !turn);
+                }
+                if turn { first.push(planned.clone()) } else { second.push(planned.clone()) }
+            }
+            let new = first.into_iter().chain(second);
+            some.iter_mut().zip(new).for_each(|((_, place), planned)| *place = planned);
+        }
+    }
 }
 
 struct Planner<'a> {
