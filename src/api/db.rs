@@ -10,9 +10,9 @@ use super::{Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Result, Transac
 use crate::engine::{
     Config, Engine, Event, EventOptions, Filter, History, Hook, Notification, Registration,
 };
-use crate::object::LinkRef;
+use crate::object::{Family, LinkRef, RouteProtocol};
 use crate::plan::Refusal;
-use crate::state::{Ask, Diff, Losses, Snapshot, Views};
+use crate::state::{Ask, Diff, Losses, RouteView, Snapshot, Views};
 
 /// The network stack of one namespace as a database that follows the kernel.
 ///
@@ -419,7 +419,8 @@ impl Default for DbBuilder {
         let config = Config {
             namespace: None,
             views: Views::default(),
-            receive_buffer: 8 << 20,
+            routes: RouteView::default(),
+            receive_buffer: 32 << 20,
             patience: Duration::from_secs(30),
             hook_deadline: Duration::from_secs(30),
             history: None,
@@ -448,6 +449,54 @@ impl DbBuilder {
         self
     }
 
+    /// Leaves out the routes of these tables, 1 to 4294967295: 255 is local, 254 main. The kernel's routes to this
+    /// machine's own addresses and broadcasts are in `local`.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// let db = netlinkdb::Db::builder().ignore_tables([255]).open()?;
+    /// db.interface("lo")?.up().commit()?;
+    /// let now = db.sync()?;
+    /// assert!(now.tables().is_empty());
+    /// assert!(now.follows_table(254) && !now.follows_table(255) && !now.follows_routes());
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn ignore_tables(mut self, tables: impl IntoIterator<Item = u32>) -> Self {
+        self.config.routes.without_tables.extend(tables);
+        self
+    }
+
+    /// Leaves out the routes of all other tables. The kernel is asked for these alone, so that opening costs nothing for
+    /// the others.
+    pub fn only_tables(mut self, tables: impl IntoIterator<Item = u32>) -> Self {
+        let mut tables: Vec<_> = tables.into_iter().filter(|table| *table != 0).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        self.config.routes.only_tables = Some(tables);
+        self
+    }
+
+    /// Leaves out the routes that these protocols have made.
+    ///
+    /// Routes of several protocols may share a prefix and a priority. Where one of those that are left out takes the place
+    /// of another by `ip route replace`, everything is read anew.
+    pub fn ignore_protocols(mut self, protocols: impl IntoIterator<Item = RouteProtocol>) -> Self {
+        self.config.routes.without_protocols.extend(protocols);
+        self
+    }
+
+    /// Leaves out the routes that other protocols have made; see [`DbBuilder::ignore_protocols`].
+    pub fn only_protocols(mut self, protocols: impl IntoIterator<Item = RouteProtocol>) -> Self {
+        self.config.routes.only_protocols = Some(protocols.into_iter().collect());
+        self
+    }
+
+    /// Leaves out the routes of the other family; the kernel is not asked for them.
+    pub fn route_family(mut self, family: Family) -> Self {
+        self.config.routes.family = Some(family);
+        self
+    }
+
     /// Whether rules are followed; by default they are.
     pub fn rules(mut self, followed: bool) -> Self {
         self.config.views.rules = followed;
@@ -467,7 +516,7 @@ impl DbBuilder {
         self
     }
 
-    /// Bytes of receive buffer to ask for on the event socket; by default 8 MiB. [`Db::receive_buffer`] says what was
+    /// Bytes of receive buffer to ask for on the event socket; by default 32 MiB. [`Db::receive_buffer`] says what was
     /// had. A notification takes 1 to 5 KiB of it until it is read; what does not fit is lost and repaired by reading
     /// everything anew.
     pub fn receive_buffer(mut self, bytes: usize) -> Self {

@@ -21,6 +21,7 @@ use super::requests::Requests;
 use super::shared::{Config, Published, Shared};
 use super::sieve;
 use super::waiting::Waiting;
+use crate::object::Family;
 use crate::state::{Follower, Losses, Outlet, Snapshot, Transmit, Update};
 use crate::sys::{Batch, Datagram, Options, Received, Socket, Waker, wait};
 
@@ -77,7 +78,9 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         groups.extend([RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]);
     }
     if config.views.routes {
-        groups.extend([RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE]);
+        let families = [(Family::Inet, RTNLGRP_IPV4_ROUTE), (Family::Inet6, RTNLGRP_IPV6_ROUTE)];
+        let followed = families.into_iter().filter(|(family, _)| config.routes.has_family(*family));
+        groups.extend(followed.map(|(_, group)| group));
     }
     if config.views.rules {
         groups.extend([RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE]);
@@ -147,7 +150,7 @@ struct Reader {
 
 impl Reader {
     fn new(shared: Arc<Shared>) -> Self {
-        let follower = Follower::new(shared.config.views);
+        let follower = Follower::new(shared.config.views).with_routes(shared.config.routes.clone());
         let (batch, waiting) = (Batch::new(), Waiting::default());
         let (unshown, lent, resyncs) = (0, false, 0);
         Reader { shared, follower, batch, waiting, unshown, lent, dump: None, resyncs }

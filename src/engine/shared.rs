@@ -16,7 +16,7 @@ use super::reader;
 use super::registry::{Registration, Registry};
 use super::requests::Requests;
 use super::sieve::Sieve;
-use crate::state::{Ask, Losses, Snapshot, Views, fence_request, is_later, next_fence};
+use crate::state::{Ask, Losses, RouteView, Snapshot, Views, fence_request, is_later, next_fence};
 use crate::sys::{Namespace, Socket, Waker};
 
 /// What a database is opened with.
@@ -26,6 +26,8 @@ pub struct Config {
     pub namespace: Option<Namespace>,
     /// What is left out.
     pub views: Views,
+    /// Which routes are followed.
+    pub routes: RouteView,
     /// Bytes of receive buffer to ask for on the event socket.
     pub receive_buffer: usize,
     /// How long an answer of the kernel is waited for before it counts as lost.
@@ -43,7 +45,8 @@ pub(super) struct Published {
     /// That of the snapshot, also while it is lent.
     pub(super) revision: u64,
     /// In a flood of routes the reader takes the snapshot back, so that it changes the tables in place: whoever holds
-    /// a snapshot makes it copy every node that changes. It is back when the flood is over, or at once for whoever asks.
+    /// a snapshot makes it copy every node that changes. It is back when the flood is over, or at once for whoever asks:
+    /// who would ask on the reader's own thread must be called only after it was shown.
     pub(super) lent: bool,
     /// How many wait for the snapshot itself to be back, which there is.
     pub(super) hurried: usize,

@@ -29,6 +29,7 @@ mod rules;
 mod scene;
 mod stress;
 mod sys;
+mod views;
 mod waiting;
 
 use libtest_mimic::Arguments;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
     cases.extend(rules::cases());
     cases.extend(stress::cases());
     cases.extend(sys::cases());
+    cases.extend(views::cases());
     cases.extend(waiting::cases());
     let trials = cases.into_iter().map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
