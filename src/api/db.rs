@@ -339,7 +339,7 @@ pub(super) fn hook<E: fmt::Display>(
 }
 
 /// Index and generation of the interface that is meant.
-fn find(now: &Snapshot, which: &LinkRef) -> Result<(u32, u64)> {
+pub(super) fn find(now: &Snapshot, which: &LinkRef) -> Result<(u32, u64)> {
     match now.link(which.clone()) {
         Some(link) => Ok((link.index(), link.generation())),
         None => Err(match which {
