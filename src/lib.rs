@@ -100,7 +100,8 @@ mod wire;
 
 pub use api::{
     CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, Interface,
-    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction, Watch,
+    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, RouteHandle, RouteRef,
+    RuleHandle, RuleRef, Transaction, Watch,
 };
 pub use engine::Registration;
 pub use object::encap::{Encap, EncapType};

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Edit, Error, Interface, NetNs, ReadOnly, Result, Transaction, Watch};
+use super::{
+    Edit, Error, Interface, NetNs, ReadOnly, Result, RouteHandle, RuleHandle, Transaction, Watch,
+};
 use crate::engine::{Config, Engine, Hook, Registration};
-use crate::object::LinkRef;
-use crate::plan::Refusal;
+use crate::object::route::RouteSpec;
+use crate::object::{LinkRef, RuleSpec};
+use crate::plan::{Draft, Refusal};
 use crate::state::{Ask, Diff, Losses, Snapshot, Views};
 
 /// The network stack of one namespace as a database that follows the kernel.
@@ -114,6 +117,25 @@ impl Db {
             Interface::new(self.clone(), link.index(), link.generation())
         };
         self.snapshot().links().map(handle).collect()
+    }
+
+    /// A handle on the rule that the words mean: what they do not name does not count.
+    ///
+    /// # Errors
+    /// When there is none, or several fit.
+    pub fn rule(&self, which: impl Into<RuleSpec>) -> Result<RuleHandle> {
+        let found = Draft::new(self.snapshot(), 0).find_rule(which.into())?;
+        Ok(RuleHandle::new(self.clone(), found))
+    }
+
+    /// A handle on the route that the words mean: what they do not name does not count, but for the table, which is the
+    /// main one.
+    ///
+    /// # Errors
+    /// When there is none, or several fit.
+    pub fn route(&self, which: impl Into<RouteSpec>) -> Result<RouteHandle> {
+        let found = Draft::new(self.snapshot(), 0).find_route(which.into())?;
+        Ok(RouteHandle::new(self.clone(), found))
     }
 
     /// Begins a transaction on the newest state. Several may be open at once.

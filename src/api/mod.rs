@@ -6,6 +6,7 @@
 mod db;
 mod edit;
 mod error;
+mod handles;
 mod interface;
 mod neighbours;
 mod netns;
@@ -18,6 +19,7 @@ mod watch;
 pub use db::{Db, DbBuilder, ReadOnlyDb};
 pub use edit::{Editor, InterfaceTransaction};
 pub use error::{CommitError, Ending, Error, Result};
+pub use handles::{RouteHandle, RouteRef, RuleHandle, RuleRef};
 pub use interface::{Edit, Interface, ReadOnly};
 pub use netns::NetNs;
 pub use transaction::{Committed, NewInterface, Transaction};
@@ -28,6 +30,8 @@ const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Db>();
     shared::<Interface>();
+    shared::<RuleHandle>();
+    shared::<RouteHandle>();
     shared::<Transaction>();
     shared::<crate::state::Snapshot>();
     shared::<Error>();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::db::hook;
+use super::handles::Follow;
 use super::{CommitError, Db, Edit, Editor, Error, Interface, Result};
 use crate::engine::Hook;
 use crate::object::LinkRef;
@@ -44,6 +45,8 @@ pub struct Transaction {
     wrong: Option<Refusal>,
     hooks: Vec<Hook>,
     hook_deadline: Option<Duration>,
+    /// Handles whose rule or route becomes another one.
+    follows: Vec<Follow>,
 }
 
 /// An interface that a transaction creates: to be edited in the same transaction, and found after the commit.
@@ -76,6 +79,7 @@ impl Transaction {
             wrong: None,
             hooks: Vec::new(),
             hook_deadline: None,
+            follows: Vec::new(),
         }
     }
 
@@ -194,6 +198,7 @@ impl Transaction {
     pub fn commit(self) -> Result<Committed, CommitError> {
         match self.carry_out() {
             Ok((snapshot, created)) => {
+                self.follows.iter().for_each(|follow| follow.committed(&snapshot));
                 Ok(Committed { db: self.db, id: self.id, snapshot, created })
             }
             Err(error) => Err(CommitError(Box::new((error, self)))),
@@ -215,6 +220,10 @@ impl Transaction {
 
     pub(super) fn draft(&mut self) -> &mut Draft {
         &mut self.draft
+    }
+
+    pub(super) fn follow(&mut self, follow: Follow) {
+        self.follows.push(follow);
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal) {
