@@ -4,16 +4,17 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    Edit, Error, Interface, NetNs, ReadOnly, Result, RouteHandle, RuleHandle, Transaction, Watch,
+    Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Result, RouteHandle, RuleHandle,
+    Transaction,
 };
-use crate::engine::{Config, Engine, Hook, Registration};
+use crate::engine::{Config, Engine, EventOptions, History, Hook, Registration};
 use crate::object::route::RouteSpec;
-use crate::object::{LinkRef, RuleSpec};
+use crate::object::{Family, LinkRef, RouteProtocol, RuleSpec};
 use crate::plan::{Draft, Refusal};
-use crate::state::{Ask, Diff, Losses, Snapshot, Views};
+use crate::state::{Ask, Diff, Losses, RouteView, Snapshot, Views};
 
 /// The network stack of one namespace as a database that follows the kernel.
 ///
@@ -190,9 +191,54 @@ impl Db {
         Ok(self.inner.engine.wait_until(within, wanted)?)
     }
 
-    /// Watches changes from the present state on.
-    pub fn watch(&self) -> Watch {
-        Watch::new(self.clone())
+    /// A queue of every change from the present state on.
+    ///
+    /// # Errors
+    /// When a descriptor cannot be had.
+    pub fn events(&self) -> Result<EventQueue> {
+        self.events_with(EventOptions::default())
+    }
+
+    /// The same with a filter, another capacity, or gathered until it is quiet.
+    ///
+    /// # Errors
+    /// As [`Db::events`].
+    pub fn events_with(&self, options: EventOptions) -> Result<EventQueue> {
+        Ok(EventQueue::new(self.clone(), self.inner.engine.subscribe(options)?))
+    }
+
+    /// The state as it was when `revision` was the newest; `None` when it is not remembered, or is yet to come.
+    ///
+    /// What is remembered is said when the database is opened: [`DbBuilder::history`], [`DbBuilder::history_age`]. By
+    /// default that is nothing but the present.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::Db;
+    /// use std::time::Instant;
+    ///
+    /// let db = Db::builder().history(1000).open()?;
+    /// let (start, first) = (Instant::now(), db.snapshot().revision());
+    /// db.interface("lo")?.set_mtu(1400).commit()?;
+    /// let before = db.before(start).expect("remembered");
+    /// assert_eq!(before.link("lo").map(|lo| lo.mtu()), Some(65536));
+    /// assert_eq!(db.at(first).map(|then| then.revision()), Some(first));
+    /// let diff = before.diff(&db.snapshot());
+    /// assert_eq!(diff.changes()[0].to_string(), "~ link lo  mtu 65536 -> 1400");
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn at(&self, revision: u64) -> Option<Snapshot> {
+        self.inner.engine.at(revision)
+    }
+
+    /// The state as this database knew it at a moment; `None` when it is not remembered. See [`Db::at`].
+    pub fn before(&self, moment: Instant) -> Option<Snapshot> {
+        self.inner.engine.before(moment)
+    }
+
+    /// As [`Db::before`] by the system's clock; where that has been set back meanwhile, the newest state that fits.
+    pub fn before_time(&self, moment: SystemTime) -> Option<Snapshot> {
+        self.inner.engine.before_time(moment)
     }
 
     /// What was lost and repaired since the database was opened.
@@ -279,9 +325,20 @@ impl ReadOnlyDb {
         Ok(self.0.interface(which)?.read_only())
     }
 
-    /// See [`Db::watch`].
-    pub fn watch(&self) -> Watch {
-        self.0.watch()
+    /// See [`Db::events_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn events_with(&self, options: EventOptions) -> Result<EventQueue> {
+        self.0.events_with(options)
+    }
+
+    /// See [`Db::events`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn events(&self) -> Result<EventQueue> {
+        self.0.events()
     }
 
     /// See [`Db::losses`].
@@ -302,9 +359,11 @@ impl Default for DbBuilder {
         let config = Config {
             namespace: None,
             views: Views::default(),
-            receive_buffer: 8 << 20,
+            routes: RouteView::default(),
+            receive_buffer: 32 << 20,
             patience: Duration::from_secs(30),
             hook_deadline: Duration::from_secs(30),
+            history: None,
         };
         DbBuilder { config, explicit: false }
     }
@@ -330,6 +389,54 @@ impl DbBuilder {
         self
     }
 
+    /// Leaves out the routes of these tables, 1 to 4294967295: 255 is local, 254 main. The kernel's routes to this
+    /// machine's own addresses and broadcasts are in `local`.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// let db = netlinkdb::Db::builder().ignore_tables([255]).open()?;
+    /// db.interface("lo")?.up().commit()?;
+    /// let now = db.sync()?;
+    /// assert!(now.tables().is_empty());
+    /// assert!(now.follows_table(254) && !now.follows_table(255) && !now.follows_routes());
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn ignore_tables(mut self, tables: impl IntoIterator<Item = u32>) -> Self {
+        self.config.routes.without_tables.extend(tables);
+        self
+    }
+
+    /// Leaves out the routes of all other tables. The kernel is asked for these alone, so that opening costs nothing for
+    /// the others.
+    pub fn only_tables(mut self, tables: impl IntoIterator<Item = u32>) -> Self {
+        let mut tables: Vec<_> = tables.into_iter().filter(|table| *table != 0).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        self.config.routes.only_tables = Some(tables);
+        self
+    }
+
+    /// Leaves out the routes that these protocols have made.
+    ///
+    /// Routes of several protocols may share a prefix and a priority. Where one of those that are left out takes the place
+    /// of another by `ip route replace`, everything is read anew.
+    pub fn ignore_protocols(mut self, protocols: impl IntoIterator<Item = RouteProtocol>) -> Self {
+        self.config.routes.without_protocols.extend(protocols);
+        self
+    }
+
+    /// Leaves out the routes that other protocols have made; see [`DbBuilder::ignore_protocols`].
+    pub fn only_protocols(mut self, protocols: impl IntoIterator<Item = RouteProtocol>) -> Self {
+        self.config.routes.only_protocols = Some(protocols.into_iter().collect());
+        self
+    }
+
+    /// Leaves out the routes of the other family; the kernel is not asked for them.
+    pub fn route_family(mut self, family: Family) -> Self {
+        self.config.routes.family = Some(family);
+        self
+    }
+
     /// Whether rules are followed; by default they are.
     pub fn rules(mut self, followed: bool) -> Self {
         self.config.views.rules = followed;
@@ -349,7 +456,7 @@ impl DbBuilder {
         self
     }
 
-    /// Bytes of receive buffer to ask for on the event socket; by default 8 MiB. [`Db::receive_buffer`] says what was
+    /// Bytes of receive buffer to ask for on the event socket; by default 32 MiB. [`Db::receive_buffer`] says what was
     /// had. A notification takes 1 to 5 KiB of it until it is read; what does not fit is lost and repaired by reading
     /// everything anew.
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
@@ -368,6 +475,22 @@ impl DbBuilder {
     /// for by the clock otherwise.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.config.patience = patience;
+        self
+    }
+
+    /// Remembers past states, so many with the present one: [`Db::at`], [`Db::before`]. They share what is the same in
+    /// them. By default nothing is remembered.
+    pub fn history(mut self, states: usize) -> Self {
+        let age = self.config.history.map_or(Duration::MAX, |history| history.age);
+        self.config.history = Some(History { states, age });
+        self
+    }
+
+    /// Remembers the states of this time back from the present; with [`DbBuilder::history`] no more of them than it
+    /// says.
+    pub fn history_age(mut self, age: Duration) -> Self {
+        let states = self.config.history.map_or(usize::MAX, |history| history.states);
+        self.config.history = Some(History { states, age });
         self
     }
 

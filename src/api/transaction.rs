@@ -209,7 +209,7 @@ impl Transaction {
         if let Some(refusal) = &self.wrong {
             return Err(refusal.clone().into());
         }
-        match self.db.engine().commit(&self.draft, &self.hooks, self.hook_deadline)? {
+        match self.db.engine().commit(self.id, &self.draft, &self.hooks, self.hook_deadline)? {
             Outcome::Committed { snapshot, created } => Ok((snapshot, created)),
             Outcome::RolledBack { cause, snapshot } => Err(Error::rolled_back(cause, snapshot)),
             Outcome::Torn { cause, residue, snapshot } => {

@@ -9,6 +9,7 @@ use super::requests::Requests;
 use super::shared::Engine;
 use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Refusal};
 use crate::state::Snapshot;
+use uuid::Uuid;
 
 /// So many requests at once are many.
 const MANY: usize = 256;
@@ -24,6 +25,22 @@ pub enum Start {
     CutOff(Error),
 }
 
+/// While it is there, what is seen is put down to the transaction.
+struct Running<'a>(&'a Engine);
+
+impl<'a> Running<'a> {
+    fn new(engine: &'a Engine, id: Uuid) -> Self {
+        engine.put_down_to(Some(id));
+        Running(engine)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.put_down_to(None);
+    }
+}
+
 impl Engine {
     /// Commits a draft: one of three endings, or nothing sent. When everything is as wanted the hooks of the database
     /// are asked, and then these, each of which may take `deadline`.
@@ -32,6 +49,7 @@ impl Engine {
     /// See [`Start`].
     pub fn commit(
         &self,
+        id: Uuid,
         draft: &Draft,
         hooks: &[Hook],
         deadline: Option<Duration>,
@@ -42,7 +60,14 @@ impl Engine {
         let mut requests = self.requests.lock();
         let now = self.observe(&draft.silent()).map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
-        let ask = |found: Snapshot| self.ask_hooks(hooks, deadline, &now, found);
+        let _running = Running::new(self, id);
+        let ask = |found: Snapshot| {
+            // What changes while they are asked is not done by this transaction.
+            self.put_down_to(None);
+            let asked = self.ask_hooks(hooks, deadline, &now, found);
+            self.put_down_to(asked.is_err().then_some(id));
+            asked
+        };
         self.drive(&mut commit, &mut requests, ask).map_err(Start::CutOff)
     }
 

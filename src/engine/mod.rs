@@ -8,7 +8,9 @@
 
 mod commit;
 mod error;
+mod events;
 mod hooks;
+mod log;
 mod reader;
 mod registry;
 mod requests;
@@ -17,6 +19,8 @@ mod waiting;
 
 pub use commit::Start;
 pub use error::Error;
+pub use events::{Event, EventOptions, Filter, Subscription};
 pub use hooks::Hook;
+pub use log::{Cause, History};
 pub use registry::Registration;
 pub use shared::{Config, Engine};

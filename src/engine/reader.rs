@@ -14,10 +14,12 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::Error;
+use super::log::{Cause, Entry, Log};
 use super::registry::Registry;
 use super::requests::Requests;
 use super::shared::{Config, Published, Shared};
 use super::waiting::Waiting;
+use crate::object::Family;
 use crate::state::{Follower, Losses, Outlet, Snapshot, Transmit, Update};
 use crate::sys::{Batch, Datagram, Options, Received, Socket, Waker, wait};
 
@@ -74,7 +76,9 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         groups.extend([RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]);
     }
     if config.views.routes {
-        groups.extend([RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE]);
+        let families = [(Family::Inet, RTNLGRP_IPV4_ROUTE), (Family::Inet6, RTNLGRP_IPV6_ROUTE)];
+        let followed = families.into_iter().filter(|(family, _)| config.routes.has_family(*family));
+        groups.extend(followed.map(|(_, group)| group));
     }
     if config.views.rules {
         groups.extend([RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE]);
@@ -102,6 +106,8 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
             created: Vec::new(),
             losses: Losses::default(),
             live: false,
+            log: Log::new(config.history),
+            running: None,
             ended: None,
         }),
         changed: Condvar::new(),
@@ -134,13 +140,16 @@ struct Reader {
     /// Whether the snapshot that was shown has been taken back.
     lent: bool,
     dump: Option<(Socket, Batch)>,
+    /// How often everything had been read when a state was shown last.
+    resyncs: u64,
 }
 
 impl Reader {
     fn new(shared: Arc<Shared>) -> Self {
-        let follower = Follower::new(shared.config.views);
+        let follower = Follower::new(shared.config.views).with_routes(shared.config.routes.clone());
         let (batch, waiting) = (Batch::new(), Waiting::default());
-        Reader { shared, follower, batch, waiting, unshown: 0, lent: false, dump: None }
+        let (unshown, lent, resyncs) = (0, false, 0);
+        Reader { shared, follower, batch, waiting, unshown, lent, dump: None, resyncs }
     }
 
     /// Follows until it is told to stop or cannot go on; a panic is shown to waiters like any other end.
@@ -329,7 +338,8 @@ impl Reader {
             return true;
         }
         let published = self.shared.published.lock();
-        let is_stale = self.unshown >= BURST && (published.waiting > 0 || !self.lent);
+        let is_stale = self.unshown >= BURST
+            && (published.waiting > 0 || published.log.is_polled() || !self.lent);
         published.hurried > 0 || is_stale
     }
 
@@ -350,7 +360,14 @@ impl Reader {
             published.revision = snapshot.revision();
             (published.snapshot, published.lent) = (snapshot, false);
         }
+        let mut unwanted = Vec::new();
         if let Some(Update { snapshot, passed, created }) = update {
+            let is_anew = std::mem::replace(&mut self.resyncs, losses.resyncs) != losses.resyncs;
+            let own = published.running.map_or(Cause::Foreign, Cause::Transaction);
+            let cause = if is_anew { Cause::Resync } else { own };
+            if snapshot.revision() != published.revision {
+                unwanted = published.log.push(|| Entry::new(snapshot.clone(), cause));
+            }
             published.revision = snapshot.revision();
             published.snapshot = snapshot;
             published.passed = passed;
@@ -360,6 +377,7 @@ impl Reader {
         }
         drop(published);
         self.shared.changed.notify_all();
+        drop(unwanted);
     }
 }
 
@@ -376,6 +394,7 @@ impl Drop for ShowEnd<'_> {
         if let Some(snapshot) = back {
             (published.snapshot, published.lent) = (snapshot, false);
         }
+        published.log.signal();
         drop(published);
         self.0.shared.changed.notify_all();
     }

@@ -12,6 +12,7 @@ mod support;
 mod bad_input;
 mod commit;
 mod conformance;
+mod events;
 mod faults;
 mod following;
 mod following_rules;
@@ -31,6 +32,7 @@ mod scene;
 mod stress;
 mod sys;
 mod tables;
+mod views;
 mod waiting;
 
 use libtest_mimic::Arguments;
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
     cases.extend(bad_input::cases());
     cases.extend(commit::cases());
     cases.extend(conformance::cases());
+    cases.extend(events::cases());
     cases.extend(faults::cases());
     cases.extend(following::cases());
     cases.extend(following_rules::cases());
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
     cases.extend(rules::cases());
     cases.extend(stress::cases());
     cases.extend(sys::cases());
+    cases.extend(views::cases());
     cases.extend(waiting::cases());
     let trials = cases.into_iter().map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
