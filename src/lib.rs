@@ -121,7 +121,8 @@ mod wire;
 
 pub use api::{
     CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue, Interface,
-    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction,
+    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, RouteHandle, RouteRef,
+    RuleHandle, RuleRef, Transaction,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};

@@ -103,7 +103,7 @@ impl Error {
 
     /// Whether the interface that a handle means is gone.
     pub fn is_stale(&self) -> bool {
-        matches!(*self.0, Kind::Refused(Refusal::Stale { .. }))
+        matches!(*self.0, Kind::Refused(Refusal::Stale { .. } | Refusal::Gone { .. }))
     }
 
     /// Whether something is there already.

@@ -447,7 +447,7 @@ impl Commit {
             return self.look(now.clone());
         }
         if self.steps_sent {
-            self.cause = self.keyed.decide(now);
+            self.cause = self.keyed.decide(&self.before, now);
             self.stage = if self.cause.is_some() { Stage::Look } else { Stage::Send };
             return;
         }
@@ -475,7 +475,7 @@ impl Commit {
             self.stage = Stage::Send;
             return;
         }
-        if let Some(failure) = self.unmet(&now).or_else(|| self.keyed.unmet(&now)) {
+        if let Some(failure) = self.unmet(&now).or_else(|| self.keyed.unmet(&self.before, &now)) {
             self.cause = Some(failure);
             return self.look(now);
         }
@@ -717,7 +717,7 @@ impl Commit {
                 }
             })
             .collect();
-        asks.into_iter().collect()
+        asks.into_iter().chain(self.keyed.silent()).collect()
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{Content, Key, Matcher, Op, Pending, Planned, Step, Wish, invalid, route, rule};
-use crate::object::route::{RouteKey, RouteProtocol, RouteSpec, row};
+use crate::object::route::{Route, RouteKey, RouteProtocol, RouteSpec, row};
 use crate::object::{
-    Family, LinkRef, Names, Neighbour, NeighbourSpec, Nexthop, NexthopSpec, RuleSpec,
+    Family, LinkRef, Names, Neighbour, NeighbourSpec, Nexthop, NexthopSpec, Rule, RuleSpec,
 };
 use crate::plan::{Draft, Refusal, Target};
-use crate::state::{Bodies, Held, NeighbourKey, RouteFilter, RuleKey};
+use crate::state::{Ask, Bodies, Held, NeighbourKey, RouteFilter, RuleKey};
 
 use std::sync::Arc;
 
@@ -54,6 +54,12 @@ impl Edits {
     /// Whether nothing is named.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
+    }
+
+    /// What is named and may have changed in silence.
+    pub(in crate::plan) fn silent(&self) -> Option<Ask> {
+        let named = self.at.iter().any(|(key, _)| key.is_silent());
+        named.then_some(Ask::Proxies)
     }
 
     fn push(&mut self, key: Option<Key>, edit: Edit) {
@@ -206,14 +212,35 @@ impl Draft {
         &mut self,
         which: RouteSpec,
         change: impl FnOnce(RouteSpec) -> RouteSpec,
-    ) -> Result<(), Refusal> {
-        let (key, old) = self.select(&Which::Route(which))?;
-        if let (Key::Route(at), Content::Route(held)) = (&key, &old) {
-            let spec = held.body().map(|body| (&body.at(*at)).into());
-            let wish = spec.map(change).map(Wish::Route);
-            return wish.map_or(Ok(()), |wish| self.change(key, old, wish));
+    ) -> Result<RouteSpec, Refusal> {
+        let missing = || Refusal::Missing { what: format!("route {which}") };
+        let (key, old) = self.select(&Which::Route(which.clone()))?;
+        let spec = route_of(&key, &old).map(|route| change((&route).into()));
+        let spec = spec.ok_or_else(missing)?;
+        self.change(key, old, Wish::Route(spec.clone()))?;
+        Ok(spec)
+    }
+
+    /// The one route of the base that the words mean.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn find_route(&self, which: RouteSpec) -> Result<Route, Refusal> {
+        let missing = Refusal::Missing { what: format!("route {which}") };
+        let (key, content) = self.select(&Which::Route(which))?;
+        route_of(&key, &content).ok_or(missing)
+    }
+
+    /// The one rule of the base that the words mean.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn find_rule(&self, which: RuleSpec) -> Result<Arc<Rule>, Refusal> {
+        let missing = Refusal::Missing { what: format!("rule {which}") };
+        match self.select(&Which::Rule(which))?.1 {
+            Content::Rule(rule) => Ok(rule),
+            _ => Err(missing),
         }
-        Ok(())
     }
 
     /// Changes the rule that the words mean: the new one is added before the old one is deleted.
@@ -224,11 +251,13 @@ impl Draft {
         &mut self,
         which: RuleSpec,
         change: impl FnOnce(RuleSpec) -> RuleSpec,
-    ) -> Result<(), Refusal> {
+    ) -> Result<RuleSpec, Refusal> {
+        let missing = Refusal::Missing { what: format!("rule {which}") };
         let (key, old) = self.select(&Which::Rule(which))?;
-        let Content::Rule(rule) = &old else { return Ok(()) };
-        let wish = Wish::Rule(change((&**rule).into()));
-        self.change(key, old, wish)
+        let Content::Rule(rule) = &old else { return Err(missing) };
+        let wish = change((&**rule).into());
+        self.change(key, old, Wish::Rule(wish.clone()))?;
+        Ok(wish)
     }
 
     /// Changes the nexthop object with this number.
@@ -417,7 +446,7 @@ impl Draft {
     fn rules_meant(&self, which: &RuleSpec) -> Result<Vec<(Key, Content)>, Refusal> {
         rule::check(which)?;
         let family = RuleKey::of(&which.record()).family;
-        let key = |rule: &crate::object::Rule| RuleKey::of(rule.record());
+        let key = |rule: &Rule| RuleKey::of(rule.record());
         self.check_followed(&Key::Rule(RuleKey { family, priority: 0 }))?;
         let all = self.base().rules().family(family).iter().filter(|rule| which.selects(rule));
         let mut keys: Vec<_> = all.map(key).collect();
@@ -461,6 +490,13 @@ impl Draft {
             }
         }
         Ok(found)
+    }
+}
+
+fn route_of(key: &Key, content: &Content) -> Option<Route> {
+    match (key, content) {
+        (Key::Route(key), Content::Route(held)) => Some(held.body()?.at(*key)),
+        _ => None,
     }
 }
 

@@ -54,6 +54,7 @@ pub(in crate::plan) fn steps(
             Edit::Sync(sync) => planner.sync(sync),
         }
     }
+    planner.settle_rules();
     planner.check_in_use()?;
     let mut steps = planner.steps;
     // Stable: what shares a turn stays in the order of naming.
@@ -306,6 +307,34 @@ impl Planner<'_> {
         let turn = steps.iter().map(turn_of).filter(|turn| *turn != Turn::DeleteRoute).max();
         let turn = turn.unwrap_or(Turn::DeleteRoute);
         self.steps.extend(steps.into_iter().map(|step| (turn, Planned::Ready(step))));
+    }
+
+    /// What is named of a priority's rules, as requests that do that and nothing else.
+    fn settle_rules(&mut self) {
+        let is_rule = |planned: &Planned| match planned {
+            Planned::Ready(Step { key: Key::Rule(key), .. }) => Some(*key),
+            _ => None,
+        };
+        let keys: BTreeSet<_> = self.steps.iter().filter_map(|(_, one)| is_rule(one)).collect();
+        let (rules, mut others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.steps)
+            .into_iter()
+            .partition(|(_, one)| is_rule(one).is_some());
+        for key in keys.into_iter().map(Key::Rule) {
+            let is = key.whole(self.now);
+            let mut target = is.clone();
+            for (_, planned) in &rules {
+                let Planned::Ready(Step { key: own, content, op }) = planned else { continue };
+                match op {
+                    _ if *own != key => {}
+                    // Of duplicates none is to be left.
+                    Op::Delete => target.retain(|one| !one.same(content)),
+                    _ => target.push(content.clone()),
+                }
+            }
+            let steps = key.transform(&is, &target).into_iter();
+            others.extend(steps.map(|step| (turn_of(&step), Planned::Ready(step))));
+        }
+        self.steps = others;
     }
 
     /// With a nexthop object that is deleted the kernel takes what goes by it, without a word (K7): refused, unless all
