@@ -6,9 +6,8 @@
 use std::io::{ErrorKind, Write};
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use netlinkdb::{Db, Diff, Error, NetNs, Result, Veth};
+use netlinkdb::{Db, Error, Event, NetNs, Result, Veth};
 
 fn main() -> ExitCode {
     let private = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
@@ -31,10 +30,10 @@ fn main() -> ExitCode {
 /// Prints changes until the output is closed.
 fn watch() -> Result<()> {
     let db = Db::open()?;
-    let watch = db.watch();
-    eprintln!("{} interfaces; waiting for changes", watch.snapshot().link_count());
-    for diff in watch {
-        if !print(&diff?)? {
+    let queue = db.events()?;
+    eprintln!("{} interfaces; waiting for changes", queue.snapshot().link_count());
+    for event in queue {
+        if !print(&event?)? {
             break;
         }
     }
@@ -45,7 +44,7 @@ fn watch() -> Result<()> {
 fn demonstrate() -> Result<()> {
     NetNs::enter_private()?;
     let db = Db::open()?;
-    let mut watch = db.watch();
+    let mut queue = db.events()?;
     let script: [fn(&Db) -> Result<()>; 4] = [
         |db| {
             let mut tx = db.begin();
@@ -59,8 +58,8 @@ fn demonstrate() -> Result<()> {
     for step in script {
         step(&db)?;
         // What a commit did is in the database when it returns; this waits for nothing.
-        while let Some(diff) = watch.next_within(Duration::ZERO)? {
-            if !print(&diff)? {
+        while let Some(event) = queue.try_next()? {
+            if !print(&event)? {
                 return Ok(());
             }
         }
@@ -68,11 +67,10 @@ fn demonstrate() -> Result<()> {
     Ok(())
 }
 
-/// One difference, a change a line; `false` when nobody reads any more.
-fn print(diff: &Diff) -> Result<bool> {
-    let text: String = diff.changes().iter().map(|change| format!("{change}\n")).collect();
+/// A change on a line; `false` when nobody reads any more.
+fn print(event: &Event) -> Result<bool> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match writeln!(out, "{event}").and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Error::other(error)),

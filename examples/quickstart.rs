@@ -92,12 +92,12 @@ fn tour() -> Result<String> {
     println!("  {}", ink(GREEN, "all read anew and compared with the state before: no difference"));
 
     heading("What others change");
-    let mut watch = db.watch();
+    let mut watch = db.events()?;
     let other = change_from_outside()?;
     println!("  {}", ink(DIM, format!("{other} host1 now has mtu 1400 and another address")));
     let mut seen = 0;
     while seen < 2 {
-        let Some(diff) = watch.next_within(Duration::from_secs(1))? else {
+        let Some(diff) = watch.diff_within(Duration::from_secs(1))? else {
             return Err(Error::other("the foreign change did not arrive"));
         };
         for change in diff.changes().iter().filter(|change| !is_link_local(change)) {

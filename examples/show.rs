@@ -1,14 +1,15 @@
-//! Interfaces, addresses or routes of the network namespace that it runs in, read only.
+//! Interfaces, addresses, routes, rules, neighbours or nexthop objects of the network namespace that it runs in, read
+//! only.
 //!
 //! `cargo run --features serde --example show -- link --json` prints what `ip -json -details link` prints; `show route`
-//! prints the lines of `ip route show` and those of `ip -6 route show`.
+//! prints the lines of `ip route show` and those of `ip -6 route show`, and so does `show rule`.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use netlinkdb::{Db, Result, RouteTable, Snapshot};
 
-const USAGE: &str = "usage: show [link | addr | route [table NUMBER|all]] [--json]";
+const USAGE: &str = "usage: show [link | addr | route [table NUMBER|all] | rule | neigh [proxy] | fdb | nexthop] [--json]";
 
 /// What is to be shown.
 enum What {
@@ -16,6 +17,11 @@ enum What {
     Addresses,
     /// The routes of a table, or of all.
     Routes(Option<u32>),
+    Rules,
+    Neighbours,
+    Proxies,
+    Fdb,
+    Nexthops,
 }
 
 /// `RT_TABLE_MAIN`.
@@ -49,13 +55,20 @@ fn parse(words: &[&str]) -> Option<What> {
         ["route", "table", "main"] => What::Routes(Some(MAIN)),
         ["route", "table", "local"] => What::Routes(Some(255)),
         ["route", "table", number] => What::Routes(Some(number.parse().ok()?)),
+        ["rule"] => What::Rules,
+        ["neigh"] => What::Neighbours,
+        ["neigh", "proxy"] => What::Proxies,
+        ["fdb"] => What::Fdb,
+        ["nexthop"] => What::Nexthops,
         _ => return None,
     })
 }
 
 fn shown(what: &What, json: bool) -> Result<String> {
     let routes = matches!(what, What::Routes(_));
-    let now = Db::builder().routes(routes).open()?.read_only().snapshot();
+    let neighbours = matches!(what, What::Neighbours | What::Proxies | What::Fdb);
+    let db = Db::builder().routes(routes).neighbours(neighbours).open()?;
+    let now = db.read_only().snapshot();
     if json {
         return to_json(&now, what);
     }
@@ -63,6 +76,11 @@ fn shown(what: &What, json: bool) -> Result<String> {
         What::Links => now.links().map(|link| link.line(&now) + "\n").collect(),
         What::Addresses => now.to_string(),
         What::Routes(table) => routes_of(&now, *table).to_string(),
+        What::Rules => now.rules().to_string(),
+        What::Neighbours => now.neighbours().to_string(),
+        What::Proxies => now.neighbours().proxies().to_string(),
+        What::Fdb => now.neighbours().fdb().to_string(),
+        What::Nexthops => now.nexthops().to_string(),
     })
 }
 
@@ -76,6 +94,11 @@ fn to_json(now: &Snapshot, what: &What) -> Result<String> {
         What::Links => netlinkdb::Tree::List(now.links().map(|link| link.tree(now)).collect()),
         What::Addresses => now.tree(),
         What::Routes(table) => routes_of(now, *table).tree(),
+        What::Rules => now.rules().tree(),
+        What::Neighbours => now.neighbours().tree(),
+        What::Proxies => now.neighbours().proxies().tree(),
+        What::Fdb => now.neighbours().fdb().tree(),
+        What::Nexthops => now.nexthops().tree(),
     };
     serde_json::to_string(&tree).map(|text| text + "\n").map_err(netlinkdb::Error::other)
 }

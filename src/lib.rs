@@ -1,7 +1,7 @@
 //! The Linux network stack as an in-memory transactional database.
 //!
 //! A [`Db`] follows one network namespace over rtnetlink: a reader thread keeps a [`Snapshot`] of its interfaces,
-//! addresses and routes that is always the kernel's own state. A [`Transaction`] changes any number of interfaces, and holds as a
+//! addresses, routes, rules, nexthop objects and neighbours that is always the kernel's own state. A [`Transaction`] changes any number of interfaces, and holds as a
 //! whole or leaves nothing behind.
 //!
 //! ```
@@ -30,10 +30,11 @@
 //! - Reading: [`Db::snapshot`], [`Snapshot::links`], [`Snapshot::addresses_of`], [`Snapshot::lookup`],
 //!   [`Snapshot::diff`]; a handle on one interface is an [`Interface`], from [`Db::interface`].
 //! - Routes: [`Snapshot::routes`] is the main table, a [`RouteTable`] with exact and longest-prefix lookups.
+//! - Rules, nexthop objects, neighbours: [`Snapshot::rules`], [`Snapshot::nexthops`], [`Snapshot::neighbours`].
 //! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
 //! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`], and any other kind by [`NewLink::with_kind`].
-//! - Following: [`Db::watch`], [`Db::wait_until`], [`Db::sync`]; [`Db::losses`] counts what had to be repaired.
+//! - Following: [`Db::events`], [`Db::wait_until`], [`Db::sync`]; [`Db::losses`] counts what had to be repaired.
 //! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
 //!
 //! # Routes
@@ -45,6 +46,20 @@
 //! Not there yet: transactions on routes. What went with an interface or an address that a commit took away is not brought
 //! back by its rollback. Never kept: MPLS and multicast routes, the routing cache, and the marks that the kernel flips by
 //! itself (`dead`, `linkdown`, `offload`, how long a route still lasts).
+//!
+//! A database may leave routes out, by table, protocol or family ([`DbBuilder::ignore_tables`] and its neighbours): then
+//! [`Snapshot::follows_table`] says of which tables everything is known.
+//!
+//! # Rules, nexthop objects, neighbours
+//!
+//! Rules of IPv4 and IPv6 and nexthop objects are read and followed like routes; neighbours, proxies and the forwarding
+//! entries of bridges and tunnels where the database is opened so ([`DbBuilder::neighbours`]). Nexthop objects go with
+//! their interface, with its carrier and out of their groups, in silence, and the snapshot knows. Transactions on them:
+//! not yet.
+//!
+//! Never kept: rules of multicast routing; neighbours in the states `NONE` and `NOARP`, which `ip neigh` does not show
+//! either and the kernel makes and forgets without a word; the receive filters of devices among forwarding entries; the
+//! buckets of resilient groups.
 //!
 //! # What the kernel changes without a word
 //!
@@ -69,6 +84,9 @@
 //! - of a bridge, root, root port, path cost, topology change, querier, and `ageing_time` while the topology changes; of a
 //!   port, the designated bridge, port and cost, acknowledgement and pending; `bc_queue_len_used` of a macvlan.
 //!
+//! Of neighbours: proxies are announced neither when they are made nor when they are deleted; the states `INCOMPLETE` and
+//! `DELAY`, and that a forwarding entry has become `stale`, are not either. [`Db::resync`] reads them.
+//!
 //! Counters ([`Link::statistics`]) are as of the last message about the interface, and never make a difference between
 //! two snapshots.
 //!
@@ -79,8 +97,8 @@
 //!
 //! # Features
 //!
-//! - `serde`: `Serialize` for [`Link`], [`Address`], [`Route`], [`RouteTable`], [`Snapshot`] and [`Tree`], in the words of
-//!   `ip -json -details`.
+//! - `serde`: `Serialize` for [`Link`], [`Address`], [`Route`], [`Rule`], [`Nexthop`], [`Neighbour`], the lists of them,
+//!   [`Snapshot`] and [`Tree`], in the words of `ip -json -details`.
 #![cfg(target_os = "linux")]
 // The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
@@ -99,10 +117,10 @@ mod sys;
 mod wire;
 
 pub use api::{
-    CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, Interface,
-    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction, Watch,
+    CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue, Interface,
+    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction,
 };
-pub use engine::Registration;
+pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
     Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
@@ -121,11 +139,13 @@ pub use object::{
     Statistics, Tree, UnknownName,
 };
 pub use plan::{
-    AddressSpec, Failure, ParseAddressError, Refusal, Residue, Review, ReviewLine, Sign, Why,
+    AddressSpec, Failure, ParseAddressError, Progress, Refusal, Residue, Review, ReviewLine, Sign,
+    Why,
 };
 pub use state::{
     AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,
-    Object, Remote, RouteFilter, RouteTable, RuleKey, RuleList, Snapshot, UnknownAttribute,
+    Object, ObjectKind, Remote, RouteFilter, RouteTable, RuleKey, RuleList, Snapshot,
+    UnknownAttribute,
 };
 pub use wire::{HardwareAddress, ParseHardwareAddressError};
 

@@ -62,7 +62,7 @@ impl Scene {
     fn new() -> Self {
         Scene {
             kernel: Kernel::default(),
-            follower: Follower::new(Views { addresses: true, routes: true }),
+            follower: Follower::new(Views { addresses: true, routes: true, ..Views::NONE }),
             dump: None,
         }
     }

@@ -4,13 +4,15 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
-use super::{Edit, Error, Interface, NetNs, ReadOnly, Result, Transaction, Watch};
-use crate::engine::{Config, Engine, Hook, Registration};
-use crate::object::LinkRef;
+use super::{Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Result, Transaction};
+use crate::engine::{
+    Config, Engine, Event, EventOptions, Filter, History, Hook, Notification, Registration,
+};
+use crate::object::{Family, LinkRef, RouteProtocol};
 use crate::plan::Refusal;
-use crate::state::{Ask, Diff, Losses, Snapshot, Views};
+use crate::state::{Ask, Diff, Losses, RouteView, Snapshot, Views};
 
 /// The network stack of one namespace as a database that follows the kernel.
 ///
@@ -168,9 +170,135 @@ impl Db {
         Ok(self.inner.engine.wait_until(within, wanted)?)
     }
 
-    /// Watches changes from the present state on.
-    pub fn watch(&self) -> Watch {
-        Watch::new(self.clone())
+    /// A queue of every change from the present state on.
+    ///
+    /// # Errors
+    /// When a descriptor cannot be had.
+    pub fn events(&self) -> Result<EventQueue> {
+        self.events_with(EventOptions::default())
+    }
+
+    /// The same with a filter, another capacity, or gathered until it is quiet.
+    ///
+    /// # Errors
+    /// As [`Db::events`].
+    pub fn events_with(&self, options: EventOptions) -> Result<EventQueue> {
+        Ok(EventQueue::new(self.clone(), self.inner.engine.subscribe(options)?))
+    }
+
+    /// Calls `call` with every change from now on that the filter lets through, in order, until the registration is
+    /// dropped. The state that the change leads to is shown by then, and perhaps newer ones.
+    ///
+    /// All such callbacks of a database are called on one thread of their own, one after the other in the order of
+    /// registration: one that takes its time delays the others, and when 8,192 states wait they get one event with
+    /// everything ([`Event::is_lagged`]). They may use the database freely, also commit. The database that they are
+    /// given is better used than one that they bring along: that would be kept open until the registration is dropped.
+    /// A panic is caught, counted in [`Db::callback_panics`], and told to every queue and callback once
+    /// ([`Event::panic`]); the callback is called again for the next change.
+    ///
+    /// # Errors
+    /// When the thread or a descriptor cannot be had.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Db, Filter};
+    /// use std::sync::mpsc;
+    ///
+    /// let db = Db::open()?;
+    /// let (say, told) = mpsc::channel();
+    /// let guard = db.on_event(Filter::default(), move |_, event| drop(say.send(event.to_string())))?;
+    /// db.interface("lo")?.set_mtu(1400).commit()?;
+    /// assert_eq!(told.recv().unwrap(), "~ link lo  mtu 65536 -> 1400");
+    /// drop(guard);
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn on_event(
+        &self,
+        filter: Filter,
+        mut call: impl FnMut(&Db, &Event) + Send + 'static,
+    ) -> Result<Registration> {
+        let inner = Arc::downgrade(&self.inner);
+        let call = move |event: &Event| {
+            if let Some(inner) = inner.upgrade() {
+                call(&Db { inner }, event);
+            }
+        };
+        Ok(self.inner.engine.on_event(filter, call)?)
+    }
+
+    /// Calls `call` with every message of the kernel that the filter lets through, before it is applied, until the
+    /// registration is dropped. It may change the message or discard it, and the database then follows that instead of
+    /// the kernel: a commit that wants what a callback hides is rolled back.
+    ///
+    /// It is called on the thread that follows the kernel, which waits for it: it should be quick. It can read
+    /// snapshots, and can neither commit nor wait for a state: both are refused. It must not wait for another thread
+    /// that does, nor for an [`EventQueue`]. What was read before the registration is not seen; [`Db::resync`] reads
+    /// everything anew. A filter for a kind of interface knows that of messages about interfaces only. A panic is caught
+    /// as in [`Db::on_event`], and the message passes.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Db, Filter, ObjectKind};
+    ///
+    /// let db = Db::open()?;
+    /// let filter = Filter::default().objects([ObjectKind::Address]);
+    /// let guard = db.on_notification(filter, |message| {
+    ///     if message.number("prefixlen") == Some(128) {
+    ///         message.discard();
+    ///     }
+    /// });
+    /// db.interface("lo")?.up().commit()?;
+    /// let addresses = db.interface("lo")?.addresses()?;
+    /// assert!(addresses.iter().all(|address| address.local().is_ipv4()));
+    /// drop(guard);
+    /// assert_eq!(db.resync()?.address_count(), addresses.len() + 1);
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn on_notification(
+        &self,
+        filter: Filter,
+        call: impl FnMut(&mut Notification) + Send + 'static,
+    ) -> Registration {
+        self.inner.engine.on_notification(filter, call)
+    }
+
+    /// How often callbacks have panicked since the database was opened.
+    pub fn callback_panics(&self) -> u64 {
+        self.inner.engine.callback_panics()
+    }
+
+    /// The state as it was when `revision` was the newest; `None` when it is not remembered, or is yet to come.
+    ///
+    /// What is remembered is said when the database is opened: [`DbBuilder::history`], [`DbBuilder::history_age`]. By
+    /// default that is nothing but the present.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::Db;
+    /// use std::time::Instant;
+    ///
+    /// let db = Db::builder().history(1000).open()?;
+    /// let (start, first) = (Instant::now(), db.snapshot().revision());
+    /// db.interface("lo")?.set_mtu(1400).commit()?;
+    /// let before = db.before(start).expect("remembered");
+    /// assert_eq!(before.link("lo").map(|lo| lo.mtu()), Some(65536));
+    /// assert_eq!(db.at(first).map(|then| then.revision()), Some(first));
+    /// let diff = before.diff(&db.snapshot());
+    /// assert_eq!(diff.changes()[0].to_string(), "~ link lo  mtu 65536 -> 1400");
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn at(&self, revision: u64) -> Option<Snapshot> {
+        self.inner.engine.at(revision)
+    }
+
+    /// The state as this database knew it at a moment; `None` when it is not remembered. See [`Db::at`].
+    pub fn before(&self, moment: Instant) -> Option<Snapshot> {
+        self.inner.engine.before(moment)
+    }
+
+    /// As [`Db::before`] by the system's clock; where that has been set back meanwhile, the newest state that fits.
+    pub fn before_time(&self, moment: SystemTime) -> Option<Snapshot> {
+        self.inner.engine.before_time(moment)
     }
 
     /// What was lost and repaired since the database was opened.
@@ -257,9 +385,20 @@ impl ReadOnlyDb {
         Ok(self.0.interface(which)?.read_only())
     }
 
-    /// See [`Db::watch`].
-    pub fn watch(&self) -> Watch {
-        self.0.watch()
+    /// See [`Db::events_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn events_with(&self, options: EventOptions) -> Result<EventQueue> {
+        self.0.events_with(options)
+    }
+
+    /// See [`Db::events`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn events(&self) -> Result<EventQueue> {
+        self.0.events()
     }
 
     /// See [`Db::losses`].
@@ -280,9 +419,11 @@ impl Default for DbBuilder {
         let config = Config {
             namespace: None,
             views: Views::default(),
-            receive_buffer: 8 << 20,
+            routes: RouteView::default(),
+            receive_buffer: 32 << 20,
             patience: Duration::from_secs(30),
             hook_deadline: Duration::from_secs(30),
+            history: None,
         };
         DbBuilder { config, explicit: false }
     }
@@ -308,6 +449,54 @@ impl DbBuilder {
         self
     }
 
+    /// Leaves out the routes of these tables, 1 to 4294967295: 255 is local, 254 main. The kernel's routes to this
+    /// machine's own addresses and broadcasts are in `local`.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// let db = netlinkdb::Db::builder().ignore_tables([255]).open()?;
+    /// db.interface("lo")?.up().commit()?;
+    /// let now = db.sync()?;
+    /// assert!(now.tables().is_empty());
+    /// assert!(now.follows_table(254) && !now.follows_table(255) && !now.follows_routes());
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn ignore_tables(mut self, tables: impl IntoIterator<Item = u32>) -> Self {
+        self.config.routes.without_tables.extend(tables);
+        self
+    }
+
+    /// Leaves out the routes of all other tables. The kernel is asked for these alone, so that opening costs nothing for
+    /// the others.
+    pub fn only_tables(mut self, tables: impl IntoIterator<Item = u32>) -> Self {
+        let mut tables: Vec<_> = tables.into_iter().filter(|table| *table != 0).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        self.config.routes.only_tables = Some(tables);
+        self
+    }
+
+    /// Leaves out the routes that these protocols have made.
+    ///
+    /// Routes of several protocols may share a prefix and a priority. Where one of those that are left out takes the place
+    /// of another by `ip route replace`, everything is read anew.
+    pub fn ignore_protocols(mut self, protocols: impl IntoIterator<Item = RouteProtocol>) -> Self {
+        self.config.routes.without_protocols.extend(protocols);
+        self
+    }
+
+    /// Leaves out the routes that other protocols have made; see [`DbBuilder::ignore_protocols`].
+    pub fn only_protocols(mut self, protocols: impl IntoIterator<Item = RouteProtocol>) -> Self {
+        self.config.routes.only_protocols = Some(protocols.into_iter().collect());
+        self
+    }
+
+    /// Leaves out the routes of the other family; the kernel is not asked for them.
+    pub fn route_family(mut self, family: Family) -> Self {
+        self.config.routes.family = Some(family);
+        self
+    }
+
     /// Whether rules are followed; by default they are.
     pub fn rules(mut self, followed: bool) -> Self {
         self.config.views.rules = followed;
@@ -327,7 +516,7 @@ impl DbBuilder {
         self
     }
 
-    /// Bytes of receive buffer to ask for on the event socket; by default 8 MiB. [`Db::receive_buffer`] says what was
+    /// Bytes of receive buffer to ask for on the event socket; by default 32 MiB. [`Db::receive_buffer`] says what was
     /// had. A notification takes 1 to 5 KiB of it until it is read; what does not fit is lost and repaired by reading
     /// everything anew.
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
@@ -346,6 +535,22 @@ impl DbBuilder {
     /// for by the clock otherwise.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.config.patience = patience;
+        self
+    }
+
+    /// Remembers past states, so many with the present one: [`Db::at`], [`Db::before`]. They share what is the same in
+    /// them. By default nothing is remembered.
+    pub fn history(mut self, states: usize) -> Self {
+        let age = self.config.history.map_or(Duration::MAX, |history| history.age);
+        self.config.history = Some(History { states, age });
+        self
+    }
+
+    /// Remembers the states of this time back from the present; with [`DbBuilder::history`] no more of them than it
+    /// says.
+    pub fn history_age(mut self, age: Duration) -> Self {
+        let states = self.config.history.map_or(usize::MAX, |history| history.states);
+        self.config.history = Some(History { states, age });
         self
     }
 

@@ -239,6 +239,12 @@ impl From<UnknownAttribute> for Error {
     }
 }
 
+impl From<engine::NotChangeable> for Error {
+    fn from(error: engine::NotChangeable) -> Self {
+        Error::other(error)
+    }
+}
+
 impl From<UnknownName> for Error {
     fn from(error: UnknownName) -> Self {
         Error::other(error)

@@ -6,6 +6,7 @@
 mod db;
 mod edit;
 mod error;
+mod events;
 mod interface;
 mod neighbours;
 mod netns;
@@ -13,15 +14,14 @@ mod nexthops;
 mod routes;
 mod rules;
 mod transaction;
-mod watch;
 
 pub use db::{Db, DbBuilder, ReadOnlyDb};
 pub use edit::{Editor, InterfaceTransaction};
 pub use error::{CommitError, Ending, Error, Result};
+pub use events::EventQueue;
 pub use interface::{Edit, Interface, ReadOnly};
 pub use netns::NetNs;
 pub use transaction::{Committed, NewInterface, Transaction};
-pub use watch::Watch;
 
 // Handles, transactions and snapshots may be moved and shared between threads.
 const _: () = {
@@ -31,4 +31,5 @@ const _: () = {
     shared::<Transaction>();
     shared::<crate::state::Snapshot>();
     shared::<Error>();
+    shared::<EventQueue>();
 };

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::db::hook;
 use super::{CommitError, Db, Edit, Editor, Error, Interface, Result};
-use crate::engine::Hook;
+use crate::engine::{Hook, Terms};
 use crate::object::LinkRef;
 use crate::object::kinds::NewLink;
-use crate::plan::{Draft, Outcome, Refusal, Review, Target};
+use crate::plan::{Draft, Outcome, Progress, Refusal, Review, Target};
 use crate::state::{Diff, Snapshot};
 
 /// A set of changes to any number of interfaces that hold together or not at all.
@@ -44,6 +45,7 @@ pub struct Transaction {
     wrong: Option<Refusal>,
     hooks: Vec<Hook>,
     hook_deadline: Option<Duration>,
+    watcher: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
 }
 
 /// An interface that a transaction creates: to be edited in the same transaction, and found after the commit.
@@ -76,6 +78,7 @@ impl Transaction {
             wrong: None,
             hooks: Vec::new(),
             hook_deadline: None,
+            watcher: None,
         }
     }
 
@@ -163,6 +166,28 @@ impl Transaction {
         self
     }
 
+    /// Tells how far the commit is, on the thread that commits: after each lot of requests, of which a whole table takes
+    /// many. It should be quick; one that panics hears no more.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// # let db = netlinkdb::Db::open()?;
+    /// # use netlinkdb::Route;
+    /// let mut tx = db.begin();
+    /// tx.interface("lo").up();
+    /// tx.replace_table(100, (0..10_000u32).map(|n| Route::to(std::net::Ipv4Addr::from(0x0a00_0000 + n)).blackhole().table(100)))?;
+    /// let (to, progress) = std::sync::mpsc::channel();
+    /// tx.on_progress(move |progress| drop(to.send(progress)));
+    /// tx.commit()?;
+    /// let last = progress.iter().last().unwrap();
+    /// assert_eq!((last.done, last.total, last.undoing), (10_001, 10_001, false));
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn on_progress(&mut self, tell: impl Fn(Progress) + Send + Sync + 'static) -> &mut Self {
+        self.watcher = Some(Arc::new(tell));
+        self
+    }
+
     /// What each hook may take when this transaction is committed; by default what the database says
     /// ([`DbBuilder::hook_deadline`](super::DbBuilder::hook_deadline)).
     ///
@@ -204,7 +229,13 @@ impl Transaction {
         if let Some(refusal) = &self.wrong {
             return Err(refusal.clone().into());
         }
-        match self.db.engine().commit(&self.draft, &self.hooks, self.hook_deadline)? {
+        let terms = Terms {
+            id: self.id,
+            hooks: &self.hooks,
+            deadline: self.hook_deadline,
+            watcher: self.watcher.as_deref(),
+        };
+        match self.db.engine().commit(&self.draft, &terms)? {
             Outcome::Committed { snapshot, created } => Ok((snapshot, created)),
             Outcome::RolledBack { cause, snapshot } => Err(Error::rolled_back(cause, snapshot)),
             Outcome::Torn { cause, residue, snapshot } => {

@@ -6,17 +6,24 @@
 //!
 //! Not here: what a message means, what to send, in which order.
 
+mod callbacks;
 mod commit;
 mod error;
+mod events;
 mod hooks;
+mod log;
 mod reader;
 mod registry;
 mod requests;
 mod shared;
+mod sieve;
 mod waiting;
 
-pub use commit::Start;
+pub use commit::{Start, Terms};
 pub use error::Error;
+pub use events::{Event, EventOptions, Filter, Subscription};
 pub use hooks::Hook;
+pub use log::{Cause, History};
 pub use registry::Registration;
 pub use shared::{Config, Engine};
+pub use sieve::{NotChangeable, Notification};

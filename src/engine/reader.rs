@@ -5,6 +5,7 @@
 //! The event socket comes first: while more notifications wait than one system call brings, they are all taken out of
 //! the kernel's buffer before the next few are applied, because there the kernel drops what does not fit.
 
+use std::borrow::Cow;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -14,10 +15,13 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::Error;
+use super::log::{Cause, Entry, Log};
 use super::registry::Registry;
 use super::requests::Requests;
 use super::shared::{Config, Published, Shared};
+use super::sieve;
 use super::waiting::Waiting;
+use crate::object::Family;
 use crate::state::{Follower, Losses, Outlet, Snapshot, Transmit, Update};
 use crate::sys::{Batch, Datagram, Options, Received, Socket, Waker, wait};
 
@@ -74,7 +78,9 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         groups.extend([RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]);
     }
     if config.views.routes {
-        groups.extend([RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE]);
+        let families = [(Family::Inet, RTNLGRP_IPV4_ROUTE), (Family::Inet6, RTNLGRP_IPV6_ROUTE)];
+        let followed = families.into_iter().filter(|(family, _)| config.routes.has_family(*family));
+        groups.extend(followed.map(|(_, group)| group));
     }
     if config.views.rules {
         groups.extend([RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE]);
@@ -102,6 +108,8 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
             created: Vec::new(),
             losses: Losses::default(),
             live: false,
+            log: Log::new(config.history),
+            running: None,
             ended: None,
         }),
         changed: Condvar::new(),
@@ -111,6 +119,9 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         restored: Mutex::new(Vec::new()),
         id: DATABASES.fetch_add(1, Ordering::Relaxed),
         hooks: Registry::new(),
+        sieves: Registry::new(),
+        posts: Registry::new(),
+        panics: Arc::default(),
         config,
     };
     let requests = Requests::new(request, shared.config.patience);
@@ -133,13 +144,16 @@ struct Reader {
     /// Whether the snapshot that was shown has been taken back.
     lent: bool,
     dump: Option<(Socket, Batch)>,
+    /// How often everything had been read when a state was shown last.
+    resyncs: u64,
 }
 
 impl Reader {
     fn new(shared: Arc<Shared>) -> Self {
-        let follower = Follower::new(shared.config.views);
+        let follower = Follower::new(shared.config.views).with_routes(shared.config.routes.clone());
         let (batch, waiting) = (Batch::new(), Waiting::default());
-        Reader { shared, follower, batch, waiting, unshown: 0, lent: false, dump: None }
+        let (unshown, lent, resyncs) = (0, false, 0);
+        Reader { shared, follower, batch, waiting, unshown, lent, dump: None, resyncs }
     }
 
     /// Follows until it is told to stop or cannot go on; a panic is shown to waiters like any other end.
@@ -263,7 +277,10 @@ impl Reader {
                     self.waiting.is_empty() && !self.batch.is_full() || self.follower.is_draining();
                 for datagram in self.batch.iter() {
                     match datagram {
-                        Datagram::Data(bytes) if at_once => self.follower.handle_event(bytes),
+                        Datagram::Data(bytes) if at_once => {
+                            let bytes = sift(&self.shared, &self.follower, self.lent, bytes);
+                            self.follower.handle_event(&bytes);
+                        }
                         Datagram::Data(bytes) => self.waiting.push(bytes),
                         Datagram::Truncated { .. } => self.follower.handle_truncated(),
                         Datagram::Foreign { .. } => self.follower.handle_foreign(),
@@ -282,7 +299,11 @@ impl Reader {
             false if self.lent => self.publish(),
             false => {}
         }
-        piece.iter().for_each(|datagram| self.follower.handle_event(datagram));
+        self.lend_nothing_to_callbacks();
+        for datagram in piece.iter() {
+            let datagram = sift(&self.shared, &self.follower, self.lent, datagram);
+            self.follower.handle_event(&datagram);
+        }
         self.waiting.recycle(piece);
         self.unshown += 1;
     }
@@ -295,7 +316,10 @@ impl Reader {
             Received::Datagrams => {
                 for datagram in batch.iter() {
                     match datagram {
-                        Datagram::Data(bytes) => self.follower.handle_dump(bytes),
+                        Datagram::Data(bytes) => {
+                            let bytes = sift(&self.shared, &self.follower, self.lent, bytes);
+                            self.follower.handle_dump(&bytes);
+                        }
                         Datagram::Truncated { .. } => self.follower.handle_dump_loss(),
                         Datagram::Foreign { .. } => self.follower.handle_foreign(),
                     }
@@ -305,9 +329,16 @@ impl Reader {
         Ok(())
     }
 
+    /// A callback on this thread may look at the snapshot: it must be there, for nobody else could give it back.
+    fn lend_nothing_to_callbacks(&mut self) {
+        if self.lent && !self.shared.sieves.is_empty() {
+            self.publish();
+        }
+    }
+
     /// So that nobody holds the state that changes, unless a user does; not from under somebody who waits for it.
     fn take_back(&mut self) {
-        if self.lent {
+        if self.lent || !self.shared.sieves.is_empty() {
             return;
         }
         let mut published = self.shared.published.lock();
@@ -324,7 +355,8 @@ impl Reader {
             return true;
         }
         let published = self.shared.published.lock();
-        let is_stale = self.unshown >= BURST && (published.waiting > 0 || !self.lent);
+        let is_stale = self.unshown >= BURST
+            && (published.waiting > 0 || published.log.is_polled() || !self.lent);
         published.hurried > 0 || is_stale
     }
 
@@ -345,7 +377,14 @@ impl Reader {
             published.revision = snapshot.revision();
             (published.snapshot, published.lent) = (snapshot, false);
         }
+        let mut unwanted = Vec::new();
         if let Some(Update { snapshot, passed, created }) = update {
+            let is_anew = std::mem::replace(&mut self.resyncs, losses.resyncs) != losses.resyncs;
+            let own = published.running.map_or(Cause::Foreign, Cause::Transaction);
+            let cause = if is_anew { Cause::Resync } else { own };
+            if snapshot.revision() != published.revision {
+                unwanted = published.log.push(|| Entry::new(snapshot.clone(), cause));
+            }
             published.revision = snapshot.revision();
             published.snapshot = snapshot;
             published.passed = passed;
@@ -355,7 +394,20 @@ impl Reader {
         }
         drop(published);
         self.shared.changed.notify_all();
+        drop(unwanted);
     }
+}
+
+/// What callbacks leave of a datagram; all of it where it is thrown away anyhow.
+fn sift<'a>(shared: &Shared, follower: &Follower, lent: bool, datagram: &'a [u8]) -> Cow<'a, [u8]> {
+    // A callback that was registered since the snapshot was taken back sees what comes when that is there again.
+    if lent || shared.sieves.is_empty() || follower.is_draining() {
+        return Cow::Borrowed(datagram);
+    }
+    let mut told = Vec::new();
+    let left = sieve::sift(&shared.sieves, datagram, &mut told);
+    told.iter().for_each(|words| shared.tell_panic(words));
+    left
 }
 
 /// Tells every waiter that the reader has ended, also when it ends in a panic, and leaves the last state to be seen.
@@ -371,6 +423,7 @@ impl Drop for ShowEnd<'_> {
         if let Some(snapshot) = back {
             (published.snapshot, published.lent) = (snapshot, false);
         }
+        published.log.signal();
         drop(published);
         self.0.shared.changed.notify_all();
     }

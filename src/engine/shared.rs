@@ -1,18 +1,22 @@
 //! What the reader and everybody else share: the snapshot, the fences, the event socket.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::{JoinHandle, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use uuid::Uuid;
 
 use super::Error;
+use super::callbacks::Post;
 use super::hooks::{self, Hook};
+use super::log::{History, Log};
 use super::reader;
 use super::registry::{Registration, Registry};
 use super::requests::Requests;
-use crate::state::{Ask, Losses, Snapshot, Views, fence_request, is_later, next_fence};
+use super::sieve::Sieve;
+use crate::state::{Ask, Losses, RouteView, Snapshot, Views, fence_request, is_later, next_fence};
 use crate::sys::{Namespace, Socket, Waker};
 
 /// What a database is opened with.
@@ -22,12 +26,16 @@ pub struct Config {
     pub namespace: Option<Namespace>,
     /// What is left out.
     pub views: Views,
+    /// Which routes are followed.
+    pub routes: RouteView,
     /// Bytes of receive buffer to ask for on the event socket.
     pub receive_buffer: usize,
     /// How long an answer of the kernel is waited for before it counts as lost.
     pub patience: Duration,
     /// What each commit hook may take, unless its transaction says otherwise.
     pub hook_deadline: Duration,
+    /// How much of the past is remembered.
+    pub history: Option<History>,
 }
 
 /// What the reader shows.
@@ -37,7 +45,8 @@ pub(super) struct Published {
     /// That of the snapshot, also while it is lent.
     pub(super) revision: u64,
     /// In a flood of routes the reader takes the snapshot back, so that it changes the tables in place: whoever holds
-    /// a snapshot makes it copy every node that changes. It is back when the flood is over, or at once for whoever asks.
+    /// a snapshot makes it copy every node that changes. It is back when the flood is over, or at once for whoever asks:
+    /// who would ask on the reader's own thread must be called only after it was shown.
     pub(super) lent: bool,
     /// How many wait for the snapshot itself to be back, which there is.
     pub(super) hurried: usize,
@@ -48,6 +57,9 @@ pub(super) struct Published {
     pub(super) created: Vec<(u32, u32, u32)>,
     pub(super) losses: Losses,
     pub(super) live: bool,
+    pub(super) log: Log,
+    /// The transaction that is being carried out.
+    pub(super) running: Option<Uuid>,
     /// Why the reader has ended.
     pub(super) ended: Option<Error>,
 }
@@ -67,6 +79,23 @@ pub(super) struct Shared {
     /// Which database this is, among all of this process.
     pub(super) id: u64,
     pub(super) hooks: Registry<Hook>,
+    pub(super) sieves: Registry<Sieve>,
+    pub(super) posts: Registry<Post>,
+    /// How often callbacks have panicked.
+    pub(super) panics: Arc<AtomicU64>,
+}
+
+impl Shared {
+    /// What is shown, with the snapshot in it.
+    pub(super) fn published(&self) -> MutexGuard<'_, Published> {
+        let mut published = self.published.lock();
+        while published.lent {
+            published.hurried += 1;
+            self.changed.wait(&mut published);
+            published.hurried -= 1;
+        }
+        published
+    }
 }
 
 /// A database that follows the kernel, until it is dropped.
@@ -76,6 +105,8 @@ pub struct Engine {
     pub(super) requests: Mutex<Requests>,
     reader: Option<JoinHandle<()>>,
     reader_id: ThreadId,
+    /// The thread of the callbacks, once there is one.
+    pub(super) callbacks: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Engine {
@@ -87,21 +118,46 @@ impl Engine {
         let patience = config.patience;
         let (shared, requests, reader) = reader::start(config)?;
         let reader_id = reader.thread().id();
-        let engine =
-            Engine { shared, requests: Mutex::new(requests), reader: Some(reader), reader_id };
+        let engine = Engine {
+            shared,
+            requests: Mutex::new(requests),
+            reader: Some(reader),
+            reader_id,
+            callbacks: Mutex::new(None),
+        };
         engine.wait_for(patience, "the first snapshot", |published| published.live)?;
         Ok(engine)
     }
 
     /// The newest snapshot. In a flood of routes, that after the next few hundred of them.
     pub fn snapshot(&self) -> Snapshot {
-        let mut published = self.shared.published.lock();
-        while published.lent {
-            published.hurried += 1;
-            self.shared.changed.wait(&mut published);
-            published.hurried -= 1;
+        self.shared.published().snapshot.clone()
+    }
+
+    /// The state that was the newest one when this was the newest revision, if it is remembered.
+    pub fn at(&self, revision: u64) -> Option<Snapshot> {
+        let published = self.shared.published();
+        match published.revision {
+            newest if newest <= revision => {
+                (newest == revision).then(|| published.snapshot.clone())
+            }
+            _ => published.log.at(revision),
         }
-        published.snapshot.clone()
+    }
+
+    /// The state that was the newest one at a moment, if it is remembered.
+    pub fn before(&self, moment: Instant) -> Option<Snapshot> {
+        self.shared.published.lock().log.before(moment)
+    }
+
+    /// The same by the system's clock.
+    pub fn before_time(&self, moment: SystemTime) -> Option<Snapshot> {
+        self.shared.published.lock().log.before_time(moment)
+    }
+
+    /// What is seen from now on is put down to this transaction, or to none.
+    pub(super) fn put_down_to(&self, transaction: Option<Uuid>) {
+        self.shared.published.lock().running = transaction;
     }
 
     /// What was lost and repaired so far.
@@ -212,6 +268,9 @@ impl Engine {
         within: Duration,
         mut wanted: impl FnMut(&Snapshot) -> bool,
     ) -> Result<Option<Snapshot>, Error> {
+        if self.is_reader() {
+            return Err(Error::FromReader);
+        }
         let deadline = Instant::now().checked_add(within);
         let mut seen = None;
         loop {
@@ -275,6 +334,12 @@ impl Drop for Engine {
         if let Some(reader) = self.reader.take().filter(|_| woken && !self.is_reader()) {
             // A panic of the reader has been shown to every waiter; there is nobody to show it to here.
             drop(reader.join());
+        }
+        // It ends with the reader. A callback that runs holds the database, so that none does, unless this is its thread.
+        let callbacks = self.callbacks.get_mut().take();
+        let current = std::thread::current().id();
+        if let Some(thread) = callbacks.filter(|thread| woken && thread.thread().id() != current) {
+            drop(thread.join());
         }
     }
 }

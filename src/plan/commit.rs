@@ -36,6 +36,18 @@ pub enum Poll {
     Finished(Outcome),
 }
 
+/// How far a commit is. Requests are counted; looking at what came of them comes on top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Requests that have been answered.
+    pub done: usize,
+    /// Requests in all.
+    pub total: usize,
+    /// Whether it is being undone: what is counted then are the requests that undo.
+    pub undoing: bool,
+}
+
 /// What came of one request.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
@@ -137,6 +149,8 @@ pub struct Commit {
     step_failures: Vec<(Step, Failure)>,
     /// Whether an answer to undoing was lost.
     undo_lost: bool,
+    /// How many requests that undo have been answered.
+    undone: usize,
     restored: BTreeMap<u32, u64>,
     /// The state just before the first deletion.
     last_seen: Option<Snapshot>,
@@ -172,6 +186,7 @@ impl Commit {
             undo_failures: Vec::new(),
             step_failures: Vec::new(),
             undo_lost: false,
+            undone: 0,
             restored: BTreeMap::new(),
             last_seen: None,
             stage: Stage::Send,
@@ -184,6 +199,17 @@ impl Commit {
             commit.stage = Stage::Verified;
         }
         Ok(commit)
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        if self.cause.is_some() {
+            let (done, left) = (self.undone, self.undoing.len() + self.keyed.left_to_undo());
+            return Progress { done, total: done + left, undoing: true };
+        }
+        let left: usize = self.waves.iter().map(Wave::len).sum();
+        let done = self.journal.len() + self.keyed.len();
+        Progress { done, total: done + left, undoing: false }
     }
 
     /// What is to be done next.
@@ -595,6 +621,7 @@ impl Commit {
     fn handle_undo_steps(&mut self, answers: &[Answer]) {
         let names = Known { before: &self.before, names: &self.names, indexes: &self.indexes };
         let (refused, lost) = self.keyed.handle_undo_answers(answers, &names);
+        self.undone += answers.len();
         self.step_failures.extend(refused);
         self.undo_lost |= lost;
         self.stage = Stage::UndoSend;
@@ -623,6 +650,7 @@ impl Commit {
             let request = action.encode(&self.indexes).unwrap_or_default();
             self.undo_failures.push(failure(action, &request, ack, self.step(action)));
         }
+        self.undone += answers.len();
         let lost = self.undo_lost
             || answers.len() < self.undoing.len()
             || answers.iter().any(|answer| answer.ack.is_none());

@@ -19,7 +19,7 @@ mod spec;
 mod undo;
 
 pub use action::Action;
-pub use commit::{Answer, Commit, Outcome, Poll, Residue};
+pub use commit::{Answer, Commit, Outcome, Poll, Progress, Residue};
 pub use draft::{Draft, LinkDraft, Target};
 pub use fact::{Fact, Field};
 pub use failure::{Failure, Why};

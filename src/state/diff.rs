@@ -39,6 +39,24 @@ pub enum Object {
     Neighbour(Arc<Neighbour>),
 }
 
+/// The kinds of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ObjectKind {
+    /// Interfaces.
+    Link,
+    /// Addresses.
+    Address,
+    /// Routes.
+    Route,
+    /// Rules.
+    Rule,
+    /// Nexthop objects.
+    Nexthop,
+    /// Neighbours, proxies and forwarding entries.
+    Neighbour,
+}
+
 /// One object before and after; one of them is `None` when it came or went.
 #[derive(Clone, Debug)]
 pub struct Change {
@@ -233,6 +251,16 @@ impl Diff {
         self.changes.push(Change { before, after, names: Interfaces::default() });
     }
 
+    /// These changes.
+    pub(crate) fn of(changes: Vec<Change>) -> Self {
+        Diff { changes }
+    }
+
+    /// The changes, to be kept.
+    pub(crate) fn into_changes(self) -> Vec<Change> {
+        self.changes
+    }
+
     /// The changes.
     pub fn changes(&self) -> &[Change] {
         &self.changes
@@ -300,6 +328,33 @@ impl fmt::Display for Change {
 }
 
 impl Object {
+    /// What kind of object it is.
+    pub fn kind(&self) -> ObjectKind {
+        match self {
+            Object::Link(_) => ObjectKind::Link,
+            Object::Address(..) => ObjectKind::Address,
+            Object::Route(_) => ObjectKind::Route,
+            Object::Rule(_) => ObjectKind::Rule,
+            Object::Nexthop(_) => ObjectKind::Nexthop,
+            Object::Neighbour(_) => ObjectKind::Neighbour,
+        }
+    }
+
+    /// The indexes of the interfaces that it is, or is on.
+    pub(crate) fn indexes(&self) -> Vec<u32> {
+        match self {
+            Object::Link(link) => vec![link.index()],
+            Object::Address(address, _) => vec![address.index()],
+            Object::Route(route) => {
+                let hops = route.hops().filter_map(|hop| hop.oif());
+                hops.chain(route.oif()).collect()
+            }
+            Object::Rule(_) => Vec::new(),
+            Object::Nexthop(nexthop) => nexthop.oif().into_iter().collect(),
+            Object::Neighbour(neighbour) => neighbour.index().into_iter().collect(),
+        }
+    }
+
     /// What it is, in a few words: `link eth0`, `addr 10.0.0.1/24 dev eth0`.
     pub fn title(&self) -> String {
         self.name(&())

@@ -11,23 +11,24 @@
 //!
 //! Not here: when to poll, which socket is which, who waits. A state is shown only while nothing is lost.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::apply::Doubt;
 use super::event::decode;
 use super::routes::{Bodies, Body, Held, Load};
+use super::view::{Judged, RouteView};
 use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
 use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
 use crate::object::neighbour::row as neighbour_row;
-use crate::object::route::{ROUTE, RouteKey, split};
+use crate::object::route::{ROUTE, RouteKey, RouteProtocol, split};
 use crate::object::{
     Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
 };
-use crate::wire::{Ack, Builder, Message, Messages, flags, kind, u16_at};
+use crate::wire::{Ack, Builder, Message, Messages, flags, kind, put_ne_u32, u16_at};
 
 /// What a database leaves out, to save memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +130,8 @@ enum Dump {
     Links,
     Addresses,
     Nexthops,
-    Routes(u8),
+    /// The one with this number among those that the view needs.
+    Routes(usize),
     Rules(u8),
     /// Neighbours of IPv4 and IPv6.
     Neighbours,
@@ -139,12 +141,11 @@ enum Dump {
 
 impl Dump {
     /// What is dumped, in this order: interfaces first, what is behind them last.
-    const ORDER: [Dump; 10] = [
+    const ORDER: [Dump; 9] = [
         Dump::Links,
         Dump::Addresses,
         Dump::Nexthops,
-        Dump::Routes(AF_INET),
-        Dump::Routes(AF_INET6),
+        Dump::Routes(0),
         Dump::Rules(AF_INET),
         Dump::Rules(AF_INET6),
         Dump::Neighbours,
@@ -163,9 +164,15 @@ impl Dump {
         }
     }
 
-    fn after(self, views: Views) -> Option<Dump> {
-        let rest = Dump::ORDER.into_iter().skip_while(|own| *own != self).skip(1);
-        rest.into_iter().find(|dump| dump.is_in(views))
+    /// `routes` is how many dumps of routes there are.
+    fn after(self, views: Views, routes: usize) -> Option<Dump> {
+        let here = match self {
+            Dump::Routes(at) if at + 1 < routes => return Some(Dump::Routes(at + 1)),
+            Dump::Routes(_) => Dump::Routes(0),
+            other => other,
+        };
+        let mut rest = Dump::ORDER.into_iter().skip_while(|own| *own != here).skip(1);
+        rest.find(|dump| dump.is_in(views) && (*dump != Dump::Routes(0) || routes > 0))
     }
 
     /// The request: its type, and its fixed struct with what the kernel filters by.
@@ -175,7 +182,7 @@ impl Dump {
             Dump::Links => (kind::RTM_GETLINK, LINK.header, 0),
             Dump::Addresses => (kind::RTM_GETADDR, ADDRESS.header, 0),
             Dump::Nexthops => (kind::RTM_GETNEXTHOP, NEXTHOP.header, 0),
-            Dump::Routes(family) => (kind::RTM_GETROUTE, ROUTE.header, family),
+            Dump::Routes(_) => (kind::RTM_GETROUTE, ROUTE.header, 0),
             Dump::Rules(family) => (kind::RTM_GETRULE, RULE.header, family),
             Dump::Neighbours | Dump::Proxies => (kind::RTM_GETNEIGH, NEIGHBOUR.header, 0),
             Dump::Fdb => (kind::RTM_GETNEIGH, NEIGHBOUR.header, AF_BRIDGE),
@@ -188,10 +195,14 @@ impl Dump {
         (kind, fixed)
     }
 
-    /// Whether this refusal says that the kernel has none of it: nexthop objects are of Linux 5.3, IPv6 may be off.
+    /// Whether this refusal says that the kernel has none of it: nexthop objects are of Linux 5.3, IPv6 may be off, a
+    /// table that is asked for is not there (K42).
     fn is_lacking(self, errno: i32) -> bool {
-        !matches!(self, Dump::Links | Dump::Addresses | Dump::Routes(_))
-            && matches!(errno, libc::EOPNOTSUPP | libc::EAFNOSUPPORT)
+        match self {
+            Dump::Links | Dump::Addresses => false,
+            Dump::Routes(_) => errno == libc::ENOENT,
+            _ => matches!(errno, libc::EOPNOTSUPP | libc::EAFNOSUPPORT),
+        }
     }
 }
 
@@ -254,11 +265,18 @@ const OWN: u32 = 0x8000_0000;
 /// Follows the kernel. See the module's head.
 pub struct Follower {
     views: Views,
+    view: Arc<RouteView>,
+    /// Keys that may also hold routes whose protocol is left out.
+    mixed: BTreeSet<RouteKey>,
+    /// The last route of a dump, and whether its protocol is left out.
+    last: Option<(RouteKey, bool)>,
     phase: Phase,
     shown: Snapshot,
     rebuilt: Snapshot,
     load: Load,
     bodies: Bodies,
+    /// How often in a row everything was read anew because a replay could not tell which routes went in silence.
+    unsure: u32,
     /// Interfaces that have lost their last IPv4 address, and since then neither got one nor went up.
     unaddressed: BTreeSet<u32>,
     scratch: Vec<u8>,
@@ -286,11 +304,15 @@ impl Follower {
     pub fn new(views: Views) -> Self {
         Follower {
             views,
+            view: Arc::default(),
+            mixed: BTreeSet::new(),
+            last: None,
             phase: Phase::Draining,
             shown: Snapshot::default(),
             rebuilt: Snapshot::default(),
             load: Load::default(),
             bodies: Bodies::default(),
+            unsure: 0,
             unaddressed: BTreeSet::new(),
             scratch: Vec::new(),
             backlog: Vec::new(),
@@ -310,6 +332,11 @@ impl Follower {
             losses: Losses::default(),
             failure: None,
         }
+    }
+
+    /// Follows only these routes.
+    pub fn with_routes(self, view: RouteView) -> Self {
+        Follower { view: Arc::new(view), ..self }
     }
 
     /// What was lost so far.
@@ -386,12 +413,26 @@ impl Follower {
     fn forget_dump(&mut self) {
         self.rebuilt = Snapshot::default();
         self.load = Load::default();
+        self.mixed.clear();
+        self.last = None;
     }
 
     fn start_dump(&mut self, what: Dump, tries: u32, outlet: Outlet) {
         let seq = self.next_seq();
-        let (kind, fixed) = what.request();
-        let mut bytes = Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish();
+        let (kind, mut fixed) = what.request();
+        let (family, table) = match what {
+            Dump::Routes(at) => self.view.dumps().get(at).copied().unwrap_or_default(),
+            _ => (fixed[0], 0),
+        };
+        fixed[0] = family;
+        let mut request = Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed);
+        if table != 0 {
+            const RTA_TABLE: u16 = 15;
+            let mut number = Vec::new();
+            put_ne_u32(&mut number, table);
+            request.attribute(RTA_TABLE, &number);
+        }
+        let mut bytes = request.finish();
         Builder::stamp(&mut bytes, seq);
         self.out.push_back(Transmit { outlet, bytes });
         self.phase = Phase::Dumping { what, seq, tries };
@@ -444,10 +485,7 @@ impl Follower {
 
     fn gather(&mut self, message: &Message<'_>) {
         if message.kind == kind::RTM_NEWROUTE {
-            if let Some((key, held)) = self.route(message) {
-                self.load.push(key, held, &mut self.rebuilt.routes);
-            }
-            return;
+            return self.gather_route(message);
         }
         match decode(message) {
             Ok(Some(Event::Link(index, LinkEvent::Is(record)))) => {
@@ -458,7 +496,7 @@ impl Follower {
                 self.rebuilt.put_link(Link::new(*record, generation));
             }
             Ok(Some(event)) => {
-                self.stamp += 1;
+                self.stamp += u64::from(event.index() != 0);
                 self.rebuilt.apply(event, self.stamp);
             }
             Ok(None) => {}
@@ -466,8 +504,24 @@ impl Follower {
         }
     }
 
+    /// The routes of a key come one behind the other.
+    fn gather_route(&mut self, message: &Message<'_>) {
+        let is_beside = match self.view.judge(message.payload) {
+            Judged::Elsewhere => return,
+            judged => judged == Judged::Beside,
+        };
+        let Some(key) = split(message.payload, &mut self.scratch) else { return };
+        if self.last.replace((key, is_beside)) == Some((key, !is_beside)) {
+            self.mixed.insert(key);
+        }
+        if !is_beside {
+            let held = self.bodies.intern(key.family(), &self.scratch);
+            self.load.push(key, held, &mut self.rebuilt.routes);
+        }
+    }
+
     fn dump_done(&mut self, what: Dump, tries: u32) {
-        if let Some(next) = what.after(self.views) {
+        if let Some(next) = what.after(self.views, self.view.dumps().len()) {
             return self.start_dump(next, tries, Outlet::Dump);
         }
         self.load.finish(&mut self.rebuilt.routes);
@@ -514,13 +568,54 @@ impl Follower {
     }
 
     fn route_message(&mut self, message: &Message<'_>) {
-        let Some((key, held)) = self.route(message).filter(|_| self.views.routes) else { return };
         let gone = message.kind == kind::RTM_DELROUTE;
+        match self.view.judge(message.payload) {
+            Judged::Followed => {}
+            // Alone at its key, or gone from it: that changes nothing for those that are followed.
+            Judged::Beside if !gone && message.flags & flags::EXCL == 0 => {}
+            Judged::Beside | Judged::Elsewhere => return,
+        }
+        let Some((key, held)) = self.route(message).filter(|_| self.views.routes) else { return };
         let event = Event::Route { key, held, how: message.flags, gone };
         match self.is_live() {
             true => self.apply(event),
             false => self.backlog.push(event),
         }
+    }
+
+    /// Whether a new route is to be put: yes, unless its protocol is left out. Routes of several protocols may share a
+    /// key, and REPLACE takes the place of the first of all of them (K20). Which one that was is known where the key held
+    /// nothing else; otherwise everything is read anew.
+    fn is_among_followed(&mut self, key: RouteKey, held: &Arc<Held>, how: u16) -> bool {
+        if !self.view.cuts_protocols() {
+            return true;
+        }
+        let protocol = held.body().map_or(RouteProtocol::UNSPEC, Body::protocol);
+        let ours = self.view.has_protocol(protocol);
+        let first = self.shown.routes_at(&key).first().cloned();
+        let replaces = how & flags::REPLACE != 0;
+        if how & flags::EXCL != 0 {
+            // The kernel has found nothing else at the key.
+            self.mixed.remove(&key);
+            return ours;
+        }
+        match first {
+            Some(_) if replaces && self.mixed.contains(&key) => self.resync(),
+            Some(_) if ours => return true,
+            Some(_) if replaces && !matches!(key, RouteKey::V4(_)) => self.resync(),
+            Some(first) => {
+                if replaces {
+                    self.shown.routes.take(key, &first, &mut self.bodies);
+                }
+                self.mixed.insert(key);
+            }
+            None if ours => {
+                self.mixed.insert(key);
+                return true;
+            }
+            None => {}
+        }
+        false
     }
 
     /// Routes that the kernel takes away without a word (K4 to K8), after a change of this interface.
@@ -617,6 +712,7 @@ impl Follower {
             Event::Route { key, held, how, gone } => {
                 self.dirty = true;
                 match gone {
+                    false if !self.is_among_followed(key, &held, how) => {}
                     false => self.shown.routes.put(key, held, how),
                     // One that is not known has been taken out before its announcement (K22).
                     true => drop(self.shown.routes.take(key, &held, &mut self.bodies)),
@@ -863,6 +959,7 @@ impl Follower {
         let mut next = std::mem::take(&mut self.rebuilt);
         next.revision = self.shown.revision;
         next.routes.followed = self.views.routes;
+        next.routes.view = self.view.clone();
         next.rules.followed = self.views.rules;
         next.nexthops.followed = self.views.nexthops;
         next.neighbours.followed = self.views.neighbours;
@@ -873,7 +970,9 @@ impl Follower {
         // any the fields that change in silence. So these links are asked for.
         let mut replayed = BTreeSet::new();
         let mut families = BTreeSet::new();
-        for event in std::mem::take(&mut self.backlog) {
+        let backlog = std::mem::take(&mut self.backlog);
+        let mut coming = announced(&backlog);
+        for event in backlog {
             match &event {
                 Event::Link(index, LinkEvent::Is(_)) => drop(replayed.insert(*index)),
                 // A rule that is there already may be this one, or another one like it (K37).
@@ -886,8 +985,16 @@ impl Follower {
                 Event::RuleGone(rule) => drop(families.insert(rule.family())),
                 _ => {}
             }
-            self.replay(event);
+            let is_sure = self.replay(event, &mut coming) || self.unsure >= DUMP_TRIES;
+            if !is_sure {
+                self.unsure += 1;
+                self.resync();
+            }
+            if !self.is_live() {
+                return;
+            }
         }
+        self.unsure = 0;
         families.into_iter().for_each(|family| self.ask(Query::Rules(family)));
         replayed.into_iter().for_each(|index| self.ask(Query::Link(index)));
         self.held.push((self.sent_at_drain, 0));
@@ -895,8 +1002,13 @@ impl Follower {
 
     /// Applies an event that came while everything was read. The dump may know already what it says, so that nothing
     /// is seen to change; what was announced before it and went with it in silence (K4, K5, K27) goes all the same.
-    fn replay(&mut self, event: Event) {
+    /// `coming` are the addresses that later events announce. Whether it is sure what went.
+    fn replay(&mut self, event: Event, coming: &mut BTreeMap<AddressKey, u32>) -> bool {
         let index = event.index();
+        if let Event::AddressNew(address) = &event {
+            let count = AddressKey::of(address).and_then(|key| coming.get_mut(&key));
+            count.into_iter().for_each(|count| *count -= 1);
+        }
         let says_down = match &event {
             Event::Link(_, LinkEvent::Is(link)) => {
                 !LinkFlags(link.number(link_row::FLAGS) as u32).contains(LinkFlags::UP)
@@ -909,9 +1021,20 @@ impl Follower {
             self.follow_routes(Doubt::WentDown, index);
             self.ask(Query::Addresses(index));
         }
-        if loses_v4 && !self.shown.placed_of(index).any(|(key, _)| key.local.is_ipv4()) {
-            self.follow_routes(Doubt::Unaddressed, index);
+        if !loses_v4 {
+            return true;
         }
+        let of_v4 =
+            self.shown.placed_of(index).map(|(key, _)| key).filter(|key| key.local.is_ipv4());
+        let left: Vec<_> = of_v4.collect();
+        if left.is_empty() {
+            self.follow_routes(Doubt::Unaddressed, index);
+            return true;
+        }
+        // Those that are left may all have come later: then this was the last, and took the routes along.
+        let may_be_later = |key: &&AddressKey| coming.get(*key).is_some_and(|count| *count > 0);
+        let is_route = |body: &Body| body.is_v4() && body.is_over(index) && !body.is_host();
+        !(left.iter().all(may_be_later) && self.bodies.any(is_route))
     }
 
     /// The next request to be sent.
@@ -982,6 +1105,19 @@ impl Follower {
         let created = std::mem::take(&mut self.created);
         Some(Update { snapshot: self.last(), passed: self.passed, created })
     }
+}
+
+/// The addresses that a sequence of events announces, and how often.
+fn announced(events: &[Event]) -> BTreeMap<AddressKey, u32> {
+    let mut counts = BTreeMap::new();
+    for event in events {
+        if let Event::AddressNew(address) = event {
+            AddressKey::of(address)
+                .into_iter()
+                .for_each(|key| *counts.entry(key).or_insert(0) += 1);
+        }
+    }
+    counts
 }
 
 impl Follower {
@@ -1091,6 +1227,7 @@ fn fdb_request(index: u32) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::object::route::row;
+    use crate::object::rule::row as rule_row;
     use crate::wire::put_ne_u32;
 
     /// A message of the kernel's own, or an answer to `seq`.
@@ -1185,12 +1322,12 @@ mod tests {
         builder.finish()
     }
 
-    fn address4(kind: u16, index: u32) -> Vec<u8> {
+    fn address4(kind: u16, index: u32, last: u8) -> Vec<u8> {
         let mut record = Record::new(&ADDRESS);
         record.set(address_row::FAMILY, Value::Number(2));
         record.set(address_row::INDEX, Value::Number(index.into()));
         record.set(address_row::PREFIX_LENGTH, Value::Number(32));
-        record.set(address_row::LOCAL, Value::V4([10, 0, 0, 1].into()));
+        record.set(address_row::LOCAL, Value::V4([10, 0, 0, last].into()));
         let mut builder = Builder::new(kind, 0).fixed(&record.encode_header());
         record.encode(&mut builder);
         builder.finish()
@@ -1215,6 +1352,9 @@ mod tests {
             }
             follower.handle_dump(&message(kind::NLMSG_DONE, sent.seq, &[0; 4]));
         }
+        if follower.is_draining() {
+            return read_anew(&[], dumps);
+        }
         assert!(follower.is_live());
         follower.poll_update().unwrap().snapshot
     }
@@ -1227,12 +1367,93 @@ mod tests {
         let (up, down) = (link(7, true, 0), link(7, false, 0));
         let now = read_anew(&[route(7), down.clone()], &[down]);
         assert_eq!(now.routes().all().len(), 0);
-        let now = read_anew(&[route(7), address4(kind::RTM_DELADDR, 7)], &[up.clone()]);
+        let now = read_anew(&[route(7), address4(kind::RTM_DELADDR, 7, 1)], &[up.clone()]);
+        assert_eq!(now.routes().all().len(), 0);
+        // Another address came after that, which only another look can tell from one that was there.
+        let (last, next) = (address4(kind::RTM_DELADDR, 7, 1), address4(kind::RTM_NEWADDR, 7, 2));
+        let now = read_anew(&[route(7), last, next.clone()], &[up.clone(), next]);
         assert_eq!(now.routes().all().len(), 0);
         // What was made after that stays.
-        let last = address4(kind::RTM_DELADDR, 7);
+        let last = address4(kind::RTM_DELADDR, 7, 1);
         let now = read_anew(&[link(7, false, 0), up.clone(), last, route(7)], &[up, route(7)]);
         assert_eq!(now.routes().all().len(), 1);
+    }
+
+    fn rule(kind: u16, seq: u32) -> Vec<u8> {
+        let mut record = Record::new(&RULE);
+        let numbers = [(rule_row::FAMILY, 2), (rule_row::PRIORITY, 100), (rule_row::ACTION, 1)];
+        numbers.into_iter().for_each(|(id, number)| record.set(id, Value::Number(number)));
+        let mut builder = Builder::new(kind, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        let mut bytes = builder.finish();
+        Builder::stamp(&mut bytes, seq);
+        bytes
+    }
+
+    /// A kernel before 5.3 knows no nexthop objects, one without IPv6 no rules of it; neither is a reason not to follow
+    /// the rest.
+    #[test]
+    fn what_the_kernel_does_not_have_is_nothing_to_follow() {
+        let mut follower = Follower::new(Views::ALL);
+        follower.handle_drained(0);
+        let mut refused = 0;
+        while let Some(transmit) = follower.poll_transmit() {
+            let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
+            let errno = match (sent.kind, sent.payload.first()) {
+                (kind::RTM_GETNEXTHOP, _) => libc::EOPNOTSUPP,
+                (kind::RTM_GETRULE, Some(&AF_INET6)) => libc::EAFNOSUPPORT,
+                _ => 0,
+            };
+            refused += u32::from(errno != 0);
+            let answer = ack(errno, sent.seq, &transmit.bytes);
+            match transmit.outlet {
+                Outlet::Event => follower.handle_event(&answer),
+                _ => follower.handle_dump(&answer),
+            }
+        }
+        assert_eq!(refused, 2);
+        assert!(follower.is_live() && follower.failure().is_none());
+    }
+
+    /// Of rules that are alike, an announcement that came during the dump may be of one that the dump had, or of
+    /// another one (K37): only the kernel knows.
+    #[test]
+    fn rules_announced_while_they_were_read_are_counted_by_the_kernel() {
+        for count in 1..=2 {
+            let mut follower = Follower::new(Views { rules: true, ..Views::NONE });
+            follower.handle_drained(0);
+            follower.handle_event(&rule(kind::RTM_NEWRULE, 0));
+            let mut asked = 0;
+            while let Some(transmit) = follower.poll_transmit() {
+                let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
+                let is_mine = sent.kind == kind::RTM_GETRULE && sent.payload[0] == AF_INET;
+                let answers = match (transmit.outlet, is_mine) {
+                    (Outlet::Event, true) => count,
+                    (_, mine) => usize::from(mine),
+                };
+                let rules: Vec<u8> =
+                    (0..answers).flat_map(|_| rule(kind::RTM_NEWRULE, sent.seq)).collect();
+                let end = ack(0, sent.seq, &transmit.bytes);
+                match transmit.outlet {
+                    Outlet::Event => {
+                        asked += usize::from(is_mine);
+                        follower.handle_event(&rules);
+                        // Meanwhile one is deleted and made again: the answer may be older, and is asked for anew.
+                        if asked == 1 && is_mine {
+                            follower.handle_event(&rule(kind::RTM_DELRULE, 0));
+                            follower.handle_event(&rule(kind::RTM_NEWRULE, 0));
+                        }
+                        follower.handle_event(&end);
+                    }
+                    _ => {
+                        follower.handle_dump(&rules);
+                        follower.handle_dump(&end);
+                    }
+                }
+            }
+            assert_eq!(asked, 2);
+            assert_eq!(follower.poll_update().unwrap().snapshot.rules().len(), count);
+        }
     }
 
     /// The end of a veth that stays is told neither that the other one has left nor that it is back (K32): it said

@@ -18,8 +18,9 @@ mod rules;
 mod scope;
 mod snapshot;
 mod table;
+mod view;
 
-pub use diff::{Change, Diff, Object};
+pub use diff::{Change, Diff, Object, ObjectKind};
 pub use event::{Event, LinkEvent, decode};
 pub use filter::UnknownAttribute;
 pub use follow::{
@@ -33,3 +34,4 @@ pub use rules::{RuleKey, RuleList};
 pub use scope::RouteFilter;
 pub use snapshot::{AddressKey, Snapshot};
 pub use table::RouteTable;
+pub use view::RouteView;

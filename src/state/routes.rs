@@ -17,7 +17,7 @@ use im::OrdMap;
 use im::ordmap::DiffItem;
 use ipnet::IpNet;
 
-use super::Snapshot;
+use super::{RouteView, Snapshot};
 use crate::object::route::{
     HOP, LEG_ROWS, Route, RouteKey, RouteKey4, RouteKey6, RouteProtocol, RouteScope, TABLE_MAIN,
     body, hop_row, row,
@@ -88,6 +88,8 @@ pub(super) fn each(held: &Arc<Held>) -> &[Arc<Held>] {
 pub struct Routes {
     /// Whether they are followed at all.
     pub(super) followed: bool,
+    /// Which of them.
+    pub(super) view: Arc<RouteView>,
     pub(super) v4: OrdMap<RouteKey4, Arc<Held>>,
     pub(super) v6: OrdMap<RouteKey6, Arc<Held>>,
 }
@@ -631,7 +633,12 @@ impl Body {
 
     /// Whether the kernel made it by itself.
     fn is_kernels(&self) -> bool {
-        self.record.number(row::PROTOCOL) == u64::from(RouteProtocol::KERNEL.0)
+        self.protocol() == RouteProtocol::KERNEL
+    }
+
+    /// Who made it.
+    pub(super) fn protocol(&self) -> RouteProtocol {
+        RouteProtocol(self.record.number(row::PROTOCOL) as u8)
     }
 
     /// The nexthop object that it goes by.

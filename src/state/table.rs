@@ -50,9 +50,17 @@ impl Snapshot {
         RouteTable { snapshot: self, table: Some(TABLE_MAIN) }
     }
 
-    /// Whether routes are followed: a database may leave them out (`Db::builder().routes(false)`).
+    /// Whether every route is followed, in every table. A database may leave out all (`Db::builder().routes(false)`)
+    /// or some (`ignore_tables`, `only_tables`, `ignore_protocols`, `only_protocols`, `route_family`): then what is not
+    /// here may still be there. Of a single table [`Snapshot::follows_table`] says more.
     pub fn follows_routes(&self) -> bool {
-        self.routes.followed
+        self.routes.followed && self.routes.view.is_all()
+    }
+
+    /// Whether every route of a table is followed, of both families and all protocols: only then a route that is not
+    /// here is not there.
+    pub fn follows_table(&self, table: u32) -> bool {
+        self.routes.followed && self.routes.view.is_whole(table)
     }
 
     /// The routing tables that have routes of either family, by number, 1 to 4294967295.

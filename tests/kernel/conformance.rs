@@ -588,11 +588,10 @@ fn create_bridge() {
 /// A kind without a table here: its options are given as bytes, and read by iproute2.
 fn create_macvtap(mode: u8, name: &str) {
     need_kind("macvtap");
-    let (_db, v0) = pair();
+    let (db, v0) = pair();
     let (length, attribute, mode) = (8u16, 1u16, u32::from(mode));
     #[allow(clippy::host_endian_bytes)] // The kernel's own byte order.
     let mode = [&length.to_ne_bytes()[..], &attribute.to_ne_bytes(), &mode.to_ne_bytes()].concat();
-    let db = open();
     let m0 = create(&db, NewLink::with_kind("m0", "macvtap").dev(&v0).raw_data(&mode));
     let second = Db::open().expect("a second database").interface("m0").expect("m0");
     let link = second.link().expect("m0");

@@ -40,7 +40,7 @@ crate::cases![
     what_changes_in_silence_is_found_by_refresh,
     what_changes_in_silence_is_found_by_resync,
     an_interface_takes_others_with_it,
-    a_watch_shows_before_and_after,
+    a_queue_shows_before_and_after,
     wait_until_ends_at_once_later_or_not_at_all,
     a_wait_is_over_when_its_time_is,
     kinds_without_a_table_are_followed_too,
@@ -164,7 +164,7 @@ fn k26_an_address_is_tentative_and_then_final() {
     a_veth();
     up("v0 v1");
     let db = Db::open().unwrap();
-    let mut watch = db.watch();
+    let mut watch = db.events().unwrap();
     scene("address add fd00::1/64 dev v0");
     let is = |now: &Snapshot, tentative| {
         let own = now.addresses().find(|a| a.prefix() == "fd00::1/64");
@@ -173,7 +173,7 @@ fn k26_an_address_is_tentative_and_then_final() {
     // Both are states of the kernel, and each is shown.
     let mut seen = Vec::new();
     while !is(watch.snapshot(), false) {
-        watch.next_within(PATIENCE).unwrap().expect("an end of DAD");
+        watch.diff_within(PATIENCE).unwrap().expect("an end of DAD");
         seen.push(is(watch.snapshot(), true));
     }
     assert!(seen.contains(&true), "{seen:?}");
@@ -343,11 +343,11 @@ fn k30_a_storm_of_ports() {
     quiesce_and_compare(&db);
     let br0 = db.interface("br0").unwrap();
     for _ in 0..3 {
-        let mut watch = db.watch();
+        let mut watch = db.events().unwrap();
         batch(&all("link set v# master br0"));
         quiesce_and_compare(&db);
         assert_eq!(br0.ports().unwrap().len(), 20);
-        let diff = watch.next_within(PATIENCE).unwrap().expect("a difference");
+        let diff = watch.diff_within(PATIENCE).unwrap().expect("a difference");
         // However many messages there were, each interface is in it once.
         let mut titles: Vec<_> =
             diff.changes().iter().filter_map(|c| Some(c.after()?.title())).collect();
@@ -412,7 +412,7 @@ fn k33_an_index_is_given_again_to_another_kind() {
     scene("link add i0 index 90 type ifb\n address add 10.0.0.1/24 dev i0");
     let db = Db::open().unwrap();
     let mut before = db.interface(90).unwrap();
-    let mut watch = db.watch();
+    let mut watch = db.events().unwrap();
     for (kind, name) in
         [("bridge", "b0"), ("ifb", "i0"), ("ifb", "i0"), ("bridge", "i0"), ("veth", "w0")]
     {
@@ -427,7 +427,7 @@ fn k33_an_index_is_given_again_to_another_kind() {
         assert_eq!(now.link(90).unwrap().kind(), Some(kind));
         assert!(now.addresses().all(|a| a.index() != 90 || a.local().is_ipv6()));
         // One that goes and another that comes, never one that changed.
-        let diff = watch.next_within(PATIENCE).unwrap().unwrap();
+        let diff = watch.diff_within(PATIENCE).unwrap().unwrap();
         let both = |c: &&netlinkdb::Change| matches!((c.before(), c.after()), (Some(Object::Link(a)), Some(Object::Link(_))) if a.index() == 90);
         assert_eq!(diff.changes().iter().filter(both).count(), 0, "{diff:?}");
         before = db.interface(90).unwrap();
@@ -666,11 +666,11 @@ fn are_found(now: &Snapshot) {
 
 fn what_changes_in_silence_is_found_by_refresh() {
     let db = silent_changes();
-    let mut watch = db.watch();
+    let mut watch = db.events().unwrap();
     let now = db.refresh(["br0", "v0"]).unwrap();
     are_found(&now);
     assert_eq!(now.link("v0").unwrap().bridge_port().unwrap().cost(), Some(77));
-    let diff = watch.next_within(PATIENCE).unwrap().unwrap();
+    let diff = watch.diff_within(PATIENCE).unwrap().unwrap();
     assert_eq!(diff.len(), 2, "{diff:?}");
     compare_to_the_last_row(&db);
     // Asking again changes nothing, and many are asked in one.
@@ -717,14 +717,14 @@ fn an_interface_takes_others_with_it() {
     assert!(db.interface("br0").unwrap().ports().unwrap().is_empty());
 }
 
-fn a_watch_shows_before_and_after() {
+fn a_queue_shows_before_and_after() {
     a_veth();
     let db = Db::builder().routes(false).open().unwrap();
-    let mut watch = db.watch();
+    let mut watch = db.events().unwrap();
     let mut next = |what: &str| -> Vec<String> {
         scene(what);
         db.sync().unwrap();
-        let diff = watch.next_within(PATIENCE).unwrap().expect("a difference");
+        let diff = watch.diff_within(PATIENCE).unwrap().expect("a difference");
         diff.changes().iter().map(ToString::to_string).collect()
     };
     assert_eq!(next("link set v0 mtu 1400"), ["~ link v0  mtu 1500 -> 1400"]);
@@ -742,15 +742,19 @@ fn a_watch_shows_before_and_after() {
     let came = next("link add v0 type veth peer name v1");
     assert!(came.len() == 2 && came.iter().all(|c| c.starts_with("+ link ")), "{came:?}");
     // Nothing happens: nothing is seen.
-    assert!(watch.next_within(Duration::ZERO).unwrap().is_none());
+    assert!(watch.diff_within(Duration::ZERO).unwrap().is_none());
     db.refresh(["lo"]).unwrap();
-    assert!(watch.next_within(Duration::ZERO).unwrap().is_none());
-    // As an iterator, and what came and went is not seen.
+    assert!(watch.diff_within(Duration::ZERO).unwrap().is_none());
+    // What came and went is not seen, and as an iterator it is.
     scene("link set v0 mtu 1300\n link set v0 mtu 1500\n link set v1 mtu 1300");
     db.sync().unwrap();
-    let diff = watch.next().unwrap().unwrap();
-    let seen = diff.changes().iter().map(ToString::to_string).find(|c| c.starts_with("~ link v1"));
-    assert_eq!(seen.as_deref(), Some("~ link v1  mtu 1500 -> 1300"), "{diff:?}");
+    let diff = watch.diff_within(Duration::ZERO).unwrap().unwrap();
+    let seen: Vec<_> = diff.changes().iter().map(ToString::to_string).collect();
+    assert!(seen.iter().any(|line| line.starts_with("~ link v1  mtu 1500 -> 1300")), "{seen:?}");
+    assert!(!seen.iter().any(|line| line.starts_with("~ link v0  mtu")), "{seen:?}");
+    scene("link set v1 mtu 1400");
+    let event = watch.next().unwrap().unwrap();
+    assert!(event.to_string().starts_with("~ link v1  mtu 1300 -> 1400"), "{event}");
 }
 
 fn wait_until_ends_at_once_later_or_not_at_all() {

@@ -10,8 +10,10 @@
 mod support;
 
 mod bad_input;
+mod callbacks;
 mod commit;
 mod conformance;
+mod events;
 mod faults;
 mod following;
 mod following_rules;
@@ -27,6 +29,7 @@ mod rules;
 mod scene;
 mod stress;
 mod sys;
+mod views;
 mod waiting;
 
 use libtest_mimic::Arguments;
@@ -40,8 +43,10 @@ fn main() -> ExitCode {
     }
     let mut cases = Vec::new();
     cases.extend(bad_input::cases());
+    cases.extend(callbacks::cases());
     cases.extend(commit::cases());
     cases.extend(conformance::cases());
+    cases.extend(events::cases());
     cases.extend(faults::cases());
     cases.extend(following::cases());
     cases.extend(following_rules::cases());
@@ -56,6 +61,7 @@ fn main() -> ExitCode {
     cases.extend(rules::cases());
     cases.extend(stress::cases());
     cases.extend(sys::cases());
+    cases.extend(views::cases());
     cases.extend(waiting::cases());
     let trials = cases.into_iter().map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

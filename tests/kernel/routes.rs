@@ -132,11 +132,11 @@ fn routes_of_a_downed_link_are_gone_with_the_notification() {
     two_links();
     let db = Db::open().unwrap();
     play(&db, &["route add 10.5.0.0/16 via 10.1.0.2", "route add 10.6.0.0/16 dev ra1 table 77"]);
-    let mut watch = db.watch();
+    let mut watch = db.events().unwrap();
     ip(&["link", "set", "ra1", "down"]);
     db.sync().unwrap();
     while watch.snapshot().link("ra1").is_none_or(|link| link.is_up()) {
-        watch.next_within(std::time::Duration::from_secs(30)).unwrap().expect("the link goes down");
+        watch.diff_within(std::time::Duration::from_secs(30)).unwrap().expect("the link goes down");
     }
     let index = watch.snapshot().link("ra1").unwrap().index();
     let over = |route: &netlinkdb::Route| route.oif() == Some(index) && route.scope().0 != 254;

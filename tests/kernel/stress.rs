@@ -79,7 +79,7 @@ fn a_watch_that_was_overflown_sees_the_whole_difference() {
     scene("link add i0 type ifb\n link add i1 type ifb");
     let db = Db::builder().receive_buffer(0).open().unwrap();
     let i0 = db.interface("i0").unwrap();
-    let mut watch = db.watch();
+    let mut watch = db.events().unwrap();
     let mut round = 0;
     while db.losses().overruns == 0 {
         round += 1;
@@ -89,7 +89,7 @@ fn a_watch_that_was_overflown_sees_the_whole_difference() {
     }
     scene("link set i0 mtu 1234\n link del i1\n link add i2 type ifb");
     quiesce_and_compare(&db);
-    let diff = watch.next_within(PATIENCE).unwrap().expect("a difference");
+    let diff = watch.diff_within(PATIENCE).unwrap().expect("a difference");
     let titles: Vec<_> = diff
         .changes()
         .iter()
@@ -100,7 +100,7 @@ fn a_watch_that_was_overflown_sees_the_whole_difference() {
         assert!(titles.contains(&expect), "{titles:?}");
     }
     assert_eq!(i0.link().unwrap().mtu(), 1234);
-    assert!(watch.next_within(Duration::ZERO).unwrap().is_none());
+    assert!(watch.diff_within(Duration::ZERO).unwrap().is_none());
 }
 
 fn nothing_is_lost_with_room_enough() {
@@ -300,7 +300,7 @@ fn ten_thousand_databases_leave_nothing_behind() {
         let db = Db::open().unwrap();
         match i % 4 {
             0 => drop(db),
-            1 => drop(db.clone().watch()),
+            1 => drop(db.clone().events().unwrap()),
             2 => assert!(db.interface("lo").is_ok()),
             _ => drop(db.sync().unwrap()),
         }
@@ -369,7 +369,7 @@ fn the_reader_is_named_and_ends_with_its_database() {
 
 fn a_clone_keeps_the_reader_alive() {
     let db = Db::open().unwrap();
-    let (clone, handle, watch) = (db.clone(), db.interface("lo").unwrap(), db.watch());
+    let (clone, handle, watch) = (db.clone(), db.interface("lo").unwrap(), db.events().unwrap());
     drop(db);
     scene("link set lo up");
     assert!(clone.sync().unwrap().link("lo").unwrap().is_up());
@@ -434,7 +434,7 @@ fn differences_add_up_to_the_state() {
     sysctl("ipv6.conf.default.accept_dad", 0);
     for buffer in [0, 8 << 20] {
         let db = Db::builder().receive_buffer(buffer).routes(false).open().unwrap();
-        let mut watch = db.watch();
+        let mut watch = db.events().unwrap();
         let mut copy = titles(watch.snapshot());
         thread::scope(|scope| {
             let churn = scope.spawn(|| Churn::new(20).run(800));
@@ -466,8 +466,8 @@ fn address_key(address: &netlinkdb::Address) -> String {
     format!("{:?}", netlinkdb::AddressKey::of(address))
 }
 
-fn apply(watch: &mut netlinkdb::Watch, copy: &mut BTreeMap<String, String>) {
-    let Some(diff) = watch.next_within(Duration::from_millis(1)).unwrap() else { return };
+fn apply(watch: &mut netlinkdb::EventQueue, copy: &mut BTreeMap<String, String>) {
+    let Some(diff) = watch.diff_within(Duration::from_millis(1)).unwrap() else { return };
     for change in &diff {
         let entry = |object: &Object| match object {
             Object::Link(link) => (format!("link {}", link.index()), link.name().to_owned()),

@@ -109,6 +109,10 @@ impl Churn {
             }
             5 => format!("rule add pref 10{id} goto {}", 105 + n),
             6 => format!("rule del pref 10{n}"),
+            7..=13 if verb == "del" => format!(
+                "nexthop del id {}",
+                [id, id + 4, 10 + n, 20 + n][net as usize * 2 + n as usize % 2]
+            ),
             7..=9 => format!("nexthop {verb} id {id} via 10.{net}.0.{} dev ra{net}", n + 1),
             10 => format!("nexthop {verb} id {} via fd0{net}::{} dev ra{net}", id + 4, n + 1),
             11 | 12 => format!("nexthop {verb} id 1{n} group {id}/{}", id % 4 + 1),
@@ -124,8 +128,9 @@ impl Churn {
             }
             20 => format!("link set ra{net} {}", ["up", "down"][self.below(2) as usize]),
             21 => format!("link set rb{net} {}", ["up", "up", "down", "up"][n as usize - 1]),
-            22 => format!("link set ra{net} name ra{}", self.below(3)),
-            _ => format!("link set ra{} name ra{net}", 2),
+            // With a name that no other line has, `ip` ends at the next one that names the interface.
+            22 => format!("link set ra{net} name rx{net}"),
+            _ => format!("link set rx{net} name ra{net}"),
         }
     }
 

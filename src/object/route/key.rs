@@ -299,6 +299,14 @@ impl RouteKey {
         }
     }
 
+    /// The table.
+    pub fn table(&self) -> u32 {
+        match self {
+            RouteKey::V4(key) => key.table,
+            RouteKey::V6(key) => key.table,
+        }
+    }
+
     /// The whole route: this key and a body.
     pub fn record(&self, bytes: &[u8]) -> Record {
         self.complete(body(bytes, self.family()))

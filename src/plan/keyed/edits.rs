@@ -293,16 +293,24 @@ impl Draft {
                 Planned::Ready(_) => {}
             }
         }
-        if !self.base().follows_routes() {
-            return Err(Refusal::NotFollowed { what: "routes".to_owned() });
-        }
+        self.check_table(sync.scope.table_number())?;
         // Stable: routes that share a key stay in the order in which they were given.
         sync.wanted.sort_by_key(|(key, _)| *key);
         self.keyed.push(None, Edit::Sync(Arc::new(sync)));
         Ok(())
     }
 
+    fn check_table(&self, table: u32) -> Result<(), Refusal> {
+        match self.base().follows_table(table) {
+            true => Ok(()),
+            false => Err(Refusal::NotFollowed { what: format!("every route of table {table}") }),
+        }
+    }
+
     fn check_followed(&self, key: &Key) -> Result<(), Refusal> {
+        if let Key::Route(key) = key {
+            return self.check_table(key.table());
+        }
         match key.is_followed(self.base()) {
             true => Ok(()),
             false => Err(Refusal::NotFollowed { what: format!("{}s", key.noun()) }),
@@ -430,9 +438,7 @@ impl Draft {
     fn routes_meant(&self, which: &RouteSpec) -> Result<Vec<(Key, Content)>, Refusal> {
         which.check().map_err(|error| invalid("route", error))?;
         let Some((table, net)) = which.place() else { return Ok(Vec::new()) };
-        if !self.base().follows_routes() {
-            return Err(Refusal::NotFollowed { what: "routes".to_owned() });
-        }
+        self.check_table(table)?;
         which.links().try_for_each(|link| self.resolve(&link).map(drop))?;
         let index = |link: &LinkRef| self.base().link(link.clone()).map(|link| link.index());
         let mut bodies = Bodies::default();

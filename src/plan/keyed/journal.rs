@@ -252,6 +252,16 @@ impl Journal {
         (!steps.is_empty()).then_some(steps)
     }
 
+    /// How many steps have been sent.
+    pub(in crate::plan) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// How many steps that undo are still to be answered.
+    pub(in crate::plan) fn left_to_undo(&self) -> usize {
+        self.undoing.len()
+    }
+
     /// Takes the steps that undo, to be sent in pieces.
     pub(in crate::plan) fn begin_undo(&mut self, steps: Vec<Step>) {
         self.undoing = steps.into();

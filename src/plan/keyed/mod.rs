@@ -181,7 +181,7 @@ impl Key {
     /// Whether the database follows what stands there.
     fn is_followed(&self, now: &Snapshot) -> bool {
         match self {
-            Key::Route(_) => now.follows_routes(),
+            Key::Route(key) => now.follows_table(key.table()),
             Key::Rule(_) => now.follows_rules(),
             Key::Neighbour(_) => now.follows_neighbours(),
             Key::Nexthop(_) => now.follows_nexthops(),
