@@ -24,6 +24,7 @@ mod neighbour_commit;
 mod nexthop_commit;
 mod object;
 mod reading;
+mod revert;
 mod rollback;
 mod route;
 mod routes;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     cases.extend(nexthop_commit::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
+    cases.extend(revert::cases());
     cases.extend(rollback::cases());
     cases.extend(route::cases());
     cases.extend(routes::cases());

@@ -43,6 +43,10 @@ pub(super) struct RouteSync {
     pub(super) wanted: Vec<(RouteKey, Arc<Held>)>,
     /// Those over interfaces that are still to be created.
     pub(super) pending: Vec<(RouteKey, Pending)>,
+    /// Nothing but these keys, where not all of the scope is spoken of.
+    pub(super) only: Option<BTreeSet<RouteKey>>,
+    /// Whether keys at which nothing is wanted are to be empty.
+    pub(super) exactly: bool,
 }
 
 impl Edits {
@@ -62,7 +66,7 @@ impl Edits {
         named.then_some(Ask::Proxies)
     }
 
-    fn push(&mut self, key: Option<Key>, edit: Edit) {
+    pub(super) fn push(&mut self, key: Option<Key>, edit: Edit) {
         self.at.extend(key.map(|key| (key, self.all.len())));
         self.all.push(Some(edit));
     }
@@ -301,7 +305,8 @@ impl Draft {
         scope: RouteFilter,
         routes: impl IntoIterator<Item = RouteSpec>,
     ) -> Result<(), Refusal> {
-        let mut sync = RouteSync { scope, wanted: Vec::new(), pending: Vec::new() };
+        let mut sync =
+            RouteSync { scope, wanted: Vec::new(), pending: Vec::new(), only: None, exactly: true };
         for spec in routes {
             match self.planned(Wish::Route(spec), Op::Append)? {
                 Planned::Ready(Step {

@@ -13,6 +13,7 @@ mod journal;
 mod neighbour;
 mod nexthop;
 mod order;
+mod revert;
 mod route;
 mod rule;
 

@@ -217,6 +217,13 @@ impl Planner<'_> {
     /// Both in the order of the keys, hand in hand.
     fn sync(&mut self, sync: &RouteSync) {
         let now = self.now;
+        if let Some(only) = &sync.only {
+            for key in only {
+                let own = sync.wanted.iter().filter(|(own, _)| own == key).cloned();
+                self.sync_key(sync, *key, now.routes_at(key), &own.collect::<Vec<_>>());
+            }
+            return;
+        }
         let pending: Vec<_> = sync.pending.iter().map(|(key, _)| *key).collect();
         let mut there = now.keyed_routes(sync.scope.table_number()).peekable();
         let mut wanted = sync.wanted.as_slice();
@@ -253,6 +260,9 @@ impl Planner<'_> {
         is: &[Arc<Held>],
         wanted: &[(RouteKey, Arc<Held>)],
     ) {
+        if wanted.is_empty() && !sync.exactly {
+            return;
+        }
         // Most of a table is as it was, or is not there yet.
         if let ([held], [(_, wish)]) = (is, wanted) {
             let (held, wish) = (Content::Route(held.clone()), Content::Route(wish.clone()));
