@@ -216,16 +216,16 @@ fn a_callback_that_drops_the_last_handle_ends_the_database() {
     let (say, told) = mpsc::channel();
     let (go, wait) = mpsc::channel::<()>();
     db.on_event(Filter::default(), move |_, _| {
-        wait.recv().unwrap_or_default();
         say.send(()).unwrap();
+        wait.recv().unwrap_or_default();
     })
     .unwrap()
     .keep();
     ip(&["link", "set", "lo", "mtu", "1400"]);
-    db.sync().unwrap();
+    // It runs: from here on its handle is the last one.
+    told.recv_timeout(PATIENCE).unwrap();
     drop(db);
     drop(go);
-    told.recv_timeout(PATIENCE).unwrap();
     // All threads end, and with them what the callback had captured.
     while told.recv_timeout(PATIENCE).is_ok() {}
     assert_eq!(told.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected));
