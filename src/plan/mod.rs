@@ -13,8 +13,10 @@ mod failure;
 mod keyed;
 mod order;
 mod refusal;
+mod revert;
 mod review;
 mod rules;
+mod selection;
 mod spec;
 mod undo;
 
@@ -26,4 +28,5 @@ pub use failure::{Failure, Why};
 pub use keyed::{Op, Which};
 pub use refusal::Refusal;
 pub use review::{Review, ReviewLine, Sign};
+pub use selection::Selection;
 pub use spec::{AddressSpec, ParseAddressError};

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Content, Key, Matcher, Op, Pending, Planned, Step, Wish, invalid, route, rule};
-use crate::object::route::{RouteKey, RouteProtocol, RouteSpec, row};
+use crate::object::route::{Route, RouteKey, RouteProtocol, RouteSpec, row};
 use crate::object::{
-    Family, LinkRef, Names, Neighbour, NeighbourSpec, Nexthop, NexthopSpec, RuleSpec,
+    Family, LinkRef, Names, Neighbour, NeighbourSpec, Nexthop, NexthopSpec, Rule, RuleSpec,
 };
 use crate::plan::{Draft, Refusal, Target};
-use crate::state::{Bodies, Held, NeighbourKey, RouteFilter, RuleKey, is_same};
+use crate::state::{Ask, Bodies, Held, NeighbourKey, RouteFilter, RuleKey, is_same};
 
 use std::sync::Arc;
 
@@ -43,6 +43,10 @@ pub(super) struct RouteSync {
     pub(super) wanted: Vec<(RouteKey, Arc<Held>)>,
     /// Those over interfaces that are still to be created, in the same order.
     pub(super) pending: Vec<Waiting>,
+    /// Nothing but these keys, where not all of the scope is spoken of.
+    pub(super) only: Option<BTreeSet<RouteKey>>,
+    /// Whether keys at which nothing is wanted are to be empty.
+    pub(super) exactly: bool,
 }
 
 /// A route that waits for its interface.
@@ -65,7 +69,13 @@ impl Edits {
         self.iter().next().is_none()
     }
 
-    fn push(&mut self, key: Option<Key>, edit: Edit) {
+    /// What is named and may have changed in silence.
+    pub(in crate::plan) fn silent(&self) -> Option<Ask> {
+        let named = self.at.iter().any(|(key, _)| key.is_silent());
+        named.then_some(Ask::Proxies)
+    }
+
+    pub(super) fn push(&mut self, key: Option<Key>, edit: Edit) {
         let new = match &edit {
             Edit::Change(_, _, new) => new.key(),
             _ => None,
@@ -268,17 +278,19 @@ impl Draft {
         &mut self,
         which: RouteSpec,
         change: impl FnOnce(RouteSpec) -> RouteSpec,
-    ) -> Result<(), Refusal> {
+    ) -> Result<RouteSpec, Refusal> {
+        let missing = Refusal::Missing { what: format!("route {which}") };
         let which = Which::Route(which);
         if let Some(at) = self.drafted(&which)? {
-            return self.change_drafted(at, change);
+            return self.change_drafted(at, change, missing);
         }
         let (key, old) = self.select(&which)?;
-        let (Key::Route(at), Content::Route(held)) = (&key, &old) else { return Ok(()) };
-        let Some(spec) = self.spec(at, held) else { return Ok(()) };
+        let (Key::Route(at), Content::Route(held)) = (&key, &old) else { return Err(missing) };
+        let Some(spec) = self.spec(at, held) else { return Err(missing) };
         let is_leg = !key.whole(self.base()).iter().any(|whole| whole.same(&old));
         let spec = change(if is_leg { spec.into_leg() } else { spec });
-        self.change(key, old, Wish::Route(spec))
+        self.change(key, old, Wish::Route(spec.clone()))?;
+        Ok(spec)
     }
 
     /// A route in the words of a user, its interfaces by their names too.
@@ -298,9 +310,10 @@ impl Draft {
         &mut self,
         at: usize,
         change: impl FnOnce(RouteSpec) -> RouteSpec,
-    ) -> Result<(), Refusal> {
-        let Some(edit) = self.keyed.all[at].take() else { return Ok(()) };
-        let (Edit::Put(planned) | Edit::Change(_, _, planned)) = &edit else { return Ok(()) };
+        missing: Refusal,
+    ) -> Result<RouteSpec, Refusal> {
+        let Some(edit) = self.keyed.all[at].take() else { return Err(missing) };
+        let (Edit::Put(planned) | Edit::Change(_, _, planned)) = &edit else { return Err(missing) };
         let spec = match planned {
             Planned::Ready(Step {
                 key: Key::Route(key), content: Content::Route(held), ..
@@ -311,16 +324,38 @@ impl Draft {
             },
             Planned::Ready(_) => None,
         };
-        let wish = spec.map(|spec| Wish::Route(change(spec)));
-        let changed = match (wish, &edit) {
-            (Some(wish), Edit::Put(planned)) => self.put(wish, planned.op()),
-            (Some(wish), Edit::Change(key, old, _)) => self.change(key.clone(), old.clone(), wish),
-            _ => Ok(()),
+        let spec = spec.map(change).ok_or(missing)?;
+        let wish = Wish::Route(spec.clone());
+        let changed = match &edit {
+            Edit::Change(key, old, _) => self.change(key.clone(), old.clone(), wish),
+            _ => self.put(wish, planned.op()),
         };
         if changed.is_err() {
             self.keyed.all[at] = Some(edit);
         }
-        changed
+        changed.map(|()| spec)
+    }
+
+    /// The one route of the base that the words mean.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn find_route(&self, which: RouteSpec) -> Result<Route, Refusal> {
+        let missing = Refusal::Missing { what: format!("route {which}") };
+        let (key, content) = self.select(&Which::Route(which))?;
+        route_of(&key, &content).ok_or(missing)
+    }
+
+    /// The one rule of the base that the words mean.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn find_rule(&self, which: RuleSpec) -> Result<Arc<Rule>, Refusal> {
+        let missing = Refusal::Missing { what: format!("rule {which}") };
+        match self.select(&Which::Rule(which))?.1 {
+            Content::Rule(rule) => Ok(rule),
+            _ => Err(missing),
+        }
     }
 
     /// Changes the rule that the words mean: the new one is added before the old one is deleted.
@@ -331,11 +366,13 @@ impl Draft {
         &mut self,
         which: RuleSpec,
         change: impl FnOnce(RuleSpec) -> RuleSpec,
-    ) -> Result<(), Refusal> {
+    ) -> Result<RuleSpec, Refusal> {
+        let missing = Refusal::Missing { what: format!("rule {which}") };
         let (key, old) = self.select(&Which::Rule(which))?;
-        let Content::Rule(rule) = &old else { return Ok(()) };
-        let wish = Wish::Rule(change((&**rule).into()));
-        self.change(key, old, wish)
+        let Content::Rule(rule) = &old else { return Err(missing) };
+        let wish = change((&**rule).into());
+        self.change(key, old, Wish::Rule(wish.clone()))?;
+        Ok(wish)
     }
 
     /// Changes the nexthop object with this number.
@@ -446,7 +483,8 @@ impl Draft {
         wanted.sort_by_key(|(key, _)| *key);
         pending.sort_by_key(|one| one.key);
         let wanted = without_doubles(wanted);
-        self.keyed.push(None, Edit::Sync(Arc::new(RouteSync { scope, wanted, pending })));
+        let sync = RouteSync { scope, wanted, pending, only: None, exactly: true };
+        self.keyed.push(None, Edit::Sync(Arc::new(sync)));
         Ok(())
     }
 
@@ -613,7 +651,7 @@ impl Draft {
     fn rules_meant(&self, which: &RuleSpec) -> Result<Vec<(Key, Content)>, Refusal> {
         rule::check(which)?;
         let family = RuleKey::of(&which.record()).family;
-        let key = |rule: &crate::object::Rule| RuleKey::of(rule.record());
+        let key = |rule: &Rule| RuleKey::of(rule.record());
         self.check_followed(&Key::Rule(RuleKey { family, priority: 0 }))?;
         let all = self.base().rules().family(family).iter().filter(|rule| which.selects(rule));
         let mut keys: Vec<_> = all.map(key).collect();
@@ -692,6 +730,13 @@ fn without_doubles(wanted: Vec<(RouteKey, Arc<Held>)>) -> Vec<(RouteKey, Arc<Hel
         }
     }
     kept
+}
+
+fn route_of(key: &Key, content: &Content) -> Option<Route> {
+    match (key, content) {
+        (Key::Route(key), Content::Route(held)) => Some(held.body()?.at(*key)),
+        _ => None,
+    }
 }
 
 fn out_of_scope(key: &RouteKey, held: &Arc<Held>, names: &dyn Names) -> Refusal {

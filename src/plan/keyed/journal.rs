@@ -16,7 +16,7 @@ use crate::object::route::RouteKey;
 use crate::plan::action::Indexes;
 use crate::plan::commit::{Answer, Residue};
 use crate::plan::{Failure, Why};
-use crate::state::{Bodies, Held, Snapshot};
+use crate::state::{Ask, Bodies, Held, Snapshot};
 use crate::wire::{Ack, locate};
 
 /// Steps that are asked for at once: their notifications must fit the event socket's buffer twice, with 832 bytes of it
@@ -95,6 +95,11 @@ impl Journal {
         self.steps[start..].iter().map(Step::encode).collect()
     }
 
+    /// What was done in silence, or may have been, and is to be asked for.
+    pub(in crate::plan) fn silent(&self) -> Option<Ask> {
+        self.steps.iter().any(|step| step.key.is_silent()).then_some(Ask::Proxies)
+    }
+
     /// Takes the answers, in the order of the requests; gives why the commit fails, if it does, and the steps that were
     /// not sent because one before them was refused.
     pub(in crate::plan) fn handle_answers(
@@ -131,14 +136,14 @@ impl Journal {
     }
 
     /// An answer was lost: what is so was done (K12).
-    pub(in crate::plan) fn decide(&mut self, now: &Snapshot) -> Option<Failure> {
+    pub(in crate::plan) fn decide(&mut self, before: &Snapshot, now: &Snapshot) -> Option<Failure> {
         let mut matcher = Matcher::default();
         let mut cause = None;
         for at in self.in_flight.clone() {
             if self.sent[at] != Sent::Lost {
                 continue;
             }
-            match holds(&self.steps[at], now, &mut self.bodies, &mut matcher) {
+            match self.holds(at, before, now, &mut matcher) {
                 true => self.sent[at] = Sent::Done,
                 false => {
                     let step = self.steps[at].command(now);
@@ -150,15 +155,13 @@ impl Journal {
     }
 
     /// The first step that did not take effect.
-    pub(in crate::plan) fn unmet(&mut self, now: &Snapshot) -> Option<Failure> {
+    pub(in crate::plan) fn unmet(&mut self, before: &Snapshot, now: &Snapshot) -> Option<Failure> {
         let mut matcher = Matcher::default();
         for at in 0..self.steps.len() {
-            let step = &self.steps[at];
-            if holds(step, now, &mut self.bodies, &mut matcher)
-                || self.is_superseded(at, &mut matcher)
-            {
+            if self.holds(at, before, now, &mut matcher) || self.is_superseded(at, &mut matcher) {
                 continue;
             }
+            let step = &self.steps[at];
             return Some(self.failures.get(&at).cloned().unwrap_or_else(|| {
                 let there = step.key.elements(now, &mut self.bodies);
                 let there: Vec<_> =
@@ -180,6 +183,32 @@ impl Journal {
                     && later.key == own.key
                     && matcher.agrees(&later.content, &own.content)
             })
+    }
+
+    fn holds(
+        &mut self,
+        at: usize,
+        before: &Snapshot,
+        now: &Snapshot,
+        matcher: &mut Matcher,
+    ) -> bool {
+        let step = &self.steps[at];
+        match step.key.is_counted() {
+            true => self.is_counted_right(step, before, now),
+            false => holds(step, now, &mut self.bodies, matcher),
+        }
+    }
+
+    /// Of those that may be there several times: whether there are as many as this commit leaves. What it adds may be
+    /// what it takes away, at another place.
+    fn is_counted_right(&self, step: &Step, before: &Snapshot, now: &Snapshot) -> bool {
+        let count = |all: Vec<Content>| all.iter().filter(|one| one.same(&step.content)).count();
+        let own = self.steps.iter().filter(|own| own.key == step.key);
+        let own: Vec<_> = own.filter(|own| own.content.same(&step.content)).collect();
+        let taken = own.iter().filter(|own| own.op == Op::Delete).count();
+        let left = (count(step.key.whole(before)) + own.len() - taken).saturating_sub(taken);
+        let there = count(step.key.whole(now));
+        if step.op == Op::Delete { there <= left } else { there > 0 || left == 0 }
     }
 
     /// What is left to undo: what is to be taken away, and what is to be put back, each in order.
@@ -216,7 +245,11 @@ impl Journal {
         for of_key in touched.chunk_by(|a, b| a.0 == b.0) {
             let key = of_key[0].0.clone();
             let steps: Vec<Step> = of_key.iter().map(|(_, at)| self.steps[*at].clone()).collect();
-            match self.undo_key(key, &steps, (before, now), &causes, &mut matcher) {
+            let steps = match key.is_counted() {
+                true => undo_counted(&key, &steps, before, now).unwrap_or_default(),
+                false => self.undo_key(key, &steps, (before, now), &causes, &mut matcher),
+            };
+            match steps {
                 steps if steps.iter().all(|step| step.op == Op::Delete) => removals.extend(steps),
                 steps => restore(steps),
             }
@@ -362,6 +395,35 @@ impl Journal {
         }
         (refused, lost)
     }
+}
+
+/// As [`Journal::undo_key`], where several that are the same may stand: what was added goes, from behind, as far as there
+/// are more than before; what was taken away comes back to its place.
+fn undo_counted(key: &Key, steps: &[Step], before: &Snapshot, now: &Snapshot) -> Option<Vec<Step>> {
+    let (was, is) = (key.whole(before), key.whole(now));
+    let count = |all: &[Content], one: &Content| all.iter().filter(|other| other.same(one)).count();
+    let named = |op: fn(Op) -> bool, one: &Content| {
+        steps.iter().filter(|step| op(step.op) && step.content.same(one)).count()
+    };
+    let (added, taken): (fn(Op) -> bool, fn(Op) -> bool) =
+        (|op| op != Op::Delete, |op| op == Op::Delete);
+    let mut target = is.clone();
+    for step in steps.iter().filter(|step| added(step.op)) {
+        let one = &step.content;
+        // What was moved is taken out wherever it is, and put back below.
+        let moved = named(taken, one) > 0;
+        let last = target.iter().rposition(|other| other.same(one));
+        if let Some(at) = last.filter(|_| moved || count(&target, one) > count(&was, one)) {
+            target.remove(at);
+        }
+    }
+    for (at, one) in was.iter().enumerate() {
+        if named(taken, one) > 0 && count(&target, one) < count(&was[..=at], one) {
+            put_back(&mut target, &was[..at], one);
+        }
+    }
+    let steps = key.transform(&is, &target);
+    (!steps.is_empty()).then_some(steps)
 }
 
 /// What could not be undone.

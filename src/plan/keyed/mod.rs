@@ -13,6 +13,7 @@ mod journal;
 mod neighbour;
 mod nexthop;
 mod order;
+mod revert;
 mod route;
 mod rule;
 
@@ -162,6 +163,16 @@ impl Key {
         self.table().0
     }
 
+    /// Whether the kernel announces neither that it comes nor that it goes (`pneigh_lookup`).
+    fn is_silent(&self) -> bool {
+        matches!(self, Key::Neighbour(key) if key.is_proxy())
+    }
+
+    /// Whether several that are the same may stand there (K37).
+    fn is_counted(&self) -> bool {
+        matches!(self, Key::Rule(_))
+    }
+
     /// Whether those that stand there have an order.
     fn is_ordered(&self) -> bool {
         !matches!(self, Key::Route(RouteKey::V6(_)))
@@ -192,6 +203,9 @@ impl Key {
 
     /// What makes `is` into `target`, one request after the other.
     fn transform(&self, is: &[Content], target: &[Content]) -> Vec<Step> {
+        if let Key::Rule(_) = self {
+            return rule::transform(self, is, target);
+        }
         let step = |op, content: &Content| Step { key: self.clone(), content: content.clone(), op };
         let lacks = |all: &[Content], one: &Content| !all.iter().any(|other| other.same(one));
         if !self.is_ordered() {
@@ -245,7 +259,7 @@ impl Content {
     pub(super) fn same(&self, other: &Content) -> bool {
         match (self, other) {
             (Content::Route(a), Content::Route(b)) => crate::state::is_same(a, b),
-            (Content::Rule(a), Content::Rule(b)) => rule::agrees(a, b),
+            (Content::Rule(a), Content::Rule(b)) => Arc::ptr_eq(a, b) || rule::agrees(a, b),
             (Content::Neighbour(a), Content::Neighbour(b)) => {
                 Arc::ptr_eq(a, b) || neighbour::agrees(a, b) && neighbour::agrees(b, a)
             }

@@ -55,12 +55,14 @@ pub(in crate::plan) fn steps(
             Edit::Sync(sync) => planner.sync(sync),
         }
     }
+    planner.settle_rules();
     planner.check_in_use()?;
     let mut steps = planner.steps;
     check_links(draft, now, &steps)?;
     keep_lists(&mut steps);
     // Stable: what shares a turn stays in the order of naming.
     steps.sort_by_key(|(turn, _)| *turn);
+    spread(&mut steps);
     Ok(steps)
 }
 
@@ -120,6 +122,35 @@ fn check_links(draft: &Draft, now: &Snapshot, steps: &[(Turn, Planned)]) -> Resu
         }
     }
     Ok(())
+}
+
+/// So many steps in a row may come in another order.
+const RUN: usize = 4096;
+
+/// A table that is written in the order of its keys leaves every node of the tree that follows it half empty: each is
+/// split when it is full, and nothing comes between its keys any more. So of each run first every other key comes, then
+/// those between them. What shares a key stays in its order.
+fn spread(steps: &mut [(Turn, Planned)]) {
+    let adds = |(turn, _): &(Turn, Planned)| matches!(turn, Turn::AddDirect | Turn::AddByGateway);
+    for run in steps.chunk_by_mut(|a, b| a.0 == b.0).filter(|run| adds(&run[0])) {
+        if run.len() < RUN {
+            continue;
+        }
+        for some in run.chunks_mut(RUN) {
+            let (mut last, mut turn) = (None, false);
+            let mut first = Vec::with_capacity(some.len());
+            let mut second = Vec::with_capacity(some.len() / 2);
+            for (_, planned) in some.iter() {
+                let key = planned.key();
+                if key != last {
+                    (last, turn) = (key, !turn);
+                }
+                if turn { first.push(planned.clone()) } else { second.push(planned.clone()) }
+            }
+            let new = first.into_iter().chain(second);
+            some.iter_mut().zip(new).for_each(|((_, place), planned)| *place = planned);
+        }
+    }
 }
 
 struct Planner<'a> {
@@ -308,6 +339,13 @@ impl Planner<'_> {
     /// Both in the order of the keys, hand in hand.
     fn sync(&mut self, sync: &RouteSync) {
         let now = self.now;
+        if let Some(only) = &sync.only {
+            for key in only {
+                let own = sync.wanted.iter().filter(|(own, _)| own == key).cloned();
+                self.sync_key(sync, *key, now.routes_at(key), &own.collect::<Vec<_>>());
+            }
+            return;
+        }
         let waits = |key: &RouteKey| sync.pending.binary_search_by_key(key, |one| one.key).is_ok();
         let mut there = now.keyed_routes(sync.scope.table_number()).peekable();
         let mut wanted = sync.wanted.as_slice();
@@ -386,6 +424,9 @@ impl Planner<'_> {
         is: &[Arc<Held>],
         wanted: &[(RouteKey, Arc<Held>)],
     ) {
+        if wanted.is_empty() && !sync.exactly {
+            return;
+        }
         // Most of a table is as it was, or is not there yet.
         if let ([held], [(_, wish)]) = (is, wanted) {
             let (held, wish) = (Content::Route(held.clone()), Content::Route(wish.clone()));
@@ -434,6 +475,34 @@ impl Planner<'_> {
             }
         };
         self.push_together(steps);
+    }
+
+    /// What is named of a priority's rules, as requests that do that and nothing else.
+    fn settle_rules(&mut self) {
+        let is_rule = |planned: &Planned| match planned {
+            Planned::Ready(Step { key: Key::Rule(key), .. }) => Some(*key),
+            _ => None,
+        };
+        let keys: BTreeSet<_> = self.steps.iter().filter_map(|(_, one)| is_rule(one)).collect();
+        let (rules, mut others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.steps)
+            .into_iter()
+            .partition(|(_, one)| is_rule(one).is_some());
+        for key in keys.into_iter().map(Key::Rule) {
+            let is = key.whole(self.now);
+            let mut target = is.clone();
+            for (_, planned) in &rules {
+                let Planned::Ready(Step { key: own, content, op }) = planned else { continue };
+                match op {
+                    _ if *own != key => {}
+                    // Of duplicates none is to be left.
+                    Op::Delete => target.retain(|one| !one.same(content)),
+                    _ => target.push(content.clone()),
+                }
+            }
+            let steps = key.transform(&is, &target).into_iter();
+            others.extend(steps.map(|step| (turn_of(&step), Planned::Ready(step))));
+        }
+        self.steps = others;
     }
 
     /// With a nexthop object that is deleted the kernel takes what goes by it, without a word (K7): refused, unless all
