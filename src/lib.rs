@@ -143,8 +143,8 @@ pub use object::{
     Statistics, Tree, UnknownName,
 };
 pub use plan::{
-    AddressSpec, Failure, ParseAddressError, Progress, Refusal, Residue, Review, ReviewLine, Sign,
-    Why,
+    AddressSpec, Failure, ParseAddressError, Progress, Refusal, Residue, Review, ReviewLine,
+    Selection, Sign, Why,
 };
 pub use state::{
     AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,
