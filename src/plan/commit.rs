@@ -163,6 +163,8 @@ pub struct Commit {
     stage: Stage,
     rounds: u32,
     mended: u32,
+    /// Addresses that fell with a primary and were put back: routes have gone with them (K5).
+    fallen: Causes,
     cause: Option<Failure>,
     outcome: Option<Outcome>,
 }
@@ -201,6 +203,7 @@ impl Commit {
             stage: Stage::Send,
             rounds: 0,
             mended: 0,
+            fallen: Causes::default(),
             cause: None,
             outcome: None,
         };
@@ -512,7 +515,18 @@ impl Commit {
         let mend = self.mend(&now);
         if !mend.is_empty() && self.mended < MEND_ROUNDS {
             self.mended += 1;
+            for key in self.address_keys(&mend).collect::<Vec<_>>() {
+                self.fallen.links.insert(key.index);
+                self.fallen.sources.insert(key.local);
+            }
             self.waves.push_back(Wave::Actions(mend));
+            self.stage = Stage::Send;
+            return;
+        }
+        let fallen = std::mem::take(&mut self.fallen);
+        let steps = self.keyed.mend(&self.before, &now, &fallen);
+        if !steps.is_empty() {
+            self.waves.push_back(Wave::Steps(steps));
             self.stage = Stage::Send;
             return;
         }
