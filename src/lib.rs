@@ -34,7 +34,10 @@
 //! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
 //! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`], and any other kind by [`NewLink::with_kind`].
-//! - Following: [`Db::events`], [`Db::wait_until`], [`Db::sync`]; [`Db::losses`] counts what had to be repaired.
+//! - Following: [`Db::events`], [`Db::on_event`], [`Db::wait_until`], [`Db::wait_usable`], [`Db::sync`]; [`Db::losses`]
+//!   counts what had to be repaired.
+//! - Guarding: [`Transaction::on_commit`], [`Db::on_commit`]; [`Db::on_notification`].
+//! - Looking back: [`DbBuilder::history`], [`Db::at`], [`Db::before`].
 //! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
 //!
 //! # Routes
@@ -118,7 +121,8 @@ mod wire;
 
 pub use api::{
     CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue, Interface,
-    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction,
+    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, RouteHandle, RouteRef,
+    RuleHandle, RuleRef, Transaction,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};

@@ -7,6 +7,7 @@ mod db;
 mod edit;
 mod error;
 mod events;
+mod handles;
 mod interface;
 mod neighbours;
 mod netns;
@@ -14,11 +15,13 @@ mod nexthops;
 mod routes;
 mod rules;
 mod transaction;
+mod wait;
 
 pub use db::{Db, DbBuilder, ReadOnlyDb};
 pub use edit::{Editor, InterfaceTransaction};
 pub use error::{CommitError, Ending, Error, Result};
 pub use events::EventQueue;
+pub use handles::{RouteHandle, RouteRef, RuleHandle, RuleRef};
 pub use interface::{Edit, Interface, ReadOnly};
 pub use netns::NetNs;
 pub use transaction::{Committed, NewInterface, Transaction};
@@ -28,6 +31,8 @@ const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Db>();
     shared::<Interface>();
+    shared::<RuleHandle>();
+    shared::<RouteHandle>();
     shared::<Transaction>();
     shared::<crate::state::Snapshot>();
     shared::<Error>();

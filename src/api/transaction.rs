@@ -9,6 +9,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::db::hook;
+use super::handles::Follow;
 use super::{CommitError, Db, Edit, Editor, Error, Interface, Result};
 use crate::engine::{Hook, Terms};
 use crate::object::LinkRef;
@@ -46,6 +47,8 @@ pub struct Transaction {
     hooks: Vec<Hook>,
     hook_deadline: Option<Duration>,
     watcher: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+    /// Handles whose rule or route becomes another one.
+    follows: Vec<Follow>,
 }
 
 /// An interface that a transaction creates: to be edited in the same transaction, and found after the commit.
@@ -79,6 +82,7 @@ impl Transaction {
             hooks: Vec::new(),
             hook_deadline: None,
             watcher: None,
+            follows: Vec::new(),
         }
     }
 
@@ -272,6 +276,7 @@ impl Transaction {
     pub fn commit(self) -> Result<Committed, CommitError> {
         match self.carry_out() {
             Ok((snapshot, created)) => {
+                self.follows.iter().for_each(|follow| follow.committed(&snapshot));
                 Ok(Committed { db: self.db, id: self.id, snapshot, created })
             }
             Err(error) => Err(CommitError(Box::new((error, self)))),
@@ -299,6 +304,10 @@ impl Transaction {
 
     pub(super) fn draft(&mut self) -> &mut Draft {
         &mut self.draft
+    }
+
+    pub(super) fn follow(&mut self, follow: Follow) {
+        self.follows.push(follow);
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal) {

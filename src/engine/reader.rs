@@ -117,6 +117,7 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         stop: AtomicBool::new(false),
         resync: AtomicBool::new(false),
         restored: Mutex::new(Vec::new()),
+        proxies: AtomicBool::new(false),
         id: DATABASES.fetch_add(1, Ordering::Relaxed),
         hooks: Registry::new(),
         sieves: Registry::new(),
@@ -171,6 +172,10 @@ impl Reader {
             }
             if self.follower.is_draining() {
                 self.drain()?;
+            }
+            // Wanted before the fence was sent that waits for it, and so seen before that is passed.
+            if self.follower.is_live() && self.shared.proxies.swap(false, Ordering::SeqCst) {
+                self.follower.ask_proxies();
             }
             while let Some(transmit) = self.follower.poll_transmit() {
                 self.transmit(&transmit)?;

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::action::{Action, Indexes};
 use super::fact::{Fact, Field, text};
-use super::keyed::{Causes, Journal, Planned, Step, residue, steps};
+use super::keyed::{Causes, Journal, Step, residue};
 use super::order::{Wave, deleted_addresses, plan};
 use super::undo::{Entry, Outcome as Sent, causes, orphans, undo};
 use super::{Draft, Failure, Refusal, Target, Why, review, rules};
-use crate::object::link::{LINK, LinkFlags, row};
+use crate::object::link::{LINK, row};
 use crate::object::{Link, LinkRef, Names, Silent};
 use crate::state::{AddressKey, Ask, Snapshot};
 use crate::wire::{Ack, locate};
@@ -160,11 +160,11 @@ pub struct Commit {
     as_they_were: BTreeSet<Target>,
     /// The state in which those have just been made.
     arrived: Option<Snapshot>,
-    /// What was asked for, where some of it may fall by the rest of it.
-    asked: Option<Box<Draft>>,
     stage: Stage,
     rounds: u32,
     mended: u32,
+    /// Addresses that fell with a primary and were put back: routes have gone with them (K5).
+    fallen: Causes,
     cause: Option<Failure>,
     outcome: Option<Outcome>,
 }
@@ -184,7 +184,6 @@ impl Commit {
         let mut commit = Commit {
             as_they_were: restored.map(|link| link.target).collect(),
             arrived: None,
-            asked: takes_routes_along(&waves).then(|| Box::new(draft.clone())),
             names: names.collect(),
             seen: now.clone(),
             before: now,
@@ -204,6 +203,7 @@ impl Commit {
             stage: Stage::Send,
             rounds: 0,
             mended: 0,
+            fallen: Causes::default(),
             cause: None,
             outcome: None,
         };
@@ -491,7 +491,7 @@ impl Commit {
             return self.look(now.clone());
         }
         if self.steps_sent {
-            self.cause = self.keyed.decide(now);
+            self.cause = self.keyed.decide(&self.before, now);
             self.stage = if self.cause.is_some() { Stage::Look } else { Stage::Send };
             return;
         }
@@ -515,18 +515,22 @@ impl Commit {
         let mend = self.mend(&now);
         if !mend.is_empty() && self.mended < MEND_ROUNDS {
             self.mended += 1;
+            for key in self.address_keys(&mend).collect::<Vec<_>>() {
+                self.fallen.links.insert(key.index);
+                self.fallen.sources.insert(key.local);
+            }
             self.waves.push_back(Wave::Actions(mend));
             self.stage = Stage::Send;
             return;
         }
-        let fallen = self.fallen(&now);
-        if !fallen.is_empty() && self.mended < MEND_ROUNDS {
-            self.mended += 1;
-            self.waves.push_back(Wave::Steps(fallen));
+        let fallen = std::mem::take(&mut self.fallen);
+        let steps = self.keyed.mend(&self.before, &now, &fallen);
+        if !steps.is_empty() {
+            self.waves.push_back(Wave::Steps(steps));
             self.stage = Stage::Send;
             return;
         }
-        if let Some(failure) = self.unmet(&now).or_else(|| self.keyed.unmet(&now)) {
+        if let Some(failure) = self.unmet(&now).or_else(|| self.keyed.unmet(&self.before, &now)) {
             self.cause = Some(failure);
             return self.look(now);
         }
@@ -597,17 +601,6 @@ impl Commit {
             }
         }
         wave
-    }
-
-    /// What was to be there, and was, and fell with an address or an interface that this commit has taken away
-    /// (K4, K5): it is put there again.
-    fn fallen(&self, now: &Snapshot) -> VecDeque<Planned> {
-        let planned = self.asked.as_ref().and_then(|draft| steps(draft, now).ok());
-        let planned = planned.into_iter().flatten().map(|(_, planned)| planned);
-        let is_put = |planned: &Planned| {
-            matches!(planned, Planned::Ready(_)) && planned.op() != super::keyed::Op::Delete
-        };
-        planned.filter(is_put).collect()
     }
 
     fn address_keys<'a>(&'a self, actions: &'a [Action]) -> impl Iterator<Item = AddressKey> + 'a {
@@ -779,21 +772,8 @@ impl Commit {
                 }
             })
             .collect();
-        asks.into_iter().collect()
+        asks.into_iter().chain(self.keyed.silent()).collect()
     }
-}
-
-/// Whether routes may go with what is sent, without a word.
-fn takes_routes_along(waves: &VecDeque<Wave>) -> bool {
-    let takes = |action: &Action| match action {
-        Action::Flags { flags, mask, .. } => {
-            mask.contains(LinkFlags::UP) && !flags.contains(LinkFlags::UP)
-        }
-        Action::DelAddress { .. } | Action::Master { .. } | Action::Delete { .. } => true,
-        Action::Set { id, .. } => *id == row::MTU,
-        _ => false,
-    };
-    waves.iter().any(|wave| matches!(wave, Wave::Actions(actions) if actions.iter().any(takes)))
 }
 
 /// The names of interfaces: those that were there, and those that this commit has made.

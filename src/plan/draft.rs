@@ -200,7 +200,8 @@ impl Draft {
             Target::Live { index, .. } => Some(Ask::Link(index)),
             Target::New(_) => None,
         };
-        self.links.iter().filter(names_some).filter_map(asked).collect()
+        let links = self.links.iter().filter(names_some).filter_map(asked);
+        links.chain(self.keyed.silent()).collect()
     }
 
     /// A draft that changes nothing, on the state that its user sees.

@@ -219,6 +219,8 @@ enum Query {
     Rules(Family),
     /// The forwarding entries at this port, bridge or tunnel.
     Fdb(u32),
+    /// All proxies.
+    Proxies,
 }
 
 /// A question, what its answer has shown so far, and what was announced meanwhile: that is newer.
@@ -230,13 +232,22 @@ struct Asked {
     rules: Vec<Arc<Rule>>,
     rules_touched: bool,
     neighbours_touched: BTreeSet<NeighbourKey>,
+    proxies: BTreeSet<NeighbourKey>,
 }
 
 impl Asked {
     fn new(query: Query, seq: u32) -> Self {
         let (seen, touched) = (BTreeSet::new(), BTreeSet::new());
-        let neighbours_touched = BTreeSet::new();
-        Asked { query, seq, seen, touched, rules: vec![], rules_touched: false, neighbours_touched }
+        Asked {
+            query,
+            seq,
+            seen,
+            touched,
+            rules: Vec::new(),
+            rules_touched: false,
+            neighbours_touched: BTreeSet::new(),
+            proxies: BTreeSet::new(),
+        }
     }
 
     /// Something was announced while the answer is on its way.
@@ -849,7 +860,7 @@ impl Follower {
             Query::Link(_) => true,
             Query::Addresses(_) => self.views.addresses,
             Query::Rules(_) => self.views.rules,
-            Query::Fdb(_) => self.views.neighbours,
+            Query::Fdb(_) | Query::Proxies => self.views.neighbours,
         };
         if followed {
             self.queries.push_back(query);
@@ -884,8 +895,18 @@ impl Follower {
                     self.apply(event);
                 }
             }
+            (Event::NeighbourNew(neighbour), Query::Proxies) => {
+                asked.proxies.extend(NeighbourKey::of(neighbour.record()));
+                self.apply(event);
+            }
             _ => {}
         }
+    }
+
+    /// Asks for all proxies. Who sends a fence after this was wanted waits for the answer too.
+    pub fn ask_proxies(&mut self) {
+        self.ask(Query::Proxies);
+        self.held.iter_mut().for_each(|(_, asked)| *asked = self.asked_total);
     }
 
     fn answered(&mut self) {
@@ -934,6 +955,13 @@ impl Follower {
             Query::Rules(family) => {
                 let changed = self.shown.rules.replace(family, asked.rules);
                 (self.dirty, self.unmarked) = (self.dirty | changed, self.unmarked | changed);
+            }
+            Query::Proxies => {
+                let all = self.shown.neighbours.map.keys().filter(|key| key.is_proxy());
+                let gone: Vec<_> =
+                    all.filter(|key| !asked.proxies.contains(key)).copied().collect();
+                self.dirty |= !gone.is_empty();
+                gone.iter().for_each(|key| drop(self.shown.neighbours.map.remove(key)));
             }
             Query::Fdb(_) | Query::Link(_) => {}
         }
@@ -1057,6 +1085,7 @@ impl Follower {
                 Query::Addresses(index) => addresses_request(index),
                 Query::Rules(family) => rules_request(family),
                 Query::Fdb(index) => fdb_request(index),
+                Query::Proxies => proxies_request(),
             };
             Builder::stamp(&mut bytes, seq);
             self.out.push_back(Transmit { outlet: Outlet::Event, bytes });
@@ -1068,7 +1097,7 @@ impl Follower {
     fn is_needed(&self, query: Query) -> bool {
         match query {
             Query::Link(index) => self.shown.link_by_index(index).is_some(),
-            Query::Rules(_) => true,
+            Query::Rules(_) | Query::Proxies => true,
             Query::Fdb(index) => {
                 let kind = self.shown.link_by_index(index).and_then(Link::kind);
                 kind == Some("bridge")
@@ -1168,14 +1197,19 @@ pub enum Ask {
     Link(u32),
     /// An IPv6 address of the interface with this index.
     Address(u32, Ipv6Addr),
+    /// All proxies: the kernel announces neither that one is made nor that it is removed (`pneigh_lookup`), and one by
+    /// one they can be asked for but their absence has no answer of its own.
+    Proxies,
 }
 
 impl Ask {
-    /// The request for it; the answer queues behind every notification so far.
-    pub fn request(self) -> Vec<u8> {
+    /// The request for it; the answer queues behind every notification so far. `None` where only a follower can take the
+    /// answer, as a whole ([`Follower::ask_proxies`]).
+    pub fn request(self) -> Option<Vec<u8>> {
         match self {
-            Ask::Link(index) => link_request(index),
-            Ask::Address(index, address) => address_request(index, address),
+            Ask::Link(index) => Some(link_request(index)),
+            Ask::Address(index, address) => Some(address_request(index, address)),
+            Ask::Proxies => None,
         }
     }
 }
@@ -1211,6 +1245,11 @@ fn addresses_request(index: u32) -> Vec<u8> {
 fn rules_request(family: Family) -> Vec<u8> {
     let family = if family == Family::Inet6 { AF_INET6 } else { AF_INET };
     let (kind, fixed) = Dump::Rules(family).request();
+    Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish()
+}
+
+fn proxies_request() -> Vec<u8> {
+    let (kind, fixed) = Dump::Proxies.request();
     Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish()
 }
 
