@@ -122,7 +122,7 @@ mod wire;
 pub use api::{
     CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue, Interface,
     InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, RouteHandle, RouteRef,
-    RuleHandle, RuleRef, Transaction,
+    RuleHandle, RuleRef, Savepoint, Transaction, Unconfirmed,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};
@@ -143,8 +143,8 @@ pub use object::{
     Statistics, Tree, UnknownName,
 };
 pub use plan::{
-    AddressSpec, Failure, ParseAddressError, Progress, Refusal, Residue, Review, ReviewLine,
-    Selection, Sign, Why,
+    AddressSpec, Conflicts, Failure, ParseAddressError, Progress, Refusal, Residue, Review,
+    ReviewLine, Selection, Sign, Why,
 };
 pub use state::{
     AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,

@@ -3,6 +3,7 @@
 //! Nothing is decided here that a lower floor could decide: an edit goes into a draft (`plan`), a commit to the
 //! engine, a read to a snapshot (`state`).
 
+mod confirm;
 mod db;
 mod edit;
 mod error;
@@ -14,9 +15,11 @@ mod netns;
 mod nexthops;
 mod routes;
 mod rules;
+mod savepoint;
 mod transaction;
 mod wait;
 
+pub use confirm::Unconfirmed;
 pub use db::{Db, DbBuilder, ReadOnlyDb};
 pub use edit::{Editor, InterfaceTransaction};
 pub use error::{CommitError, Ending, Error, Result};
@@ -24,6 +27,7 @@ pub use events::EventQueue;
 pub use handles::{RouteHandle, RouteRef, RuleHandle, RuleRef};
 pub use interface::{Edit, Interface, ReadOnly};
 pub use netns::NetNs;
+pub use savepoint::Savepoint;
 pub use transaction::{Committed, NewInterface, Transaction};
 
 // Handles, transactions and snapshots may be moved and shared between threads.

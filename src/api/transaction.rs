@@ -14,7 +14,7 @@ use super::{CommitError, Db, Edit, Editor, Error, Interface, Result};
 use crate::engine::{Hook, Terms};
 use crate::object::LinkRef;
 use crate::object::kinds::NewLink;
-use crate::plan::{Draft, Outcome, Progress, Refusal, Review, Selection, Target};
+use crate::plan::{Conflicts, Draft, Outcome, Progress, Refusal, Review, Selection, Target};
 use crate::state::{Diff, Snapshot};
 
 /// A set of changes to any number of interfaces that hold together or not at all.
@@ -39,16 +39,16 @@ use crate::state::{Diff, Snapshot};
 /// ```
 #[derive(Clone)]
 pub struct Transaction {
-    db: Db,
-    id: Uuid,
-    draft: Draft,
+    pub(super) db: Db,
+    pub(super) id: Uuid,
+    pub(super) draft: Draft,
     /// The first thing that was wrong in an edit that gives no result of its own.
-    wrong: Option<Refusal>,
-    hooks: Vec<Hook>,
-    hook_deadline: Option<Duration>,
+    pub(super) wrong: Option<Refusal>,
+    pub(super) hooks: Vec<Hook>,
+    pub(super) hook_deadline: Option<Duration>,
     watcher: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
     /// Handles whose rule or route becomes another one.
-    follows: Vec<Follow>,
+    pub(super) follows: Vec<Follow>,
 }
 
 /// An interface that a transaction creates: to be edited in the same transaction, and found after the commit.
@@ -245,6 +245,33 @@ impl Transaction {
         self
     }
 
+    /// What the commit does where another program has changed the same since the transaction began; by default it
+    /// refuses. The [review](Transaction::review) shows what that comes to.
+    ///
+    /// Sets of routes ([`Transaction::sync_routes`]) say what all are to be, and are never contested.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Conflicts, Db};
+    ///
+    /// let db = Db::open()?;
+    /// let mut tx = db.begin();
+    /// tx.interface("lo").set_mtu(1400).up();
+    /// db.interface("lo")?.set_mtu(1300).commit()?; // or another program
+    ///
+    /// let error = tx.commit().unwrap_err();
+    /// assert!(error.is_conflict());
+    /// let mut tx = error.into_transaction();
+    /// tx.on_conflict(Conflicts::KeepTheirs);
+    /// let now = tx.commit()?.snapshot().clone();
+    /// assert!(now.link("lo").is_some_and(|lo| lo.mtu() == 1300 && lo.is_up()));
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn on_conflict(&mut self, conflicts: Conflicts) -> &mut Self {
+        self.draft.on_conflict(conflicts);
+        self
+    }
+
     /// What each hook may take when this transaction is committed; by default what the database says
     /// ([`DbBuilder::hook_deadline`](super::DbBuilder::hook_deadline)).
     ///
@@ -287,13 +314,21 @@ impl Transaction {
         if let Some(refusal) = &self.wrong {
             return Err(refusal.clone().into());
         }
-        let terms = Terms {
+        let outcome = self.db.engine().commit(&self.draft, &self.terms())?;
+        Transaction::ended(outcome)
+    }
+
+    pub(super) fn terms(&self) -> Terms<'_> {
+        Terms {
             id: self.id,
             hooks: &self.hooks,
             deadline: self.hook_deadline,
             watcher: self.watcher.as_deref(),
-        };
-        match self.db.engine().commit(&self.draft, &terms)? {
+        }
+    }
+
+    pub(super) fn ended(outcome: Outcome) -> Result<(Snapshot, BTreeMap<u64, u32>)> {
+        match outcome {
             Outcome::Committed { snapshot, created } => Ok((snapshot, created)),
             Outcome::RolledBack { cause, snapshot } => Err(Error::rolled_back(cause, snapshot)),
             Outcome::Torn { cause, residue, snapshot } => {
@@ -325,10 +360,10 @@ impl fmt::Debug for Transaction {
 /// A transaction that holds.
 #[derive(Clone, Debug)]
 pub struct Committed {
-    db: Db,
-    id: Uuid,
-    snapshot: Snapshot,
-    created: BTreeMap<u64, u32>,
+    pub(super) db: Db,
+    pub(super) id: Uuid,
+    pub(super) snapshot: Snapshot,
+    pub(super) created: BTreeMap<u64, u32>,
 }
 
 impl Committed {

@@ -41,6 +41,20 @@ pub enum Start {
     CutOff(Error),
 }
 
+/// A commit that holds, and can still be taken back.
+#[derive(Debug)]
+pub struct Provisional {
+    commit: Commit,
+    id: Uuid,
+}
+
+/// Whether a commit that is found as wanted has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    ForGood,
+    Provisionally,
+}
+
 /// While it is there, what is seen is put down to the transaction.
 struct Running<'a>(&'a Engine);
 
@@ -64,6 +78,40 @@ impl Engine {
     /// # Errors
     /// See [`Start`].
     pub fn commit(&self, draft: &Draft, terms: &Terms<'_>) -> Result<Outcome, Start> {
+        Ok(self.run(draft, terms, Hold::ForGood)?.0)
+    }
+
+    /// The same; when it is committed it can be taken back as if a hook had not been content.
+    ///
+    /// # Errors
+    /// See [`Start`].
+    pub fn commit_provisionally(
+        &self,
+        draft: &Draft,
+        terms: &Terms<'_>,
+    ) -> Result<(Outcome, Provisional), Start> {
+        let (outcome, commit) = self.run(draft, terms, Hold::Provisionally)?;
+        Ok((outcome, Provisional { commit, id: terms.id }))
+    }
+
+    /// Undoes a commit that held: what it changed and nobody else changed since.
+    ///
+    /// # Errors
+    /// When the kernel cannot be reached: what state things are in is not known.
+    pub fn take_back(&self, provisional: Provisional, why: Failure) -> Result<Outcome, Error> {
+        let Provisional { mut commit, id } = provisional;
+        let mut requests = self.requests.lock();
+        let _running = Running::new(self, id);
+        commit.fail(why);
+        self.drive(&mut commit, &mut requests, |_| Ok(()), None, Hold::ForGood)
+    }
+
+    fn run(
+        &self,
+        draft: &Draft,
+        terms: &Terms<'_>,
+        hold: Hold,
+    ) -> Result<(Outcome, Commit), Start> {
         let id = terms.id;
         if let Some(error) = self.bars_commit() {
             return Err(Start::Unreached(error));
@@ -79,7 +127,8 @@ impl Engine {
             self.put_down_to(asked.is_err().then_some(id));
             asked
         };
-        self.drive(&mut commit, &mut requests, ask, terms.watcher).map_err(Start::CutOff)
+        let outcome = self.drive(&mut commit, &mut requests, ask, terms.watcher, hold);
+        Ok((outcome.map_err(Start::CutOff)?, commit))
     }
 
     fn ask_hooks(
@@ -106,6 +155,7 @@ impl Engine {
         requests: &mut Requests,
         ask: impl Fn(Snapshot) -> Result<(), Failure>,
         mut watcher: Option<&Watcher>,
+        hold: Hold,
     ) -> Result<Outcome, Error> {
         let mut fence = None;
         loop {
@@ -131,6 +181,7 @@ impl Engine {
                     commit.handle_snapshot(snapshot, &self.created(requests.port()));
                 }
                 Poll::Verified(found) => match ask(found) {
+                    Ok(()) if hold == Hold::Provisionally => return Ok(commit.committed()),
                     Ok(()) => commit.accept(),
                     Err(failure) => commit.fail(failure),
                 },

@@ -24,7 +24,7 @@ mod shared;
 mod sieve;
 mod waiting;
 
-pub use commit::{Start, Terms};
+pub use commit::{Provisional, Start, Terms};
 pub use error::Error;
 pub use events::{Event, EventOptions, Filter, Subscription};
 pub use hooks::Hook;

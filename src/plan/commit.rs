@@ -625,7 +625,8 @@ impl Commit {
         }
     }
 
-    fn committed(&self) -> Outcome {
+    /// The ending, when everything was found as wanted.
+    pub fn committed(&self) -> Outcome {
         Outcome::Committed { snapshot: self.seen.clone(), created: self.indexes.0.clone() }
     }
 

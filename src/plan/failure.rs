@@ -33,6 +33,8 @@ pub enum Why {
     Unanswered,
     /// A commit hook refused.
     Hook(String),
+    /// It was to be confirmed, and was not: why not.
+    Unconfirmed(String),
 }
 
 impl Failure {
@@ -65,6 +67,7 @@ impl fmt::Display for Failure {
             }
             Why::Unanswered => write!(f, "was never acknowledged, and is not in effect"),
             Why::Hook(words) => write!(f, "failed: {words}"),
+            Why::Unconfirmed(words) => write!(f, "was not confirmed: {words}"),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod action;
 mod commit;
+mod conflict;
 mod draft;
 pub(crate) mod fact;
 mod failure;
@@ -22,6 +23,7 @@ mod undo;
 
 pub use action::Action;
 pub use commit::{Answer, Commit, Outcome, Poll, Progress, Residue};
+pub use conflict::Conflicts;
 pub use draft::{Draft, LinkDraft, Target};
 pub use fact::{Fact, Field};
 pub use failure::{Failure, Why};

@@ -12,6 +12,8 @@ mod support;
 mod bad_input;
 mod callbacks;
 mod commit;
+mod confirmed;
+mod conflicts;
 mod conformance;
 mod events;
 mod faults;
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
     cases.extend(bad_input::cases());
     cases.extend(callbacks::cases());
     cases.extend(commit::cases());
+    cases.extend(confirmed::cases());
+    cases.extend(conflicts::cases());
     cases.extend(conformance::cases());
     cases.extend(events::cases());
     cases.extend(faults::cases());

@@ -6,7 +6,7 @@ use std::iter::Peekable;
 use super::edits::{Edit, RouteSync, Waiting};
 use super::{Content, Key, Matcher, Op, Planned, Step, Wish, nexthop, route};
 use crate::object::route::RouteKey;
-use crate::plan::{Draft, Refusal, Target, rules};
+use crate::plan::{Conflicts, Draft, Refusal, Target, rules};
 use crate::state::{Bodies, Held, Snapshot};
 
 use std::sync::Arc;
@@ -42,6 +42,7 @@ pub(in crate::plan) fn steps(
     let mut planner = Planner {
         base: draft.base(),
         now,
+        conflicts: draft.conflicts,
         edited: edited(draft),
         bodies: Bodies::default(),
         matcher: Matcher::default(),
@@ -156,6 +157,7 @@ fn spread(steps: &mut [(Turn, Planned)]) {
 struct Planner<'a> {
     base: &'a Snapshot,
     now: &'a Snapshot,
+    conflicts: Conflicts,
     /// Interfaces that are edited too.
     edited: BTreeSet<u32>,
     bodies: Bodies,
@@ -214,8 +216,20 @@ impl Planner<'_> {
             all.iter().filter(excluded).cloned().collect()
         };
         let untouched = same_list(&relevant(&base), &relevant(&now));
+        let mut planned = &planned.clone();
+        let instead = planned.clone().with_op(Op::Replace);
         if matches!(planned.op(), Op::Add | Op::Replace) && !untouched {
-            return Err(self.conflict(&key, &base, &now, planned));
+            match self.conflicts {
+                Conflicts::Refuse => return Err(self.conflict(&key, &base, &now, planned)),
+                Conflicts::KeepTheirs => return Ok(()),
+                Conflicts::Overwrite if key.takes_first() => planned = &instead,
+                Conflicts::Overwrite => {
+                    let theirs = relevant(&now);
+                    self.push(planned.clone().with_op(Op::Append));
+                    theirs.iter().for_each(|one| self.step(&key, Op::Delete, one));
+                    return Ok(());
+                }
+            }
         }
         let several = !key.is_ordered() && key.whole(self.now).len() > 1;
         match (planned.op(), &now[..]) {
@@ -255,11 +269,17 @@ impl Planner<'_> {
     }
 
     fn take(&mut self, key: &Key, content: &Content) -> Result<(), Refusal> {
-        let (_, now) = self.elements(key);
+        let (base, now) = self.elements(key);
         let parts = key.parts(content, &mut self.bodies);
         let left: Vec<_> =
             parts.iter().filter(|part| now.iter().any(|own| own.same(part))).collect();
         match left.len() {
+            // Only one can have the number of a nexthop object: it is to be gone, and another one is there instead.
+            0 if matches!(key, Key::Nexthop(_)) && !now.is_empty() => match self.conflicts {
+                Conflicts::Refuse => return Err(self.conflict_with(key, &base, &now, "none")),
+                Conflicts::KeepTheirs => {}
+                Conflicts::Overwrite => now.iter().for_each(|one| self.step(key, Op::Delete, one)),
+            },
             0 => {}
             all if all == parts.len() => self.step(key, Op::Delete, content),
             _ => left.into_iter().for_each(|part| self.step(key, Op::Delete, part)),
@@ -282,7 +302,18 @@ impl Planner<'_> {
             }
         }
         if !old_stands {
-            return Err(self.conflict(key, &base, &now, new));
+            match self.conflicts {
+                Conflicts::Refuse => return Err(self.conflict(key, &base, &now, new)),
+                Conflicts::KeepTheirs => return Ok(()),
+                Conflicts::Overwrite => {
+                    let op = match key.takes_first() && target == *key && !now.is_empty() {
+                        true => Op::Replace,
+                        false => Op::Append,
+                    };
+                    self.push(new.clone().with_op(op));
+                    return Ok(());
+                }
+            }
         }
         let whole = match key.is_ordered() {
             true if !key.takes_first() => false,
@@ -555,6 +586,10 @@ impl Planner<'_> {
     }
 
     fn conflict(&self, key: &Key, base: &[Content], now: &[Content], want: &Planned) -> Refusal {
+        self.conflict_with(key, base, now, &want.text(self.now))
+    }
+
+    fn conflict_with(&self, key: &Key, base: &[Content], now: &[Content], want: &str) -> Refusal {
         let words = |all: &[Content], names: &Snapshot| match all {
             [] => "none".to_owned(),
             all => {
@@ -566,7 +601,7 @@ impl Planner<'_> {
             what: key.noun().to_owned(),
             base: words(base, self.base),
             now: words(now, self.now),
-            want: want.text(self.now),
+            want: want.to_owned(),
         }
     }
 }
