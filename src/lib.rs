@@ -143,7 +143,7 @@ pub use object::{
     Statistics, Tree, UnknownName,
 };
 pub use plan::{
-    AddressSpec, Conflicts, Failure, ParseAddressError, Progress, Refusal, Residue, Review,
+    AddressSpec, Conflicts, Ensure, Failure, ParseAddressError, Progress, Refusal, Residue, Review,
     ReviewLine, Selection, Sign, Why,
 };
 pub use state::{

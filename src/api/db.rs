@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Result, RouteHandle, RuleHandle,
-    Transaction,
+    Committed, Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Result, RouteHandle,
+    RuleHandle, Transaction,
 };
 use crate::engine::{
     Config, Engine, Event, EventOptions, Filter, History, Hook, Notification, Registration,
 };
 use crate::object::route::RouteSpec;
 use crate::object::{Family, LinkRef, RouteProtocol, RuleSpec};
-use crate::plan::{Draft, Refusal};
+use crate::plan::{Draft, Ensure, Refusal};
 use crate::state::{Ask, Diff, Losses, RouteView, Snapshot, Views};
 
 /// The network stack of one namespace as a database that follows the kernel.
@@ -146,6 +146,16 @@ impl Db {
         let number = self.inner.transactions.fetch_add(1, Ordering::Relaxed);
         // Room for 2^24 new interfaces in each transaction before numbers could meet.
         Transaction::new(self.clone(), number << 24)
+    }
+
+    /// A transaction that has one thing be there: see [`Transaction::ensure`].
+    ///
+    /// # Errors
+    /// As there, and as [`Transaction::commit`].
+    pub fn ensure(&self, what: impl Into<Ensure>) -> Result<Committed> {
+        let mut tx = self.begin();
+        tx.ensure(what)?;
+        Ok(tx.commit()?)
     }
 
     /// Has `hook` asked by every commit of this database, before the transaction's own hooks, until the registration

@@ -156,6 +156,8 @@ pub struct Commit {
     restored: BTreeMap<u32, u64>,
     /// The state just before the first deletion.
     last_seen: Option<Snapshot>,
+    /// The state in which undoing began.
+    found: Option<Snapshot>,
     /// The new interfaces that are to be as former ones were.
     as_they_were: BTreeSet<Target>,
     /// The state in which those have just been made.
@@ -200,6 +202,7 @@ impl Commit {
             undone: 0,
             restored: BTreeMap::new(),
             last_seen: None,
+            found: None,
             stage: Stage::Send,
             rounds: 0,
             mended: 0,
@@ -634,7 +637,11 @@ impl Commit {
     fn look(&mut self, now: Snapshot) {
         let last = self.rounds >= UNDO_ROUNDS;
         let last_seen = self.last_seen.as_ref().unwrap_or(&self.before);
-        let undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, last);
+        let mut undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, last);
+        if undo.actions.is_empty() {
+            undo.actions = self.others_that_fell(&now);
+        }
+        self.found.get_or_insert_with(|| now.clone());
         let causes = causes(&self.journal, &self.before, &self.indexes);
         let steps = self.steps_left(&now, &causes, undo.actions.is_empty() || last);
         if undo.actions.is_empty() && steps.is_empty() || last {
@@ -650,6 +657,23 @@ impl Commit {
         self.keyed.begin_undo(steps);
         self.seen = now;
         self.stage = Stage::UndoSend;
+    }
+
+    /// Addresses that another program has added behind a primary of this commit, and that the kernel has taken with it
+    /// (K25).
+    fn others_that_fell(&self, now: &Snapshot) -> Vec<Action> {
+        let Some(found) = &self.found else { return Vec::new() };
+        let actions: Vec<_> = self.journal.iter().map(|entry| entry.action.clone()).collect();
+        let added: BTreeSet<_> = self.address_keys(&actions).collect();
+        let indexes: BTreeSet<_> = added.iter().map(|key| key.index).collect();
+        let indexes = indexes.into_iter().filter(|index| !rules::is_replaced(*index, found, now));
+        let fell = indexes.flat_map(|index| {
+            let target = Target::Live { index, generation: 0 };
+            let specs = rules::ipv4_that_fell(index, found, now).into_iter();
+            let theirs = specs.filter(|spec| !added.contains(&spec.key(index)));
+            theirs.map(move |spec| Action::AddAddress { target, spec }).collect::<Vec<_>>()
+        });
+        fell.collect()
     }
 
     /// What stands under keys and is to go, goes first; what is to come back comes when the interfaces and addresses are

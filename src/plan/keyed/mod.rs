@@ -9,6 +9,7 @@
 //! million steps: a step is a key and a shared pointer, and its request is made when it is sent.
 
 mod edits;
+mod ensure;
 mod journal;
 mod neighbour;
 mod nexthop;
