@@ -64,6 +64,14 @@
 //! either and the kernel makes and forgets without a word; the receive filters of devices among forwarding entries; the
 //! buckets of resilient groups.
 //!
+//! # Going back, and being careful
+//!
+//! [`Transaction::revert_to`] goes back to an earlier snapshot, as far as a [`Selection`] speaks of it;
+//! [`Transaction::savepoint`] and [`Transaction::rollback_to`] within a transaction. [`Transaction::on_conflict`] says what
+//! is done about what another program changes too. [`Transaction::commit_confirmed`] takes a commit back that nobody
+//! confirms. [`Transaction::ensure`] has something be there; [`Selection::export`] and [`Transaction::load`] save and load
+//! in the words of `ip -json -details`.
+//!
 //! # What the kernel changes without a word
 //!
 //! A snapshot is what the kernel said. It does not say everything: of these fields a change by *another program* shows
@@ -100,7 +108,7 @@
 //!
 //! # Features
 //!
-//! - `serde`: `Serialize` for [`Link`], [`Address`], [`Route`], [`Rule`], [`Nexthop`], [`Neighbour`], the lists of them,
+//! - `serde`: `Deserialize` for [`Tree`], for [`Transaction::load`]; `Serialize` for [`Link`], [`Address`], [`Route`], [`Rule`], [`Nexthop`], [`Neighbour`], the lists of them,
 //!   [`Snapshot`] and [`Tree`], in the words of `ip -json -details`.
 #![cfg(target_os = "linux")]
 // The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.

@@ -3,7 +3,7 @@
 //! A value is read by finding the one that would be shown so: what shows it and what reads it cannot disagree.
 
 use super::show::show;
-use super::{Form, Names, Record, Row, Table, Tree, Value};
+use super::{Form, Names, Record, Row, Shape, Table, Tree, Value};
 use crate::wire::HardwareAddress;
 
 /// A key that cannot be read, and why.
@@ -33,13 +33,14 @@ pub fn read(
     let unread = |why: &str| Unread { key: key.to_owned(), why: why.to_owned() };
     let mut known = table.row(key).is_some();
     for (id, row) in table.rows.iter().enumerate().filter(|(_, row)| row.settable()) {
-        for value in candidates(row, tree, indexes) {
+        let fitting = candidates(row, tree, names, indexes);
+        for value in fitting.into_iter().filter(|value| fits(row.shape, value)) {
             let mut object = Vec::new();
             let mut record = to.clone();
             record.set(id as u16, value.clone());
             show(row, &value, &record, names, &mut object);
             known |= object.iter().any(|(own, _)| own == key);
-            if object.iter().any(|(own, shown)| own == key && shown == tree) {
+            if object.iter().any(|(own, shown)| own == key && same(shown, tree)) {
                 to.set(id as u16, value);
                 return Ok(());
             }
@@ -52,7 +53,47 @@ pub fn read(
     }
 }
 
-fn candidates(row: &Row, tree: &Tree, indexes: Indexes<'_>) -> Vec<Value> {
+/// Whether a row of this shape can have such a value.
+fn fits(shape: Shape, value: &Value) -> bool {
+    match value {
+        Value::Text(_) => matches!(shape, Shape::Text),
+        Value::Texts(_) => matches!(shape, Shape::Texts(_)),
+        Value::Hardware(_) => matches!(shape, Shape::Hardware | Shape::Mac),
+        Value::Hardwares(_) => matches!(shape, Shape::Hardwares(_)),
+        Value::V4(_) | Value::V6(_) => matches!(shape, Shape::Ip | Shape::Via),
+        Value::Present => matches!(shape, Shape::Present),
+        Value::Nested(_) => matches!(shape, Shape::Struct(_) | Shape::Nest(_)),
+        Value::Number(_) | Value::Signed(_) => !matches!(
+            shape,
+            Shape::Text
+                | Shape::Texts(_)
+                | Shape::Hardware
+                | Shape::Mac
+                | Shape::Hardwares(_)
+                | Shape::Ip
+                | Shape::Via
+                | Shape::Present
+                | Shape::Struct(_)
+                | Shape::Nest(_)
+        ),
+        _ => false,
+    }
+}
+
+/// The keys of an object have no order.
+fn same(a: &Tree, b: &Tree) -> bool {
+    match (a, b) {
+        (Tree::Map(a), Tree::Map(b)) => {
+            let found = |(key, one): &(String, Tree)| {
+                b.iter().any(|(own, other)| own == key && same(one, other))
+            };
+            a.len() == b.len() && a.iter().all(found)
+        }
+        _ => a == b,
+    }
+}
+
+fn candidates(row: &Row, tree: &Tree, names: &dyn Names, indexes: Indexes<'_>) -> Vec<Value> {
     let by_number = matches!(row.form, Form::Custom(_));
     let named = |text: &str| match row.form {
         Form::Names(names) | Form::Words(names) | Form::Bits(names) => {
@@ -99,6 +140,23 @@ fn candidates(row: &Row, tree: &Tree, indexes: Indexes<'_>) -> Vec<Value> {
             values.extend(addresses.ok().map(|all| Value::Hardwares(all.into())));
             values
         }
-        Tree::Map(_) => Vec::new(),
+        Tree::Map(entries) => match row.shape {
+            Shape::Struct(table) | Shape::Nest(table) => {
+                let mut inner = Record::new(table);
+                let read = |(key, tree): &(String, Tree)| {
+                    let rows = table.rows.iter().enumerate();
+                    let found = rows.filter(|(_, row)| row.name == *key).find_map(|(id, row)| {
+                        let mut all = candidates(row, tree, names, indexes).into_iter();
+                        all.find(|value| fits(row.shape, value)).map(|value| (id, value))
+                    });
+                    found.map(|(id, value)| inner.set(id as u16, value)).is_some()
+                };
+                match entries.iter().all(read) {
+                    true => vec![Value::Nested(Box::new(inner))],
+                    false => Vec::new(),
+                }
+            }
+            _ => Vec::new(),
+        },
     }
 }

@@ -294,7 +294,9 @@ impl Commit {
     /// Whether the next wave is the first that edits what has been made again.
     fn edits_restored(&self) -> bool {
         let edits = |action: &Action| {
-            !matches!(action, Action::Create { .. }) && self.as_they_were.contains(&action.target())
+            !matches!(action, Action::Create { .. })
+                && self.as_they_were.contains(&action.target())
+                && self.indexes.of(action.target()).is_some()
         };
         matches!(self.waves.front(), Some(Wave::Actions(wave)) if wave.iter().any(edits))
     }
@@ -303,6 +305,8 @@ impl Commit {
     /// which the kernel may refuse even the default.
     fn still_needed(&self, action: Action) -> Option<Action> {
         match &self.arrived {
+            // A bridge has an mtu of its own from when it is told one, also the one that it has.
+            Some(_) if matches!(action, Action::Set { id: row::MTU, .. }) => Some(action),
             Some(now) if self.as_they_were.contains(&action.target()) => {
                 action.lacking(now, &self.indexes)
             }

@@ -200,6 +200,10 @@ fn link(
     let info = entries.iter().find(|(key, _)| key == "linkinfo");
     let kind = info.and_then(|(_, info)| text(info.key("info_kind")));
     if let Some(kind) = kind {
+        let own = is.map(|is| is.value(row::KIND).and_then(Value::text).unwrap_or("none"));
+        if let Some(own) = own.filter(|own| *own != kind) {
+            return Err(Wrong::new("info_kind", format!("it is {own}, and {kind} is described")));
+        }
         record.set(row::KIND, kind.into());
     }
     for (key, tree) in entries {

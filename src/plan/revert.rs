@@ -235,10 +235,17 @@ impl<'a> Revert<'a> {
         let mut facts = wanted(old);
         facts.extend(present.into_iter().flat_map(|new| surplus(old, new)));
         facts.extend(rules::option_facts(old, row::PORT));
+        // What the kernel chose it chooses again.
+        let chosen = present.is_none()
+            && rules::follows_ports(old)
+            && rules::kernel_chose(old, row::MTU, self.target);
+        facts.retain(|fact| !(chosen && fact.field == Field::Link(row::MTU)));
         // Its name it has by now, and what its creation says.
         let said = present.is_none().then(|| remade(old, None));
         facts.retain(|fact| match (&fact.field, &said) {
             (Field::Link(row::NAME), _) => false,
+            // It comes down into the world.
+            (Field::Flag(bit), Some(_)) if *bit == LinkFlags::UP.0 => old.is_up(),
             (Field::Link(id), Some(said)) => said.record.value(*id).is_none(),
             (Field::Option(row::DATA, _, id), Some(said)) => {
                 said.data.as_ref().is_none_or(|data| data.value(*id).is_none())
@@ -439,7 +446,9 @@ impl<'a> Revert<'a> {
 /// What an interface is made from again. What stands on another one may not be wider than that is when it is made.
 fn remade(link: &Link, peer: Option<&Link>) -> NewLink {
     let mut new = blueprint(link, peer);
-    if link.kind() != Some("veth") && rules::lower_of(link).is_some() {
+    let stands = link.kind() != Some("veth") && rules::lower_of(link).is_some();
+    // A bridge keeps an mtu against its ports only when it is set, not when it is made with it.
+    if stands || rules::follows_ports(link) {
         new.record.remove(row::MTU);
     }
     new

@@ -237,5 +237,6 @@ fn unknown_keys_and_values_are_named() {
     }
     // Another kind is never taken for the one that is meant.
     let other = serde_json::json!([{ "ifname": "br0", "linkinfo": { "info_kind": "ifb" } }]);
-    assert!(db.begin().load(&tree(&other)).is_err());
+    let error = db.begin().load(&tree(&other)).expect_err("another kind").to_string();
+    assert!(error.contains("br0: info_kind") && error.contains("bridge"), "{error}");
 }

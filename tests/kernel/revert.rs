@@ -21,6 +21,7 @@ crate::cases![
     what_cannot_come_back_is_said_and_nothing_is_named,
     addresses_go_back_with_all_that_they_were,
     a_failed_way_back_is_rolled_back,
+    what_was_down_comes_back_down,
 ];
 
 const SCENE: &str = "link set lo up
@@ -360,5 +361,17 @@ fn a_failed_way_back_is_rolled_back() {
     tx.on_commit(|_, _| Err::<(), _>("no"));
     let error = tx.commit().expect_err("a hook");
     assert!(error.is_rolled_back() && error.is_hook(), "{error}");
+    exactly_as_before(&db, &was);
+}
+
+fn what_was_down_comes_back_down() {
+    // A link that was to be down was taken down before it was made, and so was told every default: some are refused.
+    let db = open();
+    scene(SCENE);
+    scene("link set br0 down\nlink set vx0 mtu 1300");
+    let was = before();
+    let good = db.resync().expect("a snapshot");
+    scene("link del br0\nlink del vx0");
+    back(&db, &good, Selection::everything());
     exactly_as_before(&db, &was);
 }
