@@ -1,8 +1,8 @@
 //! The Linux network stack as an in-memory transactional database.
 //!
 //! A [`Db`] follows one network namespace over rtnetlink: a reader thread keeps a [`Snapshot`] of its interfaces,
-//! addresses, routes, rules, nexthop objects and neighbours that is always the kernel's own state. A [`Transaction`] changes any number of interfaces, and holds as a
-//! whole or leaves nothing behind.
+//! addresses, routes, rules, nexthop objects and neighbours that is always the kernel's own state. A [`Transaction`] changes any number of
+//! them, and holds as a whole or leaves nothing behind.
 //!
 //! ```
 //! use netlinkdb::{Bridge, Db, NetNs, Veth};
@@ -29,7 +29,8 @@
 //!
 //! - Reading: [`Db::snapshot`], [`Snapshot::links`], [`Snapshot::addresses_of`], [`Snapshot::lookup`],
 //!   [`Snapshot::diff`]; a handle on one interface is an [`Interface`], from [`Db::interface`].
-//! - Routes: [`Snapshot::routes`] is the main table, a [`RouteTable`] with exact and longest-prefix lookups.
+//! - Routes: [`Snapshot::routes`] is the main table, a [`RouteTable`] with exact and longest-prefix lookups;
+//!   [`Route::to`] begins what a transaction adds.
 //! - Rules, nexthop objects, neighbours: [`Snapshot::rules`], [`Snapshot::nexthops`], [`Snapshot::neighbours`].
 //! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
@@ -46,8 +47,12 @@
 //! snapshot: with an interface that goes down or is deleted, with the last IPv4 address of an interface, with a preferred
 //! source address, with a nexthop object. Where memory cannot tell what became of them, they are read again.
 //!
-//! Not there yet: transactions on routes. What went with an interface or an address that a commit took away is not brought
-//! back by its rollback. Never kept: MPLS and multicast routes, the routing cache, and the marks that the kernel flips by
+//! In transactions: [`Transaction::add_route`] and its neighbours, [`Transaction::change_route`],
+//! [`Transaction::replace_table`], [`Transaction::sync_routes`]. What went with an interface, an address or a nexthop
+//! object that a commit took away is brought back by its rollback, but for what the kernel makes by itself. Another
+//! program's deletion of a route over the same interface in the same moment cannot be told from that.
+//!
+//! Never kept: MPLS and multicast routes, the routing cache, and the marks that the kernel flips by
 //! itself (`dead`, `linkdown`, `offload`, how long a route still lasts).
 //!
 //! A database may leave routes out, by table, protocol or family ([`DbBuilder::ignore_tables`] and its neighbours): then
@@ -57,8 +62,9 @@
 //!
 //! Rules of IPv4 and IPv6 and nexthop objects are read and followed like routes; neighbours, proxies and the forwarding
 //! entries of bridges and tunnels where the database is opened so ([`DbBuilder::neighbours`]). Nexthop objects go with
-//! their interface, with its carrier and out of their groups, in silence, and the snapshot knows. Transactions on them:
-//! not yet.
+//! their interface, with its carrier and out of their groups, in silence, and the snapshot knows. In transactions:
+//! [`Transaction::add_rule`], [`Transaction::change_rule`], [`Transaction::add_nexthop`], [`Transaction::add_neighbour`]
+//! and their neighbours.
 //!
 //! Never kept: rules of multicast routing; neighbours in the states `NONE` and `NOARP`, which `ip neigh` does not show
 //! either and the kernel makes and forgets without a word; the receive filters of devices among forwarding entries; the
