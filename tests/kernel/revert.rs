@@ -1,7 +1,7 @@
 //! Going back to an earlier snapshot, with iproute2 as the witness of what was and what is.
 
 use crate::scene::{agrees, before, exactly_as_before, open, scene};
-use crate::support::{ip};
+use crate::support::ip;
 use netlinkdb::{
     Db, Family, Refusal, RouteFilter, RouteProtocol, Rule, RuleSpec, Selection, Snapshot,
 };
