@@ -1,5 +1,5 @@
 //! A synthetic internet table, and what it costs: `cargo run --release --example million -- 1000000`. A second word
-//! `follow` leaves out all but the following of another writer.
+//! `follow` leaves out all but the following of another writer, `commit` all but commits of the whole table.
 //!
 //! In a namespace of its own, no root. One tab-separated line per figure: name, value, unit, ratio to the limit, budget,
 //! `ok` or `over`. A limit is what bare sockets take for the same in this very run; `-` where there is none.
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use netlinkdb::internals::state::fence_request;
 use netlinkdb::internals::sys::{Batch, Datagram, Options, Received, Socket, wait};
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind, put_be32, put_ne_u32};
-use netlinkdb::{Db, DbBuilder, Family, NetNs, RouteProtocol, Veth};
+use netlinkdb::{Db, DbBuilder, Family, NetNs, Route, RouteProtocol, RouteSpec, Veth};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -33,6 +33,11 @@ fn main() -> Result {
     scene()?;
     let few = one_change("one-change commit, no table", f64::INFINITY)?;
     let table = table(count);
+    if std::env::args().nth(2).as_deref() == Some("commit") {
+        return whole_table(&table);
+    }
+    one_route("one-route commit, 10 routes", &table[..10.min(count)])?;
+    flush()?;
     follow(&table)?;
     if std::env::args().nth(2).as_deref() == Some("follow") {
         return Ok(());
@@ -42,11 +47,10 @@ fn main() -> Result {
     read(&table)?;
     let many = one_change(&format!("one-change commit, {count} routes"), 3.0)?;
     row("the same, to that without a table", many / few, "", Some(many / few), 1.25);
+    one_route(&format!("one-route commit, {count} routes"), &table)?;
     link_down(count)?;
-    println!(
-        "# not here yet: commit, rollback and one-change commit of routes, for want of such transactions"
-    );
-    Ok(())
+    flush()?;
+    whole_table(&table)
 }
 
 /// `name value unit ratio budget verdict`: the budget is for the ratio, or for the value where there is none.
@@ -154,6 +158,34 @@ impl Bare {
                 bytes.extend(route(entry, how | flags::REQUEST | ack));
             }
             self.carry_out(&bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a table with an answer for each route, many in one datagram.
+    fn write_answered(&mut self, table: &[Entry]) -> Result {
+        let how = flags::REQUEST | flags::ACK | flags::CREATE | flags::EXCL;
+        for entries in table.chunks(64) {
+            let bytes: Vec<u8> = entries.iter().flat_map(|entry| route(entry, how)).collect();
+            self.socket.send(&bytes)?;
+            let mut left = entries.len();
+            while left > 0 {
+                if self.socket.receive(&mut self.batch)? == Received::Empty {
+                    wait([self.socket.as_fd()], None)?;
+                    continue;
+                }
+                for datagram in self.batch.iter() {
+                    let Datagram::Data(bytes) = datagram else {
+                        return Err("a bad datagram".into());
+                    };
+                    for message in Messages::new(bytes) {
+                        match Ack::parse(&message?) {
+                            Some(Ok(ack)) if ack.is_ok() => left -= 1,
+                            other => return Err(format!("refused: {other:?}").into()),
+                        }
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -408,6 +440,112 @@ fn one_change(name: &str, budget: f64) -> Result<f64> {
     let (limit, took) = (median(limits), median(ours));
     row(name, took * 1e6, "us", Some(took / limit), budget);
     Ok(took)
+}
+
+/// Another gateway for one route: by bare sockets, and by a commit, in turns.
+fn one_route(name: &str, table: &[Entry]) -> Result {
+    let db = Db::open()?;
+    if db.snapshot().routes().len() < table.len() {
+        Bare::new(&[])?.write(table, flags::CREATE | flags::EXCL)?;
+    }
+    let (mut bare, mut listener) = (Bare::new(&[])?, Bare::new(&[1, 5, 7])?);
+    let (mut limits, mut ours) = (Vec::new(), Vec::new());
+    for turn in 0..200usize {
+        let entry = table[turn % table.len()];
+        let other = Entry { gateway: entry.gateway % GATEWAYS as u8 + 1, ..entry };
+        db.sync()?;
+        let start = Instant::now();
+        bare.carry_out(&route(
+            &other,
+            flags::REQUEST | flags::ACK | flags::CREATE | flags::REPLACE,
+        ))?;
+        listener.carry_out(&fence_request(turn as u32 + 1))?;
+        limits.push(start.elapsed().as_secs_f64());
+        while listener.socket.receive(&mut listener.batch)? != Received::Empty {}
+        db.sync()?;
+        let start = Instant::now();
+        let mut tx = db.begin();
+        tx.replace_route(spec(&entry))?;
+        tx.commit()?;
+        ours.push(start.elapsed().as_secs_f64());
+        while listener.socket.receive(&mut listener.batch)? != Received::Empty {}
+    }
+    let (limit, took) = (median(limits), median(ours));
+    row(name, took * 1e6, "us", Some(took / limit), 3.0);
+    Ok(())
+}
+
+fn spec(entry: &Entry) -> RouteSpec {
+    let net = ipnet::Ipv4Net::new(entry.dst.into(), entry.len).unwrap_or_default();
+    Route::to(net).via(Ipv4Addr::new(10, 0, 0, entry.gateway)).protocol(RouteProtocol::BGP)
+}
+
+/// The whole table by bare requests, each with its answer, while a database follows; then in one transaction; then one
+/// that fails at its last route and is rolled back.
+fn whole_table(table: &[Entry]) -> Result {
+    let db = Db::builder().receive_buffer(BUFFER).open()?;
+    let start = Instant::now();
+    Bare::new(&[])?.write_answered(table)?;
+    db.sync()?;
+    let limit = start.elapsed().as_secs_f64();
+    row("whole table, bare", limit, "s", None, f64::INFINITY);
+    drop(db);
+    flush()?;
+
+    let db = Db::builder().receive_buffer(BUFFER).patience(Duration::from_secs(60)).open()?;
+    let before = resident()?;
+    let start = Instant::now();
+    let mut tx = db.begin();
+    tx.replace_table(254, table.iter().map(spec))?;
+    row("drafting the whole table", start.elapsed().as_secs_f64(), "s", None, f64::INFINITY);
+    let start = Instant::now();
+    let done = tx.commit()?;
+    let forward = start.elapsed().as_secs_f64();
+    row("commit of the whole table", forward, "s", Some(forward / limit), 1.25);
+    let made =
+        done.snapshot().routes().iter().filter(|route| route.protocol() == RouteProtocol::BGP);
+    check(made.count(), table.len())?;
+    drop(done);
+    row(
+        "memory per route, committed",
+        (resident()? - before) / table.len() as f64,
+        "bytes",
+        None,
+        64.0,
+    );
+
+    let start = Instant::now();
+    let mut tx = db.begin();
+    tx.replace_table(254, table.iter().map(spec))?;
+    let same = tx.commit()?;
+    row(
+        "the same again, drafted and committed",
+        start.elapsed().as_secs_f64(),
+        "s",
+        None,
+        f64::INFINITY,
+    );
+    drop(same);
+    let start = Instant::now();
+    let mut tx = db.begin();
+    tx.replace_table(254, std::iter::empty::<RouteSpec>())?;
+    tx.commit()?;
+    row("commit of the empty table", start.elapsed().as_secs_f64(), "s", None, f64::INFINITY);
+
+    let mut tx = db.begin();
+    let last = Route::to("223.255.255.255").via("192.0.2.1").protocol(RouteProtocol::BGP);
+    tx.replace_table(254, table.iter().map(spec).chain([last]))?;
+    let start = Instant::now();
+    let error = tx.commit().err().ok_or("an unreachable gateway was taken")?;
+    let took = start.elapsed().as_secs_f64();
+    row("rollback of the whole table", took - forward, "s", Some((took - forward) / limit), 1.25);
+    println!("# {error}");
+    check(
+        db.sync()?.routes().iter().filter(|route| route.protocol() == RouteProtocol::BGP).count(),
+        0,
+    )?;
+    println!("# {:?}", db.losses());
+    Ok(())
 }
 
 fn link_down(count: usize) -> Result {

@@ -34,7 +34,10 @@
 //! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
 //! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`], and any other kind by [`NewLink::with_kind`].
-//! - Following: [`Db::events`], [`Db::wait_until`], [`Db::sync`]; [`Db::losses`] counts what had to be repaired.
+//! - Following: [`Db::events`], [`Db::on_event`], [`Db::wait_until`], [`Db::wait_usable`], [`Db::sync`]; [`Db::losses`]
+//!   counts what had to be repaired.
+//! - Guarding: [`Transaction::on_commit`], [`Db::on_commit`]; [`Db::on_notification`].
+//! - Looking back: [`DbBuilder::history`], [`Db::at`], [`Db::before`].
 //! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
 //!
 //! # Routes
@@ -121,7 +124,7 @@ pub use api::{
     InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, RouteHandle, RouteRef,
     RuleHandle, RuleRef, Transaction,
 };
-pub use engine::{Cause, Event, EventOptions, Filter, Registration};
+pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
     Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
@@ -140,7 +143,8 @@ pub use object::{
     RuleSpec, Scope, Statistics, Tree, UnknownName,
 };
 pub use plan::{
-    AddressSpec, Failure, ParseAddressError, Refusal, Residue, Review, ReviewLine, Sign, Why,
+    AddressSpec, Failure, ParseAddressError, Progress, Refusal, Residue, Review, ReviewLine,
+    Selection, Sign, Why,
 };
 pub use state::{
     AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,

@@ -10,7 +10,9 @@ use super::{
     Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Result, RouteHandle, RuleHandle,
     Transaction,
 };
-use crate::engine::{Config, Engine, EventOptions, History, Hook, Registration};
+use crate::engine::{
+    Config, Engine, Event, EventOptions, Filter, History, Hook, Notification, Registration,
+};
 use crate::object::route::RouteSpec;
 use crate::object::{Family, LinkRef, RouteProtocol, RuleSpec};
 use crate::plan::{Draft, Refusal};
@@ -207,6 +209,87 @@ impl Db {
         Ok(EventQueue::new(self.clone(), self.inner.engine.subscribe(options)?))
     }
 
+    /// Calls `call` with every change from now on that the filter lets through, in order, until the registration is
+    /// dropped. The state that the change leads to is shown by then, and perhaps newer ones.
+    ///
+    /// All such callbacks of a database are called on one thread of their own, one after the other in the order of
+    /// registration: one that takes its time delays the others, and when 8,192 states wait they get one event with
+    /// everything ([`Event::is_lagged`]). They may use the database freely, also commit. The database that they are
+    /// given is better used than one that they bring along: that would be kept open until the registration is dropped.
+    /// A panic is caught, counted in [`Db::callback_panics`], and told to every queue and callback once
+    /// ([`Event::panic`]); the callback is called again for the next change.
+    ///
+    /// # Errors
+    /// When the thread or a descriptor cannot be had.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Db, Filter};
+    /// use std::sync::mpsc;
+    ///
+    /// let db = Db::open()?;
+    /// let (say, told) = mpsc::channel();
+    /// let guard = db.on_event(Filter::default(), move |_, event| drop(say.send(event.to_string())))?;
+    /// db.interface("lo")?.set_mtu(1400).commit()?;
+    /// assert_eq!(told.recv().unwrap(), "~ link lo  mtu 65536 -> 1400");
+    /// drop(guard);
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn on_event(
+        &self,
+        filter: Filter,
+        mut call: impl FnMut(&Db, &Event) + Send + 'static,
+    ) -> Result<Registration> {
+        let inner = Arc::downgrade(&self.inner);
+        let call = move |event: &Event| {
+            if let Some(inner) = inner.upgrade() {
+                call(&Db { inner }, event);
+            }
+        };
+        Ok(self.inner.engine.on_event(filter, call)?)
+    }
+
+    /// Calls `call` with every message of the kernel that the filter lets through, before it is applied, until the
+    /// registration is dropped. It may change the message or discard it, and the database then follows that instead of
+    /// the kernel: a commit that wants what a callback hides is rolled back.
+    ///
+    /// It is called on the thread that follows the kernel, which waits for it: it should be quick. It can read
+    /// snapshots, and can neither commit nor wait for a state: both are refused. It must not wait for another thread
+    /// that does, nor for an [`EventQueue`]. What was read before the registration is not seen; [`Db::resync`] reads
+    /// everything anew. A filter for a kind of interface knows that of messages about interfaces only. A panic is caught
+    /// as in [`Db::on_event`], and the message passes.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Db, Filter, ObjectKind};
+    ///
+    /// let db = Db::open()?;
+    /// let filter = Filter::default().objects([ObjectKind::Address]);
+    /// let guard = db.on_notification(filter, |message| {
+    ///     if message.number("prefixlen") == Some(128) {
+    ///         message.discard();
+    ///     }
+    /// });
+    /// db.interface("lo")?.up().commit()?;
+    /// let addresses = db.interface("lo")?.addresses()?;
+    /// assert!(addresses.iter().all(|address| address.local().is_ipv4()));
+    /// drop(guard);
+    /// assert_eq!(db.resync()?.address_count(), addresses.len() + 1);
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn on_notification(
+        &self,
+        filter: Filter,
+        call: impl FnMut(&mut Notification) + Send + 'static,
+    ) -> Registration {
+        self.inner.engine.on_notification(filter, call)
+    }
+
+    /// How often callbacks have panicked since the database was opened.
+    pub fn callback_panics(&self) -> u64 {
+        self.inner.engine.callback_panics()
+    }
+
     /// The state as it was when `revision` was the newest; `None` when it is not remembered, or is yet to come.
     ///
     /// What is remembered is said when the database is opened: [`DbBuilder::history`], [`DbBuilder::history_age`]. By
@@ -279,7 +362,7 @@ pub(super) fn hook<E: fmt::Display>(
 }
 
 /// Index and generation of the interface that is meant.
-fn find(now: &Snapshot, which: &LinkRef) -> Result<(u32, u64)> {
+pub(super) fn find(now: &Snapshot, which: &LinkRef) -> Result<(u32, u64)> {
     match now.link(which.clone()) {
         Some(link) => Ok((link.index(), link.generation())),
         None => Err(match which {

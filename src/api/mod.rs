@@ -15,6 +15,7 @@ mod nexthops;
 mod routes;
 mod rules;
 mod transaction;
+mod wait;
 
 pub use db::{Db, DbBuilder, ReadOnlyDb};
 pub use edit::{Editor, InterfaceTransaction};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -10,10 +11,10 @@ use uuid::Uuid;
 use super::db::hook;
 use super::handles::Follow;
 use super::{CommitError, Db, Edit, Editor, Error, Interface, Result};
-use crate::engine::Hook;
+use crate::engine::{Hook, Terms};
 use crate::object::LinkRef;
 use crate::object::kinds::NewLink;
-use crate::plan::{Draft, Outcome, Refusal, Review, Target};
+use crate::plan::{Draft, Outcome, Progress, Refusal, Review, Selection, Target};
 use crate::state::{Diff, Snapshot};
 
 /// A set of changes to any number of interfaces that hold together or not at all.
@@ -45,6 +46,7 @@ pub struct Transaction {
     wrong: Option<Refusal>,
     hooks: Vec<Hook>,
     hook_deadline: Option<Duration>,
+    watcher: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
     /// Handles whose rule or route becomes another one.
     follows: Vec<Follow>,
 }
@@ -79,6 +81,7 @@ impl Transaction {
             wrong: None,
             hooks: Vec::new(),
             hook_deadline: None,
+            watcher: None,
             follows: Vec::new(),
         }
     }
@@ -128,6 +131,59 @@ impl Transaction {
         Ok(self.draft.remove(target)?)
     }
 
+    /// Names everything that makes the present state into an earlier one, as far as `selection` speaks of it: a snapshot
+    /// of this database, from [`Db::snapshot`], [`Db::at`] or a commit.
+    ///
+    /// What is gone comes back, with the index and the link-layer address that it had, if nobody has them now; what
+    /// differs and can be set is set; what was not there then stays, unless the selection says
+    /// [`exactly`](Selection::exactly). Nothing is named that the kernel does by itself, nor what is as it was. The
+    /// [review](Transaction::review) shows what that is, and the commit holds or is rolled back like any other.
+    ///
+    /// Both states are what the database has heard. Where other programs may have changed something in silence (see
+    /// [the list](crate#what-the-kernel-changes-without-a-word)), [`Db::refresh`] comes before [`Db::begin`].
+    ///
+    /// # Errors
+    /// When something cannot come back: hardware that is gone, a veth whose other end was elsewhere, a port or an upper
+    /// interface of one that is gone and not spoken of. Nothing of it is named then.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Bridge, Db, Selection};
+    ///
+    /// let db = Db::open()?;
+    /// let mut tx = db.begin();
+    /// tx.create(Bridge::new("br0").stp_state(true))?;
+    /// tx.interface("br0").add_ip("10.0.0.1/24")?.set_mtu(1400).up();
+    /// let good = tx.commit()?.snapshot().clone();
+    ///
+    /// let mut tx = db.begin();
+    /// tx.remove("br0")?;
+    /// tx.commit()?;
+    ///
+    /// let mut tx = db.begin();
+    /// tx.revert_to(&good, Selection::everything().exactly())?;
+    /// println!("{}", tx.review());
+    /// let now = tx.commit()?.snapshot().clone();
+    /// let br0 = now.link("br0").expect("it is back");
+    /// assert_eq!((br0.mtu(), Some(br0.index())), (1400, good.link("br0").map(|br0| br0.index())));
+    /// assert_eq!(now.addresses_of(br0.index())[0].to_string(), "inet 10.0.0.1/24 scope global br0");
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn revert_to(
+        &mut self,
+        target: &Snapshot,
+        selection: impl Into<Selection>,
+    ) -> Result<&mut Self> {
+        let mut draft = self.draft.clone();
+        match draft.revert_to(target, &selection.into()).into_iter().next() {
+            Some(refusal) => Err(refusal.into()),
+            None => {
+                self.draft = draft;
+                Ok(self)
+            }
+        }
+    }
+
     /// Has `hook` asked by the commit, when everything was found as wanted and before it holds: with that state, and
     /// what has changed since just before the first request (by others too). An `Err`, a panic, or more time than
     /// [`Transaction::hook_deadline`] rolls the commit back, and is the cause that the error names.
@@ -164,6 +220,28 @@ impl Transaction {
         check: impl Fn(&Snapshot, &Diff) -> Result<(), E> + Send + Sync + 'static,
     ) -> &mut Self {
         self.hooks.push(hook(Location::caller(), check));
+        self
+    }
+
+    /// Tells how far the commit is, on the thread that commits: after each lot of requests, of which a whole table takes
+    /// many. It should be quick; one that panics hears no more.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// # let db = netlinkdb::Db::open()?;
+    /// # use netlinkdb::Route;
+    /// let mut tx = db.begin();
+    /// tx.interface("lo").up();
+    /// tx.replace_table(100, (0..10_000u32).map(|n| Route::to(std::net::Ipv4Addr::from(0x0a00_0000 + n)).blackhole().table(100)))?;
+    /// let (to, progress) = std::sync::mpsc::channel();
+    /// tx.on_progress(move |progress| drop(to.send(progress)));
+    /// tx.commit()?;
+    /// let last = progress.iter().last().unwrap();
+    /// assert_eq!((last.done, last.total, last.undoing), (10_001, 10_001, false));
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn on_progress(&mut self, tell: impl Fn(Progress) + Send + Sync + 'static) -> &mut Self {
+        self.watcher = Some(Arc::new(tell));
         self
     }
 
@@ -209,7 +287,13 @@ impl Transaction {
         if let Some(refusal) = &self.wrong {
             return Err(refusal.clone().into());
         }
-        match self.db.engine().commit(self.id, &self.draft, &self.hooks, self.hook_deadline)? {
+        let terms = Terms {
+            id: self.id,
+            hooks: &self.hooks,
+            deadline: self.hook_deadline,
+            watcher: self.watcher.as_deref(),
+        };
+        match self.db.engine().commit(&self.draft, &terms)? {
             Outcome::Committed { snapshot, created } => Ok((snapshot, created)),
             Outcome::RolledBack { cause, snapshot } => Err(Error::rolled_back(cause, snapshot)),
             Outcome::Torn { cause, residue, snapshot } => {

@@ -1,18 +1,34 @@
 //! Carrying out a commit: does what the machine wants done, and tells it what came of it.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::Error;
 use super::hooks::{Hook, Hooks};
 use super::requests::Requests;
 use super::shared::Engine;
-use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Refusal};
+use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal};
 use crate::state::Snapshot;
 use uuid::Uuid;
 
 /// So many requests at once are many.
 const MANY: usize = 256;
+
+/// Who is told how far a commit is.
+pub type Watcher = dyn Fn(Progress) + Send + Sync;
+
+/// What a transaction says of its commit besides its draft.
+pub struct Terms<'a> {
+    /// The transaction.
+    pub id: Uuid,
+    /// Its hooks.
+    pub hooks: &'a [Hook],
+    /// What each hook may take, if it is not what the database says.
+    pub deadline: Option<Duration>,
+    /// Who is told how far it is.
+    pub watcher: Option<&'a Watcher>,
+}
 
 /// How a commit did not even begin, or was cut off.
 #[derive(Clone, Debug)]
@@ -43,17 +59,12 @@ impl Drop for Running<'_> {
 
 impl Engine {
     /// Commits a draft: one of three endings, or nothing sent. When everything is as wanted the hooks of the database
-    /// are asked, and then these, each of which may take `deadline`.
+    /// are asked, and then the transaction's own.
     ///
     /// # Errors
     /// See [`Start`].
-    pub fn commit(
-        &self,
-        id: Uuid,
-        draft: &Draft,
-        hooks: &[Hook],
-        deadline: Option<Duration>,
-    ) -> Result<Outcome, Start> {
+    pub fn commit(&self, draft: &Draft, terms: &Terms<'_>) -> Result<Outcome, Start> {
+        let id = terms.id;
         if let Some(error) = self.bars_commit() {
             return Err(Start::Unreached(error));
         }
@@ -64,24 +75,23 @@ impl Engine {
         let ask = |found: Snapshot| {
             // What changes while they are asked is not done by this transaction.
             self.put_down_to(None);
-            let asked = self.ask_hooks(hooks, deadline, &now, found);
+            let asked = self.ask_hooks(terms, &now, found);
             self.put_down_to(asked.is_err().then_some(id));
             asked
         };
-        self.drive(&mut commit, &mut requests, ask).map_err(Start::CutOff)
+        self.drive(&mut commit, &mut requests, ask, terms.watcher).map_err(Start::CutOff)
     }
 
     fn ask_hooks(
         &self,
-        own: &[Hook],
-        deadline: Option<Duration>,
+        terms: &Terms<'_>,
         before: &Snapshot,
         now: Snapshot,
     ) -> Result<(), Failure> {
         let hooks = Hooks {
             database: self.shared.hooks.all(),
-            own: own.to_vec(),
-            deadline: deadline.unwrap_or(self.shared.config.hook_deadline),
+            own: terms.hooks.to_vec(),
+            deadline: terms.deadline.unwrap_or(self.shared.config.hook_deadline),
         };
         if hooks.is_empty() {
             return Ok(());
@@ -95,6 +105,7 @@ impl Engine {
         commit: &mut Commit,
         requests: &mut Requests,
         ask: impl Fn(Snapshot) -> Result<(), Failure>,
+        mut watcher: Option<&Watcher>,
     ) -> Result<Outcome, Error> {
         let mut fence = None;
         loop {
@@ -105,6 +116,12 @@ impl Engine {
                     if many {
                         self.keep_pace(&mut fence)?;
                     }
+                    let progress = commit.progress();
+                    // One that panics hears no more; the commit goes on.
+                    let tell = |watcher: &&Watcher| {
+                        catch_unwind(AssertUnwindSafe(|| watcher(progress))).is_ok()
+                    };
+                    watcher = watcher.filter(tell);
                 }
                 Poll::Observe { refresh, resync } => {
                     if resync {

@@ -36,8 +36,10 @@ pub enum Error {
         /// How long it was waited for.
         within: Duration,
     },
-    /// A commit on the thread that would have to carry it out.
-    #[error("a commit from a callback that runs on the reader thread would wait for itself")]
+    /// A commit, or a wait for a state, on the thread that would have to make it.
+    #[error(
+        "a callback that runs on the reader thread can neither commit nor wait: it would wait for itself"
+    )]
     FromReader,
     /// A commit from a hook of a commit on the same database.
     #[error("a commit from a commit hook, on the same database, would wait for itself")]

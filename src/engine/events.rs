@@ -1,5 +1,6 @@
 //! Event queues: every change of the state, in order, on the thread of whoever reads them.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -217,6 +218,8 @@ pub struct Subscription {
     shared: Arc<Shared>,
     id: u64,
     seen: Snapshot,
+    /// The state before that, where the newest events begin.
+    before: Snapshot,
     filter: Filter,
     gather: Gather,
     ready: VecDeque<Event>,
@@ -236,7 +239,8 @@ impl Engine {
         let id = published.log.subscribe(capacity, Arc::clone(&waker));
         let seen = published.snapshot.clone();
         drop(published);
-        Ok(Subscription { shared, id, seen, filter, gather, ready: VecDeque::new(), waker })
+        let before = seen.clone();
+        Ok(Subscription { shared, id, seen, before, filter, gather, ready: VecDeque::new(), waker })
     }
 }
 
@@ -323,10 +327,10 @@ impl Subscription {
         if let Some(words) = note.filter(|_| !has_lagged) {
             return self.ready.push_back(Event { revision, cause, what: What::Panicked(words) });
         }
-        let before = std::mem::replace(&mut self.seen, snapshot);
-        let mut changes = before.diff(&self.seen).into_changes();
+        self.before = std::mem::replace(&mut self.seen, snapshot);
+        let mut changes = self.before.diff(&self.seen).into_changes();
         if !self.filter.is_everything() {
-            changes.retain(|change| self.filter.has(change, &before, &self.seen));
+            changes.retain(|change| self.filter.has(change, &self.before, &self.seen));
         }
         if has_lagged {
             let what = What::Lagged(Diff::of(changes));
@@ -334,6 +338,24 @@ impl Subscription {
         }
         let event = |change| Event { revision, cause, what: What::Changed(Box::new(change)) };
         self.ready.extend(changes.into_iter().map(event));
+    }
+
+    /// What a filter leaves of the event given last.
+    pub(super) fn filtered<'a>(&self, event: &'a Event, filter: &Filter) -> Option<Cow<'a, Event>> {
+        let has = |change: &Change| filter.has(change, &self.before, &self.seen);
+        match &event.what {
+            What::Changed(change) => has(change).then_some(Cow::Borrowed(event)),
+            What::Lagged(diff) if !filter.is_everything() => {
+                let left = diff.into_iter().filter(|change| has(change)).cloned();
+                let what = What::Lagged(Diff::of(left.collect()));
+                Some(Cow::Owned(Event { what, ..event.clone() }))
+            }
+            _ => Some(Cow::Borrowed(event)),
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// When to ask again, where changes wait for a quiet time.

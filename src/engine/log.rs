@@ -50,7 +50,7 @@ pub(super) struct Entry {
     pub(super) snapshot: Snapshot,
     pub(super) cause: Cause,
     pub(super) at: Instant,
-    time: SystemTime,
+    pub(super) time: SystemTime,
     /// The words of a callback that has panicked.
     pub(super) note: Option<Arc<str>>,
 }

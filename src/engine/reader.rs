@@ -5,6 +5,7 @@
 //! The event socket comes first: while more notifications wait than one system call brings, they are all taken out of
 //! the kernel's buffer before the next few are applied, because there the kernel drops what does not fit.
 
+use std::borrow::Cow;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use super::log::{Cause, Entry, Log};
 use super::registry::Registry;
 use super::requests::Requests;
 use super::shared::{Config, Published, Shared};
+use super::sieve;
 use super::waiting::Waiting;
 use crate::object::Family;
 use crate::state::{Follower, Losses, Outlet, Snapshot, Transmit, Update};
@@ -118,6 +120,9 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         proxies: AtomicBool::new(false),
         id: DATABASES.fetch_add(1, Ordering::Relaxed),
         hooks: Registry::new(),
+        sieves: Registry::new(),
+        posts: Registry::new(),
+        panics: Arc::default(),
         config,
     };
     let requests = Requests::new(request, shared.config.patience);
@@ -277,7 +282,10 @@ impl Reader {
                     self.waiting.is_empty() && !self.batch.is_full() || self.follower.is_draining();
                 for datagram in self.batch.iter() {
                     match datagram {
-                        Datagram::Data(bytes) if at_once => self.follower.handle_event(bytes),
+                        Datagram::Data(bytes) if at_once => {
+                            let bytes = sift(&self.shared, &self.follower, self.lent, bytes);
+                            self.follower.handle_event(&bytes);
+                        }
                         Datagram::Data(bytes) => self.waiting.push(bytes),
                         Datagram::Truncated { .. } => self.follower.handle_truncated(),
                         Datagram::Foreign { .. } => self.follower.handle_foreign(),
@@ -296,7 +304,11 @@ impl Reader {
             false if self.lent => self.publish(),
             false => {}
         }
-        piece.iter().for_each(|datagram| self.follower.handle_event(datagram));
+        self.lend_nothing_to_callbacks();
+        for datagram in piece.iter() {
+            let datagram = sift(&self.shared, &self.follower, self.lent, datagram);
+            self.follower.handle_event(&datagram);
+        }
         self.waiting.recycle(piece);
         self.unshown += 1;
     }
@@ -309,7 +321,10 @@ impl Reader {
             Received::Datagrams => {
                 for datagram in batch.iter() {
                     match datagram {
-                        Datagram::Data(bytes) => self.follower.handle_dump(bytes),
+                        Datagram::Data(bytes) => {
+                            let bytes = sift(&self.shared, &self.follower, self.lent, bytes);
+                            self.follower.handle_dump(&bytes);
+                        }
                         Datagram::Truncated { .. } => self.follower.handle_dump_loss(),
                         Datagram::Foreign { .. } => self.follower.handle_foreign(),
                     }
@@ -319,9 +334,16 @@ impl Reader {
         Ok(())
     }
 
+    /// A callback on this thread may look at the snapshot: it must be there, for nobody else could give it back.
+    fn lend_nothing_to_callbacks(&mut self) {
+        if self.lent && !self.shared.sieves.is_empty() {
+            self.publish();
+        }
+    }
+
     /// So that nobody holds the state that changes, unless a user does; not from under somebody who waits for it.
     fn take_back(&mut self) {
-        if self.lent {
+        if self.lent || !self.shared.sieves.is_empty() {
             return;
         }
         let mut published = self.shared.published.lock();
@@ -379,6 +401,18 @@ impl Reader {
         self.shared.changed.notify_all();
         drop(unwanted);
     }
+}
+
+/// What callbacks leave of a datagram; all of it where it is thrown away anyhow.
+fn sift<'a>(shared: &Shared, follower: &Follower, lent: bool, datagram: &'a [u8]) -> Cow<'a, [u8]> {
+    // A callback that was registered since the snapshot was taken back sees what comes when that is there again.
+    if lent || shared.sieves.is_empty() || follower.is_draining() {
+        return Cow::Borrowed(datagram);
+    }
+    let mut told = Vec::new();
+    let left = sieve::sift(&shared.sieves, datagram, &mut told);
+    told.iter().for_each(|words| shared.tell_panic(words));
+    left
 }
 
 /// Tells every waiter that the reader has ended, also when it ends in a panic, and leaves the last state to be seen.

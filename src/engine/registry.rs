@@ -1,12 +1,16 @@
 //! What is registered and taken out again: hooks and callbacks, in the order of their registration.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
 /// Things in the order in which they were registered.
-pub(super) struct Registry<T>(Arc<Mutex<Entries<T>>>);
+pub(super) struct Registry<T> {
+    entries: Arc<Mutex<Entries<T>>>,
+    count: Arc<AtomicUsize>,
+}
 
 struct Entries<T> {
     next: u64,
@@ -15,30 +19,38 @@ struct Entries<T> {
 
 impl<T: Clone + Send + 'static> Registry<T> {
     pub(super) fn new() -> Self {
-        Registry(Arc::new(Mutex::new(Entries { next: 0, of: Vec::new() })))
+        let entries = Arc::new(Mutex::new(Entries { next: 0, of: Vec::new() }));
+        Registry { entries, count: Arc::default() }
     }
 
     /// Holds until the registration is dropped.
     pub(super) fn add(&self, thing: T) -> Registration {
-        let mut entries = self.0.lock();
+        let mut entries = self.entries.lock();
         let id = entries.next;
         entries.next += 1;
         entries.of.push((id, thing));
-        let registry = Arc::downgrade(&self.0);
-        Registration(Some(Box::new(move || take_out(&registry, id))))
+        self.count.store(entries.of.len(), Ordering::SeqCst);
+        let (registry, count) = (Arc::downgrade(&self.entries), Arc::clone(&self.count));
+        Registration(Some(Box::new(move || take_out(&registry, &count, id))))
+    }
+
+    /// Whether there is none, without a lock.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::SeqCst) == 0
     }
 
     /// All that are registered now. They are called after the lock is given back: one may take itself out.
     pub(super) fn all(&self) -> Vec<T> {
-        self.0.lock().of.iter().map(|(_, thing)| thing.clone()).collect()
+        self.entries.lock().of.iter().map(|(_, thing)| thing.clone()).collect()
     }
 }
 
-fn take_out<T>(registry: &Weak<Mutex<Entries<T>>>, id: u64) {
+fn take_out<T>(registry: &Weak<Mutex<Entries<T>>>, count: &AtomicUsize, id: u64) {
     let Some(registry) = registry.upgrade() else { return };
     let mut entries = registry.lock();
     let at = entries.of.iter().position(|(own, _)| *own == id);
     let taken = at.map(|at| entries.of.remove(at));
+    count.store(entries.of.len(), Ordering::SeqCst);
     // What it has captured may do anything when it is dropped, also register and take out.
     drop(entries);
     drop(taken);

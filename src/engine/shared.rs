@@ -1,7 +1,7 @@
 //! What the reader and everybody else share: the snapshot, the fences, the event socket.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,11 +9,13 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::Error;
+use super::callbacks::Post;
 use super::hooks::{self, Hook};
 use super::log::{History, Log};
 use super::reader;
 use super::registry::{Registration, Registry};
 use super::requests::Requests;
+use super::sieve::Sieve;
 use crate::state::{Ask, Losses, RouteView, Snapshot, Views, fence_request, is_later, next_fence};
 use crate::sys::{Namespace, Socket, Waker};
 
@@ -79,6 +81,10 @@ pub(super) struct Shared {
     /// Which database this is, among all of this process.
     pub(super) id: u64,
     pub(super) hooks: Registry<Hook>,
+    pub(super) sieves: Registry<Sieve>,
+    pub(super) posts: Registry<Post>,
+    /// How often callbacks have panicked.
+    pub(super) panics: Arc<AtomicU64>,
 }
 
 impl Shared {
@@ -101,6 +107,8 @@ pub struct Engine {
     pub(super) requests: Mutex<Requests>,
     reader: Option<JoinHandle<()>>,
     reader_id: ThreadId,
+    /// The thread of the callbacks, once there is one.
+    pub(super) callbacks: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Engine {
@@ -112,8 +120,13 @@ impl Engine {
         let patience = config.patience;
         let (shared, requests, reader) = reader::start(config)?;
         let reader_id = reader.thread().id();
-        let engine =
-            Engine { shared, requests: Mutex::new(requests), reader: Some(reader), reader_id };
+        let engine = Engine {
+            shared,
+            requests: Mutex::new(requests),
+            reader: Some(reader),
+            reader_id,
+            callbacks: Mutex::new(None),
+        };
         engine.wait_for(patience, "the first snapshot", |published| published.live)?;
         Ok(engine)
     }
@@ -262,6 +275,9 @@ impl Engine {
         within: Duration,
         mut wanted: impl FnMut(&Snapshot) -> bool,
     ) -> Result<Option<Snapshot>, Error> {
+        if self.is_reader() {
+            return Err(Error::FromReader);
+        }
         let deadline = Instant::now().checked_add(within);
         let mut seen = None;
         loop {
@@ -325,6 +341,12 @@ impl Drop for Engine {
         if let Some(reader) = self.reader.take().filter(|_| woken && !self.is_reader()) {
             // A panic of the reader has been shown to every waiter; there is nobody to show it to here.
             drop(reader.join());
+        }
+        // It ends with the reader. A callback that runs holds the database, so that none does, unless this is its thread.
+        let callbacks = self.callbacks.get_mut().take();
+        let current = std::thread::current().id();
+        if let Some(thread) = callbacks.filter(|thread| woken && thread.thread().id() != current) {
+            drop(thread.join());
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod kinds;
 pub mod link;
 pub mod neighbour;
 pub mod nexthop;
+mod pack;
 pub mod port;
 mod record;
 mod reference;
@@ -37,6 +38,7 @@ pub use neighbour::{
     NEIGHBOUR, Neighbour, NeighbourExtFlags, NeighbourFlags, NeighbourSpec, NeighbourState,
 };
 pub use nexthop::{NEXTHOP, Nexthop, NexthopSpec};
+pub use pack::{TABLES, fingerprint};
 pub use port::{BRIDGE_PORT, BridgePortData, BridgePortOptions, PortState};
 pub use record::{FieldChange, Record};
 pub use reference::LinkRef;

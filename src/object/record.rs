@@ -12,13 +12,13 @@ use crate::wire::{Attribute, Attributes, Builder, HEADER, Malformed, put_ne_u16,
 /// Never in it: two values for one row; a value for a row that the kernel did not send.
 #[derive(Clone)]
 pub struct Record {
-    table: &'static Table,
-    fields: Vec<(u16, Value)>,
-    unknown: Vec<Unknown>,
+    pub(super) table: &'static Table,
+    pub(super) fields: Vec<(u16, Value)>,
+    pub(super) unknown: Vec<Unknown>,
 }
 
 /// Path of types, payload.
-type Unknown = (Box<[u16]>, Box<[u8]>);
+pub(super) type Unknown = (Box<[u16]>, Box<[u8]>);
 
 /// One attribute that differs between two records.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -36,6 +36,18 @@ pub enum Poll {
     Finished(Outcome),
 }
 
+/// How far a commit is. Requests are counted; looking at what came of them comes on top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Requests that have been answered.
+    pub done: usize,
+    /// Requests in all.
+    pub total: usize,
+    /// Whether it is being undone: what is counted then are the requests that undo.
+    pub undoing: bool,
+}
+
 /// What came of one request.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
@@ -98,6 +110,8 @@ enum Stage {
     Locate,
     /// What is about to be deleted is to be seen as it is now, with what others have changed in it meanwhile.
     Farewell,
+    /// What has been made again is to be seen: what of its former state it has by itself need not be set.
+    Arrival,
     /// An answer was lost; a look decides.
     Decide,
     /// The facts are to be checked by a look.
@@ -137,12 +151,20 @@ pub struct Commit {
     step_failures: Vec<(Step, Failure)>,
     /// Whether an answer to undoing was lost.
     undo_lost: bool,
+    /// How many requests that undo have been answered.
+    undone: usize,
     restored: BTreeMap<u32, u64>,
     /// The state just before the first deletion.
     last_seen: Option<Snapshot>,
+    /// The new interfaces that are to be as former ones were.
+    as_they_were: BTreeSet<Target>,
+    /// The state in which those have just been made.
+    arrived: Option<Snapshot>,
     stage: Stage,
     rounds: u32,
     mended: u32,
+    /// Addresses that fell with a primary and were put back: routes have gone with them (K5).
+    fallen: Causes,
     cause: Option<Failure>,
     outcome: Option<Outcome>,
 }
@@ -158,7 +180,10 @@ impl Commit {
             Target::New(number) => Some((number, draft.name_of(link.target))),
             Target::Live { .. } => None,
         });
+        let restored = draft.links().iter().filter(|link| link.as_it_was);
         let mut commit = Commit {
+            as_they_were: restored.map(|link| link.target).collect(),
+            arrived: None,
             names: names.collect(),
             seen: now.clone(),
             before: now,
@@ -172,11 +197,13 @@ impl Commit {
             undo_failures: Vec::new(),
             step_failures: Vec::new(),
             undo_lost: false,
+            undone: 0,
             restored: BTreeMap::new(),
             last_seen: None,
             stage: Stage::Send,
             rounds: 0,
             mended: 0,
+            fallen: Causes::default(),
             cause: None,
             outcome: None,
         };
@@ -184,6 +211,17 @@ impl Commit {
             commit.stage = Stage::Verified;
         }
         Ok(commit)
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        if self.cause.is_some() {
+            let (done, left) = (self.undone, self.undoing.len() + self.keyed.left_to_undo());
+            return Progress { done, total: done + left, undoing: true };
+        }
+        let left: usize = self.waves.iter().map(Wave::len).sum();
+        let done = self.journal.len() + self.keyed.len();
+        Progress { done, total: done + left, undoing: false }
     }
 
     /// What is to be done next.
@@ -196,6 +234,10 @@ impl Commit {
             Stage::Farewell => {
                 let refresh = self.doomed().into_iter().map(Ask::Link).collect();
                 Poll::Observe { refresh, resync: false }
+            }
+            Stage::Arrival => {
+                let made = self.as_they_were.iter().filter_map(|target| self.indexes.of(*target));
+                Poll::Observe { refresh: made.map(Ask::Link).collect(), resync: false }
             }
             Stage::Decide => Poll::Observe { refresh: Vec::new(), resync: true },
             Stage::Check | Stage::Look => Poll::Observe { refresh: self.silent(), resync: false },
@@ -210,6 +252,10 @@ impl Commit {
     fn send_wave(&mut self) -> Poll {
         if self.last_seen.is_none() && !self.doomed().is_empty() {
             self.stage = Stage::Farewell;
+            return self.poll();
+        }
+        if self.arrived.is_none() && self.edits_restored() {
+            self.stage = Stage::Arrival;
             return self.poll();
         }
         let wave = match self.waves.pop_front() {
@@ -231,6 +277,7 @@ impl Commit {
         self.in_flight.clear();
         let mut requests = Vec::with_capacity(wave.len());
         for action in wave {
+            let Some(action) = self.still_needed(action) else { continue };
             // Without an index the creation has failed, and then no further wave is sent.
             let Some(request) = action.encode(&self.indexes) else { continue };
             self.in_flight.push(self.journal.len());
@@ -239,6 +286,25 @@ impl Commit {
         }
         self.stage = Stage::Sent;
         Poll::Send(requests)
+    }
+
+    /// Whether the next wave is the first that edits what has been made again.
+    fn edits_restored(&self) -> bool {
+        let edits = |action: &Action| {
+            !matches!(action, Action::Create { .. }) && self.as_they_were.contains(&action.target())
+        };
+        matches!(self.waves.front(), Some(Wave::Actions(wave)) if wave.iter().any(edits))
+    }
+
+    /// What is left to do of an action on an interface that has been made again: what it has by itself is not set, of
+    /// which the kernel may refuse even the default.
+    fn still_needed(&self, action: Action) -> Option<Action> {
+        match &self.arrived {
+            Some(now) if self.as_they_were.contains(&action.target()) => {
+                action.lacking(now, &self.indexes)
+            }
+            _ => Some(action),
+        }
     }
 
     /// The interfaces that the next wave deletes, what goes with them, and their ports.
@@ -378,6 +444,10 @@ impl Commit {
                 self.last_seen = Some(now);
                 self.stage = Stage::Send;
             }
+            Stage::Arrival => {
+                self.arrived = Some(now);
+                self.stage = Stage::Send;
+            }
             Stage::Decide => self.decide(&now),
             Stage::Check => self.check(now),
             Stage::Look => self.look(now),
@@ -445,7 +515,18 @@ impl Commit {
         let mend = self.mend(&now);
         if !mend.is_empty() && self.mended < MEND_ROUNDS {
             self.mended += 1;
+            for key in self.address_keys(&mend).collect::<Vec<_>>() {
+                self.fallen.links.insert(key.index);
+                self.fallen.sources.insert(key.local);
+            }
             self.waves.push_back(Wave::Actions(mend));
+            self.stage = Stage::Send;
+            return;
+        }
+        let fallen = std::mem::take(&mut self.fallen);
+        let steps = self.keyed.mend(&self.before, &now, &fallen);
+        if !steps.is_empty() {
+            self.waves.push_back(Wave::Steps(steps));
             self.stage = Stage::Send;
             return;
         }
@@ -595,6 +676,7 @@ impl Commit {
     fn handle_undo_steps(&mut self, answers: &[Answer]) {
         let names = Known { before: &self.before, names: &self.names, indexes: &self.indexes };
         let (refused, lost) = self.keyed.handle_undo_answers(answers, &names);
+        self.undone += answers.len();
         self.step_failures.extend(refused);
         self.undo_lost |= lost;
         self.stage = Stage::UndoSend;
@@ -623,6 +705,7 @@ impl Commit {
             let request = action.encode(&self.indexes).unwrap_or_default();
             self.undo_failures.push(failure(action, &request, ack, self.step(action)));
         }
+        self.undone += answers.len();
         let lost = self.undo_lost
             || answers.len() < self.undoing.len()
             || answers.iter().any(|answer| answer.ack.is_none());

@@ -60,6 +60,16 @@ pub(super) enum Wave {
     Steps(VecDeque<Planned>),
 }
 
+impl Wave {
+    /// How many requests it is.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Wave::Actions(actions) => actions.len(),
+            Wave::Steps(steps) => steps.len(),
+        }
+    }
+}
+
 /// Turns a draft into waves: the delta against `now`, what already holds left out.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ mod filter;
 mod follow;
 mod neighbours;
 mod nexthops;
+mod pack;
 mod routes;
 mod rules;
 mod scope;
@@ -29,6 +30,7 @@ pub use follow::{
 };
 pub use neighbours::{NeighbourKey, NeighbourList, NeighbourTarget, Remote, is_shown};
 pub use nexthops::NexthopList;
+pub use pack::{BodyList, Part};
 pub use routes::{Bodies, Body, Held, Routes, is_same, legs};
 pub use rules::{RuleKey, RuleList};
 pub use scope::RouteFilter;

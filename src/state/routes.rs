@@ -338,7 +338,7 @@ fn keep<K: Ord + Clone>(map: &mut OrdMap<K, Arc<Held>>, key: K, left: Vec<Arc<He
     }
 }
 
-fn several(mut all: Vec<Arc<Held>>) -> Option<Arc<Held>> {
+pub(super) fn several(mut all: Vec<Arc<Held>>) -> Option<Arc<Held>> {
     match all.len() {
         0 | 1 => all.pop(),
         _ => Some(Arc::new(Held::Several(all))),

@@ -10,6 +10,7 @@
 mod support;
 
 mod bad_input;
+mod callbacks;
 mod commit;
 mod conformance;
 mod events;
@@ -23,8 +24,13 @@ mod neighbour_commit;
 mod nexthop_commit;
 mod object;
 mod reading;
+mod revert;
 mod rollback;
 mod route;
+mod route_bad_input;
+mod route_commit;
+mod route_rollback;
+mod route_scene;
 mod routes;
 mod rule_commit;
 mod rules;
@@ -46,6 +52,7 @@ fn main() -> ExitCode {
     }
     let mut cases = Vec::new();
     cases.extend(bad_input::cases());
+    cases.extend(callbacks::cases());
     cases.extend(commit::cases());
     cases.extend(conformance::cases());
     cases.extend(events::cases());
@@ -59,8 +66,12 @@ fn main() -> ExitCode {
     cases.extend(nexthop_commit::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
+    cases.extend(revert::cases());
     cases.extend(rollback::cases());
     cases.extend(route::cases());
+    cases.extend(route_bad_input::cases());
+    cases.extend(route_commit::cases());
+    cases.extend(route_rollback::cases());
     cases.extend(routes::cases());
     cases.extend(rule_commit::cases());
     cases.extend(rules::cases());

@@ -13,6 +13,7 @@ mod journal;
 mod neighbour;
 mod nexthop;
 mod order;
+mod revert;
 mod route;
 mod rule;
 
@@ -101,6 +102,8 @@ pub(super) struct Pending {
     pub(super) op: Op,
     pub(super) wish: Wish,
     pub(super) links: Vec<(LinkRef, Target)>,
+    /// The wish, with the names that the interfaces will have.
+    pub(super) text: String,
 }
 
 /// What a user wishes to be there.
@@ -191,7 +194,7 @@ impl Key {
     /// Whether the database follows what stands there.
     fn is_followed(&self, now: &Snapshot) -> bool {
         match self {
-            Key::Route(_) => now.follows_routes(),
+            Key::Route(key) => now.follows_table(key.table()),
             Key::Rule(_) => now.follows_rules(),
             Key::Neighbour(_) => now.follows_neighbours(),
             Key::Nexthop(_) => now.follows_nexthops(),
@@ -350,7 +353,7 @@ fn command(key: &Key, op: Op, text: &str) -> String {
     };
     match key {
         Key::Route(RouteKey::V4(_)) => format!("ip route {verb} {text}"),
-        Key::Route(RouteKey::V6(_)) => format!("ip -6 route {verb} {text}"),
+        Key::Route(RouteKey::V6(_)) => format!("ip -6 route {verb} {}", route::asked(text)),
         Key::Rule(key) => {
             let verb = if op == Op::Delete { "del" } else { "add" };
             let family = if key.family == Family::Inet6 { "-6 " } else { "" };
@@ -385,8 +388,8 @@ impl Planned {
         match self {
             Planned::Ready(step) => step.command(names),
             Planned::Pending(pending) => match pending.wish.key() {
-                Some(key) => command(&key, pending.op, &pending.wish.to_string()),
-                None => pending.wish.to_string(),
+                Some(key) => command(&key, pending.op, &pending.text),
+                None => pending.text.clone(),
             },
         }
     }
@@ -395,7 +398,7 @@ impl Planned {
     pub(super) fn text(&self, names: &dyn Names) -> String {
         match self {
             Planned::Ready(step) => step.text(names),
-            Planned::Pending(pending) => pending.wish.to_string(),
+            Planned::Pending(pending) => pending.text.clone(),
         }
     }
 
@@ -414,6 +417,27 @@ impl Planned {
         let there = if key.is_ordered() { there.get(..1)? } else { &there[..] };
         let all: Vec<_> = there.iter().map(|one| text(&key, one, now)).collect();
         (!all.is_empty()).then(|| all.join(", "))
+    }
+
+    /// The interfaces that it goes over and that are there.
+    pub(super) fn live_links(&self) -> Vec<u32> {
+        match self {
+            Planned::Ready(step) => match &step.content {
+                Content::Route(held) => {
+                    held.body().map(|body| body.links().to_vec()).unwrap_or_default()
+                }
+                Content::Neighbour(one) => one.index().into_iter().collect(),
+                Content::Nexthop(one) => one.oif().into_iter().collect(),
+                Content::Rule(_) => Vec::new(),
+            },
+            Planned::Pending(pending) => {
+                let live = pending.links.iter().filter_map(|(_, target)| match target {
+                    Target::Live { index, .. } => Some(*index),
+                    Target::New(_) => None,
+                });
+                live.collect()
+            }
+        }
     }
 
     fn with_op(mut self, new: Op) -> Self {
@@ -530,15 +554,19 @@ impl fmt::Display for Wish {
 /// Compares what is wished with what the kernel says: it fills in what was not said. A million routes share a handful of
 /// bodies, so each pair is compared once.
 #[derive(Debug, Default)]
-pub(super) struct Matcher(HashMap<(*const Held, *const Held), bool>);
+pub(super) struct Matcher(HashMap<(*const Held, *const Held), Compared>);
+
+/// What came of it, and what was compared.
+type Compared = (bool, [Arc<Held>; 2]);
 
 impl Matcher {
-    /// Whether what is there is what was wished. Both must live as long as this.
+    /// Whether what is there is what was wished. Both are kept, so that nothing else gets their addresses.
     pub(super) fn agrees(&mut self, wish: &Content, have: &Content) -> bool {
         match (wish, have) {
             (Content::Route(wish), Content::Route(have)) => {
                 let pair = (Arc::as_ptr(wish), Arc::as_ptr(have));
-                *self.0.entry(pair).or_insert_with(|| route::agrees(wish, have))
+                let kept = || (route::agrees(wish, have), [wish.clone(), have.clone()]);
+                self.0.entry(pair).or_insert_with(kept).0
             }
             (Content::Rule(wish), Content::Rule(have)) => rule::agrees(wish, have),
             (Content::Neighbour(wish), Content::Neighbour(have)) => neighbour::agrees(wish, have),

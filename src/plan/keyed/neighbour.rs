@@ -1,11 +1,13 @@
 //! Neighbours, proxies and forwarding entries under their keys.
 
 use super::Op;
+use crate::object::kinds::vxlan::row as vxlan;
+use crate::object::link::row as link_row;
 use crate::object::neighbour::row;
 use crate::object::{
     NEIGHBOUR, Neighbour, NeighbourExtFlags, NeighbourFlags, NeighbourState, Record, Value,
 };
-use crate::state::{NeighbourKey, NeighbourTarget};
+use crate::state::{NeighbourKey, NeighbourTarget, Snapshot};
 use crate::wire::{Builder, flags, kind};
 
 /// Flags that say what an entry is, and that the kernel keeps.
@@ -86,4 +88,23 @@ pub(super) fn is_kept(neighbour: &Neighbour) -> bool {
 pub(super) fn is_looked_for(neighbour: &Neighbour) -> bool {
     let known = NeighbourState::REACHABLE.0 | NeighbourState::STALE.0;
     neighbour.record().number(row::STATE) & (STAYS | u64::from(known)) == 0
+}
+
+/// Whether the kernel makes an entry together with its interface, and no program needs to: the own address of a port or
+/// a bridge (`br_fdb_change_mac_address`), and where a tunnel leads by default (`vxlan_dev_configure`).
+pub(super) fn made_by_kernel(neighbour: &Neighbour, of: &Snapshot) -> bool {
+    let Some(lladdr) = neighbour.lladdr().filter(|_| neighbour.is_fdb()) else { return false };
+    let master = neighbour.record().number(row::MASTER) as u32;
+    let index = neighbour.record().number(row::INDEX) as u32;
+    let own = [index, master].into_iter().filter_map(|index| of.link_by_index(index));
+    let is_own = own.filter_map(|link| link.address()).any(|own| own == lladdr);
+    let is_tunnels = lladdr.as_bytes().iter().all(|byte| *byte == 0) && {
+        let link = of.link_by_index(index);
+        let options = link.and_then(|link| link.record().value(link_row::DATA)?.nested());
+        let remote = options.and_then(|options| {
+            options.value(vxlan::GROUP).or_else(|| options.value(vxlan::GROUP6))
+        });
+        remote.is_some() && remote == neighbour.record().value(row::DST)
+    };
+    is_own || is_tunnels
 }

@@ -1,12 +1,12 @@
 //! From what is named and the state now to steps, and when each has its turn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
-use super::edits::{Edit, RouteSync};
+use super::edits::{Edit, RouteSync, Waiting};
 use super::{Content, Key, Matcher, Op, Planned, Step, Wish, nexthop, route};
 use crate::object::route::RouteKey;
-use crate::plan::{Draft, Refusal};
+use crate::plan::{Draft, Refusal, Target, rules};
 use crate::state::{Bodies, Held, Snapshot};
 
 use std::sync::Arc;
@@ -45,6 +45,7 @@ pub(in crate::plan) fn steps(
     let mut planner = Planner {
         base: draft.base(),
         now,
+        edited: edited(draft),
         bodies: Bodies::default(),
         matcher: Matcher::default(),
         steps: Vec::new(),
@@ -60,14 +61,106 @@ pub(in crate::plan) fn steps(
     planner.settle_rules();
     planner.check_in_use()?;
     let mut steps = planner.steps;
+    check_links(draft, now, &steps)?;
+    keep_lists(&mut steps);
     // Stable: what shares a turn stays in the order of naming.
     steps.sort_by_key(|(turn, _)| *turn);
+    spread(&mut steps);
     Ok(steps)
+}
+
+/// What is put beside others at the key of an IPv4 route is put there in the order of naming: in the turn of the last.
+fn keep_lists(steps: &mut [(Turn, Planned)]) {
+    let list = |planned: &Planned| match planned.key() {
+        Some(Key::Route(key @ RouteKey::V4(_)))
+            if matches!(planned.op(), Op::Append | Op::Prepend) =>
+        {
+            Some(key)
+        }
+        _ => None,
+    };
+    let mut last: BTreeMap<RouteKey, Turn> = BTreeMap::new();
+    for (turn, planned) in steps.iter() {
+        if let Some(key) = list(planned) {
+            let own = last.entry(key).or_insert(*turn);
+            *own = (*own).max(*turn);
+        }
+    }
+    for (turn, planned) in steps {
+        if let Some(last) = list(planned).and_then(|key| last.get(&key)) {
+            *turn = *last;
+        }
+    }
+}
+
+/// Interfaces that this draft edits: what goes over them may be gone in silence before its turn comes (K4, K5).
+fn edited(draft: &Draft) -> BTreeSet<u32> {
+    let live = draft.links().iter().filter_map(|link| match link.target {
+        Target::Live { index, .. } => Some(index),
+        Target::New(_) => None,
+    });
+    live.collect()
+}
+
+/// What is put over an interface needs it: it is the one that was meant, and this draft does not remove it.
+fn check_links(draft: &Draft, now: &Snapshot, steps: &[(Turn, Planned)]) -> Result<(), Refusal> {
+    let removed = draft.links().iter().filter(|link| link.remove);
+    let removed = removed.filter_map(|link| match link.target {
+        Target::Live { index, .. } => Some(index),
+        Target::New(_) => None,
+    });
+    let with = |index| rules::goes_with(index, now).into_iter().chain([index]);
+    let removed: BTreeSet<u32> = removed.flat_map(with).collect();
+    let mut seen = BTreeSet::new();
+    for (_, planned) in steps.iter().filter(|(_, planned)| planned.op() != Op::Delete) {
+        for index in planned.live_links() {
+            if removed.contains(&index) {
+                let used = format!("{} {} goes out of it", planned.noun(), planned.text(now));
+                return Err(Refusal::Removed { name: rules::name(index, now), used });
+            }
+            let was = draft.base().link_by_index(index).filter(|_| seen.insert(index));
+            if let Some(was) = was {
+                rules::live(index, was.generation(), now)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// So many steps in a row may come in another order.
+const RUN: usize = 4096;
+
+/// A table that is written in the order of its keys leaves every node of the tree that follows it half empty: each is
+/// split when it is full, and nothing comes between its keys any more. So of each run first every other key comes, then
+/// those between them. What shares a key stays in its order.
+fn spread(steps: &mut [(Turn, Planned)]) {
+    let adds = |(turn, _): &(Turn, Planned)| matches!(turn, Turn::AddDirect | Turn::AddByGateway);
+    for run in steps.chunk_by_mut(|a, b| a.0 == b.0).filter(|run| adds(&run[0])) {
+        if run.len() < RUN {
+            continue;
+        }
+        for some in run.chunks_mut(RUN) {
+            let (mut last, mut turn) = (None, false);
+            let mut first = Vec::with_capacity(some.len());
+            let mut second = Vec::with_capacity(some.len() / 2);
+            for (_, planned) in some.iter() {
+                let key = planned.key();
+                if key != last {
+                    (last, turn) = (key, !turn);
+                }
+                if turn { first.push(planned.clone()) } else { second.push(planned.clone()) }
+            }
+            let new = first.into_iter().chain(second);
+            some.iter_mut().zip(new).for_each(|((_, place), planned)| *place = planned);
+        }
+    }
 }
 
 struct Planner<'a> {
     base: &'a Snapshot,
     now: &'a Snapshot,
+    /// Interfaces that are edited too.
+    edited: BTreeSet<u32>,
     bodies: Bodies,
     matcher: Matcher,
     steps: Vec<(Turn, Planned)>,
@@ -127,8 +220,41 @@ impl Planner<'_> {
         if matches!(planned.op(), Op::Add | Op::Replace) && !untouched {
             return Err(self.conflict(&key, &base, &now, planned.text(self.now)));
         }
-        self.push(planned.clone());
+        let several = !key.is_ordered() && key.whole(self.now).len() > 1;
+        match (planned.op(), &now[..]) {
+            // The kernel replaces one group, or one of those without a gateway (K23).
+            (Op::Replace, _) if several => self.replace_all(&key, now, planned),
+            (Op::Replace, [first, _, ..]) if self.may_be_gone(&key, first) => {
+                self.replace_by_two(&key, first, planned)
+            }
+            _ => self.push(planned.clone()),
+        }
         Ok(())
+    }
+
+    fn replace_all(&mut self, key: &Key, all: Vec<Content>, new: &Planned) {
+        let turn = turn(new);
+        let step = |content| Step { key: key.clone(), content, op: Op::Delete };
+        let gone = all.into_iter().map(|one| (turn, Planned::Ready(step(one))));
+        self.steps.extend(gone);
+        self.steps.push((turn, new.clone().with_op(Op::Add)));
+    }
+
+    /// Whether the first of a list may be gone in silence when its turn comes: its replacement would take the place of
+    /// the next one, which is nobody's.
+    fn may_be_gone(&self, key: &Key, first: &Content) -> bool {
+        let over = |index: &u32| self.edited.contains(index);
+        match (key, first) {
+            (Key::Route(RouteKey::V4(_)), Content::Route(held)) => {
+                held.body().is_some_and(|body| body.links().iter().any(over))
+            }
+            _ => false,
+        }
+    }
+
+    fn replace_by_two(&mut self, key: &Key, old: &Content, new: &Planned) {
+        self.push(new.clone().with_op(Op::Prepend));
+        self.step(key, Op::Delete, old);
     }
 
     fn take(&mut self, key: &Key, content: &Content) -> Result<(), Refusal> {
@@ -171,7 +297,15 @@ impl Planner<'_> {
             false => now.len() == old_parts.len(),
         };
         if target == *key && whole {
-            self.push(new.clone().with_op(Op::Replace));
+            match key.is_ordered() && now.len() > 1 && self.may_be_gone(key, old) {
+                true => self.replace_by_two(key, old, new),
+                false => self.push(new.clone().with_op(Op::Replace)),
+            }
+            return Ok(());
+        }
+        if let (Planned::Ready(step), true) = (new, target == *key && !key.is_ordered()) {
+            let content = step.content.clone();
+            self.change_legs(key, &now, &old_parts, &content);
             return Ok(());
         }
         // Beside a rule that is to go the kernel may refuse the new one as the same, or nearly (K37).
@@ -191,10 +325,35 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Some legs of an IPv6 route become others. One that leaves by the same way as before cannot be there beside it.
+    fn change_legs(&mut self, key: &Key, now: &[Content], old: &[Content], new: &Content) {
+        let stays = |one: &&Content| !old.iter().any(|part| part.same(one));
+        let mut target: Vec<_> = now.iter().filter(stays).cloned().collect();
+        for wish in key.parts(new, &mut self.bodies) {
+            let there = now.iter().find(|own| self.matcher.agrees(&wish, own)).cloned();
+            target.push(there.unwrap_or(wish));
+        }
+        let steps = key.transform(now, &target);
+        self.push_together(steps);
+    }
+
+    /// Steps of one key stay in their order, in the turn of the last of them that adds.
+    fn push_together(&mut self, steps: Vec<Step>) {
+        let turn = turn_together(&steps);
+        self.steps.extend(steps.into_iter().map(|step| (turn, Planned::Ready(step))));
+    }
+
     /// Both in the order of the keys, hand in hand.
     fn sync(&mut self, sync: &RouteSync) {
         let now = self.now;
-        let pending: Vec<_> = sync.pending.iter().map(|(key, _)| *key).collect();
+        if let Some(only) = &sync.only {
+            for key in only {
+                let own = sync.wanted.iter().filter(|(own, _)| own == key).cloned();
+                self.sync_key(sync, *key, now.routes_at(key), &own.collect::<Vec<_>>());
+            }
+            return;
+        }
+        let waits = |key: &RouteKey| sync.pending.binary_search_by_key(key, |one| one.key).is_ok();
         let mut there = now.keyed_routes(sync.scope.table_number()).peekable();
         let mut wanted = sync.wanted.as_slice();
         loop {
@@ -211,16 +370,58 @@ impl Planner<'_> {
             let (here, rest) = wanted.split_at(own);
             wanted = rest;
             let is = take_at(&mut there, &key);
-            if !pending.contains(&key) {
+            if !waits(&key) {
                 self.sync_key(sync, key, is, here);
             }
         }
         drop(there);
-        for (key, one) in &sync.pending {
-            let occupied = now.routes_at(key).iter().any(|held| sync.scope.holds(key, held));
-            let op = if occupied { Op::Replace } else { Op::Append };
-            self.push(Planned::Pending(Box::new(super::Pending { op, ..one.clone() })));
+        for waiting in sync.pending.chunk_by(|a, b| a.key == b.key) {
+            let start = sync.wanted.partition_point(|(key, _)| *key < waiting[0].key);
+            let end = sync.wanted.partition_point(|(key, _)| *key <= waiting[0].key);
+            self.sync_waiting(sync, &sync.wanted[start..end], waiting);
         }
+    }
+
+    /// A key where some wait for their interfaces: what is there and wanted stays as far as it is in order.
+    fn sync_waiting(
+        &mut self,
+        sync: &RouteSync,
+        wanted: &[(RouteKey, Arc<Held>)],
+        waiting: &[Waiting],
+    ) {
+        let key = waiting[0].key;
+        let place = Key::Route(key);
+        let all = place.elements(self.now, &mut self.bodies).into_iter();
+        let own: Vec<_> = all
+            .filter(|one| matches!(one, Content::Route(held) if sync.scope.holds(&key, held)))
+            .collect();
+        let ready = wanted.iter().map(|(_, held)| Content::Route(held.clone()));
+        let mut steps: Vec<Planned> = Vec::new();
+        let mut kept = 0;
+        let mut waiting = waiting.iter().peekable();
+        for (at, wish) in ready.map(Some).chain([None]).enumerate() {
+            while let Some(one) = waiting.next_if(|one| one.behind <= at) {
+                steps.push(Planned::Pending(Box::new(one.step.clone())));
+            }
+            let Some(wish) = wish else { break };
+            let in_order = steps.is_empty() || !place.is_ordered();
+            let there = own.get(kept).filter(|_| in_order);
+            if there.is_some_and(|there| self.matcher.agrees(&wish, there)) {
+                kept += 1;
+                continue;
+            }
+            steps.push(Planned::Ready(Step { key: place.clone(), content: wish, op: Op::Append }));
+        }
+        // A single one is replaced without a gap.
+        if let (0, [_], Some(first)) = (kept, &own[..], steps.first_mut()) {
+            *first = first.clone().with_op(Op::Replace);
+            kept = 1;
+        }
+        let step =
+            |one: &Content| Step { key: place.clone(), content: one.clone(), op: Op::Delete };
+        let gone = own[kept..].iter().map(|one| Planned::Ready(step(one)));
+        let all = gone.chain(steps).map(|planned| (Turn::AddByGateway, planned));
+        self.steps.extend(all);
     }
 
     fn sync_key(
@@ -230,6 +431,9 @@ impl Planner<'_> {
         is: &[Arc<Held>],
         wanted: &[(RouteKey, Arc<Held>)],
     ) {
+        if wanted.is_empty() && !sync.exactly {
+            return;
+        }
         // Most of a table is as it was, or is not there yet.
         if let ([held], [(_, wish)]) = (is, wanted) {
             let (held, wish) = (Content::Route(held.clone()), Content::Route(wish.clone()));
@@ -238,11 +442,8 @@ impl Planner<'_> {
             }
         }
         let place = Key::Route(key);
-        if is.is_empty() {
-            for (_, wish) in wanted {
-                self.step(&place, Op::Append, &Content::Route(wish.clone()));
-            }
-            return;
+        if let ([], [(_, wish)]) = (is, wanted) {
+            return self.step(&place, Op::Append, &Content::Route(wish.clone()));
         }
         let all = place.elements(self.now, &mut self.bodies);
         let spoken = |content: &Content| match content {
@@ -280,10 +481,7 @@ impl Planner<'_> {
                 new.into_iter().chain(gone.map(|one| step(Op::Delete, one))).collect()
             }
         };
-        // Those of one key stay in their order, in the turn of the last of them that adds.
-        let turn = steps.iter().map(turn_of).filter(|turn| *turn != Turn::DeleteRoute).max();
-        let turn = turn.unwrap_or(Turn::DeleteRoute);
-        self.steps.extend(steps.into_iter().map(|step| (turn, Planned::Ready(step))));
+        self.push_together(steps);
     }
 
     /// What is named of a priority's rules, as requests that do that and nothing else.
@@ -411,6 +609,12 @@ fn turn(planned: &Planned) -> Turn {
             Wish::Nexthop(_) => Turn::AddNexthop,
         },
     }
+}
+
+/// The turn of steps of one key that stay in their order: of the last of them that adds.
+pub(super) fn turn_together(steps: &[Step]) -> Turn {
+    let adds = steps.iter().filter(|step| step.op != Op::Delete).map(turn_of).max();
+    adds.or_else(|| steps.iter().map(turn_of).max()).unwrap_or(Turn::DeleteRoute)
 }
 
 pub(super) fn turn_of(step: &Step) -> Turn {

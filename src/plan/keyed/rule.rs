@@ -9,6 +9,7 @@
 //! made anew behind, in their order, before the old ones go.
 
 use super::{Content, Key, Op, Step};
+use crate::object::route::RouteProtocol;
 use crate::object::rule::row;
 use crate::object::{RULE, Record, Rule, RuleFlags, RuleSpec, Value};
 use crate::plan::Refusal;
@@ -141,4 +142,10 @@ fn adding(one: &Content, is: &[Content], new: &[Content]) -> Op {
         _ => false,
     };
     if is.iter().chain(new).any(refused) { Op::Append } else { Op::Add }
+}
+
+/// Whether the kernel makes the rule when it is needed: that of the first VRF (`vrf_add_fib_rules`).
+pub(super) fn is_kernels(rule: &Rule) -> bool {
+    let is_l3mdev = rule.record().number(row::L3MDEV) != 0;
+    is_l3mdev && rule.record().number(row::PROTOCOL) == u64::from(RouteProtocol::KERNEL.0)
 }

@@ -1,0 +1,124 @@
+//! Callbacks: on the reader thread before a message is applied, and on a thread of their own after a state is shown.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Error;
+use super::events::{Event, EventOptions, Filter, Subscription};
+use super::hooks::panic_text;
+use super::log::{Cause, Entry};
+use super::registry::Registration;
+use super::shared::{Engine, Shared};
+use super::sieve::{Notification, Sieve};
+
+/// Counts the panics of a database's callbacks, and remembers whether this one has panicked before.
+#[derive(Clone)]
+pub(super) struct Panics {
+    total: Arc<AtomicU64>,
+    has_panicked: Arc<AtomicBool>,
+}
+
+impl Panics {
+    /// Calls; the words of a panic, if it is the callback's first.
+    pub(super) fn catch(&self, call: impl FnOnce()) -> Option<String> {
+        let payload = catch_unwind(AssertUnwindSafe(call)).err()?;
+        self.total.fetch_add(1, Ordering::SeqCst);
+        let is_first = !self.has_panicked.swap(true, Ordering::SeqCst);
+        let words = panic_text(&*payload).to_owned();
+        // What was thrown may itself panic when it is dropped.
+        drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+        is_first.then_some(words)
+    }
+}
+
+type Call = dyn FnMut(&Event) + Send;
+
+/// A callback that sees what has changed.
+#[derive(Clone)]
+pub(super) struct Post {
+    filter: Filter,
+    /// The revision that it begins after.
+    since: u64,
+    call: Arc<Mutex<Call>>,
+    panics: Panics,
+}
+
+impl Shared {
+    /// Tells every queue that a callback has panicked.
+    pub(super) fn tell_panic(&self, words: &str) {
+        let mut published = self.published();
+        let snapshot = published.snapshot.clone();
+        let entry = || Entry { note: Some(words.into()), ..Entry::new(snapshot, Cause::Callback) };
+        let unwanted = published.log.push(entry);
+        drop(published);
+        self.changed.notify_all();
+        drop(unwanted);
+    }
+
+    fn panics(&self) -> Panics {
+        Panics { total: Arc::clone(&self.panics), has_panicked: Arc::default() }
+    }
+}
+
+impl Engine {
+    /// Calls this on the reader thread with every message about an object, before it is applied.
+    pub fn on_notification(
+        &self,
+        filter: Filter,
+        call: impl FnMut(&mut Notification) + Send + 'static,
+    ) -> Registration {
+        let (call, panics) = (Arc::new(Mutex::new(call)), self.shared.panics());
+        self.shared.sieves.add(Sieve { filter, call, panics })
+    }
+
+    /// Calls this with every change, in order, on the thread of all such callbacks.
+    ///
+    /// # Errors
+    /// When the thread or a descriptor cannot be had.
+    pub fn on_event(
+        &self,
+        filter: Filter,
+        call: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<Registration, Error> {
+        let mut thread = self.callbacks.lock();
+        if thread.is_none() {
+            *thread = Some(self.start_callbacks()?);
+        }
+        let since = self.shared.published.lock().revision;
+        let (call, panics) = (Arc::new(Mutex::new(call)), self.shared.panics());
+        Ok(self.shared.posts.add(Post { filter, since, call, panics }))
+    }
+
+    fn start_callbacks(&self) -> Result<JoinHandle<()>, Error> {
+        let queue = self.subscribe(EventOptions::default())?;
+        let body = move || run(queue);
+        let thread = Builder::new().name("netlinkdb-calls".to_owned()).spawn(body);
+        thread.map_err(|error| Error::Thread(error.to_string()))
+    }
+
+    /// How often callbacks have panicked.
+    pub fn callback_panics(&self) -> u64 {
+        self.shared.panics.load(Ordering::SeqCst)
+    }
+}
+
+/// Until the reader has ended.
+fn run(mut queue: Subscription) {
+    while let Ok(Some(event)) = queue.next_within(Duration::MAX) {
+        for post in queue.shared().posts.all() {
+            let Some(event) = queue.filtered(&event, &post.filter) else { continue };
+            if event.revision() <= post.since && event.panic().is_none() {
+                continue;
+            }
+            // It may use the database, and so wait: no lock is held but its own.
+            if let Some(words) = post.panics.catch(|| (*post.call.lock())(&event)) {
+                queue.shared().tell_panic(&words);
+            }
+        }
+    }
+}
