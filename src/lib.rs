@@ -144,9 +144,9 @@ pub use object::route::{
 pub use object::spec::SpecError;
 pub use object::{
     AddrGenMode, Address, AddressFlags, AddressProtocol, Family, FieldChange, Lifetime, Link,
-    LinkFlags, LinkMode, LinkRef, LinkType, Neighbour, NeighbourFlags, NeighbourSpec,
-    NeighbourState, Nexthop, NexthopSpec, OperState, Rule, RuleAction, RuleFlags, RuleSpec, Scope,
-    Statistics, Tree, UnknownName,
+    LinkFlags, LinkMode, LinkRef, LinkType, Neighbour, NeighbourExtFlags, NeighbourFlags,
+    NeighbourSpec, NeighbourState, Nexthop, NexthopSpec, OperState, Rule, RuleAction, RuleFlags,
+    RuleSpec, Scope, Statistics, Tree, UnknownName,
 };
 pub use plan::{
     AddressSpec, Failure, ParseAddressError, Progress, Refusal, Residue, Review, ReviewLine,

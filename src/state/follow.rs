@@ -25,6 +25,7 @@ use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
 use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{ROUTE, RouteKey, RouteProtocol, split};
+use crate::object::shape::{Ip, Typed};
 use crate::object::{
     Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
 };
@@ -1197,6 +1198,8 @@ pub enum Ask {
     Link(u32),
     /// An IPv6 address of the interface with this index.
     Address(u32, Ipv6Addr),
+    /// A neighbour of the interface with this index: the kernel does not announce one that it looks for.
+    Neighbour(u32, IpAddr),
     /// All proxies: the kernel announces neither that one is made nor that it is removed (`pneigh_lookup`), and one by
     /// one they can be asked for but their absence has no answer of its own.
     Proxies,
@@ -1209,6 +1212,7 @@ impl Ask {
         match self {
             Ask::Link(index) => Some(link_request(index)),
             Ask::Address(index, address) => Some(address_request(index, address)),
+            Ask::Neighbour(index, address) => Some(neighbour_request(index, address)),
             Ask::Proxies => None,
         }
     }
@@ -1229,6 +1233,18 @@ fn address_request(index: u32, address: Ipv6Addr) -> Vec<u8> {
     record.set(address_row::LOCAL, Value::V6(address));
     let mut request =
         Builder::new(kind::RTM_GETADDR, flags::REQUEST).fixed(&record.encode_header());
+    record.encode(&mut request);
+    request.finish()
+}
+
+fn neighbour_request(index: u32, address: IpAddr) -> Vec<u8> {
+    let mut record = Record::new(&NEIGHBOUR);
+    let family = if address.is_ipv4() { AF_INET } else { AF_INET6 };
+    record.set(neighbour_row::FAMILY, Value::Number(family.into()));
+    record.set(neighbour_row::INDEX, Value::Number(index.into()));
+    record.set(neighbour_row::DST, Ip::write(address));
+    let mut request =
+        Builder::new(kind::RTM_GETNEIGH, flags::REQUEST).fixed(&record.encode_header());
     record.encode(&mut request);
     request.finish()
 }

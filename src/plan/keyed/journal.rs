@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use super::order::{Turn, turn_of, turn_together};
 use super::{Content, Key, Matcher, Op, Planned, Step, neighbour, route};
-use crate::object::Names;
 use crate::object::route::RouteKey;
+use crate::object::{Names, Neighbour};
 use crate::plan::action::Indexes;
 use crate::plan::commit::{Answer, Residue};
 use crate::plan::{Failure, Why};
-use crate::state::{Ask, Bodies, Held, Snapshot};
+use crate::state::{Ask, Bodies, Held, NeighbourKey, Snapshot};
 use crate::wire::{Ack, locate};
 
 /// Steps that are asked for at once: their notifications must fit the event socket's buffer twice, with 832 bytes of it
@@ -74,6 +74,8 @@ pub(in crate::plan) struct Journal {
     bodies: Bodies,
     undoing: VecDeque<Step>,
     undo_in_flight: usize,
+    /// Whether undoing has put back what the kernel does not announce.
+    undone_in_silence: bool,
 }
 
 impl Journal {
@@ -96,8 +98,12 @@ impl Journal {
     }
 
     /// What was done in silence, or may have been, and is to be asked for.
-    pub(in crate::plan) fn silent(&self) -> Option<Ask> {
-        self.steps.iter().any(|step| step.key.is_silent()).then_some(Ask::Proxies)
+    pub(in crate::plan) fn silent(&self) -> Vec<Ask> {
+        let mut asks: Vec<_> = self.steps.iter().filter_map(Step::announced_late).collect();
+        if self.undone_in_silence || self.steps.iter().any(|step| step.key.is_silent()) {
+            asks.push(Ask::Proxies);
+        }
+        asks
     }
 
     /// Takes the answers, in the order of the requests; gives why the commit fails, if it does, and the steps that were
@@ -359,6 +365,7 @@ impl Journal {
 
     /// Takes the steps that undo, to be sent in pieces.
     pub(in crate::plan) fn begin_undo(&mut self, steps: Vec<Step>) {
+        self.undone_in_silence |= steps.iter().any(|step| step.key.is_silent());
         self.undoing = steps.into();
         self.undo_in_flight = 0;
     }
@@ -491,8 +498,13 @@ fn lost_along(
         return Vec::new();
     }
     let mut all = Vec::new();
-    for neighbour in before.neighbours_over(&causes.links) {
-        let (key, old) = neighbour;
+    let over = |index: &u32| causes.links.contains(index);
+    let is_lost = |entry: &&(&NeighbourKey, &Arc<Neighbour>)| {
+        !over(&entry.0.index) && entry.1.nh_id().is_some_and(|id| causes.nexthops.contains(&id))
+    };
+    let by: Vec<_> = before.neighbours_by_nexthop().collect();
+    let by = by.iter().filter(is_lost).copied();
+    for (key, old) in before.neighbours_over(&causes.links).chain(by) {
         let key = Key::Neighbour(Arc::new(*key));
         let gone = key.whole(now).is_empty() && neighbour::is_kept(old);
         if gone && !known.contains(&key) {

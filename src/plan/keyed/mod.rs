@@ -27,7 +27,7 @@ use crate::object::{
     Family, LinkRef, NEIGHBOUR, NEXTHOP, Names, Neighbour, NeighbourSpec, Nexthop, NexthopSpec,
     ROUTE, RULE, Rule, RuleSpec, SpecError, Table,
 };
-use crate::state::{Bodies, Held, NeighbourKey, RuleKey, Snapshot};
+use crate::state::{Ask, Bodies, Held, NeighbourKey, NeighbourTarget, RuleKey, Snapshot};
 
 pub use edits::{Edits, Which};
 pub(super) use journal::{Causes, Journal, residue};
@@ -305,6 +305,17 @@ impl Step {
     /// What it is about, as a text.
     pub(super) fn text(&self, names: &dyn Names) -> String {
         text(&self.key, &self.content, names)
+    }
+
+    /// A neighbour that the kernel looks for, and announces when it has found it or not.
+    fn announced_late(&self) -> Option<Ask> {
+        match (&self.key, &self.content) {
+            (Key::Neighbour(key), Content::Neighbour(one)) if self.op != Op::Delete => {
+                let NeighbourTarget::Address(address) = key.target else { return None };
+                neighbour::is_looked_for(one).then_some(Ask::Neighbour(key.index, address))
+            }
+            _ => None,
+        }
     }
 
     /// The same as an iproute2 command.

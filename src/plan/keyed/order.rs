@@ -20,12 +20,15 @@ pub(in crate::plan) enum Turn {
     /// Before the groups that they are in, and the routes that go by them.
     AddNexthop,
     AddGroup,
+    /// Forwarding entries that a group leads on.
+    AddEntryByGroup,
     AddByGateway,
     /// When the table that it leads to is filled.
     AddRule,
     /// Before the table that it leads to is emptied.
     DeleteRule,
     DeleteRoute,
+    DeleteEntryByGroup,
     DeleteGroup,
     DeleteNexthop,
     DeleteNeighbour,
@@ -215,7 +218,7 @@ impl Planner<'_> {
         };
         let untouched = same_list(&relevant(&base), &relevant(&now));
         if matches!(planned.op(), Op::Add | Op::Replace) && !untouched {
-            return Err(self.conflict(&key, &base, &now, planned));
+            return Err(self.conflict(&key, &base, &now, planned.text(self.now)));
         }
         let several = !key.is_ordered() && key.whole(self.now).len() > 1;
         match (planned.op(), &now[..]) {
@@ -255,11 +258,15 @@ impl Planner<'_> {
     }
 
     fn take(&mut self, key: &Key, content: &Content) -> Result<(), Refusal> {
-        let (_, now) = self.elements(key);
+        let (base, now) = self.elements(key);
         let parts = key.parts(content, &mut self.bodies);
         let left: Vec<_> =
             parts.iter().filter(|part| now.iter().any(|own| own.same(part))).collect();
         match left.len() {
+            // Under this key there is but one, and it is another one now.
+            0 if matches!(key, Key::Nexthop(_) | Key::Neighbour(_)) && !now.is_empty() => {
+                return Err(self.conflict(key, &base, &now, "none".to_owned()));
+            }
             0 => {}
             all if all == parts.len() => self.step(key, Op::Delete, content),
             _ => left.into_iter().for_each(|part| self.step(key, Op::Delete, part)),
@@ -282,7 +289,7 @@ impl Planner<'_> {
             }
         }
         if !old_stands {
-            return Err(self.conflict(key, &base, &now, new));
+            return Err(self.conflict(key, &base, &now, new.text(self.now)));
         }
         let whole = match key.is_ordered() {
             true if !key.takes_first() => false,
@@ -292,7 +299,7 @@ impl Planner<'_> {
         if target == *key && whole {
             match key.is_ordered() && now.len() > 1 && self.may_be_gone(key, old) {
                 true => self.replace_by_two(key, old, new),
-                false => self.push(new.clone()),
+                false => self.push(new.clone().with_op(Op::Replace)),
             }
             return Ok(());
         }
@@ -538,6 +545,13 @@ impl Planner<'_> {
                 return refuse(id, format!("the group {}", group.id()));
             }
         }
+        for (key, entry) in self.now.neighbours_by_nexthop() {
+            let id = entry.nh_id().filter(|id| deleted.contains(id));
+            let key = Key::Neighbour(Arc::new(*key));
+            if let Some(id) = id.filter(|_| !touched.contains(&key)) {
+                return refuse(id, format!("the forwarding entry {}", entry.line(self.now)));
+            }
+        }
         for (key, held) in self.now.all_keyed_routes() {
             for held in held {
                 let by = held.body().and_then(|body| body.nexthop());
@@ -554,7 +568,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn conflict(&self, key: &Key, base: &[Content], now: &[Content], want: &Planned) -> Refusal {
+    fn conflict(&self, key: &Key, base: &[Content], now: &[Content], want: String) -> Refusal {
         let words = |all: &[Content], names: &Snapshot| match all {
             [] => "none".to_owned(),
             all => {
@@ -566,7 +580,7 @@ impl Planner<'_> {
             what: key.noun().to_owned(),
             base: words(base, self.base),
             now: words(now, self.now),
-            want: want.text(self.now),
+            want,
         }
     }
 }
@@ -590,6 +604,7 @@ fn turn(planned: &Planned) -> Turn {
             Wish::Route(spec) if spec.has_gateway() => Turn::AddByGateway,
             Wish::Route(_) => Turn::AddDirect,
             Wish::Rule(_) => Turn::AddRule,
+            Wish::Neighbour(spec) if spec.is_by_nexthop() => Turn::AddEntryByGroup,
             Wish::Neighbour(_) => Turn::AddNeighbour,
             Wish::Nexthop(_) => Turn::AddNexthop,
         },
@@ -608,6 +623,10 @@ pub(super) fn turn_of(step: &Step) -> Turn {
         (Content::Route(_), Op::Delete) => Turn::DeleteRoute,
         (Content::Nexthop(one), Op::Delete) if nexthop::is_group(one) => Turn::DeleteGroup,
         (Content::Nexthop(_), Op::Delete) => Turn::DeleteNexthop,
+        (Content::Neighbour(one), op) if one.nh_id().is_some() => match op {
+            Op::Delete => Turn::DeleteEntryByGroup,
+            _ => Turn::AddEntryByGroup,
+        },
         (Content::Neighbour(_), Op::Delete) => Turn::DeleteNeighbour,
         (Content::Neighbour(_), _) => Turn::AddNeighbour,
         (Content::Nexthop(one), _) if nexthop::is_group(one) => Turn::AddGroup,
