@@ -1,6 +1,6 @@
 //! From what is named and the state now to steps, and when each has its turn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter::Peekable;
 
 use super::edits::{Edit, RouteSync, Waiting};
@@ -140,14 +140,12 @@ fn spread(steps: &mut [(Turn, Planned)]) {
             continue;
         }
         for some in run.chunks_mut(RUN) {
-            let (mut last, mut turn) = (None, false);
+            let mut turns = HashMap::new();
             let mut first = Vec::with_capacity(some.len());
             let mut second = Vec::with_capacity(some.len() / 2);
             for (_, planned) in some.iter() {
-                let key = planned.key();
-                if key != last {
-                    (last, turn) = (key, !turn);
-                }
+                let next = turns.len() % 2 == 0;
+                let turn = *turns.entry(planned.key()).or_insert(next);
                 if turn { first.push(planned.clone()) } else { second.push(planned.clone()) }
             }
             let new = first.into_iter().chain(second);
