@@ -108,6 +108,8 @@
 //!
 //! - `serde`: `Serialize` for [`Link`], [`Address`], [`Route`], [`Rule`], [`Nexthop`], [`Neighbour`], the lists of them,
 //!   [`Snapshot`] and [`Tree`], in the words of `ip -json -details`.
+//! - `tracing`: a span `commit` with the transaction's UUID around all that a commit does; events of the target `netlinkdb`
+//!   for what is sent and looked at, how it ended, overflows and what is read anew.
 #![cfg(target_os = "linux")]
 // The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
