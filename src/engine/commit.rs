@@ -87,7 +87,12 @@ impl Engine {
         }
         let _span = Span::commit(id);
         let mut requests = self.requests.lock();
-        let now = self.observe(&draft.silent()).map_err(Start::Unreached)?;
+        let silent = draft.silent();
+        let now = match silent.is_empty() {
+            true => self.current(),
+            false => self.observe(&silent),
+        };
+        let now = now.map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
         let _running = Running::new(self, id);
         let ask = |found: Snapshot| {

@@ -361,6 +361,12 @@ impl Follower {
         self.failure.as_ref()
     }
 
+    /// Whether all that it was told is in the state that it has shown, and nothing is asked for.
+    pub fn is_settled(&self) -> bool {
+        let asks = self.asked.is_some() || !self.queries.is_empty() || !self.out.is_empty();
+        self.is_live() && !self.dirty && !asks && self.held.is_empty()
+    }
+
     /// Whether a state can be shown.
     pub fn is_live(&self) -> bool {
         matches!(self.phase, Phase::Live)
