@@ -63,6 +63,10 @@ pub(in crate::plan) struct Journal {
     bodies: Bodies,
     undoing: VecDeque<Step>,
     undo_in_flight: usize,
+    /// What undoing has taken away, or may have: what was there before, or another program's, comes back behind it.
+    withdrawn: Vec<(Key, Content)>,
+    /// Where undoing has taken more than one request: cut short, it may have left another order.
+    reordered: BTreeSet<Key>,
 }
 
 impl Journal {
@@ -170,22 +174,6 @@ impl Journal {
         let mut touched: Vec<(Key, usize)> =
             own.iter().map(|at| (self.steps[*at].key.clone(), *at)).collect();
         touched.sort_unstable();
-        let (mut removals, mut restores) = (Vec::new(), Vec::new());
-        let mut matcher = Matcher::default();
-        for of_key in touched.chunk_by(|a, b| a.0 == b.0) {
-            let key = of_key[0].0.clone();
-            let steps: Vec<Step> = of_key.iter().map(|(_, at)| self.steps[*at].clone()).collect();
-            let Some(steps) = self.undo_key(key, &steps, before, now, &mut matcher) else {
-                continue;
-            };
-            let all = if steps.iter().all(|step| step.op == Op::Delete) {
-                &mut removals
-            } else {
-                &mut restores
-            };
-            all.extend(steps);
-        }
-        removals.sort_by_key(turn_of);
         let mut causes = causes.clone();
         for step in own.iter().map(|at| &self.steps[*at]) {
             if let (Key::Nexthop(id), Op::Delete | Op::Replace) = (&step.key, step.op) {
@@ -196,9 +184,38 @@ impl Journal {
             true => BTreeSet::new(),
             false => touched.iter().map(|(key, _)| key.clone()).collect(),
         };
-        restores.extend(lost_along(before, now, &causes, &known, &mut self.bodies));
-        restores.sort_by_key(turn_of);
-        (removals, restores)
+        let (nexthop_steps, nexthops) = match causes.is_empty() {
+            true => Default::default(),
+            false => nexthops_lost(before, now, &causes, &known),
+        };
+        let lost = Lost { causes: &causes, nexthops };
+        let mut removals = Vec::new();
+        let mut restores: Vec<_> = nexthop_steps.into_iter().map(|step| vec![step]).collect();
+        let mut matcher = Matcher::default();
+        for of_key in touched.chunk_by(|a, b| a.0 == b.0) {
+            let key = of_key[0].0.clone();
+            let steps: Vec<Step> = of_key.iter().map(|(_, at)| self.steps[*at].clone()).collect();
+            let Some(steps) = self.undo_key(key, &steps, &lost, (before, now), &mut matcher) else {
+                continue;
+            };
+            match steps.iter().all(|step| step.op == Op::Delete) {
+                true => removals.extend(steps),
+                false => restores.push(steps),
+            }
+        }
+        removals.sort_by_key(turn_of);
+        restores.extend(lost_along(
+            before,
+            now,
+            &lost,
+            (&known, &self.reordered),
+            &mut self.bodies,
+        ));
+        // What is to be done at one key stays together, in its order.
+        restores.sort_by_key(|steps| {
+            steps.iter().filter(|step| step.op != Op::Delete).map(turn_of).min()
+        });
+        (removals, restores.concat())
     }
 
     /// What makes a key as it was, but for what others have put there since; `None` when it is so.
@@ -206,8 +223,8 @@ impl Journal {
         &mut self,
         key: Key,
         steps: &[Step],
-        before: &Snapshot,
-        now: &Snapshot,
+        lost: &Lost<'_>,
+        (before, now): (&Snapshot, &Snapshot),
         matcher: &mut Matcher,
     ) -> Option<Vec<Step>> {
         let bodies = &mut self.bodies;
@@ -230,19 +247,37 @@ impl Journal {
                 Op::Add | Op::Append | Op::Prepend => put.extend(parts),
             }
         }
-        let mut ours = |one: &Content| put.iter().any(|wish| matcher.agrees(wish, one));
+        let withdrawn = self.withdrawn.iter().filter(|(own, _)| *own == key);
+        let withdrawn: Vec<_> = withdrawn.map(|(_, content)| content.clone()).collect();
+        taken.extend(withdrawn.iter().cloned());
+        // Of a leg that is left alone the kernel does not say the weight, of one in a group not its own metrics.
+        let by_way = |wish: &Content, one: &Content| !key.is_ordered() && wish.leads_as(one);
+        let mut ours =
+            |one: &Content| put.iter().any(|wish| matcher.agrees(wish, one) || by_way(wish, one));
         let ours: Vec<bool> = is.iter().map(|one| !among(&was, one) && ours(one)).collect();
         let replaced = steps.iter().any(|step| step.op == Op::Replace);
         // What was to be in their place is not there, but something else is: another program's.
         let foreign = replaced && !is.is_empty() && !ours.contains(&true);
-        let foreign = foreign && !is.iter().any(|one| among(&was, one));
+        // A leg that had a weight and is left alone is there, although the kernel does not say so.
+        let unweighted =
+            |one: &Content| one.is_weighted() && is.len() == 1 && !ours[0] && by_way(one, &is[0]);
+        let there = |one: &Content| among(&is, one) || unweighted(one);
+        let foreign = foreign && !was.iter().any(there);
         let mut target: Vec<_> =
             is.iter().zip(&ours).filter(|(_, ours)| !**ours).map(|(one, _)| one.clone()).collect();
         for (at, one) in was.iter().enumerate() {
-            if foreign || among(&is, one) || !among(&taken, one) {
+            if foreign || there(one) || !among(&taken, one) && !lost.holds(one) {
                 continue;
             }
             put_back(&mut target, &was[..at], one);
+        }
+        let others = withdrawn.into_iter().filter(|one| {
+            let known = among(&was, one) || there(one);
+            !known && !put.iter().any(|wish| matcher.agrees(wish, one) || by_way(wish, one))
+        });
+        target.extend(others);
+        if self.reordered.contains(&key) {
+            put_in_order(&mut target, &was);
         }
         // An empty key takes what was there in one piece.
         let steps = match is.is_empty() && target.len() == was.len() {
@@ -264,6 +299,9 @@ impl Journal {
 
     /// Takes the steps that undo, to be sent in pieces.
     pub(in crate::plan) fn begin_undo(&mut self, steps: Vec<Step>) {
+        let several = steps.chunk_by(|a, b| a.key == b.key).filter(|of_key| of_key.len() > 1);
+        let several = several.map(|of_key| of_key[0].key.clone()).filter(Key::is_ordered);
+        self.reordered.extend(several);
         self.undoing = steps.into();
         self.undo_in_flight = 0;
     }
@@ -286,6 +324,9 @@ impl Journal {
         let mut refused = Vec::new();
         let mut lost = count == 0;
         for (step, answer) in self.undoing.drain(..count).zip(answers) {
+            if step.op == Op::Delete && answer.ack.as_ref().is_none_or(Ack::is_ok) {
+                self.withdrawn.push((step.key.clone(), step.content.clone()));
+            }
             match &answer.ack {
                 None => lost = true,
                 Some(ack) if ack.is_ok() => {}
@@ -331,7 +372,7 @@ fn holds(step: &Step, now: &Snapshot, bodies: &mut Bodies, matcher: &mut Matcher
     if let (Key::Route(key), Content::Route(wish)) = (&step.key, &step.content) {
         match (now.routes_at(key), step.op) {
             ([], op) => return op == Op::Delete,
-            ([held], op) if op != Op::Delete && is_plain(key, wish) => {
+            ([held], op) if op != Op::Delete && is_plain(key, wish) && is_plain(key, held) => {
                 let held = Content::Route(held.clone());
                 return matcher.agrees(&step.content, &held);
             }
@@ -354,54 +395,76 @@ fn is_plain(key: &RouteKey, held: &Held) -> bool {
     matches!(key, RouteKey::V4(_)) || held.body().is_some_and(|body| body.links().len() < 2)
 }
 
+/// What goes along with what this commit did to interfaces and nexthop objects.
+struct Lost<'a> {
+    causes: &'a Causes,
+    /// Nexthop objects that are not as they were.
+    nexthops: BTreeSet<u32>,
+}
+
+impl Lost<'_> {
+    /// Whether it went along; what the kernel makes by itself comes back by itself.
+    fn holds(&self, content: &Content) -> bool {
+        matches!(content, Content::Route(held) if self.holds_route(held))
+    }
+
+    fn holds_route(&self, held: &Held) -> bool {
+        let went = held.body().is_some_and(|body| {
+            body.links().iter().any(|index| self.causes.links.contains(index))
+                || body.prefsrc().is_some_and(|source| self.causes.sources.contains(&source))
+                || body.nexthop().is_some_and(|id| self.nexthops.contains(&id))
+        });
+        went && !route::is_kernels(held)
+    }
+}
+
 /// What the kernel took away along with what this commit did to interfaces and nexthop objects, and nobody named (K4 to
-/// K8). What it makes by itself comes back by itself.
+/// K8), key by key.
 fn lost_along(
     before: &Snapshot,
     now: &Snapshot,
-    causes: &Causes,
-    known: &BTreeSet<Key>,
+    lost: &Lost<'_>,
+    (known, reordered): (&BTreeSet<Key>, &BTreeSet<Key>),
     bodies: &mut Bodies,
-) -> Vec<Step> {
-    if causes.is_empty() {
-        return Vec::new();
+) -> Vec<Vec<Step>> {
+    let mut steps = Vec::new();
+    if lost.causes.is_empty() {
+        return steps;
     }
-    let (mut steps, nexthops) = nexthops_lost(before, now, causes, known);
-    let over = |index: &u32| causes.links.contains(index);
-    for neighbour in before.neighbours_over(&causes.links) {
+    for neighbour in before.neighbours_over(&lost.causes.links) {
         let (key, old) = neighbour;
         let key = Key::Neighbour(Arc::new(*key));
         let gone = key.whole(now).is_empty() && neighbour::is_kept(old);
         if gone && !known.contains(&key) {
-            steps.push(Step { key, content: Content::Neighbour(old.clone()), op: Op::Add });
+            steps.push(vec![Step { key, content: Content::Neighbour(old.clone()), op: Op::Add }]);
         }
     }
-    let lost = |held: &Arc<Held>| {
-        let went = held.body().is_some_and(|body| {
-            body.links().iter().any(over)
-                || body.prefsrc().is_some_and(|source| causes.sources.contains(&source))
-                || body.nexthop().is_some_and(|id| nexthops.contains(&id))
-        });
-        went && !route::is_kernels(held)
-    };
     for (key, held) in before.routes_changed(now) {
         let key = Key::Route(key);
-        if known.contains(&key) || !held.iter().any(lost) {
+        if known.contains(&key) || !held.iter().any(|held| lost.holds_route(held)) {
             continue;
         }
         let (was, is) = (key.elements(before, bodies), key.elements(now, bodies));
         let mut target = is.clone();
         for (at, one) in was.iter().enumerate() {
-            let is_lost = matches!(one, Content::Route(held) if lost(held));
-            if is_lost && !is.iter().any(|other| other.same(one)) {
+            if lost.holds(one) && !is.iter().any(|other| other.same(one)) {
                 put_back(&mut target, &was[..at], one);
             }
         }
+        if reordered.contains(&key) {
+            put_in_order(&mut target, &was);
+        }
         let whole = is.is_empty() && target.len() == was.len();
         let target = if whole { key.whole(before) } else { target };
-        steps.extend(key.transform(&is, &target));
+        steps.push(key.transform(&is, &target));
     }
     steps
+}
+
+/// What came back behind others goes where it was.
+fn put_in_order(target: &mut [Content], was: &[Content]) {
+    let place = |one: &Content| was.iter().position(|other| other.same(one));
+    target.sort_by_key(|one| place(one).unwrap_or(usize::MAX));
 }
 
 /// Behind the nearest of those before it that are there.
