@@ -645,7 +645,9 @@ impl Follower {
                 body.is_over(index) && (body.is_v4() || others_dead(body))
             }),
             Doubt::Unaddressed => routes.evict(&self.bodies, |body| {
-                body.is_v4() && body.is_over(index) && others_dead(body)
+                // Those by a nexthop object stay with it (6.18).
+                let by_object = body.nexthop().is_some();
+                body.is_v4() && !by_object && body.is_over(index) && others_dead(body)
             }),
             // A VRF takes the routes of its ports to its own table (K8).
             Doubt::Moved(from, to) if [from, to].into_iter().flatten().any(is_vrf) => {
