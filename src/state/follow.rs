@@ -291,6 +291,8 @@ pub struct Follower {
     unsure: u32,
     /// Interfaces that have lost their last IPv4 address, and since then neither got one nor went up.
     unaddressed: BTreeSet<u32>,
+    /// IPv6 groups of which a leg says otherwise what is said of the whole.
+    uneven: BTreeSet<RouteKey>,
     scratch: Vec<u8>,
     backlog: Vec<Event>,
     stamp: u64,
@@ -326,6 +328,7 @@ impl Follower {
             bodies: Bodies::default(),
             unsure: 0,
             unaddressed: BTreeSet::new(),
+            uneven: BTreeSet::new(),
             scratch: Vec::new(),
             backlog: Vec::new(),
             stamp: 0,
@@ -660,7 +663,9 @@ impl Follower {
                 body.is_over(index) && (body.is_v4() || others_dead(body))
             }),
             Doubt::Unaddressed => routes.evict(&self.bodies, |body| {
-                body.is_v4() && body.is_over(index) && others_dead(body)
+                // Those by a nexthop object stay with it (6.18).
+                let by_object = body.nexthop().is_some();
+                body.is_v4() && !by_object && body.is_over(index) && others_dead(body)
             }),
             // A VRF takes the routes of its ports to its own table (K8).
             Doubt::Moved(from, to) if [from, to].into_iter().flatten().any(is_vrf) => {
@@ -724,6 +729,25 @@ impl Follower {
         }
     }
 
+    fn put_route(&mut self, key: RouteKey, held: Arc<Held>, how: u16) {
+        if self.shown.routes.put_announced(key, held, how, &mut self.bodies) {
+            self.uneven.insert(key);
+        } else if how & flags::REPLACE != 0 {
+            self.uneven.remove(&key);
+        }
+    }
+
+    /// One that is not known has been taken out before its announcement (K22).
+    fn take_route(&mut self, key: RouteKey, held: &Arc<Held>) {
+        self.shown.routes.take(key, held, &mut self.bodies);
+        // Which leg is the first now, only the kernel knows.
+        if self.shown.routes_at(&key).is_empty() {
+            self.uneven.remove(&key);
+        } else if self.uneven.contains(&key) {
+            self.resync();
+        }
+    }
+
     fn apply(&mut self, event: Event) {
         self.stamp += 1;
         match event {
@@ -731,9 +755,8 @@ impl Follower {
                 self.dirty = true;
                 match gone {
                     false if !self.is_among_followed(key, &held, how) => {}
-                    false => self.shown.routes.put(key, held, how),
-                    // One that is not known has been taken out before its announcement (K22).
-                    true => drop(self.shown.routes.take(key, &held, &mut self.bodies)),
+                    false => self.put_route(key, held, how),
+                    true => self.take_route(key, &held),
                 }
             }
             Event::NexthopNew(nexthop) => self.dirty |= self.shown.nexthops.put(nexthop),
