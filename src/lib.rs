@@ -118,7 +118,7 @@ mod wire;
 
 pub use api::{
     CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue, Interface,
-    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, Transaction,
+    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Recovery, Result, Transaction,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};

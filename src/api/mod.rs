@@ -11,6 +11,7 @@ mod interface;
 mod neighbours;
 mod netns;
 mod nexthops;
+mod recovery;
 mod routes;
 mod rules;
 mod transaction;
@@ -21,6 +22,7 @@ pub use error::{CommitError, Ending, Error, Result};
 pub use events::EventQueue;
 pub use interface::{Edit, Interface, ReadOnly};
 pub use netns::NetNs;
+pub use recovery::Recovery;
 pub use transaction::{Committed, NewInterface, Transaction};
 
 // Handles, transactions and snapshots may be moved and shared between threads.

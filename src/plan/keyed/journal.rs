@@ -25,7 +25,7 @@ const TOGETHER: usize = 2048;
 
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
+pub(super) enum Sent {
     /// No answer arrived, or it is not sent yet.
     Lost,
     /// The kernel has acknowledged it, or it is seen to be so.
@@ -44,11 +44,11 @@ pub(in crate::plan) struct Causes {
     /// Addresses that were taken away.
     pub(in crate::plan) sources: BTreeSet<IpAddr>,
     /// Nexthop objects that were taken away.
-    nexthops: BTreeSet<u32>,
+    pub(super) nexthops: BTreeSet<u32>,
 }
 
 impl Causes {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.links.is_empty() && self.nexthops.is_empty()
     }
 }
@@ -56,11 +56,13 @@ impl Causes {
 /// What was sent, and what came of it.
 #[derive(Debug, Default)]
 pub(in crate::plan) struct Journal {
-    steps: Vec<Step>,
-    sent: Vec<Sent>,
+    pub(super) steps: Vec<Step>,
+    pub(super) sent: Vec<Sent>,
     failures: BTreeMap<usize, Failure>,
+    /// Steps that the kernel has refused, and that are not noted yet.
+    pub(super) refused: Vec<usize>,
     in_flight: Range<usize>,
-    bodies: Bodies,
+    pub(super) bodies: Bodies,
     undoing: VecDeque<Step>,
     undo_in_flight: usize,
 }
@@ -99,6 +101,7 @@ impl Journal {
                 continue;
             }
             let failure = failure(&self.steps[at], ack, names);
+            self.refused.push(at);
             if self.steps[at].is_tolerable(ack.errno) {
                 self.sent[at] = Sent::Doubtful;
                 self.failures.insert(at, failure);
@@ -367,7 +370,6 @@ fn lost_along(
         return Vec::new();
     }
     let (mut steps, nexthops) = nexthops_lost(before, now, causes, known);
-    let over = |index: &u32| causes.links.contains(index);
     for neighbour in before.neighbours_over(&causes.links) {
         let (key, old) = neighbour;
         let key = Key::Neighbour(Arc::new(*key));
@@ -376,14 +378,7 @@ fn lost_along(
             steps.push(Step { key, content: Content::Neighbour(old.clone()), op: Op::Add });
         }
     }
-    let lost = |held: &Arc<Held>| {
-        let went = held.body().is_some_and(|body| {
-            body.links().iter().any(over)
-                || body.prefsrc().is_some_and(|source| causes.sources.contains(&source))
-                || body.nexthop().is_some_and(|id| nexthops.contains(&id))
-        });
-        went && !route::is_kernels(held)
-    };
+    let lost = |held: &Arc<Held>| goes_along(held, causes, &nexthops);
     for (key, held) in before.routes_changed(now) {
         let key = Key::Route(key);
         if known.contains(&key) || !held.iter().any(lost) {
@@ -404,6 +399,16 @@ fn lost_along(
     steps
 }
 
+/// Whether a route goes with what is done to interfaces, addresses and nexthop objects, and nobody makes it again.
+pub(super) fn goes_along(held: &Arc<Held>, causes: &Causes, nexthops: &BTreeSet<u32>) -> bool {
+    let went = held.body().is_some_and(|body| {
+        body.links().iter().any(|index| causes.links.contains(index))
+            || body.prefsrc().is_some_and(|source| causes.sources.contains(&source))
+            || body.nexthop().is_some_and(|id| nexthops.contains(&id))
+    });
+    went && !route::is_kernels(held)
+}
+
 /// Behind the nearest of those before it that are there.
 fn put_back(target: &mut Vec<Content>, before: &[Content], one: &Content) {
     let place = before.iter().rev().find_map(|b| target.iter().position(|t| t.same(b)));
@@ -418,6 +423,20 @@ fn nexthops_lost(
     causes: &Causes,
     known: &BTreeSet<Key>,
 ) -> (Vec<Step>, BTreeSet<u32>) {
+    let gone = nexthops_touched(before, causes);
+    let mut steps = Vec::new();
+    for id in &gone {
+        let key = Key::Nexthop(*id);
+        let (was, is) = (key.whole(before), key.whole(now));
+        if !known.contains(&key) {
+            steps.extend(key.transform(&is, &was).into_iter().filter(|step| step.op != Op::Delete));
+        }
+    }
+    (steps, gone)
+}
+
+/// The numbers of nexthop objects that go or lose a member with what is done to interfaces and other objects.
+pub(super) fn nexthops_touched(before: &Snapshot, causes: &Causes) -> BTreeSet<u32> {
     let mut gone = causes.nexthops.clone();
     let over = before.nexthops().iter();
     gone.extend(
@@ -430,15 +449,7 @@ fn nexthops_lost(
         .map(|own| own.id())
         .collect();
     gone.extend(groups);
-    let mut steps = Vec::new();
-    for id in &gone {
-        let key = Key::Nexthop(*id);
-        let (was, is) = (key.whole(before), key.whole(now));
-        if !known.contains(&key) {
-            steps.extend(key.transform(&is, &was).into_iter().filter(|step| step.op != Op::Delete));
-        }
-    }
-    (steps, gone)
+    gone
 }
 
 fn failure(step: &Step, ack: &Ack, names: &dyn Names) -> Failure {

@@ -12,6 +12,7 @@ mod edits;
 mod journal;
 mod neighbour;
 mod nexthop;
+mod note;
 mod order;
 mod route;
 mod rule;
@@ -30,6 +31,7 @@ use crate::state::{Bodies, Held, NeighbourKey, RuleKey, Snapshot};
 
 pub use edits::{Edits, Which};
 pub(super) use journal::{Causes, Journal, residue};
+pub(super) use note::scope;
 pub(super) use order::{Turn, steps};
 
 use std::sync::Arc;
