@@ -129,6 +129,9 @@ pub(super) enum Stage {
 /// How often a rollback looks and undoes before it is torn: restoring a deleted interface takes three.
 const UNDO_ROUNDS: u32 = 8;
 
+/// After so many it is not waited any longer for one thing to be undone before another.
+const STUCK_ROUNDS: u32 = 5;
+
 /// How often addresses that fell with a primary are put back before that counts as a failure.
 const MEND_ROUNDS: u32 = 3;
 
@@ -611,9 +614,11 @@ impl Commit {
     fn look(&mut self, now: Snapshot) {
         let last = self.rounds >= UNDO_ROUNDS;
         let last_seen = self.last_seen.as_ref().unwrap_or(&self.before);
-        let undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, last);
+        // What cannot be undone must not keep everything that comes after it from being tried.
+        let stuck = self.rounds >= STUCK_ROUNDS;
+        let undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, stuck);
         let causes = causes(&self.journal, &self.before, &self.indexes);
-        let steps = self.steps_left(&now, &causes, undo.actions.is_empty() || last);
+        let steps = self.steps_left(&now, &causes, undo.actions.is_empty() || stuck);
         if undo.actions.is_empty() && steps.is_empty() || last {
             let mut residue = undo.residue;
             residue.extend(self::residue(&steps, &self.step_failures, &self.before, &now));
