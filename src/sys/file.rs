@@ -87,6 +87,15 @@ impl HeldFile {
     }
 }
 
+impl Drop for HeldFile {
+    /// Not by closing alone: a process that another thread is just starting has a copy of the descriptor until it
+    /// executes its program.
+    fn drop(&mut self) {
+        // SAFETY: no pointers are involved, and the descriptor is open. Where it fails, closing does the same.
+        unsafe { libc::flock(self.file.as_raw_fd(), libc::LOCK_UN) };
+    }
+}
+
 fn hold(path: &Path, create: bool) -> Result<File, Error> {
     for _ in 0..ATTEMPTS {
         let mut options = OpenOptions::new();

@@ -19,6 +19,7 @@ mod following;
 mod following_rules;
 mod harness;
 mod hooks;
+mod journal;
 mod late;
 mod object;
 mod reading;
@@ -36,6 +37,9 @@ use libtest_mimic::Arguments;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(ended) = journal::child() {
+        return ended;
+    }
     let arguments = Arguments::from_args();
     let entered = support::namespaces::enter();
     if let Err(why) = &entered {
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
     cases.extend(following_rules::cases());
     cases.extend(harness::cases());
     cases.extend(hooks::cases());
+    cases.extend(journal::cases());
     cases.extend(late::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
