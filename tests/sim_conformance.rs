@@ -415,4 +415,218 @@ scenarios! {
         del i0
         del v1
     ";
+    ipv4_routes: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        add w0 veth mac 02:00:00:00:00:03 peer w1/02:00:00:00:00:04
+        set lo up
+        set v1 up
+        set v0 up
+        set w1 up
+        set w0 up
+        addr v0 10.0.0.1/24 brd 10.0.0.255
+        addr w0 10.1.0.1/24
+        route add 10.9.0.0/16 via 10.0.0.2
+        route add 10.9.0.0/16 via 10.0.0.3
+        route append 10.9.0.0/16 via 10.0.0.3
+        route prepend 10.9.0.0/16 via 10.1.0.3
+        route append 10.9.0.0/16 via 10.0.0.3
+        route replace 10.9.0.0/16 via 10.0.0.4 echo
+        route replace 10.9.0.0/16 via 10.0.0.4
+        route replace 10.9.0.0/16 via 10.0.0.3
+        route change 10.9.0.0/16 via 10.0.0.5 mtu 1400
+        route change 10.8.0.0/16 via 10.0.0.5
+        route bare 10.8.0.0/16 via 10.0.0.5
+        route add 10.9.0.0/16 via 10.0.0.2 metric 10
+        route add 10.9.0.0/16 via 10.0.0.2 tos 16
+        route add 10.9.0.0/16 via 10.0.0.2 tos 1
+        route add 10.9.0.0/16 via 10.0.0.2 table 1000
+        route add 10.9.0.1/16 via 10.0.0.2
+        route add 10.10.0.0/16 via 10.77.0.2
+        route add 10.10.0.0/16 via 10.0.0.2 dev w0
+        route add 10.10.0.0/16 via 10.77.0.2 dev w0 onlink
+        route add 10.11.0.0/16 dev v0 src 10.1.0.1 proto 4
+        route add 10.12.0.0/16 dev v0 src 10.2.0.1
+        route add 10.13.0.0/16 type 6
+        route add 10.14.0.0/16 type 7 metric 5
+        route add 10.14.0.0/16 type 7 dev v0
+        route add 10.15.0.0/16 nh 10.0.0.2,-,1 nh 10.1.0.2,w0,0
+        route append 10.15.0.0/16 nh 10.0.0.2,-,2 nh 10.1.0.2,w0,0
+        route add 10.16.0.0/16 nh 10.0.0.2,-,1 nh 10.66.0.2,-,0
+        route add 0.0.0.0/0 via 10.0.0.2
+        route add 10.17.0.0/16 type 2 dev v0 table 255
+        route add 10.18.0.0/16 dev v0 scope 254
+        route add 10.18.0.0/16 via 10.9.0.1
+        route add 10.19.0.0/16 dev #66
+        delroute 10.9.0.0/16 proto 4
+        delroute 10.9.0.0/16 via 10.0.0.3
+        delroute 10.9.0.0/16 metric 10 echo
+        delroute 10.9.0.0/16 table 77
+        delroute 10.15.0.0/16 nh 10.0.0.2,-,0 nh 10.1.0.2,-,0
+        delroute 10.15.0.0/16
+        delroute 10.13.0.0/16 type 7
+        delroute 10.13.0.0/16 type 6
+        delroute 10.13.0.0/16
+    ";
+    ipv4_routes_that_go_in_silence: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        add w0 veth mac 02:00:00:00:00:03 peer w1/02:00:00:00:00:04
+        set v1 up
+        set v0 up
+        set w1 up
+        set w0 up
+        addr v0 10.0.0.1/24
+        addr v0 10.0.0.5/24
+        addr v0 10.3.0.1/32
+        addr w0 10.1.0.1/24 metric 7
+        route add 10.9.0.0/16 via 10.0.0.2
+        route add 10.10.0.0/16 nh 10.0.0.2,-,0 nh 10.1.0.2,-,0
+        route add 10.11.0.0/16 dev w0 src 10.0.0.5
+        route add 10.11.0.0/16 dev w0 src 10.0.0.5 table 70
+        route append 10.11.0.0/16 dev w0
+        set v0 -up
+        set w0 -up
+        set w0 up
+        set v0 up
+        route add 10.10.0.0/16 nh 10.0.0.2,-,0 nh 10.1.0.2,-,0
+        route add 10.11.0.0/16 dev w0 src 10.0.0.5
+        route add 10.12.0.0/16 dev v0
+        deladdr v0 10.0.0.5/24
+        deladdr v0 10.0.0.1/24
+        deladdr v0 10.3.0.1/32
+        addr v0 10.0.0.1/24
+        route add 10.12.0.0/16 dev v0
+        addr w0 10.1.0.1/24 metric 9 replace
+        addr w0 10.1.0.2/24
+        deladdr w0 10.1.0.1/24
+        addr w0 10.1.0.1/24
+        route add 10.12.0.0/16 nh 10.0.0.2,-,0 nh 10.1.0.2,-,0
+        set v1 -up
+        set v1 up
+        add br0 bridge mac 02:00:00:00:00:09
+        set w0 master br0
+        del v0
+        set w0 mtu 60
+        del w0
+    ";
+    promotion_and_routes: "
+        promote
+        add i0 ifb mac 02:00:00:00:00:01
+        set i0 up
+        addr i0 10.0.0.1/24 brd 10.0.0.255
+        addr i0 10.0.0.2/24 brd 10.0.0.255
+        addr i0 10.0.0.3/24
+        addr i0 10.1.0.1/24
+        route add 10.9.0.0/16 via 10.0.0.9
+        route add 10.10.0.0/16 via 10.0.0.9 src 10.0.0.1
+        deladdr i0 10.0.0.1/24
+        deladdr i0 10.0.0.3/24
+        deladdr i0 10.0.0.2/24
+        deladdr i0 10.1.0.1/24
+    ";
+    ipv6_routes: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        add w0 veth mac 02:00:00:00:00:03 peer w1/02:00:00:00:00:04
+        set lo up
+        set v1 up
+        set v0 up
+        set w1 up
+        set w0 up
+        addr v0 fd00::1/64
+        addr w0 fd01::1/64 metric 300
+        route add fd09::/64 via fd00::2
+        route add fd09::/64 via fd00::2
+        route append fd09::/64 via fd00::2
+        route append fd09::/64 via fd01::2
+        route prepend fd09::/64 via fd01::3 echo
+        delroute fd09::/64 via fd01::2
+        route replace fd09::/64 via fd00::7
+        route add fd09::/64 via fd00::2 metric 10
+        route prepend fd09::/64 dev v0
+        route prepend fd09::/64 dev w0 proto 4
+        route replace fd09::/64 dev w0 mtu 1400
+        route change fd0a::/64 dev w0
+        route bare fd0b::/64 dev w0
+        delroute fd09::/64 dev v0
+        delroute fd09::/64
+        delroute fd09::/64
+        delroute fd09::/64 metric 1024
+        delroute fd09::/64
+        delroute fd09::/64 table 99
+        route add fd0c::/64 nh fd00::2,-,0 nh fd01::2,-,3
+        route append fd0c::/64 nh fd00::3,-,0 nh fd01::3,-,0
+        route replace fd0c::/64 nh fd00::4,-,0 nh fd01::4,-,0
+        route replace fd0c::/64 nh fd00::4,-,0 nh fd00::4,-,0
+        route append fd0c::/64 nh fd00::5,-,0 nh fd01::4,-,0
+        route add fd0d::/64 nh fd00::5,-,0 nh -,v0,0
+        route add fd0d::/64 nh fd00::5,-,0 nh fd77::4,-,0
+        delroute fd0c::/64 nh fd00::4,-,0
+        route append fd0c::/64 via fd01::9
+        route append fd0c::/64 via fd01::8
+        delroute fd0c::/64
+        route add fd0e::/64 type 7
+        route add fd0e::/64 type 6
+        route prepend fd0e::/64 type 6
+        route add fd0f::/64 via fd77::1
+        route add fd0f::/64 via fd00::2 dev w0
+        route add fd0f::/64 via fd00::1
+        route add fd0f::/64 via fd00::1 dev v0
+        route add fd0f::/64 via fe80::7
+        route add fd0f::/64 via fe80::7 dev v0
+        route add fd10::/64 via fd77::1 dev v0 onlink
+        route add fd11::/64 dev v0 src fd00::1 pref 1
+        route add fd12::/64 dev v0 src fd55::1
+        route add fd13::/64 dev v0 expires 500
+        route append fd13::/64 dev v0 expires 900
+        route add fd14::5/64 via fd00::2 table 1000 hoplimit 7
+        route add ::/0 via fd00::2
+        route add fd15::/64 via fd44::2
+        route add fd15::/64 dev #66
+        deladdr v0 fd00::1/64
+        addr v0 fd00::1/64
+        route append fd0c::/64 nh fd00::3,-,0 nh fd01::3,-,0
+        route append fd16::/64 nh fd00::3,-,0 nh fd00::5,-,0
+        set v0 mtu 1390
+        route add fd17::/64 dev v0 mtu 1390
+        set v0 mtu 1300
+        set v0 mtu 1500
+        set v0 -up
+        set v0 up
+        set v1 -up
+        set v1 up
+        set w0 mtu 1200
+        set w0 mtu 1500
+        del v0
+    ";
+    ipv6_addresses_and_their_routes: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        addr v0 fd00::1/64
+        set v1 up
+        set v0 up
+        addr v0 fd00::2/64
+        deladdr v0 fd00::1/64
+        addr v0 fd00::3/64 flags 512
+        deladdr v0 fd00::2/64
+        addr v0 fd01::1/128
+        addr v0 fd02::1/64 metric 77
+        addr v0 fd02::1/64 metric 88 replace
+        addr v0 fd02::1/64 life 500/1000 replace
+        addr v0 fd03::1/64 life 500/1000
+        deladdr v0 fd03::1/64
+        route add fd05::/64 dev v0 src fd00::3
+        deladdr v0 fd00::3/64
+        addr v0 fd06::1/64 peer fd06::2
+        deladdr v0 fd06::1/64
+        set v0 -up
+        set v0 up
+        set lo up
+        set lo -up
+        set lo up
+        addr lo fd09::1/64
+        addr lo 10.9.0.1/24
+        set lo -up
+        set lo up
+        set v0 mtu 1200
+        set v0 mtu 1500
+        del v0
+    ";
 }

@@ -7,12 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Recovery, Result, Transaction};
+use super::{
+    Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Recovery, Result, RouteHandle, RuleHandle,
+    Transaction,
+};
 use crate::engine::{
     Config, Engine, Event, EventOptions, Filter, History, Hook, Notification, Registration,
 };
-use crate::object::{Family, LinkRef, RouteProtocol};
-use crate::plan::Refusal;
+use crate::object::route::RouteSpec;
+use crate::object::{Family, LinkRef, RouteProtocol, RuleSpec};
+use crate::plan::{Draft, Refusal};
 use crate::state::{Ask, Diff, Losses, RouteView, Snapshot, Views};
 
 /// The network stack of one namespace as a database that follows the kernel.
@@ -157,6 +161,25 @@ impl Db {
             Interface::new(self.clone(), link.index(), link.generation())
         };
         self.snapshot().links().map(handle).collect()
+    }
+
+    /// A handle on the rule that the words mean: what they do not name does not count.
+    ///
+    /// # Errors
+    /// When there is none, or several fit.
+    pub fn rule(&self, which: impl Into<RuleSpec>) -> Result<RuleHandle> {
+        let found = Draft::new(self.snapshot(), 0).find_rule(which.into())?;
+        Ok(RuleHandle::new(self.clone(), found))
+    }
+
+    /// A handle on the route that the words mean: what they do not name does not count, but for the table, which is the
+    /// main one.
+    ///
+    /// # Errors
+    /// When there is none, or several fit.
+    pub fn route(&self, which: impl Into<RouteSpec>) -> Result<RouteHandle> {
+        let found = Draft::new(self.snapshot(), 0).find_route(which.into())?;
+        Ok(RouteHandle::new(self.clone(), found))
     }
 
     /// Begins a transaction on the newest state. Several may be open at once.
@@ -380,7 +403,7 @@ pub(super) fn hook<E: fmt::Display>(
 }
 
 /// Index and generation of the interface that is meant.
-fn find(now: &Snapshot, which: &LinkRef) -> Result<(u32, u64)> {
+pub(super) fn find(now: &Snapshot, which: &LinkRef) -> Result<(u32, u64)> {
     match now.link(which.clone()) {
         Some(link) => Ok((link.index(), link.generation())),
         None => Err(match which {

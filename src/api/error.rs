@@ -1,6 +1,7 @@
 //! The one error type of the crate, and the three endings of a commit.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::Transaction;
 use crate::engine::{self, Start, Unusable};
@@ -24,9 +25,26 @@ enum Kind {
     Address(ParseAddressError),
     Engine(engine::Error),
     CutOff(engine::Error),
-    RolledBack { cause: Failure, snapshot: Snapshot },
-    Torn { cause: Failure, residue: Vec<Residue>, snapshot: Snapshot },
-    System { doing: &'static str, error: sys::Error },
+    RolledBack {
+        cause: Failure,
+        snapshot: Snapshot,
+    },
+    Torn {
+        cause: Failure,
+        residue: Vec<Residue>,
+        snapshot: Snapshot,
+    },
+    System {
+        doing: &'static str,
+        error: sys::Error,
+    },
+    /// What was waited for, how it was instead, how long.
+    Vain {
+        what: String,
+        instead: String,
+        within: Duration,
+    },
+    Duplicate(String),
     Other(String),
 }
 
@@ -51,6 +69,14 @@ impl Error {
     /// An error of the caller's own, to end a [`with`](super::Interface::with) closure.
     pub fn other(why: impl fmt::Display) -> Self {
         Error(Box::new(Kind::Other(why.to_string())))
+    }
+
+    pub(super) fn vain(what: String, instead: String, within: Duration) -> Self {
+        Error(Box::new(Kind::Vain { what, instead, within }))
+    }
+
+    pub(super) fn duplicate(what: String) -> Self {
+        Error(Box::new(Kind::Duplicate(what)))
     }
 
     pub(super) fn system(doing: &'static str, error: sys::Error) -> Self {
@@ -82,7 +108,7 @@ impl Error {
 
     /// Whether the interface that a handle means is gone.
     pub fn is_stale(&self) -> bool {
-        matches!(*self.0, Kind::Refused(Refusal::Stale { .. }))
+        matches!(*self.0, Kind::Refused(Refusal::Stale { .. } | Refusal::Gone { .. }))
     }
 
     /// Whether a journal cannot be used: in use, truncated, corrupt, of another version, from another boot, about
@@ -123,8 +149,15 @@ impl Error {
     pub fn is_timeout(&self) -> bool {
         matches!(
             *self.0,
-            Kind::Engine(engine::Error::Late { .. }) | Kind::CutOff(engine::Error::Late { .. })
+            Kind::Engine(engine::Error::Late { .. })
+                | Kind::CutOff(engine::Error::Late { .. })
+                | Kind::Vain { .. }
         )
+    }
+
+    /// Whether an address cannot be used because another host has it: duplicate address detection has failed.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(*self.0, Kind::Duplicate(_))
     }
 
     /// Whether a commit failed and everything that it had changed is as before, read back and found so.
@@ -204,6 +237,13 @@ impl fmt::Display for Error {
                 f.write_str(" the rest is as it was before")
             }
             Kind::System { doing, error } => write!(f, "could not {doing}: {error}"),
+            Kind::Vain { what, instead, within } => {
+                write!(f, "{what} did not come within {} s", within.as_secs_f32())?;
+                if instead.is_empty() { Ok(()) } else { write!(f, ": {instead}") }
+            }
+            Kind::Duplicate(what) => {
+                write!(f, "{what} is a duplicate: another host on the link has that address")
+            }
             Kind::Other(text) => f.write_str(text),
         }
     }

@@ -7,6 +7,7 @@ mod db;
 mod edit;
 mod error;
 mod events;
+mod handles;
 mod interface;
 mod neighbours;
 mod netns;
@@ -15,11 +16,13 @@ mod recovery;
 mod routes;
 mod rules;
 mod transaction;
+mod wait;
 
 pub use db::{Db, DbBuilder, ReadOnlyDb};
 pub use edit::{Editor, InterfaceTransaction};
 pub use error::{CommitError, Ending, Error, Result};
 pub use events::EventQueue;
+pub use handles::{RouteHandle, RouteRef, RuleHandle, RuleRef};
 pub use interface::{Edit, Interface, ReadOnly};
 pub use netns::NetNs;
 pub use recovery::Recovery;
@@ -30,6 +33,8 @@ const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Db>();
     shared::<Interface>();
+    shared::<RuleHandle>();
+    shared::<RouteHandle>();
     shared::<Transaction>();
     shared::<crate::state::Snapshot>();
     shared::<Error>();

@@ -1,6 +1,7 @@
 //! Routes in transactions.
 
-use super::{Result, Transaction};
+use super::handles::Follow;
+use super::{Result, RouteRef, Transaction};
 use crate::object::route::RouteSpec;
 use crate::plan::{Op, Which};
 use crate::state::RouteFilter;
@@ -83,8 +84,9 @@ impl Transaction {
     /// assert!(tx.commit()?.snapshot().routes().is_empty());
     /// # Ok::<(), netlinkdb::Error>(())
     /// ```
-    pub fn remove_route(&mut self, which: impl Into<RouteSpec>) -> Result<&mut Self> {
-        self.draft().take(&Which::Route(which.into()))?;
+    pub fn remove_route(&mut self, which: impl Into<RouteRef>) -> Result<&mut Self> {
+        let which = which.into().spec(self.base())?;
+        self.draft().take(&Which::Route(which))?;
         Ok(self)
     }
 
@@ -112,10 +114,15 @@ impl Transaction {
     /// ```
     pub fn change_route(
         &mut self,
-        which: impl Into<RouteSpec>,
+        which: impl Into<RouteRef>,
         change: impl FnOnce(RouteSpec) -> RouteSpec,
     ) -> Result<&mut Self> {
-        self.draft().change_route(which.into(), change)?;
+        let which = which.into();
+        let spec = which.spec(self.base())?;
+        let wish = self.draft().change_route(spec, change)?;
+        if let RouteRef::Handle(handle) = which {
+            self.follow(Follow::Route(handle, wish));
+        }
         Ok(self)
     }
 

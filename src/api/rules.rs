@@ -1,6 +1,7 @@
 //! Rules in transactions.
 
-use super::{Result, Transaction};
+use super::handles::Follow;
+use super::{Result, RuleRef, Transaction};
 use crate::object::RuleSpec;
 use crate::plan::Which;
 
@@ -32,12 +33,14 @@ impl Transaction {
         Ok(self)
     }
 
-    /// Takes away the rule that the words mean: what they do not name does not count.
+    /// Takes away the rule that the words mean: what they do not name does not count. A [`Rule`](crate::Rule) or a handle
+    /// means itself and no other.
     ///
     /// # Errors
     /// When there is none, or several fit.
-    pub fn remove_rule(&mut self, which: impl Into<RuleSpec>) -> Result<&mut Self> {
-        self.draft().take(&Which::Rule(which.into()))?;
+    pub fn remove_rule(&mut self, which: impl Into<RuleRef>) -> Result<&mut Self> {
+        let which = which.into().spec(self.base())?;
+        self.draft().take(&Which::Rule(which))?;
         Ok(self)
     }
 
@@ -63,10 +66,15 @@ impl Transaction {
     /// ```
     pub fn change_rule(
         &mut self,
-        which: impl Into<RuleSpec>,
+        which: impl Into<RuleRef>,
         change: impl FnOnce(RuleSpec) -> RuleSpec,
     ) -> Result<&mut Self> {
-        self.draft().change_rule(which.into(), change)?;
+        let which = which.into();
+        let spec = which.spec(self.base())?;
+        let wish = self.draft().change_rule(spec, change)?;
+        if let RuleRef::Handle(handle) = which {
+            self.follow(Follow::Rule(handle, wish));
+        }
         Ok(self)
     }
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::db::hook;
+use super::handles::Follow;
 use super::{CommitError, Db, Edit, Editor, Error, Interface, Result};
 use crate::engine::{Hook, Terms};
 use crate::object::LinkRef;
 use crate::object::kinds::NewLink;
-use crate::plan::{Draft, Outcome, Progress, Refusal, Review, Target};
+use crate::plan::{Draft, Outcome, Progress, Refusal, Review, Selection, Target};
 use crate::state::{Diff, Snapshot};
 
 /// A set of changes to any number of interfaces that hold together or not at all.
@@ -46,6 +47,8 @@ pub struct Transaction {
     hooks: Vec<Hook>,
     hook_deadline: Option<Duration>,
     watcher: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+    /// Handles whose rule or route becomes another one.
+    follows: Vec<Follow>,
 }
 
 /// An interface that a transaction creates: to be edited in the same transaction, and found after the commit.
@@ -79,6 +82,7 @@ impl Transaction {
             hooks: Vec::new(),
             hook_deadline: None,
             watcher: None,
+            follows: Vec::new(),
         }
     }
 
@@ -125,6 +129,59 @@ impl Transaction {
     pub fn remove(&mut self, which: impl Into<LinkRef>) -> Result<()> {
         let target = self.draft.resolve(&which.into())?;
         Ok(self.draft.remove(target)?)
+    }
+
+    /// Names everything that makes the present state into an earlier one, as far as `selection` speaks of it: a snapshot
+    /// of this database, from [`Db::snapshot`], [`Db::at`] or a commit.
+    ///
+    /// What is gone comes back, with the index and the link-layer address that it had, if nobody has them now; what
+    /// differs and can be set is set; what was not there then stays, unless the selection says
+    /// [`exactly`](Selection::exactly). Nothing is named that the kernel does by itself, nor what is as it was. The
+    /// [review](Transaction::review) shows what that is, and the commit holds or is rolled back like any other.
+    ///
+    /// Both states are what the database has heard. Where other programs may have changed something in silence (see
+    /// [the list](crate#what-the-kernel-changes-without-a-word)), [`Db::refresh`] comes before [`Db::begin`].
+    ///
+    /// # Errors
+    /// When something cannot come back: hardware that is gone, a veth whose other end was elsewhere, a port or an upper
+    /// interface of one that is gone and not spoken of. Nothing of it is named then.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Bridge, Db, Selection};
+    ///
+    /// let db = Db::open()?;
+    /// let mut tx = db.begin();
+    /// tx.create(Bridge::new("br0").stp_state(true))?;
+    /// tx.interface("br0").add_ip("10.0.0.1/24")?.set_mtu(1400).up();
+    /// let good = tx.commit()?.snapshot().clone();
+    ///
+    /// let mut tx = db.begin();
+    /// tx.remove("br0")?;
+    /// tx.commit()?;
+    ///
+    /// let mut tx = db.begin();
+    /// tx.revert_to(&good, Selection::everything().exactly())?;
+    /// println!("{}", tx.review());
+    /// let now = tx.commit()?.snapshot().clone();
+    /// let br0 = now.link("br0").expect("it is back");
+    /// assert_eq!((br0.mtu(), Some(br0.index())), (1400, good.link("br0").map(|br0| br0.index())));
+    /// assert_eq!(now.addresses_of(br0.index())[0].to_string(), "inet 10.0.0.1/24 scope global br0");
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn revert_to(
+        &mut self,
+        target: &Snapshot,
+        selection: impl Into<Selection>,
+    ) -> Result<&mut Self> {
+        let mut draft = self.draft.clone();
+        match draft.revert_to(target, &selection.into()).into_iter().next() {
+            Some(refusal) => Err(refusal.into()),
+            None => {
+                self.draft = draft;
+                Ok(self)
+            }
+        }
     }
 
     /// Has `hook` asked by the commit, when everything was found as wanted and before it holds: with that state, and
@@ -219,6 +276,7 @@ impl Transaction {
     pub fn commit(self) -> Result<Committed, CommitError> {
         match self.carry_out() {
             Ok((snapshot, created)) => {
+                self.follows.iter().for_each(|follow| follow.committed(&snapshot));
                 Ok(Committed { db: self.db, id: self.id, snapshot, created })
             }
             Err(error) => Err(CommitError(Box::new((error, self)))),
@@ -246,6 +304,10 @@ impl Transaction {
 
     pub(super) fn draft(&mut self) -> &mut Draft {
         &mut self.draft
+    }
+
+    pub(super) fn follow(&mut self, follow: Follow) {
+        self.follows.push(follow);
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal) {

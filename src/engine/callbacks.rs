@@ -36,13 +36,15 @@ impl Panics {
     }
 }
 
+type Call = dyn FnMut(&Event) + Send;
+
 /// A callback that sees what has changed.
 #[derive(Clone)]
 pub(super) struct Post {
     filter: Filter,
     /// The revision that it begins after.
     since: u64,
-    call: Arc<Mutex<dyn FnMut(&Event) + Send>>,
+    call: Arc<Mutex<Call>>,
     panics: Panics,
 }
 

@@ -10,6 +10,7 @@ use super::hooks::{Hook, Hooks};
 use super::journal::{Found, Journal, Unusable};
 use super::requests::Requests;
 use super::shared::{Config, Engine};
+use super::trace::{Span, tell};
 use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal, Why};
 use crate::state::Snapshot;
 use parking_lot::Mutex;
@@ -42,6 +43,22 @@ pub enum Start {
     Unreached(Error),
     /// The kernel could not be reached any more in the middle: what state things are in is not known.
     CutOff(Error),
+}
+
+fn tell_end(outcome: &Outcome) {
+    match outcome {
+        Outcome::Committed { .. } => {
+            tell!(info, "committed");
+        }
+        Outcome::RolledBack { cause, .. } => {
+            tell!(warn, %cause, "rolled back");
+            let _ = cause;
+        }
+        Outcome::Torn { cause, residue, .. } => {
+            tell!(error, %cause, residue = residue.len(), "torn");
+            let _ = (cause, residue);
+        }
+    }
 }
 
 /// While it is there, what is seen is put down to the transaction.
@@ -99,6 +116,7 @@ impl Engine {
         if let Some(error) = self.bars_commit() {
             return Err(Start::Unreached(error));
         }
+        let _span = Span::commit(id);
         let mut requests = self.requests.lock();
         let now = self.observe(&draft.silent()).map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
@@ -181,6 +199,7 @@ impl Engine {
                     if !write_down(commit, journal.as_deref_mut()) {
                         continue;
                     }
+                    tell!(debug, requests = wave.len(), "sends");
                     commit.handle_answers(&requests.exchange(wave)?);
                     write_down(commit, journal.as_deref_mut());
                     if many {
@@ -194,6 +213,7 @@ impl Engine {
                     watcher = watcher.filter(tell);
                 }
                 Poll::Observe { refresh, resync } => {
+                    tell!(trace, asked = refresh.len(), resync, "looks");
                     if resync {
                         self.resync()?;
                     }
@@ -205,6 +225,7 @@ impl Engine {
                     Err(failure) => commit.fail(failure),
                 },
                 Poll::Finished(outcome) => {
+                    tell_end(&outcome);
                     let outcome = self.finish(commit, outcome)?;
                     if let Some(journal) = journal.as_deref_mut() {
                         journal.end()?;

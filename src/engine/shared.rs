@@ -80,6 +80,8 @@ pub(super) struct Shared {
     pub(super) resync: AtomicBool,
     /// Links that a rollback has brought back: index and generation. The reader takes them.
     pub(super) restored: Mutex<Vec<(u32, u64)>>,
+    /// Whether all proxies are to be asked for.
+    pub(super) proxies: AtomicBool,
     /// Which database this is, among all of this process.
     pub(super) id: u64,
     pub(super) hooks: Registry<Hook>,
@@ -214,8 +216,13 @@ impl Engine {
         if self.is_reader() {
             return Err(Error::FromReader);
         }
-        for some in refresh.chunks(64) {
-            let bytes: Vec<u8> = some.iter().flat_map(|ask| ask.request()).collect();
+        if refresh.contains(&Ask::Proxies) {
+            self.shared.proxies.store(true, Ordering::SeqCst);
+            self.shared.waker.wake().map_err(Error::system("wake the reader"))?;
+        }
+        let requests: Vec<_> = refresh.iter().filter_map(|ask| ask.request()).collect();
+        for some in requests.chunks(64) {
+            let bytes = some.concat();
             self.shared
                 .event
                 .send(&bytes)

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
+use std::sync::OnceLock;
 
 use ipnet::IpNet;
 
@@ -15,21 +16,31 @@ use super::{Family, Named, Names, Record, Tree, Value};
 use crate::wire::Builder;
 
 /// One rule, as the kernel last described it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Rule {
     record: Record,
+    /// See [`Rule::identity`]: rules are compared often.
+    identity: OnceLock<Box<[u8]>>,
 }
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.record == other.record
+    }
+}
+
+impl Eq for Rule {}
 
 impl Rule {
     /// From what the kernel said.
     pub fn of(record: Record) -> Self {
-        Rule { record }
+        Rule { record, identity: OnceLock::new() }
     }
 
     /// A rule to be added: every packet, until something else is said.
     #[allow(clippy::new_ret_no_self)]
     pub fn new() -> RuleSpec {
-        RuleSpec { draft: Draft::new(&RULE) }
+        RuleSpec { draft: Draft::new(&RULE), whole: false }
     }
 
     /// Everything that the kernel said.
@@ -74,8 +85,24 @@ impl Rule {
     /// refuses another one too.
     ///
     /// Not compared, measured on 6.18: `not`, the target of a goto, whether an interface is there.
-    pub fn identity(&self) -> Box<[u8]> {
-        identity(&self.record)
+    pub fn identity(&self) -> &[u8] {
+        self.identity.get_or_init(|| identity(&self.record))
+    }
+
+    /// Whether a deletion that says all of this rule takes the other one, when that comes first: what is 0 here fits
+    /// any that the other one has (`rule_find`, K37).
+    pub(crate) fn deletion_takes(&self, other: &Rule) -> bool {
+        if self.identity() == other.identity() {
+            return true;
+        }
+        let at = |rule: &Rule| (rule.family_number(), rule.priority());
+        let same_place = at(self) == at(other);
+        let (own, other) = (identified(&self.record), identified(&other.record));
+        let mut said = own.fields().filter(|(id, _, value)| match *id {
+            row::FAMILY => false,
+            _ => *value != &Value::Number(0),
+        });
+        same_place && said.all(|(id, _, value)| other.value(id) == Some(value))
     }
 
     /// What `ip -json -details rule show` prints of it.
@@ -276,8 +303,19 @@ const WILDCARDS: &[&[u16]] = &[
 ];
 
 fn identity(record: &Record) -> Box<[u8]> {
+    let priority = record.number(row::PRIORITY) as u32;
+    let own = identified(record);
+    let mut message = Builder::new(0, 0);
+    own.encode(&mut message);
+    let attributes = message.finish().split_off(crate::wire::HEADER);
+    let family = own.number(row::FAMILY) as u8;
+    let parts = [&[family][..], &priority.to_be_bytes(), &own.encode_header(), &attributes];
+    parts.concat().into()
+}
+
+/// All that the kernel compares, but for the priority, each thing said in one way only.
+fn identified(record: &Record) -> Record {
     let mut own = record.clone();
-    let priority = own.number(row::PRIORITY) as u32;
     [row::PRIORITY, row::FLAGS, row::GOTO].into_iter().for_each(|id| drop(own.remove(id)));
     let whole = if own.number(row::FWMARK) == 0 { 0 } else { u32::MAX };
     let mask = own.value(row::FWMASK).and_then(Value::number).unwrap_or(whole.into());
@@ -304,12 +342,7 @@ fn identity(record: &Record) -> Box<[u8]> {
             own.remove(id);
         }
     }
-    let mut message = Builder::new(0, 0);
-    own.encode(&mut message);
-    let attributes = message.finish().split_off(crate::wire::HEADER);
-    let family = own.number(row::FAMILY) as u8;
-    let parts = [&[family][..], &priority.to_be_bytes(), &own.encode_header(), &attributes];
-    parts.concat().into()
+    own
 }
 
 type Object<'a> = &'a mut Vec<(String, Tree)>;
@@ -543,9 +576,11 @@ fn word(key: &str, value: &Tree, all: &Tree) -> Option<String> {
 #[derive(Clone, PartialEq, Eq)]
 pub struct RuleSpec {
     draft: Draft,
+    /// Whether it was made from a rule: then it says all, also by what it does not say.
+    whole: bool,
 }
 
-/// The rule as it is, to be changed or added elsewhere.
+/// The rule as it is, to be changed or added elsewhere, or to be removed: it and no other.
 impl From<&Rule> for RuleSpec {
     fn from(rule: &Rule) -> Self {
         let mut record = rule.record.clone();
@@ -554,7 +589,7 @@ impl From<&Rule> for RuleSpec {
         if record.value(row::PRIORITY).is_none() {
             record.set(row::PRIORITY, Value::Number(0));
         }
-        RuleSpec { draft: Draft { record, error: None } }
+        RuleSpec { draft: Draft { record, error: None }, whole: true }
     }
 }
 
@@ -810,8 +845,12 @@ impl RuleSpec {
         self.draft.record.value(row::PRIORITY).is_some()
     }
 
-    /// Whether this is a rule that the words mean: what they do not name does not count.
+    /// Whether this is a rule that the words mean: what they do not name does not count, unless they were made from a
+    /// rule.
     pub fn selects(&self, rule: &Rule) -> bool {
+        if self.whole && *self.identity() != *rule.identity() {
+            return false;
+        }
         let volatile = |id| id == row::FLAGS;
         let priority = |id| id == row::PRIORITY;
         self.draft.record.fields().all(|(id, _, value)| {
@@ -840,6 +879,10 @@ impl RuleSpec {
     /// 6.18; `fib4_rule_compare`). After `from 10.0.0.0/8 lookup 5` no `from all lookup 5` of the same priority can be
     /// added; the other way round both can.
     pub fn is_refused_beside(&self, other: &Rule) -> bool {
+        let differs = |id: &u16| self.draft.record.number(*id) != other.record.number(*id);
+        if [row::PRIORITY, row::FWMARK].iter().any(differs) {
+            return false;
+        }
         let mut own = self.record();
         for ids in WILDCARDS {
             if ids.iter().all(|id| {
@@ -853,7 +896,7 @@ impl RuleSpec {
                 }
             }
         }
-        identity(&own) == other.identity()
+        *identity(&own) == *other.identity()
     }
 }
 

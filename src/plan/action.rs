@@ -6,7 +6,8 @@ use super::fact::{Fact, Field};
 use super::{AddressSpec, Target, rules};
 use crate::object::kinds::NewLink;
 use crate::object::link::{LINK, LinkFlags, row};
-use crate::object::{Record, Value};
+use crate::object::{Record, Role, Value};
+use crate::state::Snapshot;
 use crate::wire::{Builder, flags, kind};
 
 /// One request.
@@ -215,6 +216,40 @@ impl Action {
             }
             Action::DelAddress { spec, .. } => one(Field::Address(spec.clone()), None),
         }
+    }
+
+    /// What of it is not so in a state; `None` when all of it is.
+    pub(super) fn lacking(mut self, now: &Snapshot, indexes: &Indexes) -> Option<Action> {
+        if matches!(self, Action::Create { .. } | Action::Delete { .. }) {
+            return Some(self);
+        }
+        let mut facts = self.facts(indexes);
+        facts.retain(|fact| !fact.holds(now));
+        match &mut self {
+            Action::Flags { flags, mask, .. } => {
+                let left = facts.iter().fold(0, |bits, fact| match fact.field {
+                    Field::Flag(bit) => bits | bit,
+                    _ => bits,
+                });
+                (flags.0, mask.0) = (flags.0 & left, left);
+            }
+            Action::Data { options, .. } | Action::Port { options, .. } => {
+                let lacks = |id: u16| {
+                    facts
+                        .iter()
+                        .any(|fact| matches!(fact.field, Field::Option(_, _, own) if own == id))
+                };
+                let named: Vec<_> = options.fields().map(|(id, ..)| id).collect();
+                // An order is no state: it goes with what it is for.
+                let is_state =
+                    |id: &u16| options.table().rows[usize::from(*id)].role != Role::Action;
+                let held: Vec<_> =
+                    named.into_iter().filter(|id| is_state(id) && !lacks(*id)).collect();
+                held.into_iter().for_each(|id| drop(options.remove(id)));
+            }
+            _ => {}
+        }
+        (!facts.is_empty()).then_some(self)
     }
 
     /// The same as several requests, where the kernel does not take it in one.

@@ -111,6 +111,8 @@ pub(super) enum Stage {
     Locate,
     /// What is about to be deleted is to be seen as it is now, with what others have changed in it meanwhile.
     Farewell,
+    /// What has been made again is to be seen: what of its former state it has by itself need not be set.
+    Arrival,
     /// An answer was lost; a look decides.
     Decide,
     /// The facts are to be checked by a look.
@@ -158,9 +160,15 @@ pub struct Commit {
     restored: BTreeMap<u32, u64>,
     /// The state just before the first deletion.
     pub(super) last_seen: Option<Snapshot>,
+    /// The new interfaces that are to be as former ones were.
+    as_they_were: BTreeSet<Target>,
+    /// The state in which those have just been made.
+    arrived: Option<Snapshot>,
     pub(super) stage: Stage,
     rounds: u32,
     mended: u32,
+    /// Addresses that fell with a primary and were put back: routes have gone with them (K5).
+    fallen: Causes,
     pub(super) cause: Option<Failure>,
     outcome: Option<Outcome>,
     /// Actions that the kernel has refused, and that are not noted yet.
@@ -183,7 +191,13 @@ impl Commit {
             Target::New(number) => Some((number, draft.name_of(link.target))),
             Target::Live { .. } => None,
         });
-        let mut commit = Commit { names: names.collect(), waves, ..Commit::of(now) };
+        let restored = draft.links().iter().filter(|link| link.as_it_was);
+        let mut commit = Commit {
+            as_they_were: restored.map(|link| link.target).collect(),
+            names: names.collect(),
+            waves,
+            ..Commit::of(now)
+        };
         if commit.waves.is_empty() {
             commit.stage = Stage::Verified;
         }
@@ -204,6 +218,8 @@ impl Commit {
     /// One that has nothing to do.
     pub(super) fn of(before: Snapshot) -> Self {
         Commit {
+            as_they_were: BTreeSet::new(),
+            arrived: None,
             names: BTreeMap::new(),
             seen: before.clone(),
             before,
@@ -223,6 +239,7 @@ impl Commit {
             stage: Stage::Send,
             rounds: 0,
             mended: 0,
+            fallen: Causes::default(),
             cause: None,
             outcome: None,
             refused: Vec::new(),
@@ -243,6 +260,10 @@ impl Commit {
                 let refresh = self.doomed().into_iter().map(Ask::Link).collect();
                 Poll::Observe { refresh, resync: false }
             }
+            Stage::Arrival => {
+                let made = self.as_they_were.iter().filter_map(|target| self.indexes.of(*target));
+                Poll::Observe { refresh: made.map(Ask::Link).collect(), resync: false }
+            }
             Stage::Decide => Poll::Observe { refresh: Vec::new(), resync: true },
             Stage::Check | Stage::Look => Poll::Observe { refresh: self.silent(), resync: false },
             Stage::Verified => Poll::Verified(self.seen.clone()),
@@ -256,6 +277,10 @@ impl Commit {
     fn send_wave(&mut self) -> Poll {
         if self.last_seen.is_none() && !self.doomed().is_empty() {
             self.stage = Stage::Farewell;
+            return self.poll();
+        }
+        if self.arrived.is_none() && self.edits_restored() {
+            self.stage = Stage::Arrival;
             return self.poll();
         }
         let wave = match self.waves.pop_front() {
@@ -277,6 +302,7 @@ impl Commit {
         self.in_flight.clear();
         let mut requests = Vec::with_capacity(wave.len());
         for action in wave {
+            let Some(action) = self.still_needed(action) else { continue };
             // Without an index the creation has failed, and then no further wave is sent.
             let Some(request) = action.encode(&self.indexes) else { continue };
             self.in_flight.push(self.journal.len());
@@ -285,6 +311,25 @@ impl Commit {
         }
         self.stage = Stage::Sent;
         Poll::Send(requests)
+    }
+
+    /// Whether the next wave is the first that edits what has been made again.
+    fn edits_restored(&self) -> bool {
+        let edits = |action: &Action| {
+            !matches!(action, Action::Create { .. }) && self.as_they_were.contains(&action.target())
+        };
+        matches!(self.waves.front(), Some(Wave::Actions(wave)) if wave.iter().any(edits))
+    }
+
+    /// What is left to do of an action on an interface that has been made again: what it has by itself is not set, of
+    /// which the kernel may refuse even the default.
+    fn still_needed(&self, action: Action) -> Option<Action> {
+        match &self.arrived {
+            Some(now) if self.as_they_were.contains(&action.target()) => {
+                action.lacking(now, &self.indexes)
+            }
+            _ => Some(action),
+        }
     }
 
     /// The interfaces that the next wave deletes, what goes with them, and their ports.
@@ -426,6 +471,10 @@ impl Commit {
                 self.last_seen = Some(now);
                 self.stage = Stage::Send;
             }
+            Stage::Arrival => {
+                self.arrived = Some(now);
+                self.stage = Stage::Send;
+            }
             Stage::Decide => self.decide(&now),
             Stage::Check => self.check(now),
             Stage::Look => self.look(now),
@@ -469,7 +518,7 @@ impl Commit {
             return self.look(now.clone());
         }
         if self.steps_sent {
-            self.cause = self.keyed.decide(now);
+            self.cause = self.keyed.decide(&self.before, now);
             self.stage = if self.cause.is_some() { Stage::Look } else { Stage::Send };
             return;
         }
@@ -493,11 +542,22 @@ impl Commit {
         let mend = self.mend(&now);
         if !mend.is_empty() && self.mended < MEND_ROUNDS {
             self.mended += 1;
+            for key in self.address_keys(&mend).collect::<Vec<_>>() {
+                self.fallen.links.insert(key.index);
+                self.fallen.sources.insert(key.local);
+            }
             self.waves.push_back(Wave::Actions(mend));
             self.stage = Stage::Send;
             return;
         }
-        if let Some(failure) = self.unmet(&now).or_else(|| self.keyed.unmet(&now)) {
+        let fallen = std::mem::take(&mut self.fallen);
+        let steps = self.keyed.mend(&self.before, &now, &fallen);
+        if !steps.is_empty() {
+            self.waves.push_back(Wave::Steps(steps));
+            self.stage = Stage::Send;
+            return;
+        }
+        if let Some(failure) = self.unmet(&now).or_else(|| self.keyed.unmet(&self.before, &now)) {
             self.cause = Some(failure);
             return self.look(now);
         }
@@ -759,7 +819,7 @@ impl Commit {
                 }
             })
             .collect();
-        asks.into_iter().collect()
+        asks.into_iter().chain(self.keyed.silent()).collect()
     }
 }
 

@@ -52,6 +52,8 @@ pub struct LinkDraft {
     pub(super) create: Option<Create>,
     /// Whether it is to be deleted.
     pub(super) remove: bool,
+    /// Whether it is to be as it was before it was gone: what of that it has by itself is not set.
+    pub(super) as_it_was: bool,
     /// Link attributes to be set.
     pub(super) set: Record,
     /// Flags to be set or cleared.
@@ -153,6 +155,7 @@ impl LinkDraft {
             target,
             create: None,
             remove: false,
+            as_it_was: false,
             set: Record::new(&LINK),
             flags: LinkFlags(0),
             mask: LinkFlags(0),
@@ -197,7 +200,8 @@ impl Draft {
             Target::Live { index, .. } => Some(Ask::Link(index)),
             Target::New(_) => None,
         };
-        self.links.iter().filter(names_some).filter_map(asked).collect()
+        let links = self.links.iter().filter(names_some).filter_map(asked);
+        links.chain(self.keyed.silent()).collect()
     }
 
     /// A draft that changes nothing, on the state that its user sees.
@@ -257,8 +261,13 @@ impl Draft {
         }
     }
 
+    /// Whether it is to be deleted.
+    pub(super) fn is_removed(&self, target: Target) -> bool {
+        self.links.iter().any(|draft| draft.target == target && draft.remove)
+    }
+
     /// The link that a target is in the base.
-    fn base_link(&self, target: Target) -> Option<&Link> {
+    pub(super) fn base_link(&self, target: Target) -> Option<&Link> {
         match target {
             Target::Live { index, generation } => {
                 self.base.link(LinkRef::Handle { index, generation })
@@ -268,7 +277,7 @@ impl Draft {
     }
 
     /// What is named about a target, begun if nothing was.
-    fn edit(&mut self, target: Target) -> &mut LinkDraft {
+    pub(super) fn edit(&mut self, target: Target) -> &mut LinkDraft {
         let at = self.links.iter().position(|draft| draft.target == target).unwrap_or_else(|| {
             self.links.push(LinkDraft::new(target));
             self.links.len() - 1
@@ -452,7 +461,7 @@ impl Draft {
         Refusal::WrongKind { what, needs: table.name, name: self.name_of(target), is }
     }
 
-    fn kind_of(&self, target: Target) -> Option<String> {
+    pub(super) fn kind_of(&self, target: Target) -> Option<String> {
         let own = self.links.iter().find(|draft| draft.target == target);
         match own.and_then(|draft| draft.create.as_ref()) {
             Some(create) => Some(create.kind().to_owned()),

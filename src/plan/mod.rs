@@ -14,8 +14,10 @@ mod keyed;
 mod order;
 mod refusal;
 mod resume;
+mod revert;
 mod review;
 mod rules;
+mod selection;
 mod spec;
 mod undo;
 
@@ -27,4 +29,5 @@ pub use failure::{Failure, Why};
 pub use keyed::{Op, Which};
 pub use refusal::Refusal;
 pub use review::{Review, ReviewLine, Sign};
+pub use selection::Selection;
 pub use spec::{AddressSpec, ParseAddressError};

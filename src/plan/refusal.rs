@@ -14,6 +14,12 @@ pub enum Refusal {
         /// Who has the index now.
         by: Option<String>,
     },
+    /// What the handle means is gone.
+    #[error("{what} that this handle means is gone")]
+    Gone {
+        /// What.
+        what: String,
+    },
     /// A bad value.
     #[error("{what} `{value}`: {why}")]
     Invalid {

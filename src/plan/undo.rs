@@ -375,6 +375,18 @@ pub(super) fn orphans(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Resi
 }
 
 fn recreate(old: &Link, peer: Option<&Link>) -> Action {
+    let live = |index| Target::Live { index, generation: 0 };
+    let lower = rules::lower_of(old).filter(|_| peer.is_none()).map(live);
+    Action::Create {
+        target: live(old.index()),
+        new: Box::new(blueprint(old, peer)),
+        lower,
+        peer: peer.map(|peer| live(peer.index())),
+    }
+}
+
+/// What an interface is made from again; with the other end, if it is one end of a pair.
+pub(super) fn blueprint(old: &Link, peer: Option<&Link>) -> NewLink {
     let mut new = NewLink::with_kind(old.name(), old.kind().unwrap_or_default());
     new.record = creation(old);
     new.peer = peer.map(creation);
@@ -385,14 +397,7 @@ fn recreate(old: &Link, peer: Option<&Link>) -> Action {
         Some(raw @ Value::Bytes(_)) => new.record.set(row::DATA, raw.clone()),
         _ => {}
     }
-    let live = |index| Target::Live { index, generation: 0 };
-    let lower = rules::lower_of(old).filter(|_| peer.is_none()).map(live);
-    Action::Create {
-        target: live(old.index()),
-        new: Box::new(new),
-        lower,
-        peer: peer.map(|peer| live(peer.index())),
-    }
+    new
 }
 
 /// What a creation can say of an interface at once.
@@ -419,21 +424,15 @@ fn creation(old: &Link) -> Record {
 /// be set.
 fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec<Fact> {
     let index = old.index();
-    let mut facts = Vec::new();
-    for (id, row, value) in old.record().fields() {
-        let later =
-            [row::MASTER, row::FLAGS, row::DATA, row::PORT, row::ALTNAMES, row::LINK].contains(&id);
-        if row.role == Role::Set && !later {
-            facts.push(Fact { index, field: Field::Link(id), want: Some(value.clone()) });
-        }
-    }
+    let (mut facts, flags): (Vec<_>, Vec<_>) =
+        wanted(old).into_iter().partition(|fact| !matches!(fact.field, Field::Flag(_)));
     let names = old.altnames().iter();
-    facts.extend(names.map(|name| Fact {
+    let names = names.map(|name| Fact {
         index,
         field: Field::Altname(name.clone()),
         want: Some(Value::Present),
-    }));
-    facts.extend(rules::option_facts(old, row::DATA));
+    });
+    facts.extend(names);
     facts.push(Fact {
         index,
         field: Field::Link(row::MASTER),
@@ -453,6 +452,23 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
         let field = AddressSpec::of(address).map(Field::Address);
         facts.extend(field.map(|field| Fact { index, field, want: Some(Value::Present) }));
     }
+    facts.extend(flags);
+    facts.retain(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
+    facts
+}
+
+/// The attributes, the options of its kind and the flags of an interface, as far as a request can set them at any time.
+pub(super) fn wanted(old: &Link) -> Vec<Fact> {
+    let index = old.index();
+    let mut facts = Vec::new();
+    for (id, row, value) in old.record().fields() {
+        let later =
+            [row::MASTER, row::FLAGS, row::DATA, row::PORT, row::ALTNAMES, row::LINK].contains(&id);
+        if row.role == Role::Set && !later {
+            facts.push(Fact { index, field: Field::Link(id), want: Some(value.clone()) });
+        }
+    }
+    facts.extend(rules::option_facts(old, row::DATA));
     const FLAGS: u32 = LinkFlags::NOARP.0
         | LinkFlags::PROMISC.0
         | LinkFlags::ALLMULTI.0
@@ -464,7 +480,6 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
         field: Field::Flag(bit),
         want: Some(Value::Number(u64::from(old.flags().0 & bit != 0))),
     }));
-    facts.retain(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
     facts
 }
 

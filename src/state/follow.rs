@@ -25,6 +25,7 @@ use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
 use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{ROUTE, RouteKey, RouteProtocol, split};
+use crate::object::shape::{Ip, Typed};
 use crate::object::{
     Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
 };
@@ -219,6 +220,8 @@ enum Query {
     Rules(Family),
     /// The forwarding entries at this port, bridge or tunnel.
     Fdb(u32),
+    /// All proxies.
+    Proxies,
 }
 
 /// A question, what its answer has shown so far, and what was announced meanwhile: that is newer.
@@ -230,13 +233,22 @@ struct Asked {
     rules: Vec<Arc<Rule>>,
     rules_touched: bool,
     neighbours_touched: BTreeSet<NeighbourKey>,
+    proxies: BTreeSet<NeighbourKey>,
 }
 
 impl Asked {
     fn new(query: Query, seq: u32) -> Self {
         let (seen, touched) = (BTreeSet::new(), BTreeSet::new());
-        let neighbours_touched = BTreeSet::new();
-        Asked { query, seq, seen, touched, rules: vec![], rules_touched: false, neighbours_touched }
+        Asked {
+            query,
+            seq,
+            seen,
+            touched,
+            rules: Vec::new(),
+            rules_touched: false,
+            neighbours_touched: BTreeSet::new(),
+            proxies: BTreeSet::new(),
+        }
     }
 
     /// Something was announced while the answer is on its way.
@@ -852,7 +864,7 @@ impl Follower {
             Query::Link(_) => true,
             Query::Addresses(_) => self.views.addresses,
             Query::Rules(_) => self.views.rules,
-            Query::Fdb(_) => self.views.neighbours,
+            Query::Fdb(_) | Query::Proxies => self.views.neighbours,
         };
         if followed {
             self.queries.push_back(query);
@@ -887,8 +899,18 @@ impl Follower {
                     self.apply(event);
                 }
             }
+            (Event::NeighbourNew(neighbour), Query::Proxies) => {
+                asked.proxies.extend(NeighbourKey::of(neighbour.record()));
+                self.apply(event);
+            }
             _ => {}
         }
+    }
+
+    /// Asks for all proxies. Who sends a fence after this was wanted waits for the answer too.
+    pub fn ask_proxies(&mut self) {
+        self.ask(Query::Proxies);
+        self.held.iter_mut().for_each(|(_, asked)| *asked = self.asked_total);
     }
 
     fn answered(&mut self) {
@@ -937,6 +959,13 @@ impl Follower {
             Query::Rules(family) => {
                 let changed = self.shown.rules.replace(family, asked.rules);
                 (self.dirty, self.unmarked) = (self.dirty | changed, self.unmarked | changed);
+            }
+            Query::Proxies => {
+                let all = self.shown.neighbours.map.keys().filter(|key| key.is_proxy());
+                let gone: Vec<_> =
+                    all.filter(|key| !asked.proxies.contains(key)).copied().collect();
+                self.dirty |= !gone.is_empty();
+                gone.iter().for_each(|key| drop(self.shown.neighbours.map.remove(key)));
             }
             Query::Fdb(_) | Query::Link(_) => {}
         }
@@ -1061,6 +1090,7 @@ impl Follower {
                 Query::Addresses(index) => addresses_request(index),
                 Query::Rules(family) => rules_request(family),
                 Query::Fdb(index) => fdb_request(index),
+                Query::Proxies => proxies_request(),
             };
             Builder::stamp(&mut bytes, seq);
             self.out.push_back(Transmit { outlet: Outlet::Event, bytes });
@@ -1072,7 +1102,7 @@ impl Follower {
     fn is_needed(&self, query: Query) -> bool {
         match query {
             Query::Link(index) => self.shown.link_by_index(index).is_some(),
-            Query::Rules(_) => true,
+            Query::Rules(_) | Query::Proxies => true,
             Query::Fdb(index) => {
                 let kind = self.shown.link_by_index(index).and_then(Link::kind);
                 kind == Some("bridge")
@@ -1172,14 +1202,22 @@ pub enum Ask {
     Link(u32),
     /// An IPv6 address of the interface with this index.
     Address(u32, Ipv6Addr),
+    /// A neighbour of the interface with this index: the kernel does not announce one that it looks for.
+    Neighbour(u32, IpAddr),
+    /// All proxies: the kernel announces neither that one is made nor that it is removed (`pneigh_lookup`), and one by
+    /// one they can be asked for but their absence has no answer of its own.
+    Proxies,
 }
 
 impl Ask {
-    /// The request for it; the answer queues behind every notification so far.
-    pub fn request(self) -> Vec<u8> {
+    /// The request for it; the answer queues behind every notification so far. `None` where only a follower can take the
+    /// answer, as a whole ([`Follower::ask_proxies`]).
+    pub fn request(self) -> Option<Vec<u8>> {
         match self {
-            Ask::Link(index) => link_request(index),
-            Ask::Address(index, address) => address_request(index, address),
+            Ask::Link(index) => Some(link_request(index)),
+            Ask::Address(index, address) => Some(address_request(index, address)),
+            Ask::Neighbour(index, address) => Some(neighbour_request(index, address)),
+            Ask::Proxies => None,
         }
     }
 }
@@ -1203,6 +1241,18 @@ fn address_request(index: u32, address: Ipv6Addr) -> Vec<u8> {
     request.finish()
 }
 
+fn neighbour_request(index: u32, address: IpAddr) -> Vec<u8> {
+    let mut record = Record::new(&NEIGHBOUR);
+    let family = if address.is_ipv4() { AF_INET } else { AF_INET6 };
+    record.set(neighbour_row::FAMILY, Value::Number(family.into()));
+    record.set(neighbour_row::INDEX, Value::Number(index.into()));
+    record.set(neighbour_row::DST, Ip::write(address));
+    let mut request =
+        Builder::new(kind::RTM_GETNEIGH, flags::REQUEST).fixed(&record.encode_header());
+    record.encode(&mut request);
+    request.finish()
+}
+
 fn addresses_request(index: u32) -> Vec<u8> {
     let mut record = Record::new(&ADDRESS);
     record.set(address_row::FAMILY, Value::Number(AF_INET6.into()));
@@ -1215,6 +1265,11 @@ fn addresses_request(index: u32) -> Vec<u8> {
 fn rules_request(family: Family) -> Vec<u8> {
     let family = if family == Family::Inet6 { AF_INET6 } else { AF_INET };
     let (kind, fixed) = Dump::Rules(family).request();
+    Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish()
+}
+
+fn proxies_request() -> Vec<u8> {
+    let (kind, fixed) = Dump::Proxies.request();
     Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish()
 }
 

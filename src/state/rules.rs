@@ -243,7 +243,7 @@ impl<'a> RuleList<'a> {
     pub fn find(self, spec: &RuleSpec) -> Option<&'a Rule> {
         let identity = spec.identity();
         let all = self.snapshot.rules_at(&RuleKey::of(&spec.record()));
-        let found = all.iter().find(|rule| rule.identity() == identity);
+        let found = all.iter().find(|rule| *rule.identity() == *identity);
         found.map(|rule| &**rule).filter(|rule| self.family.is_none_or(|own| rule.family() == own))
     }
 

@@ -1,6 +1,6 @@
 //! Callbacks: on the reader thread before a message is applied, and on a thread of their own after a state is shown.
 
-use crate::support::{PATIENCE, ip, need_kind, quiesce_and_compare, scene, sysctl};
+use crate::support::{PATIENCE, batch, ip, need_kind, quiesce_and_compare, scene, sysctl};
 use netlinkdb::{Bridge, Db, Filter, Object, ObjectKind, Registration, Veth};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, mpsc};
@@ -27,6 +27,7 @@ crate::cases![
     a_pre_callback_takes_itself_out,
     every_kind_of_object_is_seen_before_it_is_applied,
     a_hidden_change_rolls_its_commit_back,
+    callbacks_read_the_snapshot_in_a_flood_of_routes,
 ];
 
 /// Post-callbacks by name: each sees what the kernel says, after it is in the state.
@@ -215,16 +216,16 @@ fn a_callback_that_drops_the_last_handle_ends_the_database() {
     let (say, told) = mpsc::channel();
     let (go, wait) = mpsc::channel::<()>();
     db.on_event(Filter::default(), move |_, _| {
-        wait.recv().unwrap_or_default();
         say.send(()).unwrap();
+        wait.recv().unwrap_or_default();
     })
     .unwrap()
     .keep();
     ip(&["link", "set", "lo", "mtu", "1400"]);
-    db.sync().unwrap();
+    // It runs: from here on its handle is the last one.
+    told.recv_timeout(PATIENCE).unwrap();
     drop(db);
     drop(go);
-    told.recv_timeout(PATIENCE).unwrap();
     // All threads end, and with them what the callback had captured.
     while told.recv_timeout(PATIENCE).is_ok() {}
     assert_eq!(told.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected));
@@ -424,4 +425,39 @@ fn a_hidden_change_rolls_its_commit_back() {
     tx.create(Bridge::new("br0")).unwrap();
     tx.commit().unwrap();
     quiesce_and_compare(&db);
+}
+
+/// In a flood the reader takes the snapshot back, so that it changes the tables in place; a callback on its thread that
+/// reads the snapshot then would wait for itself.
+fn callbacks_read_the_snapshot_in_a_flood_of_routes() {
+    const ROUTES: u32 = 40_000;
+    scene("link set lo up");
+    let db = Db::open().unwrap();
+    let prefix = |at: u32| format!("10.{}.{}.{}/32", at >> 16, at >> 8 & 255, at & 255);
+    let lines: String =
+        (0..ROUTES).map(|at| format!("route add {} dev lo\n", prefix(at))).collect();
+    let routes = Filter::default().objects([ObjectKind::Route]);
+    let total = Arc::new(Mutex::new(0usize));
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| batch(&lines));
+        // Registered and taken out in the middle of it, again and again.
+        while !writer.is_finished() {
+            let (inside, total) = (db.clone(), Arc::clone(&total));
+            let guard = db.on_notification(routes.clone(), move |_| {
+                *total.lock().unwrap() += usize::from(inside.snapshot().link("lo").is_some());
+            });
+            let (say, told) = mpsc::channel();
+            let after = db.on_event(routes.clone(), move |db, event| {
+                let is_there = db.snapshot().revision() >= event.revision();
+                say.send(is_there).unwrap_or_default();
+            });
+            let seen = told.recv_timeout(std::time::Duration::from_millis(20));
+            assert!(seen.unwrap_or(true));
+            drop((guard, after));
+        }
+        writer.join().unwrap();
+    });
+    let now = db.sync().unwrap();
+    assert_eq!(now.routes().iter().count(), ROUTES as usize);
+    assert!(*total.lock().unwrap() > 0, "no callback was there when a route came");
 }

@@ -110,8 +110,10 @@ fn names(now: &Snapshot) -> Vec<&str> {
 /// Whether an address inside of the network is there within the time.
 fn wait_ip(db: &Db, net: &str, within: Duration) -> bool {
     let net: IpNet = net.parse().expect("a network");
-    let inside = |address: &Address| net.contains(&address.local());
-    db.wait_until(within, |now| now.addresses().any(inside)).expect("a state").is_some()
+    match db.wait_ip(net, within) {
+        Ok(address) => net.contains(&address.local()),
+        Err(error) => !error.is_timeout(),
+    }
 }
 
 /// Adds to an interface that is down and new, and finds the same in the database.

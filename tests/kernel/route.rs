@@ -554,7 +554,7 @@ fn rules_neighbours_and_nexthops_that_are_specified_are_made() {
     ] {
         spec.check().expect("a good specification");
         assert_eq!(send(&spec.record(), kind::RTM_NEWRULE), 0, "{spec}");
-        let made = all_rules().into_iter().find(|rule| rule.identity() == spec.identity());
+        let made = all_rules().into_iter().find(|rule| *rule.identity() == *spec.identity());
         is_in(&spec.record(), made.unwrap_or_else(|| panic!("{spec} is not there")).record());
         assert_ne!(send(&spec.record(), kind::RTM_NEWRULE), 0, "{spec} a second time");
     }
@@ -586,7 +586,7 @@ fn rules_are_the_same_to_us_where_they_are_to_the_kernel() {
         Rule::new().priority(100).table(5),
     ];
     assert_eq!(send(&base().record(), kind::RTM_NEWRULE), 0);
-    let first = all_rules().into_iter().find(|rule| rule.identity() == base().identity());
+    let first = all_rules().into_iter().find(|rule| *rule.identity() == *base().identity());
     let first = first.expect("the first rule");
     for variant in variants {
         let refused = send(&variant.record(), kind::RTM_NEWRULE) != 0;
@@ -594,9 +594,9 @@ fn rules_are_the_same_to_us_where_they_are_to_the_kernel() {
         if refused {
             continue;
         }
-        assert_ne!(variant.identity(), first.identity(), "{variant}");
+        assert_ne!(*variant.identity(), *first.identity(), "{variant}");
         let ours = variant.identity();
-        let made = all_rules().into_iter().find(|rule| rule.identity() == ours);
+        let made = all_rules().into_iter().find(|rule| *rule.identity() == *ours);
         // One at a time: it might be in the way of the next.
         let made = made.unwrap_or_else(|| panic!("{variant} is not there"));
         assert_eq!(send_delete(made.record()), 0);

@@ -59,6 +59,7 @@ const RTA_PRIORITY: u16 = 6;
 const RTA_MULTIPATH: u16 = 9;
 const RTA_CACHEINFO: u16 = 12;
 const RTA_TABLE: u16 = 15;
+const RTA_EXPIRES: u16 = 23;
 
 const RTA_NH_ID: u16 = 30;
 
@@ -224,8 +225,8 @@ fn mask_hops(hops: &mut [u8]) {
 
 /// The request that adds or deletes the route with this key and body: what [`split`] cut in two, put together.
 ///
-/// Left out is what the kernel says and nobody can ask for: cache information, and where a nexthop object says the way,
-/// the way.
+/// Left out is what the kernel says and nobody can ask for: cache information, but for when an IPv6 route ends; and where
+/// a nexthop object says the way, the way.
 pub fn request(kind: u16, flags: u16, key: &RouteKey, body: &[u8]) -> Vec<u8> {
     let (fixed, attributes) = body.split_at_checked(BODY_FIXED).unwrap_or((&[0; BODY_FIXED], &[]));
     let (family, table, len, tos, priority) = match key {
@@ -248,12 +249,23 @@ pub fn request(kind: u16, flags: u16, key: &RouteKey, body: &[u8]) -> Vec<u8> {
     let all = || Attributes::new(attributes).map_while(Result::ok);
     let by_object = all().any(|attribute| attribute.kind == RTA_NH_ID);
     for attribute in all() {
+        if attribute.kind == RTA_CACHEINFO && family == AF_INET6 {
+            if let Some(seconds) = seconds_left(attribute.payload) {
+                message.attribute(RTA_EXPIRES, &seconds.to_ne_bytes());
+            }
+        }
         let is_way = by_object && WAYS.contains(&attribute.kind);
         if attribute.kind != RTA_CACHEINFO && !is_way {
             message.attribute(attribute.kind, attribute.payload);
         }
     }
     message.finish()
+}
+
+/// In how many seconds a route ends that came with this cache information: `rta_expires`, in 1/100 s.
+fn seconds_left(info: &[u8]) -> Option<u32> {
+    let ticks = u32_at(info, KEPT_CACHE_INFO.start)? as i32;
+    (ticks > 0).then(|| (ticks as u32).div_ceil(100))
 }
 
 /// Decodes a body: everything that [`split`] did not put in the key, as the rows of a route.
@@ -296,6 +308,20 @@ impl RouteKey {
         match self {
             RouteKey::V4(_) => AF_INET,
             RouteKey::V6(_) => AF_INET6,
+        }
+    }
+
+    /// The first and the last key of the same table and prefix.
+    pub fn of_prefix(&self) -> (RouteKey, RouteKey) {
+        match *self {
+            RouteKey::V4(key) => (
+                RouteKey::V4(RouteKey4 { tos: 0, priority: 0, ..key }),
+                RouteKey::V4(RouteKey4 { tos: u8::MAX, priority: u32::MAX, ..key }),
+            ),
+            RouteKey::V6(key) => (
+                RouteKey::V6(RouteKey6 { tos: 0, priority: 0, ..key }),
+                RouteKey::V6(RouteKey6 { tos: u8::MAX, priority: u32::MAX, ..key }),
+            ),
         }
     }
 

@@ -13,6 +13,10 @@ pub fn line(record: &Record, names: &dyn Names) -> String {
             "RTA_ENCAP" => words.push(encap_line(encap_kind(record), value, names)),
             "RTA_METRICS" => words.extend(metrics(value)),
             "RTA_MULTIPATH" => words.extend(legs(value, names)),
+            // Only asked for: the kernel tells it as cache information.
+            "RTA_EXPIRES" => {
+                words.extend(value.number().map(|seconds| format!("expires {seconds}sec")))
+            }
             _ => {
                 let mut object = Vec::new();
                 show(row, value, record, names, &mut object);

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::super::encap::Encap;
 use super::super::shape::{Ip, Typed, Via};
 use super::super::spec::{Draft, SpecError, address, family_of, prefix};
-use super::super::{LinkRef, Record, Value};
+use super::super::{LinkRef, Names, Record, Value};
 use super::{
     AF_INET, AF_INET6, HOP, LEG_ROWS, METRICS, PRIORITY_INET6, Preference, ROUTE, Route,
     RouteFlags, RouteKey, RouteProtocol, RouteScope, RouteType, TABLE_MAIN, hop_row, line,
@@ -36,6 +36,12 @@ pub struct RouteSpec {
     hops: Vec<Hop>,
     /// The interface that the kernel says for this gateway: it holds while the gateway does.
     found: Option<(Option<IpAddr>, u32)>,
+    /// The scope that the kernel says, where it is the usual one of such a route: it holds while the way does.
+    usual: Option<RouteScope>,
+    /// The names of the interface that the kernel says.
+    names: Vec<Box<str>>,
+    /// Whether it is said of a leg among others, whose weight counts.
+    is_leg: bool,
 }
 
 /// A leg of a multipath route to be added.
@@ -44,6 +50,8 @@ pub struct Hop {
     draft: Draft,
     dev: Option<LinkRef>,
     gateway: Option<IpAddr>,
+    /// The names of the interface that the kernel says: by these too the leg can be found.
+    names: Vec<Box<str>>,
 }
 
 impl Route {
@@ -58,6 +66,9 @@ impl Route {
             gateway: None,
             hops: Vec::new(),
             found: None,
+            usual: None,
+            names: Vec::new(),
+            is_leg: false,
         };
         match destination.to_string().as_str() {
             "default" => spec.draft.number(row::DST_LEN, 0u8),
@@ -90,7 +101,20 @@ impl From<&Route> for RouteSpec {
         }
         record.set(row::FLAGS, Value::Number(route.flags().stable().0.into()));
         let draft = Draft { record, error: None };
-        RouteSpec { draft, metrics, dev: None, gateway, hops, found }
+        let mut spec = RouteSpec {
+            draft,
+            metrics,
+            dev: None,
+            gateway,
+            hops,
+            found,
+            usual: None,
+            names: Vec::new(),
+            is_leg: false,
+        };
+        let usual = spec.default_scope();
+        spec.usual = (spec.draft.record.number(row::SCOPE) == u64::from(usual.0)).then_some(usual);
+        spec
     }
 }
 
@@ -176,13 +200,25 @@ metrics! {
 impl RouteSpec {
     /// The gateway: an IP address, of the route's family or, for an IPv4 route, of IPv6.
     pub fn via(mut self, gateway: impl fmt::Display) -> Self {
-        self.gateway = self.draft.accept(address(&gateway.to_string()));
+        let gateway = self.draft.accept(address(&gateway.to_string()));
+        match &mut self.hops[..] {
+            // Of a leg that has a weight.
+            [leg] if self.is_leg => {
+                let said = leg.dev.take_if(|dev| matches!(dev, LinkRef::Index(_)));
+                leg.dev = said.filter(|_| leg.gateway == gateway).or(leg.dev.take());
+                leg.gateway = gateway;
+            }
+            _ => self.gateway = gateway,
+        }
         self
     }
 
     /// The interface that packets leave by: by name, index or handle.
     pub fn dev(mut self, link: impl Into<LinkRef>) -> Self {
-        self.dev = Some(link.into());
+        match &mut self.hops[..] {
+            [leg] if self.is_leg => leg.dev = Some(link.into()),
+            _ => self.dev = Some(link.into()),
+        }
         self
     }
 
@@ -211,12 +247,38 @@ impl RouteSpec {
     /// gateway, `global` for the others, as `ip` has it.
     pub fn scope(mut self, scope: RouteScope) -> Self {
         self.draft.number(row::SCOPE, scope.0);
+        self.usual = None;
         self
     }
 
-    /// What becomes of a packet; [`RouteType::UNICAST`] when it is not given.
+    /// What becomes of a packet; [`RouteType::UNICAST`] when it is not given. Where it is dropped, the way is forgotten
+    /// that the kernel said of the route.
     pub fn kind(mut self, kind: RouteType) -> Self {
+        let was = self.draft.record.number(row::TYPE) as u8;
+        let said = self.draft.record.value(row::TYPE).is_some();
+        if said && is_drop(was) != is_drop(kind.0) {
+            self.forget_way();
+            self.hops.clear();
+            self.draft.record.remove(row::NH_ID);
+        }
         self.draft.number(row::TYPE, kind.0);
+        self
+    }
+
+    /// What names of the interfaces of its legs there are: by these too they are found.
+    pub(crate) fn with_names(mut self, names: impl Fn(u32) -> Vec<Box<str>>) -> Self {
+        for hop in &mut self.hops {
+            if let Some(LinkRef::Index(index)) = hop.dev {
+                hop.names = names(index);
+            }
+        }
+        self.names = self.found.map(|(_, index)| names(index)).unwrap_or_default();
+        self
+    }
+
+    /// Said of a leg among others: its weight counts.
+    pub(crate) fn into_leg(mut self) -> Self {
+        self.is_leg = true;
         self
     }
 
@@ -273,6 +335,7 @@ impl RouteSpec {
         }
         if let [last] = &self.hops[..] {
             (self.gateway, self.dev) = (last.gateway, last.dev.clone());
+            self.names = last.names.clone();
             for (own, of_leg) in [
                 (row::ENCAP_TYPE, hop_row::ENCAP_TYPE),
                 (row::ENCAP, hop_row::ENCAP),
@@ -294,7 +357,8 @@ impl RouteSpec {
         if !self.hops.is_empty() || (dev.is_none() && self.gateway.is_none()) {
             return None;
         }
-        let mut hop = Hop { draft: Draft::new(&HOP), dev, gateway: self.gateway };
+        let names = if self.dev.is_none() { self.names.clone() } else { Vec::new() };
+        let mut hop = Hop { draft: Draft::new(&HOP), dev, gateway: self.gateway, names };
         for (own, of_leg) in [
             (row::ENCAP_TYPE, hop_row::ENCAP_TYPE),
             (row::ENCAP, hop_row::ENCAP),
@@ -358,7 +422,7 @@ impl RouteSpec {
         self.check_families()?;
         let kind = self.draft.record.number(row::TYPE) as u8;
         let way = self.gateway.is_some() || !self.hops.is_empty();
-        let drops = (RouteType::BLACKHOLE.0..=RouteType::THROW.0).contains(&kind);
+        let drops = is_drop(kind);
         let fail = |why: &str| Err(SpecError::new(self, why));
         if drops && way {
             return fail("a route that drops packets has no gateway");
@@ -369,8 +433,15 @@ impl RouteSpec {
         if self.draft.record.value(row::TABLE).is_some_and(|table| table.number() == Some(0)) {
             return fail("there is no table 0");
         }
-        if self.metrics.number(metric_row::HOPLIMIT) > 255 {
-            return fail("the hop limit is at most 255");
+        // `ip_metrics_convert` takes more for the most, without a word.
+        for (id, most, why) in [
+            (metric_row::HOPLIMIT, 255, "the hop limit is at most 255"),
+            (metric_row::MTU, 65_520, "the mtu is at most 65520"),
+            (metric_row::ADVMSS, 65_495, "the advmss is at most 65495"),
+        ] {
+            if self.metrics.number(id) > most {
+                return fail(why);
+            }
         }
         Ok(())
     }
@@ -412,7 +483,8 @@ impl RouteSpec {
             number(row::OIF, index(&dev)?);
         }
         for (id, default) in self.defaults() {
-            if self.draft.record.value(id).is_none() {
+            let follows_way = id == row::SCOPE && self.usual.is_some();
+            if self.draft.record.value(id).is_none() || follows_way {
                 number(id, default);
             }
         }
@@ -425,7 +497,9 @@ impl RouteSpec {
         if !self.metrics.is_empty() {
             record.set(row::METRICS, Value::Nested(Box::new(self.metrics.clone())));
         }
-        if let [hop] = &self.hops[..] {
+        let weighs = |hop: &Hop| hop.draft.record.number(hop_row::HOPS) != 0;
+        let counts = |hop: &Hop| self.is_leg && family == AF_INET6 && weighs(hop);
+        if let Some(hop) = self.hops.first().filter(|hop| self.hops.len() == 1 && !counts(hop)) {
             // The kernel takes a single leg for a plain route.
             let hop = hop.record(family, &index)?;
             for (own, of_leg) in LEG_ROWS {
@@ -454,20 +528,38 @@ impl RouteSpec {
         let named = self.draft.record.fields().all(|(id, row, value)| {
             let other = route.record.value(id);
             let place = [row::FAMILY, row::TABLE, row::FLAGS, row::EXPIRES].contains(&id);
+            let usual =
+                id == row::PRIORITY && self.family() == AF_INET6 && value.number() == Some(0);
             place
                 || !row.compared()
                 || other == Some(value)
+                || (usual && route.priority() == PRIORITY_INET6)
                 || (other.is_none() && value.number() == Some(0))
         });
-        let dev =
-            self.dev.as_ref().is_none_or(|dev| route.oif().is_some() && route.oif() == index(dev));
-        let gateway = self.gateway.is_none_or(|gateway| route.gateway() == Some(gateway));
-        let hops = self.hops.is_empty() || {
-            let legs: Vec<_> = route.hops().map(|hop| Hop::of(hop.record())).collect();
-            legs.len() == self.hops.len()
-                && self.hops.iter().all(|hop| legs.iter().any(|leg| leg.is_selected_by(hop)))
+        let metrics = route.metrics();
+        let metrics = self.metrics.fields().all(|(id, _, value)| {
+            let other = metrics.as_ref().and_then(|metrics| metrics.record().value(id));
+            other == Some(value) || (other.is_none() && value.number() == Some(0))
+        });
+        let legs: Vec<_> = route.hops().map(|hop| Hop::of(hop.record())).collect();
+        // A leg whose weight is not 1 is a list of one leg.
+        let (own_dev, own_gateway) = match &legs[..] {
+            [leg] => (leg.dev.as_ref().and_then(&index), leg.gateway),
+            _ => (route.oif(), route.gateway()),
         };
-        same_place && named && dev && gateway && hops
+        let dev = self.way_out();
+        let dev = dev.is_none_or(|dev| own_dev.is_some() && own_dev == index(&dev));
+        let gateway = self.gateway.is_none_or(|gateway| own_gateway == Some(gateway));
+        let live = |hop: &Hop| {
+            let dev = hop.dev.as_ref().map(|dev| index(dev).map_or(dev.clone(), LinkRef::Index));
+            Hop { dev, ..hop.clone() }
+        };
+        let hops = self.hops.is_empty() || {
+            let all = || self.hops.iter().map(live);
+            legs.len() == self.hops.len()
+                && all().all(|hop| legs.iter().any(|leg| leg.is_selected_by(&hop)))
+        };
+        same_place && named && metrics && dev && gateway && hops
     }
 
     /// The table and the prefix that it is for; `None` where the destination does not parse.
@@ -546,15 +638,40 @@ impl RouteSpec {
     }
 }
 
-/// In the words of `ip route`, interfaces as the user named them where there is one.
+impl RouteSpec {
+    /// In the words of `ip route`, interfaces by the names that `name` has for them.
+    pub(crate) fn text(&self, name: impl Fn(&LinkRef) -> String) -> String {
+        if let Some(error) = &self.draft.error {
+            return error.text.clone();
+        }
+        let links: Vec<LinkRef> = self.links().collect();
+        let index = |link: &LinkRef| {
+            let place = links.iter().position(|own| own == link)?;
+            u32::try_from(place + 1).ok()
+        };
+        let record = self.record(index).unwrap_or_else(|| Record::new(&ROUTE));
+        let names = Places(links.iter().map(name).collect());
+        line::line(&record, &names).replace("\n\t", " ")
+    }
+}
+
+/// Names of interfaces by their places from 1.
+struct Places(Vec<String>);
+
+impl Names for Places {
+    fn name_of(&self, index: u32) -> Option<&str> {
+        let place = usize::try_from(index).ok()?.checked_sub(1)?;
+        self.0.get(place).map(String::as_str)
+    }
+}
+
+/// In the words of `ip route`, interfaces as the user named them.
 impl fmt::Display for RouteSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(error) = &self.draft.error {
-            return write!(f, "{}", error.text);
-        }
-        let record = self.record(|_| Some(0)).unwrap_or_else(|| Record::new(&ROUTE));
-        f.write_str(&line::line(&record, &()))?;
-        self.dev.iter().try_for_each(|dev| write!(f, " dev {dev}"))
+        f.write_str(&self.text(|link| match link {
+            LinkRef::Index(index) | LinkRef::Handle { index, .. } => format!("if{index}"),
+            other => other.to_string(),
+        }))
     }
 }
 
@@ -562,6 +679,11 @@ impl fmt::Debug for RouteSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Whether packets that take a route of this type are dropped.
+fn is_drop(kind: u8) -> bool {
+    (RouteType::BLACKHOLE.0..=RouteType::THROW.0).contains(&kind)
 }
 
 fn set_gateway(record: &mut Record, (own, other): (u16, u16), gateway: IpAddr, family: u8) {
@@ -574,14 +696,15 @@ fn set_gateway(record: &mut Record, (own, other): (u16, u16), gateway: IpAddr, f
 impl Hop {
     /// By a gateway.
     pub fn via(gateway: impl fmt::Display) -> Self {
-        let mut hop = Hop { draft: Draft::new(&HOP), dev: None, gateway: None };
+        let names = Vec::new();
+        let mut hop = Hop { draft: Draft::new(&HOP), dev: None, gateway: None, names };
         hop.gateway = hop.draft.accept(address(&gateway.to_string()));
         hop
     }
 
     /// Straight out of an interface.
     pub fn direct(link: impl Into<LinkRef>) -> Self {
-        Hop { draft: Draft::new(&HOP), dev: Some(link.into()), gateway: None }
+        Hop { draft: Draft::new(&HOP), dev: Some(link.into()), gateway: None, names: Vec::new() }
     }
 
     /// The interface that packets leave by.
@@ -629,11 +752,21 @@ impl Hop {
         }
         let flags = hop.flags().stable();
         record.set(hop_row::FLAGS, Value::Number(flags.0.into()));
-        Hop { draft: Draft { record, error: None }, dev, gateway }
+        Hop { draft: Draft { record, error: None }, dev, gateway, names: Vec::new() }
     }
 
+    /// A gateway is one way, unless it is behind two interfaces that are named.
     fn is_same_way(&self, other: &Hop) -> bool {
-        (&self.dev, self.gateway) == (&other.dev, other.gateway)
+        self.gateway == other.gateway
+            && match (&self.dev, &other.dev) {
+                (Some(_), Some(dev)) => self.is_over(dev),
+                _ => self.gateway.is_some(),
+            }
+    }
+
+    fn is_over(&self, dev: &LinkRef) -> bool {
+        self.dev.as_ref() == Some(dev)
+            || matches!(dev, LinkRef::Name(name) if self.names.contains(name))
     }
 
     /// Whether these words mean this leg: what they do not name does not count.
@@ -642,7 +775,7 @@ impl Hop {
             let own = self.draft.record.value(id);
             own == Some(value) || (own.is_none() && value.number() == Some(0))
         };
-        (other.dev.is_none() || self.dev == other.dev)
+        other.dev.as_ref().is_none_or(|dev| self.is_over(dev))
             && (other.gateway.is_none() || self.gateway == other.gateway)
             && other.draft.record.fields().all(|(id, _, value)| named(id, value))
     }

@@ -1,14 +1,19 @@
 //! What a transaction names of the kernel's tables, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::{Content, Key, Matcher, Op, Pending, Planned, Step, Wish, invalid, route, rule};
-use crate::object::route::{RouteKey, RouteProtocol, RouteSpec, row};
+use crate::object::neighbour::row as neighbour_row;
+use crate::object::route::{Route, RouteKey, RouteProtocol, RouteSpec, row};
 use crate::object::{
-    Family, LinkRef, Names, Neighbour, NeighbourSpec, Nexthop, NexthopSpec, RuleSpec,
+    Family, Link, LinkFlags, LinkRef, Names, Neighbour, NeighbourFlags, NeighbourSpec, Nexthop,
+    NexthopSpec, Rule, RuleSpec,
 };
 use crate::plan::{Draft, Refusal, Target};
-use crate::state::{Bodies, Held, NeighbourKey, RouteFilter, RuleKey};
+use crate::state::{
+    Ask, Bodies, Held, NeighbourKey, NeighbourTarget, RouteFilter, RuleKey, is_same, is_shown,
+};
 
 use std::sync::Arc;
 
@@ -41,8 +46,21 @@ pub(super) struct RouteSync {
     pub(super) scope: RouteFilter,
     /// What they are to be, in the order of the keys.
     pub(super) wanted: Vec<(RouteKey, Arc<Held>)>,
-    /// Those over interfaces that are still to be created.
-    pub(super) pending: Vec<(RouteKey, Pending)>,
+    /// Those over interfaces that are still to be created, in the same order.
+    pub(super) pending: Vec<Waiting>,
+    /// Nothing but these keys, where not all of the scope is spoken of.
+    pub(super) only: Option<BTreeSet<RouteKey>>,
+    /// Whether keys at which nothing is wanted are to be empty.
+    pub(super) exactly: bool,
+}
+
+/// A route that waits for its interface.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub(super) key: RouteKey,
+    /// How many of those that do not wait come before it at its key.
+    pub(super) behind: usize,
+    pub(super) step: Pending,
 }
 
 impl Edits {
@@ -56,8 +74,18 @@ impl Edits {
         self.iter().next().is_none()
     }
 
-    fn push(&mut self, key: Option<Key>, edit: Edit) {
-        self.at.extend(key.map(|key| (key, self.all.len())));
+    /// What is named and may have changed in silence.
+    pub(in crate::plan) fn silent(&self) -> Option<Ask> {
+        let named = self.at.iter().any(|(key, _)| key.is_silent());
+        named.then_some(Ask::Proxies)
+    }
+
+    pub(super) fn push(&mut self, key: Option<Key>, edit: Edit) {
+        let new = match &edit {
+            Edit::Change(_, _, new) => new.key(),
+            _ => None,
+        };
+        self.at.extend(key.into_iter().chain(new).map(|key| (key, self.all.len())));
         self.all.push(Some(edit));
     }
 
@@ -65,6 +93,17 @@ impl Edits {
     fn named(&self, key: &Key) -> Vec<usize> {
         let range = self.at.range((key.clone(), 0)..=(key.clone(), usize::MAX));
         range.map(|(_, at)| *at).filter(|at| self.all[*at].is_some()).collect()
+    }
+
+    /// What is named at the keys of a prefix.
+    fn named_to(&self, key: &RouteKey) -> Vec<usize> {
+        let (first, last) = key.of_prefix();
+        let range = self.at.range((Key::Route(first), 0)..=(Key::Route(last), usize::MAX));
+        let mut all: Vec<_> =
+            range.map(|(_, at)| *at).filter(|at| self.all[*at].is_some()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     fn takes(&self, key: &Key, content: &Content) -> bool {
@@ -120,7 +159,46 @@ impl Draft {
     /// # Errors
     /// When it cannot be, names an unknown interface, or is to be added where one is.
     pub fn put_neighbour(&mut self, spec: NeighbourSpec, op: Op) -> Result<(), Refusal> {
+        self.check_neighbour(&spec)?;
         self.put(Wish::Neighbour(spec), op)
+    }
+
+    fn check_neighbour(&self, spec: &NeighbourSpec) -> Result<(), Refusal> {
+        if !self.base().follows_neighbours() {
+            return Err(Refusal::NotFollowed { what: "neighbours".to_owned() });
+        }
+        let link = self.base().link(spec.link().clone());
+        let record = spec.record(link.map_or(0, Link::index));
+        let refuse = |why: &str| {
+            Err(Refusal::Invalid {
+                what: "neighbour",
+                value: spec.to_string(),
+                why: why.to_owned(),
+            })
+        };
+        let one_for_all = LinkFlags::LOOPBACK.0 | LinkFlags::POINTOPOINT.0;
+        let own = record.number(neighbour_row::FLAGS) & u64::from(NeighbourFlags::MASTER.0) == 0;
+        let kind = self.kind_of(self.resolve(spec.link())?);
+        let has_table = kind.is_some_and(|kind| matches!(&*kind, "bridge" | "vxlan"));
+        match NeighbourKey::of(&record).map(|key| key.target) {
+            // `ndo_dflt_fdb_add`.
+            Some(NeighbourTarget::Fdb { .. }) if own && !has_table => refuse(
+                "in this interface itself it is a receive filter, which the kernel does not announce; in its bridge it \
+                 stands by `master`",
+            ),
+            // `arp_constructor`: it would be that of 0.0.0.0, whoever is named.
+            Some(NeighbourTarget::Address(IpAddr::V4(_)))
+                if link.is_some_and(|link| link.flags().0 & one_for_all != 0) =>
+            {
+                refuse("on this interface the kernel keeps one neighbour for all IPv4 addresses")
+            }
+            Some(NeighbourTarget::Address(_))
+                if !spec.is_managed() && !is_shown(&Neighbour::of(record)) =>
+            {
+                refuse("the kernel keeps such a one to itself: its state is NOARP or none")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Adds a nexthop object, or puts it in the place of the one with its number.
@@ -155,10 +233,13 @@ impl Draft {
         let taken = |own: &Content| self.keyed.takes(&key, own);
         let left = there.iter().filter(|own| excluded(own) && !taken(own)).count();
         let put = |at: &usize| match &self.keyed.all[*at] {
-            Some(Edit::Put(Planned::Ready(step)) | Edit::Change(_, _, Planned::Ready(step))) => {
-                excluded(&step.content)
+            Some(Edit::Put(own) | Edit::Change(_, _, own)) if own.key().as_ref() == Some(&key) => {
+                match own {
+                    Planned::Ready(step) => excluded(&step.content),
+                    Planned::Pending(_) => true,
+                }
             }
-            other => !matches!(other, Some(Edit::Take(..))),
+            _ => false,
         };
         let occupied = left > 0 || named.iter().any(put);
         let same = |own: &Content| match &planned {
@@ -178,10 +259,29 @@ impl Draft {
             return Ok(());
         }
         if op == Op::Replace {
-            named.into_iter().for_each(|at| self.keyed.all[at] = None);
+            self.supersede(&key, named, there.first());
         }
         self.keyed.push(Some(key), Edit::Put(planned));
         Ok(())
+    }
+
+    /// What is named at a key gives way to what is put in the place of all that is there; of a list, in the place of the
+    /// `first`.
+    fn supersede(&mut self, key: &Key, named: Vec<usize>, first: Option<&Content>) {
+        let further = |old: &Content| {
+            key.is_ordered() && key.takes_first() && first.is_none_or(|first| !first.same(old))
+        };
+        for at in named {
+            let next = match self.keyed.all[at].take() {
+                Some(Edit::Take(own, old)) if further(&old) => Some(Edit::Take(own, old)),
+                Some(Edit::Change(own, old, _)) if own != *key => Some(Edit::Take(own, old)),
+                Some(Edit::Change(own, old, new)) if further(&old) => {
+                    Some(Edit::Change(own, old, new))
+                }
+                _ => None,
+            };
+            self.keyed.all[at] = next;
+        }
     }
 
     /// Takes away what is meant.
@@ -189,13 +289,29 @@ impl Draft {
     /// # Errors
     /// When there is no such thing, or more than one.
     pub fn take(&mut self, which: &Which) -> Result<(), Refusal> {
-        if let Some(at) = self.drafted(which) {
-            self.keyed.all[at] = None;
+        let Some(at) = self.drafted(which)? else {
+            let (key, content) = self.select(which)?;
+            self.keyed.push(Some(key.clone()), Edit::Take(key, content));
             return Ok(());
+        };
+        match self.keyed.all[at].take() {
+            Some(Edit::Change(key, old, _)) => self.keyed.all[at] = Some(Edit::Take(key, old)),
+            Some(Edit::Put(planned)) if planned.op() == Op::Replace => {
+                for (key, content) in self.replaced(&planned) {
+                    self.keyed.push(Some(key.clone()), Edit::Take(key, content));
+                }
+            }
+            _ => {}
         }
-        let (key, content) = self.select(which)?;
-        self.keyed.push(Some(key.clone()), Edit::Take(key, content));
         Ok(())
+    }
+
+    /// What is there in the place that this takes.
+    fn replaced(&self, planned: &Planned) -> Vec<(Key, Content)> {
+        let Some(key) = planned.key() else { return Vec::new() };
+        let mut there = key.whole(self.base());
+        there.truncate(if key.is_ordered() { 1 } else { usize::MAX });
+        there.into_iter().map(|content| (key.clone(), content)).collect()
     }
 
     /// Changes the route that the words mean.
@@ -206,14 +322,84 @@ impl Draft {
         &mut self,
         which: RouteSpec,
         change: impl FnOnce(RouteSpec) -> RouteSpec,
-    ) -> Result<(), Refusal> {
-        let (key, old) = self.select(&Which::Route(which))?;
-        if let (Key::Route(at), Content::Route(held)) = (&key, &old) {
-            let spec = held.body().map(|body| (&body.at(*at)).into());
-            let wish = spec.map(change).map(Wish::Route);
-            return wish.map_or(Ok(()), |wish| self.change(key, old, wish));
+    ) -> Result<RouteSpec, Refusal> {
+        let missing = Refusal::Missing { what: format!("route {which}") };
+        let which = Which::Route(which);
+        if let Some(at) = self.drafted(&which)? {
+            return self.change_drafted(at, change, missing);
         }
-        Ok(())
+        let (key, old) = self.select(&which)?;
+        let (Key::Route(at), Content::Route(held)) = (&key, &old) else { return Err(missing) };
+        let Some(spec) = self.spec(at, held) else { return Err(missing) };
+        let is_leg = !key.whole(self.base()).iter().any(|whole| whole.same(&old));
+        let spec = change(if is_leg { spec.into_leg() } else { spec });
+        self.change(key, old, Wish::Route(spec.clone()))?;
+        Ok(spec)
+    }
+
+    /// A route in the words of a user, its interfaces by their names too.
+    fn spec(&self, key: &RouteKey, held: &Arc<Held>) -> Option<RouteSpec> {
+        let spec: RouteSpec = (&held.body()?.at(*key)).into();
+        Some(spec.with_names(|index| match self.base().link_by_index(index) {
+            Some(link) => {
+                let names = std::iter::once(link.name().into());
+                names.chain(link.altnames().iter().cloned()).collect()
+            }
+            None => Vec::new(),
+        }))
+    }
+
+    /// Changes what this transaction itself puts there.
+    fn change_drafted(
+        &mut self,
+        at: usize,
+        change: impl FnOnce(RouteSpec) -> RouteSpec,
+        missing: Refusal,
+    ) -> Result<RouteSpec, Refusal> {
+        let Some(edit) = self.keyed.all[at].take() else { return Err(missing) };
+        let (Edit::Put(planned) | Edit::Change(_, _, planned)) = &edit else { return Err(missing) };
+        let spec = match planned {
+            Planned::Ready(Step {
+                key: Key::Route(key), content: Content::Route(held), ..
+            }) => self.spec(key, held),
+            Planned::Pending(pending) => match &pending.wish {
+                Wish::Route(spec) => Some(spec.clone()),
+                _ => None,
+            },
+            Planned::Ready(_) => None,
+        };
+        let spec = spec.map(change).ok_or(missing)?;
+        let wish = Wish::Route(spec.clone());
+        let changed = match &edit {
+            Edit::Change(key, old, _) => self.change(key.clone(), old.clone(), wish),
+            _ => self.put(wish, planned.op()),
+        };
+        if changed.is_err() {
+            self.keyed.all[at] = Some(edit);
+        }
+        changed.map(|()| spec)
+    }
+
+    /// The one route of the base that the words mean.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn find_route(&self, which: RouteSpec) -> Result<Route, Refusal> {
+        let missing = Refusal::Missing { what: format!("route {which}") };
+        let (key, content) = self.select(&Which::Route(which))?;
+        route_of(&key, &content).ok_or(missing)
+    }
+
+    /// The one rule of the base that the words mean.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn find_rule(&self, which: RuleSpec) -> Result<Arc<Rule>, Refusal> {
+        let missing = Refusal::Missing { what: format!("rule {which}") };
+        match self.select(&Which::Rule(which))?.1 {
+            Content::Rule(rule) => Ok(rule),
+            _ => Err(missing),
+        }
     }
 
     /// Changes the rule that the words mean: the new one is added before the old one is deleted.
@@ -224,11 +410,13 @@ impl Draft {
         &mut self,
         which: RuleSpec,
         change: impl FnOnce(RuleSpec) -> RuleSpec,
-    ) -> Result<(), Refusal> {
+    ) -> Result<RuleSpec, Refusal> {
+        let missing = Refusal::Missing { what: format!("rule {which}") };
         let (key, old) = self.select(&Which::Rule(which))?;
-        let Content::Rule(rule) = &old else { return Ok(()) };
-        let wish = Wish::Rule(change((&**rule).into()));
-        self.change(key, old, wish)
+        let Content::Rule(rule) = &old else { return Err(missing) };
+        let wish = change((&**rule).into());
+        self.change(key, old, Wish::Rule(wish.clone()))?;
+        Ok(wish)
     }
 
     /// Changes the nexthop object with this number.
@@ -249,18 +437,49 @@ impl Draft {
     fn change(&mut self, key: Key, old: Content, wish: Wish) -> Result<(), Refusal> {
         let planned = self.planned(wish, Op::Replace)?;
         let new = planned.key().unwrap_or_else(|| key.clone());
+        self.check_leg(&key, &old, &planned)?;
         let others = new.elements(self.base(), &mut Bodies::default());
         let excluded = |there: &&Content| match &planned {
             Planned::Ready(step) => new.excludes(&step.content, there),
             Planned::Pending(_) => true,
         };
-        let in_the_way = others.iter().filter(excluded).any(|own| !own.same(&old));
+        let stays = |own: &Content| !own.same(&old) && !self.keyed.takes(&new, own);
+        let in_the_way = others.iter().filter(excluded).any(stays);
         if (new != key || !new.takes_first()) && in_the_way {
             let what = format!("{} {}", new.noun(), planned.text(self.base()));
             return Err(Refusal::Exists { what });
         }
-        self.keyed.push(Some(key.clone()), Edit::Change(key, old, planned));
+        let mut takes = self.keyed.named(&new).into_iter();
+        let takes = takes.find_map(|at| match &self.keyed.all[at] {
+            Some(Edit::Take(_, other)) if new != key => Some((at, other.clone())),
+            _ => None,
+        });
+        match takes {
+            // It comes in the place of what is taken away there.
+            Some((at, other)) => {
+                self.keyed.all[at] = Some(Edit::Change(new, other, planned));
+                self.keyed.push(Some(key.clone()), Edit::Take(key, old));
+            }
+            None => self.keyed.push(Some(key.clone()), Edit::Change(key, old, planned)),
+        }
         Ok(())
+    }
+
+    /// The kernel keeps what is not the way of an IPv6 leg for each, and tells it of one for all of them: that another
+    /// one differs cannot be seen.
+    fn check_leg(&self, key: &Key, old: &Content, new: &Planned) -> Result<(), Refusal> {
+        let Planned::Ready(step) = new else { return Ok(()) };
+        let (Content::Route(old), Content::Route(wish)) = (old, &step.content) else {
+            return Ok(());
+        };
+        let whole = key.whole(self.base());
+        let is_leg = !whole.iter().any(|one| one.same(&Content::Route(old.clone())));
+        if key.is_ordered() || step.key != *key || !is_leg || route::agree_but_for_ways(wish, old) {
+            return Ok(());
+        }
+        let value = new.text(self.base());
+        let why = "a leg of an IPv6 route differs from the others in its way only".to_owned();
+        Err(Refusal::Invalid { what: "route", value, why })
     }
 
     /// All routes of a scope are to be these.
@@ -272,7 +491,12 @@ impl Draft {
         scope: RouteFilter,
         routes: impl IntoIterator<Item = RouteSpec>,
     ) -> Result<(), Refusal> {
-        let mut sync = RouteSync { scope, wanted: Vec::new(), pending: Vec::new() };
+        if scope.table_number() == 0 {
+            let (value, why) = (scope.to_string(), "there is no table 0".to_owned());
+            return Err(Refusal::Invalid { what: "scope", value, why });
+        }
+        self.check_table(scope.table_number())?;
+        let (mut wanted, mut pending) = (Vec::new(), Vec::new());
         for spec in routes {
             match self.planned(Wish::Route(spec), Op::Append)? {
                 Planned::Ready(Step {
@@ -280,22 +504,30 @@ impl Draft {
                     content: Content::Route(held),
                     ..
                 }) => {
-                    if !sync.scope.holds(&key, &held) {
+                    if !scope.holds(&key, &held) {
                         return Err(out_of_scope(&key, &held, self.base()));
                     }
-                    sync.wanted.push((key, held));
+                    wanted.push((key, held));
                 }
-                Planned::Pending(pending) => {
-                    let Some(Key::Route(key)) = pending.wish.key() else { continue };
-                    sync.pending.push((key, *pending));
+                Planned::Pending(one) => {
+                    // Which index its interface will have does not matter for the scope.
+                    let content = one.wish.content(|_| Some(0), &mut self.keyed.bodies);
+                    let Some((Key::Route(key), Content::Route(held))) = content else { continue };
+                    if !scope.holds(&key, &held) {
+                        return Err(out_of_scope(&key, &held, self.base()));
+                    }
+                    pending.push(Waiting { key, behind: wanted.len(), step: *one });
                 }
                 // A wish for a route makes a step for a route.
                 Planned::Ready(_) => {}
             }
         }
-        self.check_table(sync.scope.table_number())?;
+        count_before(&wanted, &mut pending);
         // Stable: routes that share a key stay in the order in which they were given.
-        sync.wanted.sort_by_key(|(key, _)| *key);
+        wanted.sort_by_key(|(key, _)| *key);
+        pending.sort_by_key(|one| one.key);
+        let wanted = without_doubles(wanted);
+        let sync = RouteSync { scope, wanted, pending, only: None, exactly: true };
         self.keyed.push(None, Edit::Sync(Arc::new(sync)));
         Ok(())
     }
@@ -334,28 +566,51 @@ impl Draft {
         };
         Ok(match wish.content(live, &mut self.keyed.bodies) {
             Some((key, content)) => Planned::Ready(Step { key, content, op }),
-            None => Planned::Pending(Box::new(Pending { op, wish, links })),
+            None => {
+                let text = self.text(&wish, &links);
+                Planned::Pending(Box::new(Pending { op, wish, links, text }))
+            }
         })
     }
 
+    fn text(&self, wish: &Wish, links: &[(LinkRef, Target)]) -> String {
+        let name = |link: &LinkRef| match links.iter().find(|(own, _)| own == link) {
+            Some((_, target)) => self.name_of(*target),
+            None => link.to_string(),
+        };
+        match wish {
+            Wish::Route(spec) => spec.text(name),
+            other => other.to_string(),
+        }
+    }
+
     /// What this transaction itself puts there, if that is meant.
-    fn drafted(&self, which: &Which) -> Option<usize> {
+    ///
+    /// # Errors
+    /// When several fit the words, or one that is there does too.
+    fn drafted(&self, which: &Which) -> Result<Option<usize>, Refusal> {
         let index = |link: &LinkRef| self.base().link(link.clone()).map(|link| link.index());
         let is_meant = |edit: &Edit| match (edit, which) {
-            (Edit::Put(Planned::Ready(Step { key, content, .. })), which) => {
-                match (which, key, content) {
-                    (Which::Route(which), Key::Route(key), Content::Route(held)) => {
-                        held.body().is_some_and(|body| which.selects(&body.at(*key), index))
-                    }
-                    (Which::Rule(which), _, Content::Rule(rule)) => which.selects(rule),
-                    (Which::Nexthop(id), Key::Nexthop(own), _) => id == own,
-                    (Which::Neighbour(which), Key::Neighbour(own), _) => {
-                        self.neighbour_key(which).ok().as_ref() == Some(own)
-                    }
-                    _ => false,
+            (
+                Edit::Put(Planned::Ready(Step { key, content, .. }))
+                | Edit::Change(_, _, Planned::Ready(Step { key, content, .. })),
+                which,
+            ) => match (which, key, content) {
+                (Which::Route(which), Key::Route(key), Content::Route(held)) => {
+                    held.body().is_some_and(|body| which.selects(&body.at(*key), index))
                 }
-            }
-            (Edit::Put(Planned::Pending(pending)), which) => match (&pending.wish, which) {
+                (Which::Rule(which), _, Content::Rule(rule)) => which.selects(rule),
+                (Which::Nexthop(id), Key::Nexthop(own), _) => id == own,
+                (Which::Neighbour(which), Key::Neighbour(own), _) => {
+                    self.neighbour_key(which).ok().as_ref() == Some(own)
+                }
+                _ => false,
+            },
+            (
+                Edit::Put(Planned::Pending(pending))
+                | Edit::Change(_, _, Planned::Pending(pending)),
+                which,
+            ) => match (&pending.wish, which) {
                 (Wish::Route(own), Which::Route(which)) => {
                     own == which || own.place().is_some() && own.place() == which.place()
                 }
@@ -367,14 +622,37 @@ impl Draft {
         };
         let near = match which {
             // A table of a million: by the key.
-            Which::Route(which) => which.key().map(|key| self.keyed.named(&Key::Route(key))),
-            _ => None,
+            Which::Route(which) => which.key().map(|key| self.keyed.named_to(&key)),
+            _ => Some((0..self.keyed.all.len()).collect()),
         };
-        let near = near.unwrap_or_else(|| match which {
-            Which::Route(_) => Vec::new(),
-            _ => (0..self.keyed.all.len()).collect(),
+        let meant = |at: &usize| self.keyed.all[*at].as_ref().is_some_and(is_meant);
+        let found: Vec<_> = near.unwrap_or_default().into_iter().filter(meant).collect();
+        let (Which::Route(spec), [first, ..]) = (which, &found[..]) else {
+            return Ok(found.first().copied());
+        };
+        // Words that say everything mean the one at their own key.
+        let named = spec.key().map(|key| self.keyed.named(&Key::Route(key))).unwrap_or_default();
+        let mut exact = found.iter().filter(|at| named.contains(at));
+        if let (Some(only), None) = (exact.next(), exact.next()) {
+            return Ok(Some(*only));
+        }
+        let mut there = self.routes_meant(spec)?;
+        there.retain(|(key, content)| {
+            let is_replaced = |at: usize| {
+                matches!(&self.keyed.all[at], Some(Edit::Put(own)) if own.op() == Op::Replace)
+            };
+            !self.keyed.takes(key, content) && !self.keyed.named(key).into_iter().any(is_replaced)
         });
-        near.into_iter().find(|at| self.keyed.all[*at].as_ref().is_some_and(is_meant))
+        if found.len() == 1 && there.is_empty() {
+            return Ok(Some(*first));
+        }
+        let text = |(key, content): &(Key, Content)| super::text(key, content, self.base());
+        let drafted = found.iter().filter_map(|at| match &self.keyed.all[*at] {
+            Some(Edit::Put(own) | Edit::Change(_, _, own)) => Some(own.text(self.base())),
+            _ => None,
+        });
+        let found = there.iter().map(text).chain(drafted).collect();
+        Err(Refusal::Ambiguous { what: format!("route {spec}"), found })
     }
 
     /// The one of the base that is meant.
@@ -417,7 +695,7 @@ impl Draft {
     fn rules_meant(&self, which: &RuleSpec) -> Result<Vec<(Key, Content)>, Refusal> {
         rule::check(which)?;
         let family = RuleKey::of(&which.record()).family;
-        let key = |rule: &crate::object::Rule| RuleKey::of(rule.record());
+        let key = |rule: &Rule| RuleKey::of(rule.record());
         self.check_followed(&Key::Rule(RuleKey { family, priority: 0 }))?;
         let all = self.base().rules().family(family).iter().filter(|rule| which.selects(rule));
         let mut keys: Vec<_> = all.map(key).collect();
@@ -445,22 +723,63 @@ impl Draft {
         let mut found: Vec<(Key, Content)> = Vec::new();
         for (key, all) in self.base().keyed_routes_to(table, net) {
             for held in all {
-                let whole = [Content::Route(held.clone())];
-                let legs = route::ways(&key, held, &mut bodies);
-                for content in whole.into_iter().chain(legs) {
-                    let Content::Route(held) = &content else { continue };
-                    let Some(route) = held.body().map(|body| body.at(key)) else { continue };
-                    let known = found
-                        .iter()
-                        .any(|(own, one)| *own == Key::Route(key) && one.same(&content));
-                    if which.selects(&route, index) && !known {
+                let fits = |content: &Content| {
+                    let Content::Route(held) = content else { return false };
+                    held.body().is_some_and(|body| which.selects(&body.at(key), index))
+                };
+                let whole = Content::Route(held.clone());
+                let legs = if fits(&whole) {
+                    vec![whole]
+                } else {
+                    route::ways(&key, held, &mut bodies).into_iter().filter(fits).collect()
+                };
+                for content in legs {
+                    let known =
+                        |(own, one): &(Key, Content)| *own == Key::Route(key) && one.same(&content);
+                    if !found.iter().any(known) {
                         found.push((Key::Route(key), content));
-                        break;
                     }
                 }
             }
         }
         Ok(found)
+    }
+}
+
+/// From how many were given before it to how many of them share its key.
+fn count_before(wanted: &[(RouteKey, Arc<Held>)], pending: &mut [Waiting]) {
+    let mut places: BTreeMap<RouteKey, Vec<usize>> =
+        pending.iter().map(|one| (one.key, Vec::new())).collect();
+    if places.is_empty() {
+        return;
+    }
+    for (at, (key, _)) in wanted.iter().enumerate() {
+        if let Some(places) = places.get_mut(key) {
+            places.push(at);
+        }
+    }
+    for one in pending {
+        let before = places.get(&one.key).map(|all| all.iter().filter(|at| **at < one.behind));
+        one.behind = before.map_or(0, Iterator::count);
+    }
+}
+
+/// A route that is given twice is there once.
+fn without_doubles(wanted: Vec<(RouteKey, Arc<Held>)>) -> Vec<(RouteKey, Arc<Held>)> {
+    let mut kept: Vec<(RouteKey, Arc<Held>)> = Vec::with_capacity(wanted.len());
+    for (key, held) in wanted {
+        let same_key = kept.iter().rev().take_while(|(own, _)| *own == key);
+        if !same_key.into_iter().any(|(_, own)| is_same(own, &held)) {
+            kept.push((key, held));
+        }
+    }
+    kept
+}
+
+fn route_of(key: &Key, content: &Content) -> Option<Route> {
+    match (key, content) {
+        (Key::Route(key), Content::Route(held)) => Some(held.body()?.at(*key)),
+        _ => None,
     }
 }
 

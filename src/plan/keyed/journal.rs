@@ -9,14 +9,14 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::order::turn_of;
+use super::order::{Turn, turn_of, turn_together};
 use super::{Content, Key, Matcher, Op, Planned, Step, neighbour, route};
-use crate::object::Names;
 use crate::object::route::RouteKey;
+use crate::object::{Names, Neighbour};
 use crate::plan::action::Indexes;
 use crate::plan::commit::{Answer, Residue};
 use crate::plan::{Failure, Why};
-use crate::state::{Bodies, Held, Snapshot};
+use crate::state::{Ask, Bodies, Held, NeighbourKey, Snapshot};
 use crate::wire::{Ack, locate};
 
 /// Steps that are asked for at once: their notifications must fit the event socket's buffer twice, with 832 bytes of it
@@ -51,6 +51,17 @@ impl Causes {
     pub(super) fn is_empty(&self) -> bool {
         self.links.is_empty() && self.nexthops.is_empty()
     }
+
+    /// Whether the kernel takes a route along, and does not make it again by itself.
+    pub(super) fn takes(&self, content: &Content) -> bool {
+        let Content::Route(held) = content else { return false };
+        let went = held.body().is_some_and(|body| {
+            body.links().iter().any(|index| self.links.contains(index))
+                || body.prefsrc().is_some_and(|source| self.sources.contains(&source))
+                || body.nexthop().is_some_and(|id| self.nexthops.contains(&id))
+        });
+        went && !route::is_kernels(held)
+    }
 }
 
 /// What was sent, and what came of it.
@@ -65,6 +76,8 @@ pub(in crate::plan) struct Journal {
     pub(super) bodies: Bodies,
     undoing: VecDeque<Step>,
     undo_in_flight: usize,
+    /// Whether undoing has put back what the kernel does not announce.
+    undone_in_silence: bool,
 }
 
 impl Journal {
@@ -84,6 +97,15 @@ impl Journal {
         }
         self.in_flight = start..self.steps.len();
         self.steps[start..].iter().map(Step::encode).collect()
+    }
+
+    /// What was done in silence, or may have been, and is to be asked for.
+    pub(in crate::plan) fn silent(&self) -> Vec<Ask> {
+        let mut asks: Vec<_> = self.steps.iter().filter_map(Step::announced_late).collect();
+        if self.undone_in_silence || self.steps.iter().any(|step| step.key.is_silent()) {
+            asks.push(Ask::Proxies);
+        }
+        asks
     }
 
     /// Takes the answers, in the order of the requests; gives why the commit fails, if it does, and the steps that were
@@ -123,14 +145,14 @@ impl Journal {
     }
 
     /// An answer was lost: what is so was done (K12).
-    pub(in crate::plan) fn decide(&mut self, now: &Snapshot) -> Option<Failure> {
+    pub(in crate::plan) fn decide(&mut self, before: &Snapshot, now: &Snapshot) -> Option<Failure> {
         let mut matcher = Matcher::default();
         let mut cause = None;
         for at in self.in_flight.clone() {
             if self.sent[at] != Sent::Lost {
                 continue;
             }
-            match holds(&self.steps[at], now, &mut self.bodies, &mut matcher) {
+            match self.holds(at, before, now, &mut matcher) {
                 true => self.sent[at] = Sent::Done,
                 false => {
                     let step = self.steps[at].command(now);
@@ -142,12 +164,13 @@ impl Journal {
     }
 
     /// The first step that did not take effect.
-    pub(in crate::plan) fn unmet(&mut self, now: &Snapshot) -> Option<Failure> {
+    pub(in crate::plan) fn unmet(&mut self, before: &Snapshot, now: &Snapshot) -> Option<Failure> {
         let mut matcher = Matcher::default();
-        for (at, step) in self.steps.iter().enumerate() {
-            if holds(step, now, &mut self.bodies, &mut matcher) {
+        for at in 0..self.steps.len() {
+            if self.holds(at, before, now, &mut matcher) || self.is_superseded(at, &mut matcher) {
                 continue;
             }
+            let step = &self.steps[at];
             return Some(self.failures.get(&at).cloned().unwrap_or_else(|| {
                 let there = step.key.elements(now, &mut self.bodies);
                 let there: Vec<_> =
@@ -158,6 +181,43 @@ impl Journal {
             }));
         }
         None
+    }
+
+    /// Whether it takes away what a later step puts back: elsewhere in its list.
+    fn is_superseded(&self, at: usize, matcher: &mut Matcher) -> bool {
+        let own = &self.steps[at];
+        own.op == Op::Delete
+            && self.steps[at + 1..].iter().any(|later| {
+                later.op != Op::Delete
+                    && later.key == own.key
+                    && matcher.agrees(&later.content, &own.content)
+            })
+    }
+
+    fn holds(
+        &mut self,
+        at: usize,
+        before: &Snapshot,
+        now: &Snapshot,
+        matcher: &mut Matcher,
+    ) -> bool {
+        let step = &self.steps[at];
+        match step.key.is_counted() {
+            true => self.is_counted_right(step, before, now),
+            false => holds(step, now, &mut self.bodies, matcher),
+        }
+    }
+
+    /// Of those that may be there several times: whether there are as many as this commit leaves. What it adds may be
+    /// what it takes away, at another place.
+    fn is_counted_right(&self, step: &Step, before: &Snapshot, now: &Snapshot) -> bool {
+        let count = |all: Vec<Content>| all.iter().filter(|one| one.same(&step.content)).count();
+        let own = self.steps.iter().filter(|own| own.key == step.key);
+        let own: Vec<_> = own.filter(|own| own.content.same(&step.content)).collect();
+        let taken = own.iter().filter(|own| own.op == Op::Delete).count();
+        let left = (count(step.key.whole(before)) + own.len() - taken).saturating_sub(taken);
+        let there = count(step.key.whole(now));
+        if step.op == Op::Delete { there <= left } else { there > 0 || left == 0 }
     }
 
     /// What is left to undo: what is to be taken away, and what is to be put back, each in order.
@@ -173,22 +233,6 @@ impl Journal {
         let mut touched: Vec<(Key, usize)> =
             own.iter().map(|at| (self.steps[*at].key.clone(), *at)).collect();
         touched.sort_unstable();
-        let (mut removals, mut restores) = (Vec::new(), Vec::new());
-        let mut matcher = Matcher::default();
-        for of_key in touched.chunk_by(|a, b| a.0 == b.0) {
-            let key = of_key[0].0.clone();
-            let steps: Vec<Step> = of_key.iter().map(|(_, at)| self.steps[*at].clone()).collect();
-            let Some(steps) = self.undo_key(key, &steps, before, now, &mut matcher) else {
-                continue;
-            };
-            let all = if steps.iter().all(|step| step.op == Op::Delete) {
-                &mut removals
-            } else {
-                &mut restores
-            };
-            all.extend(steps);
-        }
-        removals.sort_by_key(turn_of);
         let mut causes = causes.clone();
         for step in own.iter().map(|at| &self.steps[*at]) {
             if let (Key::Nexthop(id), Op::Delete | Op::Replace) = (&step.key, step.op) {
@@ -199,20 +243,78 @@ impl Journal {
             true => BTreeSet::new(),
             false => touched.iter().map(|(key, _)| key.clone()).collect(),
         };
-        restores.extend(lost_along(before, now, &causes, &known, &mut self.bodies));
-        restores.sort_by_key(turn_of);
-        (removals, restores)
+        let (nexthops, numbers) = nexthops_lost(before, now, &causes, &known);
+        causes.nexthops.extend(numbers);
+        let (mut removals, mut restores) = (Vec::new(), Vec::new());
+        let mut restore = |steps: Vec<Step>| {
+            let turn = turn_together(&steps);
+            restores.extend(steps.into_iter().map(|step| (turn, step)));
+        };
+        let mut matcher = Matcher::default();
+        for of_key in touched.chunk_by(|a, b| a.0 == b.0) {
+            let key = of_key[0].0.clone();
+            let steps: Vec<Step> = of_key.iter().map(|(_, at)| self.steps[*at].clone()).collect();
+            let steps = match key.is_counted() {
+                true => undo_counted(&key, &steps, before, now).unwrap_or_default(),
+                false => self.undo_key(key, &steps, (before, now), &causes, &mut matcher),
+            };
+            match steps {
+                steps if steps.iter().all(|step| step.op == Op::Delete) => removals.extend(steps),
+                steps => restore(steps),
+            }
+        }
+        nexthops.into_iter().for_each(|step| restore(vec![step]));
+        lost_along(before, now, &causes, &known, &mut self.bodies).into_iter().for_each(restore);
+        removals.sort_by_key(turn_of);
+        // Stable: those of one key stay in their order.
+        restores.sort_by_key(|(turn, _)| *turn);
+        (removals, restores.into_iter().map(|(_, step)| step).collect())
     }
 
-    /// What makes a key as it was, but for what others have put there since; `None` when it is so.
+    /// What the kernel took along with addresses that fell, and are there again, although it was to stay (K5, K25): what
+    /// nobody named, and what this commit had put there.
+    pub(in crate::plan) fn mend(
+        &mut self,
+        before: &Snapshot,
+        now: &Snapshot,
+        causes: &Causes,
+    ) -> VecDeque<Planned> {
+        let known: BTreeSet<Key> = self.steps.iter().map(|step| step.key.clone()).collect();
+        let lost = lost_along(before, now, causes, &known, &mut self.bodies);
+        let mut all: Vec<(Turn, Step)> = Vec::new();
+        for steps in lost {
+            let turn = turn_together(&steps);
+            all.extend(steps.into_iter().map(|step| (turn, step)));
+        }
+        // One that prefers a source address which is not there any more went for good.
+        let has_source = |step: &Step| match &step.content {
+            Content::Route(held) => held
+                .body()
+                .and_then(|body| body.prefsrc())
+                .is_none_or(|source| now.addresses().any(|own| own.local() == source)),
+            _ => true,
+        };
+        all.retain(|(_, step)| has_source(step));
+        let mut matcher = Matcher::default();
+        let own = if causes.is_empty() { &[][..] } else { &self.steps };
+        for step in own.iter().filter(|step| step.op != Op::Delete) {
+            if !holds(step, now, &mut self.bodies, &mut matcher) {
+                all.push((turn_of(step), step.clone()));
+            }
+        }
+        all.sort_by_key(|(turn, _)| *turn);
+        all.into_iter().map(|(_, step)| Planned::Ready(step)).collect()
+    }
+
+    /// What makes a key as it was, but for what others have put there since; nothing when it is so.
     fn undo_key(
         &mut self,
         key: Key,
         steps: &[Step],
-        before: &Snapshot,
-        now: &Snapshot,
+        (before, now): (&Snapshot, &Snapshot),
+        causes: &Causes,
         matcher: &mut Matcher,
-    ) -> Option<Vec<Step>> {
+    ) -> Vec<Step> {
         let bodies = &mut self.bodies;
         let (was, is) = (key.elements(before, bodies), key.elements(now, bodies));
         let among = |all: &[Content], one: &Content| all.iter().any(|other| other.same(one));
@@ -236,23 +338,22 @@ impl Journal {
         let mut ours = |one: &Content| put.iter().any(|wish| matcher.agrees(wish, one));
         let ours: Vec<bool> = is.iter().map(|one| !among(&was, one) && ours(one)).collect();
         let replaced = steps.iter().any(|step| step.op == Op::Replace);
-        // What was to be in their place is not there, but something else is: another program's.
-        let foreign = replaced && !is.is_empty() && !ours.contains(&true);
-        let foreign = foreign && !is.iter().any(|one| among(&was, one));
+        // What was to be in their place is not there, but something new is: another program's.
+        let foreign = replaced && !ours.contains(&true);
+        let foreign = foreign && is.iter().any(|one| !among(&was, one));
         let mut target: Vec<_> =
             is.iter().zip(&ours).filter(|(_, ours)| !**ours).map(|(one, _)| one.clone()).collect();
         for (at, one) in was.iter().enumerate() {
-            if foreign || among(&is, one) || !among(&taken, one) {
-                continue;
+            let ours_to_restore = !foreign && among(&taken, one) || causes.takes(one);
+            if ours_to_restore && !among(&is, one) {
+                put_back(&mut target, &was[..at], one);
             }
-            put_back(&mut target, &was[..at], one);
         }
         // An empty key takes what was there in one piece.
-        let steps = match is.is_empty() && target.len() == was.len() {
+        match is.is_empty() && target.len() == was.len() {
             true => key.transform(&is, &key.whole(before)),
             false => key.transform(&is, &target),
-        };
-        (!steps.is_empty()).then_some(steps)
+        }
     }
 
     /// How many steps have been sent.
@@ -267,6 +368,7 @@ impl Journal {
 
     /// Takes the steps that undo, to be sent in pieces.
     pub(in crate::plan) fn begin_undo(&mut self, steps: Vec<Step>) {
+        self.undone_in_silence |= steps.iter().any(|step| step.key.is_silent());
         self.undoing = steps.into();
         self.undo_in_flight = 0;
     }
@@ -305,6 +407,35 @@ impl Journal {
     }
 }
 
+/// As [`Journal::undo_key`], where several that are the same may stand: what was added goes, from behind, as far as there
+/// are more than before; what was taken away comes back to its place.
+fn undo_counted(key: &Key, steps: &[Step], before: &Snapshot, now: &Snapshot) -> Option<Vec<Step>> {
+    let (was, is) = (key.whole(before), key.whole(now));
+    let count = |all: &[Content], one: &Content| all.iter().filter(|other| other.same(one)).count();
+    let named = |op: fn(Op) -> bool, one: &Content| {
+        steps.iter().filter(|step| op(step.op) && step.content.same(one)).count()
+    };
+    let (added, taken): (fn(Op) -> bool, fn(Op) -> bool) =
+        (|op| op != Op::Delete, |op| op == Op::Delete);
+    let mut target = is.clone();
+    for step in steps.iter().filter(|step| added(step.op)) {
+        let one = &step.content;
+        // What was moved is taken out wherever it is, and put back below.
+        let moved = named(taken, one) > 0;
+        let last = target.iter().rposition(|other| other.same(one));
+        if let Some(at) = last.filter(|_| moved || count(&target, one) > count(&was, one)) {
+            target.remove(at);
+        }
+    }
+    for (at, one) in was.iter().enumerate() {
+        if named(taken, one) > 0 && count(&target, one) < count(&was[..=at], one) {
+            put_back(&mut target, &was[..at], one);
+        }
+    }
+    let steps = key.transform(&is, &target);
+    (!steps.is_empty()).then_some(steps)
+}
+
 /// What could not be undone.
 pub(in crate::plan) fn residue(
     steps: &[Step],
@@ -334,7 +465,7 @@ fn holds(step: &Step, now: &Snapshot, bodies: &mut Bodies, matcher: &mut Matcher
     if let (Key::Route(key), Content::Route(wish)) = (&step.key, &step.content) {
         match (now.routes_at(key), step.op) {
             ([], op) => return op == Op::Delete,
-            ([held], op) if op != Op::Delete && is_plain(key, wish) => {
+            ([held], op) if op != Op::Delete && is_plain(key, wish) && is_plain(key, held) => {
                 let held = Content::Route(held.clone());
                 return matcher.agrees(&step.content, &held);
             }
@@ -358,55 +489,49 @@ fn is_plain(key: &RouteKey, held: &Held) -> bool {
 }
 
 /// What the kernel took away along with what this commit did to interfaces and nexthop objects, and nobody named (K4 to
-/// K8). What it makes by itself comes back by itself.
+/// K8), one list of steps for each key. What it makes by itself comes back by itself.
 fn lost_along(
     before: &Snapshot,
     now: &Snapshot,
     causes: &Causes,
     known: &BTreeSet<Key>,
     bodies: &mut Bodies,
-) -> Vec<Step> {
+) -> Vec<Vec<Step>> {
     if causes.is_empty() {
         return Vec::new();
     }
-    let (mut steps, nexthops) = nexthops_lost(before, now, causes, known);
-    for neighbour in before.neighbours_over(&causes.links) {
-        let (key, old) = neighbour;
+    let mut all = Vec::new();
+    let over = |index: &u32| causes.links.contains(index);
+    let is_lost = |entry: &&(&NeighbourKey, &Arc<Neighbour>)| {
+        !over(&entry.0.index) && entry.1.nh_id().is_some_and(|id| causes.nexthops.contains(&id))
+    };
+    let by: Vec<_> = before.neighbours_by_nexthop().collect();
+    let by = by.iter().filter(is_lost).copied();
+    for (key, old) in before.neighbours_over(&causes.links).chain(by) {
         let key = Key::Neighbour(Arc::new(*key));
         let gone = key.whole(now).is_empty() && neighbour::is_kept(old);
         if gone && !known.contains(&key) {
-            steps.push(Step { key, content: Content::Neighbour(old.clone()), op: Op::Add });
+            all.push(vec![Step { key, content: Content::Neighbour(old.clone()), op: Op::Add }]);
         }
     }
-    let lost = |held: &Arc<Held>| goes_along(held, causes, &nexthops);
     for (key, held) in before.routes_changed(now) {
         let key = Key::Route(key);
+        let lost = |held: &Arc<Held>| causes.takes(&Content::Route(held.clone()));
         if known.contains(&key) || !held.iter().any(lost) {
             continue;
         }
         let (was, is) = (key.elements(before, bodies), key.elements(now, bodies));
         let mut target = is.clone();
         for (at, one) in was.iter().enumerate() {
-            let is_lost = matches!(one, Content::Route(held) if lost(held));
-            if is_lost && !is.iter().any(|other| other.same(one)) {
+            if causes.takes(one) && !is.iter().any(|other| other.same(one)) {
                 put_back(&mut target, &was[..at], one);
             }
         }
         let whole = is.is_empty() && target.len() == was.len();
         let target = if whole { key.whole(before) } else { target };
-        steps.extend(key.transform(&is, &target));
+        all.push(key.transform(&is, &target));
     }
-    steps
-}
-
-/// Whether a route goes with what is done to interfaces, addresses and nexthop objects, and nobody makes it again.
-pub(super) fn goes_along(held: &Arc<Held>, causes: &Causes, nexthops: &BTreeSet<u32>) -> bool {
-    let went = held.body().is_some_and(|body| {
-        body.links().iter().any(|index| causes.links.contains(index))
-            || body.prefsrc().is_some_and(|source| causes.sources.contains(&source))
-            || body.nexthop().is_some_and(|id| nexthops.contains(&id))
-    });
-    went && !route::is_kernels(held)
+    all
 }
 
 /// Behind the nearest of those before it that are there.

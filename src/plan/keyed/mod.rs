@@ -14,6 +14,7 @@ mod neighbour;
 mod nexthop;
 mod note;
 mod order;
+mod revert;
 mod route;
 mod rule;
 
@@ -27,7 +28,7 @@ use crate::object::{
     Family, LinkRef, NEIGHBOUR, NEXTHOP, Names, Neighbour, NeighbourSpec, Nexthop, NexthopSpec,
     ROUTE, RULE, Rule, RuleSpec, SpecError, Table,
 };
-use crate::state::{Bodies, Held, NeighbourKey, RuleKey, Snapshot};
+use crate::state::{Ask, Bodies, Held, NeighbourKey, NeighbourTarget, RuleKey, Snapshot};
 
 pub use edits::{Edits, Which};
 pub(super) use journal::{Causes, Journal, residue};
@@ -103,6 +104,8 @@ pub(super) struct Pending {
     pub(super) op: Op,
     pub(super) wish: Wish,
     pub(super) links: Vec<(LinkRef, Target)>,
+    /// The wish, with the names that the interfaces will have.
+    pub(super) text: String,
 }
 
 /// What a user wishes to be there.
@@ -162,6 +165,16 @@ impl Key {
         self.table().0
     }
 
+    /// Whether the kernel announces neither that it comes nor that it goes (`pneigh_lookup`).
+    fn is_silent(&self) -> bool {
+        matches!(self, Key::Neighbour(key) if key.is_proxy())
+    }
+
+    /// Whether several that are the same may stand there (K37).
+    fn is_counted(&self) -> bool {
+        matches!(self, Key::Rule(_))
+    }
+
     /// Whether those that stand there have an order.
     fn is_ordered(&self) -> bool {
         !matches!(self, Key::Route(RouteKey::V6(_)))
@@ -192,6 +205,9 @@ impl Key {
 
     /// What makes `is` into `target`, one request after the other.
     fn transform(&self, is: &[Content], target: &[Content]) -> Vec<Step> {
+        if let Key::Rule(_) = self {
+            return rule::transform(self, is, target);
+        }
         let step = |op, content: &Content| Step { key: self.clone(), content: content.clone(), op };
         let lacks = |all: &[Content], one: &Content| !all.iter().any(|other| other.same(one));
         if !self.is_ordered() {
@@ -245,7 +261,7 @@ impl Content {
     pub(super) fn same(&self, other: &Content) -> bool {
         match (self, other) {
             (Content::Route(a), Content::Route(b)) => crate::state::is_same(a, b),
-            (Content::Rule(a), Content::Rule(b)) => rule::agrees(a, b),
+            (Content::Rule(a), Content::Rule(b)) => Arc::ptr_eq(a, b) || rule::agrees(a, b),
             (Content::Neighbour(a), Content::Neighbour(b)) => {
                 Arc::ptr_eq(a, b) || neighbour::agrees(a, b) && neighbour::agrees(b, a)
             }
@@ -293,6 +309,17 @@ impl Step {
         text(&self.key, &self.content, names)
     }
 
+    /// A neighbour that the kernel looks for, and announces when it has found it or not.
+    fn announced_late(&self) -> Option<Ask> {
+        match (&self.key, &self.content) {
+            (Key::Neighbour(key), Content::Neighbour(one)) if self.op != Op::Delete => {
+                let NeighbourTarget::Address(address) = key.target else { return None };
+                neighbour::is_looked_for(one).then_some(Ask::Neighbour(key.index, address))
+            }
+            _ => None,
+        }
+    }
+
     /// The same as an iproute2 command.
     pub(super) fn command(&self, names: &dyn Names) -> String {
         command(&self.key, self.op, &self.text(names))
@@ -328,7 +355,7 @@ fn command(key: &Key, op: Op, text: &str) -> String {
     };
     match key {
         Key::Route(RouteKey::V4(_)) => format!("ip route {verb} {text}"),
-        Key::Route(RouteKey::V6(_)) => format!("ip -6 route {verb} {text}"),
+        Key::Route(RouteKey::V6(_)) => format!("ip -6 route {verb} {}", route::asked(text)),
         Key::Rule(key) => {
             let verb = if op == Op::Delete { "del" } else { "add" };
             let family = if key.family == Family::Inet6 { "-6 " } else { "" };
@@ -363,8 +390,8 @@ impl Planned {
         match self {
             Planned::Ready(step) => step.command(names),
             Planned::Pending(pending) => match pending.wish.key() {
-                Some(key) => command(&key, pending.op, &pending.wish.to_string()),
-                None => pending.wish.to_string(),
+                Some(key) => command(&key, pending.op, &pending.text),
+                None => pending.text.clone(),
             },
         }
     }
@@ -373,7 +400,7 @@ impl Planned {
     pub(super) fn text(&self, names: &dyn Names) -> String {
         match self {
             Planned::Ready(step) => step.text(names),
-            Planned::Pending(pending) => pending.wish.to_string(),
+            Planned::Pending(pending) => pending.text.clone(),
         }
     }
 
@@ -392,6 +419,27 @@ impl Planned {
         let there = if key.is_ordered() { there.get(..1)? } else { &there[..] };
         let all: Vec<_> = there.iter().map(|one| text(&key, one, now)).collect();
         (!all.is_empty()).then(|| all.join(", "))
+    }
+
+    /// The interfaces that it goes over and that are there.
+    pub(super) fn live_links(&self) -> Vec<u32> {
+        match self {
+            Planned::Ready(step) => match &step.content {
+                Content::Route(held) => {
+                    held.body().map(|body| body.links().to_vec()).unwrap_or_default()
+                }
+                Content::Neighbour(one) => one.index().into_iter().collect(),
+                Content::Nexthop(one) => one.oif().into_iter().collect(),
+                Content::Rule(_) => Vec::new(),
+            },
+            Planned::Pending(pending) => {
+                let live = pending.links.iter().filter_map(|(_, target)| match target {
+                    Target::Live { index, .. } => Some(*index),
+                    Target::New(_) => None,
+                });
+                live.collect()
+            }
+        }
     }
 
     fn with_op(mut self, new: Op) -> Self {
@@ -508,15 +556,19 @@ impl fmt::Display for Wish {
 /// Compares what is wished with what the kernel says: it fills in what was not said. A million routes share a handful of
 /// bodies, so each pair is compared once.
 #[derive(Debug, Default)]
-pub(super) struct Matcher(HashMap<(*const Held, *const Held), bool>);
+pub(super) struct Matcher(HashMap<(*const Held, *const Held), Compared>);
+
+/// What came of it, and what was compared.
+type Compared = (bool, [Arc<Held>; 2]);
 
 impl Matcher {
-    /// Whether what is there is what was wished. Both must live as long as this.
+    /// Whether what is there is what was wished. Both are kept, so that nothing else gets their addresses.
     pub(super) fn agrees(&mut self, wish: &Content, have: &Content) -> bool {
         match (wish, have) {
             (Content::Route(wish), Content::Route(have)) => {
                 let pair = (Arc::as_ptr(wish), Arc::as_ptr(have));
-                *self.0.entry(pair).or_insert_with(|| route::agrees(wish, have))
+                let kept = || (route::agrees(wish, have), [wish.clone(), have.clone()]);
+                self.0.entry(pair).or_insert_with(kept).0
             }
             (Content::Rule(wish), Content::Rule(have)) => rule::agrees(wish, have),
             (Content::Neighbour(wish), Content::Neighbour(have)) => neighbour::agrees(wish, have),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::journal::{Sent, goes_along, nexthops_touched};
+use super::journal::{Sent, nexthops_touched};
 use super::{Causes, Content, Journal, Key, Op, Planned, Step, neighbour};
 use crate::object::{Neighbour, Nexthop, Record, Rule};
 use crate::state::{Bodies, BodyList, Held, NeighbourKey, Part, RuleKey, Snapshot};
@@ -89,12 +89,15 @@ pub(in crate::plan) fn scope<'a>(
     if causes.is_empty() {
         return part;
     }
-    let over = before.neighbours_over(&causes.links);
-    let kept = over.filter(|(_, neighbour)| neighbour::is_kept(neighbour));
+    causes.nexthops = nexthops_touched(before, &causes);
+    let by = before.neighbours_by_nexthop();
+    let by = by.filter(|(_, entry)| entry.nh_id().is_some_and(|id| causes.nexthops.contains(&id)));
+    let gone = before.neighbours_over(&causes.links).chain(by);
+    let kept = gone.filter(|(_, neighbour)| neighbour::is_kept(neighbour));
     part.neighbours.extend(kept.map(|(key, _)| *key));
-    let nexthops = nexthops_touched(before, &causes);
-    part.routes.extend(before.route_keys(|held| goes_along(held, &causes, &nexthops)));
-    part.nexthops.extend(nexthops);
+    let taken = |held: &Arc<Held>| causes.takes(&Content::Route(held.clone()));
+    part.routes.extend(before.route_keys(taken));
+    part.nexthops.extend(&causes.nexthops);
     part
 }
 

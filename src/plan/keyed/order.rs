@@ -1,31 +1,36 @@
 //! From what is named and the state now to steps, and when each has its turn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter::Peekable;
 
-use super::edits::{Edit, RouteSync};
+use super::edits::{Edit, RouteSync, Waiting};
 use super::{Content, Key, Matcher, Op, Planned, Step, Wish, nexthop, route};
 use crate::object::route::RouteKey;
-use crate::plan::{Draft, Refusal};
-use crate::state::{Bodies, Held, Snapshot};
+use crate::plan::{Draft, Refusal, Target, rules};
+use crate::state::{Bodies, Held, NeighbourKey, Snapshot};
 
 use std::sync::Arc;
 
 /// When a step has its turn, among those of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::plan) enum Turn {
+    /// Forwarding entries that move to another port.
+    FreeAddress,
     AddNeighbour,
     /// Routes straight out of an interface, before what has a gateway that they lead to.
     AddDirect,
     /// Before the groups that they are in, and the routes that go by them.
     AddNexthop,
     AddGroup,
+    /// Forwarding entries that a group leads on.
+    AddEntryByGroup,
     AddByGateway,
     /// When the table that it leads to is filled.
     AddRule,
     /// Before the table that it leads to is emptied.
     DeleteRule,
     DeleteRoute,
+    DeleteEntryByGroup,
     DeleteGroup,
     DeleteNexthop,
     DeleteNeighbour,
@@ -42,6 +47,7 @@ pub(in crate::plan) fn steps(
     let mut planner = Planner {
         base: draft.base(),
         now,
+        edited: edited(draft),
         bodies: Bodies::default(),
         matcher: Matcher::default(),
         steps: Vec::new(),
@@ -54,16 +60,126 @@ pub(in crate::plan) fn steps(
             Edit::Sync(sync) => planner.sync(sync),
         }
     }
+    planner.settle_rules();
     planner.check_in_use()?;
     let mut steps = planner.steps;
+    check_links(draft, now, &steps)?;
+    keep_lists(&mut steps);
+    free_addresses(&mut steps);
     // Stable: what shares a turn stays in the order of naming.
     steps.sort_by_key(|(turn, _)| *turn);
+    spread(&mut steps);
     Ok(steps)
+}
+
+/// What is put beside others at the key of an IPv4 route is put there in the order of naming: in the turn of the last.
+fn keep_lists(steps: &mut [(Turn, Planned)]) {
+    let list = |planned: &Planned| match planned.key() {
+        Some(Key::Route(key @ RouteKey::V4(_)))
+            if matches!(planned.op(), Op::Append | Op::Prepend) =>
+        {
+            Some(key)
+        }
+        _ => None,
+    };
+    let mut last: BTreeMap<RouteKey, Turn> = BTreeMap::new();
+    for (turn, planned) in steps.iter() {
+        if let Some(key) = list(planned) {
+            let own = last.entry(key).or_insert(*turn);
+            *own = (*own).max(*turn);
+        }
+    }
+    for (turn, planned) in steps {
+        if let Some(last) = list(planned).and_then(|key| last.get(&key)) {
+            *turn = *last;
+        }
+    }
+}
+
+/// A bridge has one port for each address: an entry that moves to another port goes first.
+fn free_addresses(steps: &mut [(Turn, Planned)]) {
+    let entry = |planned: &Planned| match planned.key() {
+        Some(Key::Neighbour(key)) if key.is_fdb() => Some(key),
+        _ => None,
+    };
+    let adds = steps.iter().filter(|(_, planned)| planned.op() != Op::Delete);
+    let added: Vec<_> = adds.filter_map(|(_, planned)| entry(planned)).collect();
+    for (turn, planned) in steps.iter_mut().filter(|(_, planned)| planned.op() == Op::Delete) {
+        let moves = |own: Arc<NeighbourKey>| {
+            added.iter().any(|new| new.target == own.target && new.index != own.index)
+        };
+        if entry(planned).is_some_and(moves) {
+            *turn = Turn::FreeAddress;
+        }
+    }
+}
+
+/// Interfaces that this draft edits: what goes over them may be gone in silence before its turn comes (K4, K5).
+fn edited(draft: &Draft) -> BTreeSet<u32> {
+    let live = draft.links().iter().filter_map(|link| match link.target {
+        Target::Live { index, .. } => Some(index),
+        Target::New(_) => None,
+    });
+    live.collect()
+}
+
+/// What is put over an interface needs it: it is the one that was meant, and this draft does not remove it.
+fn check_links(draft: &Draft, now: &Snapshot, steps: &[(Turn, Planned)]) -> Result<(), Refusal> {
+    let removed = draft.links().iter().filter(|link| link.remove);
+    let removed = removed.filter_map(|link| match link.target {
+        Target::Live { index, .. } => Some(index),
+        Target::New(_) => None,
+    });
+    let with = |index| rules::goes_with(index, now).into_iter().chain([index]);
+    let removed: BTreeSet<u32> = removed.flat_map(with).collect();
+    let mut seen = BTreeSet::new();
+    for (_, planned) in steps.iter().filter(|(_, planned)| planned.op() != Op::Delete) {
+        for index in planned.live_links() {
+            if removed.contains(&index) {
+                let used = format!("{} {} goes out of it", planned.noun(), planned.text(now));
+                return Err(Refusal::Removed { name: rules::name(index, now), used });
+            }
+            let was = draft.base().link_by_index(index).filter(|_| seen.insert(index));
+            if let Some(was) = was {
+                rules::live(index, was.generation(), now)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// So many steps in a row may come in another order.
+const RUN: usize = 4096;
+
+/// A table that is written in the order of its keys leaves every node of the tree that follows it half empty: each is
+/// split when it is full, and nothing comes between its keys any more. So of each run first every other key comes, then
+/// those between them. What shares a key stays in its order.
+fn spread(steps: &mut [(Turn, Planned)]) {
+    let adds = |(turn, _): &(Turn, Planned)| matches!(turn, Turn::AddDirect | Turn::AddByGateway);
+    for run in steps.chunk_by_mut(|a, b| a.0 == b.0).filter(|run| adds(&run[0])) {
+        if run.len() < RUN {
+            continue;
+        }
+        for some in run.chunks_mut(RUN) {
+            let mut turns = HashMap::new();
+            let mut first = Vec::with_capacity(some.len());
+            let mut second = Vec::with_capacity(some.len() / 2);
+            for (_, planned) in some.iter() {
+                let next = turns.len() % 2 == 0;
+                let turn = *turns.entry(planned.key()).or_insert(next);
+                if turn { first.push(planned.clone()) } else { second.push(planned.clone()) }
+            }
+            let new = first.into_iter().chain(second);
+            some.iter_mut().zip(new).for_each(|((_, place), planned)| *place = planned);
+        }
+    }
 }
 
 struct Planner<'a> {
     base: &'a Snapshot,
     now: &'a Snapshot,
+    /// Interfaces that are edited too.
+    edited: BTreeSet<u32>,
     bodies: Bodies,
     matcher: Matcher,
     steps: Vec<(Turn, Planned)>,
@@ -121,18 +237,55 @@ impl Planner<'_> {
         };
         let untouched = same_list(&relevant(&base), &relevant(&now));
         if matches!(planned.op(), Op::Add | Op::Replace) && !untouched {
-            return Err(self.conflict(&key, &base, &now, planned));
+            return Err(self.conflict(&key, &base, &now, planned.text(self.now)));
         }
-        self.push(planned.clone());
+        let several = !key.is_ordered() && key.whole(self.now).len() > 1;
+        match (planned.op(), &now[..]) {
+            // The kernel replaces one group, or one of those without a gateway (K23).
+            (Op::Replace, _) if several => self.replace_all(&key, now, planned),
+            (Op::Replace, [first, _, ..]) if self.may_be_gone(&key, first) => {
+                self.replace_by_two(&key, first, planned)
+            }
+            _ => self.push(planned.clone()),
+        }
         Ok(())
     }
 
+    fn replace_all(&mut self, key: &Key, all: Vec<Content>, new: &Planned) {
+        let turn = turn(new);
+        let step = |content| Step { key: key.clone(), content, op: Op::Delete };
+        let gone = all.into_iter().map(|one| (turn, Planned::Ready(step(one))));
+        self.steps.extend(gone);
+        self.steps.push((turn, new.clone().with_op(Op::Add)));
+    }
+
+    /// Whether the first of a list may be gone in silence when its turn comes: its replacement would take the place of
+    /// the next one, which is nobody's.
+    fn may_be_gone(&self, key: &Key, first: &Content) -> bool {
+        let over = |index: &u32| self.edited.contains(index);
+        match (key, first) {
+            (Key::Route(RouteKey::V4(_)), Content::Route(held)) => {
+                held.body().is_some_and(|body| body.links().iter().any(over))
+            }
+            _ => false,
+        }
+    }
+
+    fn replace_by_two(&mut self, key: &Key, old: &Content, new: &Planned) {
+        self.push(new.clone().with_op(Op::Prepend));
+        self.step(key, Op::Delete, old);
+    }
+
     fn take(&mut self, key: &Key, content: &Content) -> Result<(), Refusal> {
-        let (_, now) = self.elements(key);
+        let (base, now) = self.elements(key);
         let parts = key.parts(content, &mut self.bodies);
         let left: Vec<_> =
             parts.iter().filter(|part| now.iter().any(|own| own.same(part))).collect();
         match left.len() {
+            // Under this key there is but one, and it is another one now.
+            0 if matches!(key, Key::Nexthop(_) | Key::Neighbour(_)) && !now.is_empty() => {
+                return Err(self.conflict(key, &base, &now, "none".to_owned()));
+            }
             0 => {}
             all if all == parts.len() => self.step(key, Op::Delete, content),
             _ => left.into_iter().for_each(|part| self.step(key, Op::Delete, part)),
@@ -155,7 +308,7 @@ impl Planner<'_> {
             }
         }
         if !old_stands {
-            return Err(self.conflict(key, &base, &now, new));
+            return Err(self.conflict(key, &base, &now, new.text(self.now)));
         }
         let whole = match key.is_ordered() {
             true if !key.takes_first() => false,
@@ -163,7 +316,15 @@ impl Planner<'_> {
             false => now.len() == old_parts.len(),
         };
         if target == *key && whole {
-            self.push(new.clone());
+            match key.is_ordered() && now.len() > 1 && self.may_be_gone(key, old) {
+                true => self.replace_by_two(key, old, new),
+                false => self.push(new.clone().with_op(Op::Replace)),
+            }
+            return Ok(());
+        }
+        if let (Planned::Ready(step), true) = (new, target == *key && !key.is_ordered()) {
+            let content = step.content.clone();
+            self.change_legs(key, &now, &old_parts, &content);
             return Ok(());
         }
         // Beside a rule that is to go the kernel may refuse the new one as the same, or nearly (K37).
@@ -183,10 +344,35 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Some legs of an IPv6 route become others. One that leaves by the same way as before cannot be there beside it.
+    fn change_legs(&mut self, key: &Key, now: &[Content], old: &[Content], new: &Content) {
+        let stays = |one: &&Content| !old.iter().any(|part| part.same(one));
+        let mut target: Vec<_> = now.iter().filter(stays).cloned().collect();
+        for wish in key.parts(new, &mut self.bodies) {
+            let there = now.iter().find(|own| self.matcher.agrees(&wish, own)).cloned();
+            target.push(there.unwrap_or(wish));
+        }
+        let steps = key.transform(now, &target);
+        self.push_together(steps);
+    }
+
+    /// Steps of one key stay in their order, in the turn of the last of them that adds.
+    fn push_together(&mut self, steps: Vec<Step>) {
+        let turn = turn_together(&steps);
+        self.steps.extend(steps.into_iter().map(|step| (turn, Planned::Ready(step))));
+    }
+
     /// Both in the order of the keys, hand in hand.
     fn sync(&mut self, sync: &RouteSync) {
         let now = self.now;
-        let pending: Vec<_> = sync.pending.iter().map(|(key, _)| *key).collect();
+        if let Some(only) = &sync.only {
+            for key in only {
+                let own = sync.wanted.iter().filter(|(own, _)| own == key).cloned();
+                self.sync_key(sync, *key, now.routes_at(key), &own.collect::<Vec<_>>());
+            }
+            return;
+        }
+        let waits = |key: &RouteKey| sync.pending.binary_search_by_key(key, |one| one.key).is_ok();
         let mut there = now.keyed_routes(sync.scope.table_number()).peekable();
         let mut wanted = sync.wanted.as_slice();
         loop {
@@ -203,16 +389,58 @@ impl Planner<'_> {
             let (here, rest) = wanted.split_at(own);
             wanted = rest;
             let is = take_at(&mut there, &key);
-            if !pending.contains(&key) {
+            if !waits(&key) {
                 self.sync_key(sync, key, is, here);
             }
         }
         drop(there);
-        for (key, one) in &sync.pending {
-            let occupied = now.routes_at(key).iter().any(|held| sync.scope.holds(key, held));
-            let op = if occupied { Op::Replace } else { Op::Append };
-            self.push(Planned::Pending(Box::new(super::Pending { op, ..one.clone() })));
+        for waiting in sync.pending.chunk_by(|a, b| a.key == b.key) {
+            let start = sync.wanted.partition_point(|(key, _)| *key < waiting[0].key);
+            let end = sync.wanted.partition_point(|(key, _)| *key <= waiting[0].key);
+            self.sync_waiting(sync, &sync.wanted[start..end], waiting);
         }
+    }
+
+    /// A key where some wait for their interfaces: what is there and wanted stays as far as it is in order.
+    fn sync_waiting(
+        &mut self,
+        sync: &RouteSync,
+        wanted: &[(RouteKey, Arc<Held>)],
+        waiting: &[Waiting],
+    ) {
+        let key = waiting[0].key;
+        let place = Key::Route(key);
+        let all = place.elements(self.now, &mut self.bodies).into_iter();
+        let own: Vec<_> = all
+            .filter(|one| matches!(one, Content::Route(held) if sync.scope.holds(&key, held)))
+            .collect();
+        let ready = wanted.iter().map(|(_, held)| Content::Route(held.clone()));
+        let mut steps: Vec<Planned> = Vec::new();
+        let mut kept = 0;
+        let mut waiting = waiting.iter().peekable();
+        for (at, wish) in ready.map(Some).chain([None]).enumerate() {
+            while let Some(one) = waiting.next_if(|one| one.behind <= at) {
+                steps.push(Planned::Pending(Box::new(one.step.clone())));
+            }
+            let Some(wish) = wish else { break };
+            let in_order = steps.is_empty() || !place.is_ordered();
+            let there = own.get(kept).filter(|_| in_order);
+            if there.is_some_and(|there| self.matcher.agrees(&wish, there)) {
+                kept += 1;
+                continue;
+            }
+            steps.push(Planned::Ready(Step { key: place.clone(), content: wish, op: Op::Append }));
+        }
+        // A single one is replaced without a gap.
+        if let (0, [_], Some(first)) = (kept, &own[..], steps.first_mut()) {
+            *first = first.clone().with_op(Op::Replace);
+            kept = 1;
+        }
+        let step =
+            |one: &Content| Step { key: place.clone(), content: one.clone(), op: Op::Delete };
+        let gone = own[kept..].iter().map(|one| Planned::Ready(step(one)));
+        let all = gone.chain(steps).map(|planned| (Turn::AddByGateway, planned));
+        self.steps.extend(all);
     }
 
     fn sync_key(
@@ -222,6 +450,9 @@ impl Planner<'_> {
         is: &[Arc<Held>],
         wanted: &[(RouteKey, Arc<Held>)],
     ) {
+        if wanted.is_empty() && !sync.exactly {
+            return;
+        }
         // Most of a table is as it was, or is not there yet.
         if let ([held], [(_, wish)]) = (is, wanted) {
             let (held, wish) = (Content::Route(held.clone()), Content::Route(wish.clone()));
@@ -230,11 +461,8 @@ impl Planner<'_> {
             }
         }
         let place = Key::Route(key);
-        if is.is_empty() {
-            for (_, wish) in wanted {
-                self.step(&place, Op::Append, &Content::Route(wish.clone()));
-            }
-            return;
+        if let ([], [(_, wish)]) = (is, wanted) {
+            return self.step(&place, Op::Append, &Content::Route(wish.clone()));
         }
         let all = place.elements(self.now, &mut self.bodies);
         let spoken = |content: &Content| match content {
@@ -272,10 +500,35 @@ impl Planner<'_> {
                 new.into_iter().chain(gone.map(|one| step(Op::Delete, one))).collect()
             }
         };
-        // Those of one key stay in their order, in the turn of the last of them that adds.
-        let turn = steps.iter().map(turn_of).filter(|turn| *turn != Turn::DeleteRoute).max();
-        let turn = turn.unwrap_or(Turn::DeleteRoute);
-        self.steps.extend(steps.into_iter().map(|step| (turn, Planned::Ready(step))));
+        self.push_together(steps);
+    }
+
+    /// What is named of a priority's rules, as requests that do that and nothing else.
+    fn settle_rules(&mut self) {
+        let is_rule = |planned: &Planned| match planned {
+            Planned::Ready(Step { key: Key::Rule(key), .. }) => Some(*key),
+            _ => None,
+        };
+        let keys: BTreeSet<_> = self.steps.iter().filter_map(|(_, one)| is_rule(one)).collect();
+        let (rules, mut others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.steps)
+            .into_iter()
+            .partition(|(_, one)| is_rule(one).is_some());
+        for key in keys.into_iter().map(Key::Rule) {
+            let is = key.whole(self.now);
+            let mut target = is.clone();
+            for (_, planned) in &rules {
+                let Planned::Ready(Step { key: own, content, op }) = planned else { continue };
+                match op {
+                    _ if *own != key => {}
+                    // Of duplicates none is to be left.
+                    Op::Delete => target.retain(|one| !one.same(content)),
+                    _ => target.push(content.clone()),
+                }
+            }
+            let steps = key.transform(&is, &target).into_iter();
+            others.extend(steps.map(|step| (turn_of(&step), Planned::Ready(step))));
+        }
+        self.steps = others;
     }
 
     /// With a nexthop object that is deleted the kernel takes what goes by it, without a word (K7): refused, unless all
@@ -311,6 +564,13 @@ impl Planner<'_> {
                 return refuse(id, format!("the group {}", group.id()));
             }
         }
+        for (key, entry) in self.now.neighbours_by_nexthop() {
+            let id = entry.nh_id().filter(|id| deleted.contains(id));
+            let key = Key::Neighbour(Arc::new(*key));
+            if let Some(id) = id.filter(|_| !touched.contains(&key)) {
+                return refuse(id, format!("the forwarding entry {}", entry.line(self.now)));
+            }
+        }
         for (key, held) in self.now.all_keyed_routes() {
             for held in held {
                 let by = held.body().and_then(|body| body.nexthop());
@@ -327,7 +587,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn conflict(&self, key: &Key, base: &[Content], now: &[Content], want: &Planned) -> Refusal {
+    fn conflict(&self, key: &Key, base: &[Content], now: &[Content], want: String) -> Refusal {
         let words = |all: &[Content], names: &Snapshot| match all {
             [] => "none".to_owned(),
             all => {
@@ -339,7 +599,7 @@ impl Planner<'_> {
             what: key.noun().to_owned(),
             base: words(base, self.base),
             now: words(now, self.now),
-            want: want.text(self.now),
+            want,
         }
     }
 }
@@ -363,10 +623,17 @@ fn turn(planned: &Planned) -> Turn {
             Wish::Route(spec) if spec.has_gateway() => Turn::AddByGateway,
             Wish::Route(_) => Turn::AddDirect,
             Wish::Rule(_) => Turn::AddRule,
+            Wish::Neighbour(spec) if spec.is_by_nexthop() => Turn::AddEntryByGroup,
             Wish::Neighbour(_) => Turn::AddNeighbour,
             Wish::Nexthop(_) => Turn::AddNexthop,
         },
     }
+}
+
+/// The turn of steps of one key that stay in their order: of the last of them that adds.
+pub(super) fn turn_together(steps: &[Step]) -> Turn {
+    let adds = steps.iter().filter(|step| step.op != Op::Delete).map(turn_of).max();
+    adds.or_else(|| steps.iter().map(turn_of).max()).unwrap_or(Turn::DeleteRoute)
 }
 
 pub(super) fn turn_of(step: &Step) -> Turn {
@@ -375,6 +642,10 @@ pub(super) fn turn_of(step: &Step) -> Turn {
         (Content::Route(_), Op::Delete) => Turn::DeleteRoute,
         (Content::Nexthop(one), Op::Delete) if nexthop::is_group(one) => Turn::DeleteGroup,
         (Content::Nexthop(_), Op::Delete) => Turn::DeleteNexthop,
+        (Content::Neighbour(one), op) if one.nh_id().is_some() => match op {
+            Op::Delete => Turn::DeleteEntryByGroup,
+            _ => Turn::AddEntryByGroup,
+        },
         (Content::Neighbour(_), Op::Delete) => Turn::DeleteNeighbour,
         (Content::Neighbour(_), _) => Turn::AddNeighbour,
         (Content::Nexthop(one), _) if nexthop::is_group(one) => Turn::AddGroup,

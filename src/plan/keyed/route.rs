@@ -8,7 +8,7 @@ use crate::object::route::{
     row, split,
 };
 use crate::object::{LinkRef, Names, Record, Value};
-use crate::state::{Bodies, Held, Snapshot, is_same, legs};
+use crate::state::{Bodies, Body, Held, Snapshot, is_same, legs};
 use crate::wire::{Builder, HEADER, flags, kind};
 
 /// What stands at a key, one by one: of IPv6 the legs, since the kernel adds and deletes them so (K10).
@@ -60,6 +60,17 @@ pub(super) fn text(key: &RouteKey, held: &Arc<Held>, names: &dyn Names) -> Strin
     route.map(|route| route.line(names).replace("\n\t", " ")).unwrap_or_default()
 }
 
+/// What `ip` prints as `expires 500sec` it reads as `expires 500`.
+pub(super) fn asked(text: &str) -> String {
+    let mut words: Vec<_> = text.split(' ').collect();
+    for at in 1..words.len() {
+        if words[at - 1] == "expires" {
+            words[at] = words[at].strip_suffix("sec").unwrap_or(words[at]);
+        }
+    }
+    words.join(" ")
+}
+
 /// Whether a route has gateways, that another route must lead to.
 pub(super) fn has_gateway(held: &Held) -> bool {
     let of = |record: &Record| {
@@ -102,12 +113,25 @@ pub(super) fn agrees(wish: &Arc<Held>, have: &Arc<Held>) -> bool {
     if wish.is_v4() != have.is_v4() {
         return false;
     }
-    let (wish, have, v4) = (wish.record(), have.record(), wish.is_v4());
-    let by_object = wish.value(row::NH_ID).is_some();
+    let (record, v4) = (wish.record(), wish.is_v4());
+    let by_object = record.value(row::NH_ID).is_some();
     let drops = (u64::from(RouteType::BLACKHOLE.0)..=u64::from(RouteType::THROW.0))
-        .contains(&wish.number(row::TYPE));
-    let ways = by_object || drops || same_legs(&legs(wish), &legs(have), v4);
-    ways && ROUTE.rows.iter().enumerate().all(|(id, one)| {
+        .contains(&record.number(row::TYPE));
+    let ways = by_object || drops || same_legs(&legs(record), &legs(have.record()), v4);
+    ways && agree_in_rest(wish, have)
+}
+
+/// The same, whatever their ways are.
+pub(super) fn agree_but_for_ways(wish: &Held, have: &Held) -> bool {
+    match (wish.body(), have.body()) {
+        (Some(wish), Some(have)) => agree_in_rest(wish, have),
+        _ => false,
+    }
+}
+
+fn agree_in_rest(wish: &Body, have: &Body) -> bool {
+    let (wish, have, v4) = (wish.record(), have.record(), wish.is_v4());
+    ROUTE.rows.iter().enumerate().all(|(id, one)| {
         let id = id as u16;
         let (wish, have) = (wish.value(id), have.value(id));
         match id {
@@ -149,9 +173,12 @@ fn is_medium(value: Option<&Value>) -> bool {
 
 fn same_metrics(wish: Option<&Value>, have: Option<&Value>) -> bool {
     let all = |value: Option<&Value>| match value {
-        Some(Value::Nested(metrics)) if metrics.table() == &METRICS => {
-            metrics.fields().map(|(id, _, value)| (id, value.clone())).collect()
-        }
+        // The kernel keeps no difference between 0 and nothing.
+        Some(Value::Nested(metrics)) if metrics.table() == &METRICS => metrics
+            .fields()
+            .filter(|(_, _, value)| value.number() != Some(0))
+            .map(|(id, _, value)| (id, value.clone()))
+            .collect(),
         _ => Vec::new(),
     };
     all(wish) == all(have)
@@ -169,13 +196,30 @@ fn same_legs(wish: &[Record], have: &[Record], v4: bool) -> bool {
 
 /// The interface of a gateway need not be said.
 fn same_leg(wish: &Record, have: &Record) -> bool {
-    let ids = [hop_row::GATEWAY, hop_row::VIA, hop_row::ENCAP, hop_row::NEWDST, hop_row::FLOW];
+    let ids = [hop_row::GATEWAY, hop_row::VIA, hop_row::NEWDST, hop_row::FLOW];
     let weight = |leg: &Record| leg.number(hop_row::HOPS);
     let dev = wish.number(hop_row::OIF);
     (dev == 0 || dev == have.number(hop_row::OIF))
         && weight(wish) == weight(have)
+        && same_encap(wish.value(hop_row::ENCAP), have.value(hop_row::ENCAP))
         && ids.iter().all(|id| {
             let (wish, have) = (wish.value(*id), have.value(*id));
             wish == have || is_number(wish) && is_number(have) && number(wish) == number(have)
         })
+}
+
+/// What is not said of a tunnel the kernel says as zero.
+fn same_encap(wish: Option<&Value>, have: Option<&Value>) -> bool {
+    let (Some(Value::Nested(wish)), Some(Value::Nested(have))) = (wish, have) else {
+        return wish == have;
+    };
+    let is_zero = |value: &Value| match value {
+        Value::Number(number) => *number == 0,
+        Value::V4(address) => address.is_unspecified(),
+        Value::V6(address) => address.is_unspecified(),
+        _ => false,
+    };
+    wish.table() == have.table()
+        && wish.fields().all(|(id, row, value)| !row.compared() || have.value(id) == Some(value))
+        && have.fields().all(|(id, _, value)| wish.value(id).is_some() || is_zero(value))
 }

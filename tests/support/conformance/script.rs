@@ -8,6 +8,8 @@
 //!     del NAME, get NAME          RTM_DELLINK, RTM_GETLINK
 //!     altadd NAME A.., altdel NAME A..
 //!     addr NAME LOCAL/PREFIX [fields], deladdr NAME LOCAL/PREFIX [fields]
+//!     route VERB DST/LEN [fields]  RTM_NEWROUTE with the flags of add, append, prepend, replace, change, create
+//!     delroute DST/LEN [fields]    RTM_DELROUTE; fields as iproute2's, and `type`, `scope`, `proto` in numbers
 //!     noop, unknown, short
 //!
 //! Several requests for one datagram stand on one line, with ` ; ` between. A line `promote` turns
@@ -118,6 +120,26 @@ fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
             seq,
             0,
             &address(index, rest[0], &rest[1..]),
+        ),
+        "route" => {
+            let mode = match name {
+                "add" => NLM_F_CREATE | NLM_F_EXCL,
+                "append" => NLM_F_CREATE | NLM_F_APPEND,
+                "prepend" => NLM_F_CREATE,
+                "replace" => NLM_F_CREATE | NLM_F_REPLACE,
+                "change" => NLM_F_REPLACE,
+                "bare" => 0,
+                _ => panic!("no such verb: {line}"),
+            };
+            let body = route(kernel, rest[0], &rest[1..], false);
+            wire::message(RTM_NEWROUTE, ask | mode | echo(&rest), seq, 0, &body)
+        }
+        "delroute" => wire::message(
+            RTM_DELROUTE,
+            ask | echo(&rest),
+            seq,
+            0,
+            &route(kernel, name, &rest, true),
         ),
         "noop" => wire::message(NLMSG_NOOP, ask, seq, 0, &[]),
         "unknown" => wire::message(name.parse().unwrap_or(999), ask, seq, 0, &[0; 16]),
@@ -247,6 +269,89 @@ fn address(index: i32, local: &str, words: &[&str]) -> Vec<u8> {
     }
     to.bytes(IFA_ADDRESS, &octets(peer));
     [info.emit(), to.0].concat()
+}
+
+/// As iproute2 makes it: the scope follows from what is given, unless it is said.
+fn route(kernel: &Kernel, to: &str, words: &[&str], gone: bool) -> Vec<u8> {
+    let (dst, len) = to.split_once('/').expect("DST/LEN");
+    let dst: IpAddr = dst.parse().expect("an address");
+    let mut head = [0u8; 12];
+    head[0] = if dst.is_ipv4() { AF_INET } else { AF_INET6 };
+    head[1] = len.parse().expect("a number");
+    head[4] = 254;
+    (head[5], head[7]) = if gone { (0, 0) } else { (3, RTN_UNICAST) };
+    let (mut to, mut metrics, mut legs) = (Writer::default(), Writer::default(), Vec::new());
+    if head[1] > 0 {
+        to.bytes(RTA_DST, &octets(dst));
+    }
+    let (mut scope, mut via) = (None, false);
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        match word {
+            "echo" => continue,
+            "onlink" => {
+                head[8..].copy_from_slice(&RTNH_F_ONLINK.to_ne_bytes());
+                continue;
+            }
+            _ => {}
+        }
+        let value = words.next().unwrap_or("");
+        let number: u32 = value.parse().unwrap_or(0);
+        match word {
+            "dev" => drop(to.u32(RTA_OIF, index(kernel, value) as u32)),
+            "via" => {
+                via = true;
+                to.bytes(RTA_GATEWAY, &octets(value.parse().expect("an address")));
+            }
+            "src" => drop(to.bytes(RTA_PREFSRC, &octets(value.parse().expect("an address")))),
+            "metric" => drop(to.u32(RTA_PRIORITY, number)),
+            "table" => {
+                head[4] = u8::try_from(number).unwrap_or(0);
+                to.u32(RTA_TABLE, number);
+            }
+            "tos" => head[3] = number as u8,
+            "proto" => head[5] = number as u8,
+            "type" => head[7] = number as u8,
+            "scope" => scope = Some(number as u8),
+            "mtu" => drop(metrics.u32(2, number)),
+            "hoplimit" => drop(metrics.u32(10, number)),
+            "pref" => drop(to.u8(RTA_PREF, number as u8)),
+            "expires" => drop(to.u32(RTA_EXPIRES, number)),
+            "nh" => legs.extend(leg(kernel, value)),
+            _ => panic!("no such field: {word}"),
+        }
+    }
+    if !metrics.0.is_empty() {
+        to.bytes(RTA_METRICS, &metrics.0);
+    }
+    if !legs.is_empty() {
+        to.bytes(RTA_MULTIPATH, &legs);
+    }
+    let usual = match (dst.is_ipv4(), head[7]) {
+        (true, _) if gone => 255,
+        (true, RTN_LOCAL) => 254,
+        (true, RTN_BROADCAST..=RTN_MULTICAST) => 253,
+        (true, RTN_UNICAST) if !via && legs.is_empty() => 253,
+        _ => 0,
+    };
+    head[6] = scope.unwrap_or(usual);
+    [head.to_vec(), to.0].concat()
+}
+
+/// A leg of a multipath route: `GATEWAY,DEV,HOPS` of which each may be `-`.
+fn leg(kernel: &Kernel, text: &str) -> Vec<u8> {
+    let mut parts = text.split(',');
+    let mut next = || parts.next().filter(|part| *part != "-");
+    let (gateway, dev, hops) = (next(), next(), next());
+    let mut to = Writer::default();
+    if let Some(gateway) = gateway {
+        to.bytes(RTA_GATEWAY, &octets(gateway.parse().expect("an address")));
+    }
+    let mut bytes = ((8 + to.0.len()) as u16).to_ne_bytes().to_vec();
+    bytes.extend_from_slice(&[0, hops.map_or(0, |hops| hops.parse().expect("a number"))]);
+    bytes.extend_from_slice(&dev.map_or(0, |dev| index(kernel, dev)).to_ne_bytes());
+    bytes.extend_from_slice(&to.0);
+    bytes
 }
 
 fn echo(words: &[&str]) -> u16 {

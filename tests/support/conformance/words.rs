@@ -11,12 +11,29 @@ use super::script::Script;
 /// For sorting.
 pub fn key(message: &[u8]) -> (u16, Vec<u8>) {
     let kind = wire::u16_at(message, 4);
-    let length = if matches!(kind, RTM_NEWADDR | RTM_DELADDR) {
-        message.len().min(48)
+    let length = if matches!(kind, RTM_NEWADDR | RTM_DELADDR | RTM_NEWROUTE | RTM_DELROUTE) {
+        message.len().min(if kind >= RTM_NEWROUTE { 96 } else { 48 })
     } else {
         message.len().min(28)
     };
     (kind, message[16..length].to_vec())
+}
+
+/// Table, destination, TOS and priority of a route; nothing of other messages, which come first or last.
+pub fn route_key(message: &[u8]) -> (bool, Vec<u8>, Vec<Vec<u8>>) {
+    let kind = wire::u16_at(message, 4);
+    if !matches!(kind, RTM_NEWROUTE | RTM_DELROUTE) {
+        return (true, Vec::new(), Vec::new());
+    }
+    let head = &message[16..28];
+    let tb = Attributes::parse(&message[28..], 0);
+    let bytes = |id| tb.get(id).map(|part| part.value.to_vec()).unwrap_or_default();
+    let number = |id| tb.get(id).map_or(0, |part| part.u32().unwrap_or(0)).to_be_bytes().to_vec();
+    // What IPv6 makes by itself when links come up is in the order in which they did.
+    let made = head[0] == AF_INET6 && head[5] == RTPROT_KERNEL;
+    let oif = if made { number(RTA_OIF) } else { Vec::new() };
+    let place = vec![number(RTA_TABLE), bytes(RTA_DST), number(RTA_PRIORITY), oif];
+    (false, vec![head[0], head[1], head[3]], place)
 }
 
 /// A line of its head, then a line for each attribute.
@@ -50,6 +67,23 @@ pub fn tell(message: &[u8], script: &Script) -> String {
                 let value = match attribute.id {
                     IFA_CACHEINFO => {
                         format!("{} {}", seconds(attribute.value, 0), seconds(attribute.value, 4))
+                    }
+                    _ => unless_random(attribute.value, script),
+                };
+                text += &format!("\n    {} {value}", attribute.id);
+            }
+            text
+        }
+        RTM_NEWROUTE | RTM_DELROUTE => {
+            let name = if kind == RTM_NEWROUTE { "NEWROUTE" } else { "DELROUTE" };
+            let mut text = format!("{name} {} / {flags:#x} {seq} {whose}", hex(&payload[..12]));
+            for attribute in Attributes::parse(&payload[12..], 0).0 {
+                let value = match attribute.id {
+                    // Whether it ends (when, 6.18 gets wrong for the route of an address whose lifetime changes), and
+                    // the error that it gives; the rest are counters.
+                    RTA_CACHEINFO => {
+                        let ends = wire::u32_at(attribute.value, 8) != 0;
+                        format!("ends {ends}, {}", wire::u32_at(attribute.value, 12))
                     }
                     _ => unless_random(attribute.value, script),
                 };

@@ -192,7 +192,7 @@ impl Driver {
     /// changes too.
     pub fn observe(&mut self, kernel: &mut Kernel, refresh: &[Ask]) -> Snapshot {
         for some in refresh.chunks(64) {
-            let bytes: Vec<u8> = some.iter().flat_map(|ask| ask.request()).collect();
+            let bytes: Vec<u8> = some.iter().filter_map(|ask| ask.request()).flatten().collect();
             kernel.send(self.event, &bytes);
         }
         self.fence = next_fence(self.fence);

@@ -87,6 +87,10 @@ impl Kernel {
         if message.flags & NLM_F_EXCL != 0 || message.flags & NLM_F_REPLACE == 0 {
             return Err(Refusal::said(libc::EEXIST, "ipv4: Address already assigned"));
         }
+        let old = list[at].clone();
+        if old.priority != new.priority {
+            self.change_priority4(info.index, &old, new.priority);
+        }
         let Some(old) = self.link_mut(info.index).inet.as_mut().and_then(|list| list.get_mut(at))
         else {
             return Ok(());
@@ -189,6 +193,7 @@ impl Kernel {
             return Ok(());
         };
         // inet6_addr_modify: the prefix length stays what it was.
+        let had = old.flags & (IFA_F_PERMANENT | IFA_F_NOPREFIXROUTE) == IFA_F_PERMANENT;
         let kept = IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_OPTIMISTIC | IFA_F_MCAUTOJOIN;
         old.flags = (old.flags & kept) | flags;
         (old.valid, old.preferred, old.protocol) = (valid, preferred, protocol);
@@ -201,6 +206,14 @@ impl Kernel {
         let shown = old.clone();
         if shown.flags & IFA_F_TENTATIVE == 0 {
             self.say_address6(RTM_NEWADDR, info.index, &shown);
+        }
+        if shown.flags & IFA_F_NOPREFIXROUTE == 0 {
+            self.change_prefix_route6(info.index, &shown, had);
+        } else if had {
+            // As if it had gone.
+            let mut gone = shown;
+            gone.flags = (gone.flags & !IFA_F_NOPREFIXROUTE) | IFA_F_PERMANENT;
+            self.withdraw_prefix_route6(info.index, &gone);
         }
         Ok(())
     }

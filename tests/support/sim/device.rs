@@ -46,6 +46,7 @@ impl Kernel {
             Event::Up | Event::Down | Event::Change | Event::Unregister => {}
         }
         self.inet_event(index, event);
+        self.fib4_event(index, event);
         self.inet6_event(index, event);
         self.bridge_event(index, event);
         self.stacked_event(index, event);

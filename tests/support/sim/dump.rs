@@ -1,14 +1,28 @@
 //! Dumps: answered piece by piece while the receiver reads, so that changes in between show (K13, K14).
 
+use super::fib4::Key4;
+use super::fib6::Node;
 use super::link::{Data, Link};
+use super::route;
 use super::show;
 use super::socket::SocketId;
 use super::wire::uapi::*;
 use super::wire::{self, Answer, Attributes, IfAddr, IfInfo, Message};
 use super::{Done, Kernel};
 
-/// The next family, link index and nth of the link to look at.
-type Place = (u8, i32, usize);
+/// Where to go on.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// The next family, link index and nth of the link to look at.
+    Link(u8, i32, usize),
+    /// The next IPv4 route, and the nth of its key.
+    Route4(Key4, usize),
+    /// The next IPv6 route, and the nth of its prefix.
+    Route6(Node, usize),
+}
+
+const FIRST4: Key4 = Key4 { table: 0, dst: 0, len: 0, tos: 0, priority: 0 };
+const FIRST6: Node = (0, [0; 16], 0);
 
 /// A dump under way: the place it has come to, not what it will say.
 #[derive(Clone, Debug)]
@@ -19,6 +33,8 @@ pub struct Dump {
     generation: u32,
     next: Place,
     only: i32,
+    /// Routes of this table, or of all.
+    table: u32,
     master: Option<i32>,
     link_kind: Option<String>,
     filter: u32,
@@ -33,7 +49,8 @@ impl Kernel {
             family: message.payload[0],
             seq: message.seq,
             generation: 0,
-            next: (0, 0, 0),
+            next: Place::Link(0, 0, 0),
+            table: 0,
             only: 0,
             master: None,
             link_kind: None,
@@ -54,6 +71,16 @@ impl Kernel {
                     dump.flags |= NLM_F_DUMP_FILTERED;
                 }
             }
+            RTM_GETROUTE => {
+                dump.want_routes(message)?;
+                let tables = match dump.family {
+                    AF_INET6 => &self.fib6.tables,
+                    _ => &self.fib4.tables,
+                };
+                if dump.table != 0 && dump.family != AF_UNSPEC && !tables.contains(&dump.table) {
+                    return Err(libc::ENOENT.into());
+                }
+            }
             _ => return Err(libc::EOPNOTSUPP.into()),
         }
         if self.sockets[socket.0].dump.is_some() {
@@ -67,10 +94,11 @@ impl Kernel {
 
     /// `cb->seq`: what must not change for the dump to be consistent. Changes of a link's fields do not count.
     fn generation(&self, dump: &Dump) -> u32 {
-        if dump.kind == RTM_GETLINK {
-            self.links_generation
-        } else {
-            self.links_generation + self.addresses_generation
+        match dump.kind {
+            RTM_GETLINK => self.links_generation,
+            // Of routes the kernel never says that they have changed meanwhile (K14).
+            RTM_GETROUTE => 0,
+            _ => self.links_generation + self.addresses_generation,
         }
     }
 
@@ -81,7 +109,8 @@ impl Kernel {
         };
         let port = self.port(socket);
         let room = self.faults.dump_chunk;
-        if self.generation(&dump) != dump.generation || self.faults.interrupts_dump() {
+        let checked = dump.kind != RTM_GETROUTE;
+        if checked && (self.generation(&dump) != dump.generation || self.faults.interrupts_dump()) {
             dump.flags |= NLM_F_DUMP_INTR;
         }
         let mut datagram = Vec::new();
@@ -101,37 +130,71 @@ impl Kernel {
                 break;
             }
             dump.next = next;
-            datagram.extend(wire::message(kind, dump.flags, dump.seq, port, &body));
+            // Under strict checking a dump of routes always counts as filtered, but its end does not.
+            let filtered = if kind == RTM_NEWROUTE { NLM_F_DUMP_FILTERED } else { 0 };
+            datagram.extend(wire::message(kind, dump.flags | filtered, dump.seq, port, &body));
         }
         self.unicast(socket, datagram);
     }
 
     /// The first object at or behind the dump's place, and the place behind it.
     fn next_of(&self, dump: &Dump) -> Option<(Place, u16, Vec<u8>)> {
+        let (family, index, nth) = match dump.next {
+            Place::Link(..) if dump.kind == RTM_GETROUTE && dump.family == AF_INET6 => {
+                return self.next_route6(dump, FIRST6, 0);
+            }
+            Place::Link(..) if dump.kind == RTM_GETROUTE => {
+                return self.next_route4(dump, FIRST4, 0);
+            }
+            Place::Link(family, index, nth) => (family, index, nth),
+            Place::Route4(key, nth) => return self.next_route4(dump, key, nth),
+            Place::Route6(node, nth) => return self.next_route6(dump, node, nth),
+        };
         if dump.kind == RTM_GETLINK {
-            return self.links.range(dump.next.1..).find_map(|(&index, link)| {
+            return self.links.range(index..).find_map(|(&index, link)| {
                 let body = match dump.family {
                     AF_BRIDGE => self.port_body(index, true)?,
                     _ if dump.wants(link) => self.link_body(index, 0, 0, dump.filter),
                     _ => return None,
                 };
-                Some(((0, index + 1, 0), RTM_NEWLINK, body))
+                Some((Place::Link(0, index + 1, 0), RTM_NEWLINK, body))
             });
         }
-        for family in [AF_INET, AF_INET6] {
-            if (dump.family != AF_UNSPEC && dump.family != family) || family < dump.next.0 {
+        for own in [AF_INET, AF_INET6] {
+            if (dump.family != AF_UNSPEC && dump.family != own) || own < family {
                 continue;
             }
-            let (from, skip) =
-                if family == dump.next.0 { (dump.next.1, dump.next.2) } else { (0, 0) };
+            let (from, skip) = if own == family { (index, nth) } else { (0, 0) };
             for (&index, link) in self.links.range(from..) {
                 if dump.only != 0 && dump.only != index {
                     continue;
                 }
                 let nth = if index == from { skip } else { 0 };
-                if let Some(body) = address_body(link, family, nth) {
-                    return Some(((family, index, nth + 1), RTM_NEWADDR, body));
+                if let Some(body) = address_body(link, own, nth) {
+                    return Some((Place::Link(own, index, nth + 1), RTM_NEWADDR, body));
                 }
+            }
+        }
+        None
+    }
+
+    fn next_route4(&self, dump: &Dump, from: Key4, nth: usize) -> Option<(Place, u16, Vec<u8>)> {
+        for (key, list) in self.fib4.routes.range(from..).filter(|(key, _)| dump.has(key.table)) {
+            let nth = if *key == from { nth } else { 0 };
+            if let Some(alias) = list.get(nth) {
+                let body = route::route4_body(*key, alias);
+                return Some((Place::Route4(*key, nth + 1), RTM_NEWROUTE, body));
+            }
+        }
+        if dump.family == AF_UNSPEC { self.next_route6(dump, FIRST6, 0) } else { None }
+    }
+
+    fn next_route6(&self, dump: &Dump, from: Node, nth: usize) -> Option<(Place, u16, Vec<u8>)> {
+        for node in self.fib6.nodes.range(from..).map(|(node, _)| *node) {
+            let nth = if node == from { nth } else { 0 };
+            if let Some(id) = self.fib6.nth_shown(node, nth).filter(|_| dump.has(node.0)) {
+                let body = route::route6_body(node, &self.fib6.ring(node, id));
+                return Some((Place::Route6(node, nth + 1), RTM_NEWROUTE, body));
             }
         }
         None
@@ -160,6 +223,24 @@ impl Dump {
             self.flags |= NLM_F_DUMP_FILTERED;
         }
         Ok(())
+    }
+
+    /// `ip_valid_fib_dump_req`
+    fn want_routes(&mut self, message: Message<'_>) -> Answer {
+        let head = message.payload;
+        if !matches!(self.family, AF_UNSPEC | AF_INET | AF_INET6) {
+            return Err(libc::EOPNOTSUPP.into());
+        }
+        if head.len() < 12 || head[1..4].iter().any(|byte| *byte != 0) || head[6] != 0 {
+            return Err(libc::EINVAL.into());
+        }
+        let tb = Attributes::parse(&head[12..], 28);
+        self.table = tb.u32(RTA_TABLE)?.unwrap_or(head[4].into());
+        Ok(())
+    }
+
+    fn has(&self, table: u32) -> bool {
+        self.table == 0 || self.table == table
     }
 
     fn wants(&self, link: &Link) -> bool {

@@ -107,6 +107,7 @@ impl Kernel {
             }
             self.addresses_generation += 1;
             self.say_address4(RTM_DELADDR, index, &address, false);
+            self.address4_went(index, &address);
         }
         self.link_mut(index).inet = None;
     }
@@ -170,6 +171,7 @@ impl Kernel {
         list.insert(place, address.clone());
         self.addresses_generation += 1;
         self.say_address4(RTM_NEWADDR, index, &address, asked);
+        self.address4_came(index, &address);
         Ok(())
     }
 
@@ -180,7 +182,7 @@ impl Kernel {
             return;
         };
         let gone = list[at].clone();
-        let mut promoted = None;
+        let (mut promoted, mut moved) = (None, Vec::new());
         if !gone.is_secondary() {
             let members: Vec<Address4> = list[at + 1..]
                 .iter()
@@ -189,12 +191,17 @@ impl Kernel {
                 .collect();
             if promotes {
                 promoted = members.first().cloned();
+                for member in &members {
+                    self.del_routes_of4(index, member, Some(&gone));
+                }
+                moved = members.into_iter().skip(1).collect();
             } else {
                 for member in members {
                     if let Some(list) = &mut self.link_mut(index).inet {
                         list.retain(|other| *other != member);
                     }
                     self.say_address4(RTM_DELADDR, index, &member, true);
+                    self.address4_went(index, &member);
                 }
             }
         }
@@ -203,6 +210,7 @@ impl Kernel {
         }
         self.addresses_generation += 1;
         self.say_address4(RTM_DELADDR, index, &gone, true);
+        self.address4_went(index, &gone);
         if let Some(old) = promoted {
             let mut new = old.clone();
             new.flags &= !IFA_F_SECONDARY;
@@ -214,6 +222,10 @@ impl Kernel {
                 list.insert(primaries.map_or(0, |last| last + 1).min(list.len()), new.clone());
             }
             self.say_address4(RTM_NEWADDR, index, &new, true);
+            self.address4_came(index, &new);
+            for member in &moved {
+                self.restore_routes_of4(index, member);
+            }
         }
     }
 

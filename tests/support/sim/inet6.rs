@@ -64,9 +64,15 @@ impl Kernel {
                 }
             }
             Event::Up | Event::Change => {
+                if event == Event::Up {
+                    self.restore_prefix_routes6(index);
+                }
                 let link = self.link(index);
                 // addrconf_link_ready: without carrier the queue is not active yet.
                 if !link.oper_up() || !link.is_up() || !link.carrier {
+                    if event == Event::Change {
+                        self.sync_down6(index, event);
+                    }
                     return;
                 }
                 if link.inet6.is_none() && link.mtu >= MIN_MTU {
@@ -74,9 +80,11 @@ impl Kernel {
                 }
                 match &mut self.link_mut(index).inet6 {
                     Some(inet6) if event == Event::Up || !inet6.ready => inet6.ready = true,
-                    _ => return,
+                    Some(_) => return self.sync_up6(index, RTNH_F_LINKDOWN),
+                    None => return,
                 }
                 self.inet6_ready(index);
+                self.sync_up6(index, RTNH_F_DEAD);
             }
             Event::Down => self.inet6_down(index, false),
             Event::Unregister => self.inet6_down(index, true),
@@ -90,6 +98,8 @@ impl Kernel {
         if link.is_loopback() {
             self.configure_loopback(index);
         } else if link.address != [0; 6] {
+            self.add_multicast_route6(index);
+            let link = self.link(index);
             let mac = link.address;
             let mut local = [
                 0xfe,
@@ -132,6 +142,7 @@ impl Kernel {
                         preferred: u32::MAX,
                     },
                 );
+                self.add_prefix_route6(index, local, 64, 0, None);
                 // Said only when DAD is over.
                 self.later(0, Work::DadStart(index, local));
             }
@@ -146,6 +157,31 @@ impl Kernel {
             .collect();
         for address in waiting {
             self.later(0, Work::DadStart(index, address));
+        }
+    }
+
+    /// `addrconf_permanent_addr`: prefix routes of addresses that stayed, or were added while the link was down.
+    fn restore_prefix_routes6(&mut self, index: i32) {
+        let Some(inet6) = &self.link(index).inet6 else { return };
+        let wanted = |address: &&Address6| {
+            address.flags & (IFA_F_PERMANENT | IFA_F_NOPREFIXROUTE) == IFA_F_PERMANENT
+        };
+        let all: Vec<_> = inet6.addresses.iter().filter(wanted).cloned().collect();
+        for address in all {
+            let (of, len) = (address.address, address.prefix);
+            self.add_prefix_route6(index, of, len, address.priority, None);
+        }
+    }
+
+    /// The address has given up its prefix route.
+    pub(super) fn withdraw_prefix_route6(&mut self, index: i32, address: &Address6) {
+        let Some(inet6) = &mut self.link_mut(index).inet6 else { return };
+        let place = inet6.addresses.iter().position(|other| other.address == address.address);
+        let Some(at) = place else { return };
+        let own = inet6.addresses.remove(at);
+        self.cleanup_prefix_route6(index, address);
+        if let Some(inet6) = &mut self.link_mut(index).inet6 {
+            inet6.addresses.insert(at, own);
         }
     }
 
@@ -171,11 +207,13 @@ impl Kernel {
         };
         self.link_address6(index, address.clone());
         self.say_address6(RTM_NEWADDR, index, &address);
+        self.add_local_route6(index, LOOPBACK);
     }
 
     /// `addrconf_ifdown`: every address is announced as deleted, even one that never was announced (K27).
     fn inet6_down(&mut self, index: i32, for_good: bool) {
         let keeps = self.sysctl.keep_addr_on_down && !for_good;
+        self.sync_down6(index, if for_good { Event::Unregister } else { Event::Down });
         let Some(inet6) = &mut self.link_mut(index).inet6 else {
             return;
         };
@@ -237,6 +275,11 @@ impl Kernel {
             address.flags |= IFA_F_TENTATIVE;
         }
         self.link_address6(index, address.clone());
+        if address.flags & IFA_F_NOPREFIXROUTE == 0 {
+            let expires = Some(address.valid).filter(|valid| *valid != u32::MAX);
+            let (of, len) = (address.address, address.prefix);
+            self.add_prefix_route6(index, of, len, address.priority, expires);
+        }
         if address.flags & (IFA_F_OPTIMISTIC | IFA_F_NODAD) == 0 {
             self.say_address6(RTM_NEWADDR, index, &address);
         }
@@ -257,6 +300,12 @@ impl Kernel {
             matches!(work, Work::DadStart(i, a) | Work::DadDone(i, a) if *i == index && *a == address)
         });
         self.say_address6(RTM_DELADDR, index, &gone);
+        if let Some(peer) = gone.peer {
+            self.del_peer_route6(index, peer);
+        }
+        self.del_local_route6(index, gone.address);
+        self.cleanup_prefix_route6(index, &gone);
+        self.remove_source6(index, gone.address);
     }
 
     /// `addrconf_dad_begin`: on a link that is not ready the address stays tentative.
@@ -293,5 +342,11 @@ impl Kernel {
         }
         let shown = found.clone();
         self.say_address6(RTM_NEWADDR, index, &shown);
+        if shown.flags & IFA_F_TENTATIVE == 0 {
+            self.add_local_route6(index, shown.address);
+            if let Some(peer) = shown.peer {
+                self.add_prefix_route6(index, peer, 128, shown.priority, None);
+            }
+        }
     }
 }

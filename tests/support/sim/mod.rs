@@ -1,4 +1,4 @@
-//! A simulated kernel: links and addresses of one network namespace behind netlink bytes.
+//! A simulated kernel: links, addresses and routes of one network namespace behind netlink bytes.
 //!
 //! For tests of the pure floors and of the engine without root: it is fed request datagrams and gives back the
 //! datagrams that Linux 6.18 would, in the same order, down to the silent fields, the enslaving storms and the
@@ -10,11 +10,12 @@
 //! `tests/sim_kernel.rs` plays the same bytes against the real kernel and compares every message.
 //!
 //! How it is built: as the kernel is, as a small machine of devices that tell a chain of listeners what befalls
-//! them (`device`), of which the messages are one (`show`), IPv4 and IPv6 two more (`inet`, `inet6`), bridges
-//! (`bridge`), macvlan and vxlan the rest. Requests (`request`, `address`) only push that machine. So an order of
+//! them (`device`), of which the messages are one (`show`), IPv4 and IPv6 two more (`inet`, `inet6`, and their routes
+//! `fib4`, `fib6`), bridges (`bridge`), macvlan and vxlan the rest. Requests (`request`, `address`, `route`) only push
+//! that machine. So an order of
 //! messages that nobody wrote down still comes out right.
 //!
-//! Not in it: routes, rules, neighbours, nexthops (a link going down is silent about its routes here), VLAN
+//! Not in it: rules, neighbours, nexthop objects, routes by encapsulation or by a gateway of the other family, VLAN
 //! filtering (as in the kernel of the development machine), permissions (the caller is always root), time: a
 //! lifetime is stored and told as it was given and does not run down; counters are zero.
 //!
@@ -34,6 +35,8 @@ pub mod bridge_options;
 pub mod device;
 pub mod dump;
 pub mod faults;
+pub mod fib4;
+pub mod fib6;
 pub mod inet;
 pub mod inet6;
 pub mod kind;
@@ -41,6 +44,7 @@ pub mod link;
 pub mod op;
 pub mod request;
 pub mod rng;
+pub mod route;
 pub mod show;
 pub mod socket;
 pub mod truth;
@@ -53,7 +57,7 @@ pub use faults::Faults;
 pub use link::Link;
 pub use op::Op;
 pub use socket::{Receive, SocketId};
-pub use truth::{AddressTruth, LinkTruth};
+pub use truth::{AddressTruth, LinkTruth, RouteTruth};
 
 use rng::Rng;
 use socket::Socket;
@@ -77,6 +81,8 @@ pub struct Kernel {
     /// `dev_base_seq`, `dev_addr_genid`: what makes a dump inconsistent (K14).
     links_generation: u32,
     addresses_generation: u32,
+    fib4: fib4::Fib4,
+    fib6: fib6::Fib6,
     sysctl: Sysctl,
     foreign: Option<SocketId>,
     prompt: bool,
@@ -89,6 +95,8 @@ pub struct Sysctl {
     pub promote_secondaries: bool,
     /// net.ipv6.conf.*.keep_addr_on_down
     pub keep_addr_on_down: bool,
+    /// net.ipv6.route.skip_notify_on_dev_down
+    pub skip_notify_on_dev_down: bool,
 }
 
 /// The request being worked on: some messages carry its sequence number and port (K11).
@@ -131,6 +139,8 @@ impl Kernel {
             last_index: 1,
             links_generation: 1,
             addresses_generation: 1,
+            fib4: fib4::Fib4 { tables: vec![254, 255], ..Default::default() },
+            fib6: fib6::Fib6 { tables: vec![254, 255], ..Default::default() },
             sysctl: Sysctl::default(),
             foreign: None,
             prompt: false,

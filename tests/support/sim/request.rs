@@ -59,6 +59,8 @@ impl Kernel {
             RTM_NEWADDR => self.new_address_request(message),
             RTM_DELADDR => self.del_address_request(message),
             RTM_GETADDR => self.get_address_request(socket, message),
+            RTM_NEWROUTE => self.new_route_request(message),
+            RTM_DELROUTE => self.del_route_request(message),
             _ => Err(libc::EOPNOTSUPP.into()),
         }?;
         Ok(Done::Ack)

@@ -56,7 +56,71 @@ pub struct AddressTruth {
     pub preferred: u32,
 }
 
+/// A route as it is: what it is looked up by, and what it says. IPv4 routes of one key are in the kernel's order; of an
+/// IPv6 group each leg is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteTruth {
+    /// `4 table 254 10.0.0.0/8 tos 0 metric 0`
+    pub key: String,
+    /// Everything else, marks of state (dead, linkdown) aside.
+    pub value: String,
+    pub table: u32,
+    pub dst: IpAddr,
+    pub len: u8,
+    pub protocol: u8,
+    /// Interfaces of its ways.
+    pub links: Vec<i32>,
+}
+
 impl Kernel {
+    /// All routes, by key.
+    pub fn routes(&self) -> Vec<RouteTruth> {
+        let four = self.fib4.routes.iter().flat_map(|(key, list)| {
+            list.iter().map(|alias| RouteTruth {
+                key: format!(
+                    "4 table {} {}/{} tos {} metric {}",
+                    key.table,
+                    Ipv4Addr::from(key.dst),
+                    key.len,
+                    key.tos,
+                    key.priority
+                ),
+                value: route_value(
+                    (alias.kind, alias.protocol, alias.scope),
+                    &alias.prefsrc,
+                    &alias.metrics,
+                    &alias.ways,
+                ),
+                table: key.table,
+                dst: Ipv4Addr::from(key.dst).into(),
+                len: key.len,
+                protocol: alias.protocol,
+                links: alias.ways.iter().map(|way| way.oif).collect(),
+            })
+        });
+        let six = self.fib6.nodes.iter().flat_map(|((table, dst, len), list)| {
+            list.iter().map(move |leg| RouteTruth {
+                key: format!(
+                    "6 table {table} {}/{len} metric {}",
+                    Ipv6Addr::from(*dst),
+                    leg.metric
+                ),
+                value: route_value(
+                    (leg.kind, leg.protocol, 0),
+                    &leg.prefsrc,
+                    &leg.metrics,
+                    std::slice::from_ref(&leg.way),
+                ) + &format!(" pref {} expires {:?}", leg.preference, leg.expires),
+                table: *table,
+                dst: Ipv6Addr::from(*dst).into(),
+                len: *len,
+                protocol: leg.protocol,
+                links: vec![leg.way.oif],
+            })
+        });
+        four.chain(six).collect()
+    }
+
     /// All links by index.
     pub fn links(&self) -> Vec<LinkTruth> {
         self.links.values().map(|link| self.link_truth(link)).collect()
@@ -81,6 +145,9 @@ impl Kernel {
             for address in self.addresses().iter().filter(|address| address.index == link.index) {
                 let _ = writeln!(text, "    {address}");
             }
+        }
+        for route in self.routes() {
+            let _ = writeln!(text, "{} {}", route.key, route.value);
         }
         text
     }
@@ -118,6 +185,37 @@ impl Kernel {
             port_options: list(&port_options.0),
         }
     }
+}
+
+fn route_value(
+    (kind, protocol, scope): (u8, u8, u8),
+    prefsrc: &[u8],
+    metrics: &std::collections::BTreeMap<u16, u32>,
+    ways: &[super::route::Way],
+) -> String {
+    let address = |bytes: &[u8]| match *bytes {
+        [] => "-".to_owned(),
+        [a, b, c, d] => Ipv4Addr::new(a, b, c, d).to_string(),
+        _ => <[u8; 16]>::try_from(bytes)
+            .map_or_else(|_| "?".to_owned(), |b| Ipv6Addr::from(b).to_string()),
+    };
+    let mut text = format!("type {kind} proto {protocol} scope {scope}");
+    if prefsrc.iter().any(|byte| *byte != 0) {
+        text += &format!(" src {}", address(prefsrc));
+    }
+    for (id, value) in metrics {
+        text += &format!(" metric {id}={value}");
+    }
+    for way in ways {
+        let onlink = way.flags & super::wire::uapi::RTNH_F_ONLINK;
+        text += &format!(
+            " [via {} dev {} hops {} flags {onlink}]",
+            address(&way.gateway),
+            way.oif,
+            way.hops
+        );
+    }
+    text
 }
 
 fn list(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {

@@ -16,6 +16,9 @@ pub mod uapi {
     pub const RTM_NEWADDR: u16 = 20;
     pub const RTM_DELADDR: u16 = 21;
     pub const RTM_GETADDR: u16 = 22;
+    pub const RTM_NEWROUTE: u16 = 24;
+    pub const RTM_DELROUTE: u16 = 25;
+    pub const RTM_GETROUTE: u16 = 26;
     pub const RTM_NEWLINKPROP: u16 = 108;
     pub const RTM_DELLINKPROP: u16 = 109;
 
@@ -30,6 +33,7 @@ pub mod uapi {
     pub const NLM_F_EXCL: u16 = 0x200;
     pub const NLM_F_BULK: u16 = 0x200;
     pub const NLM_F_CREATE: u16 = 0x400;
+    pub const NLM_F_APPEND: u16 = 0x800;
     pub const NLM_F_CAPPED: u16 = 0x100;
     pub const NLM_F_ACK_TLVS: u16 = 0x200;
 
@@ -38,7 +42,9 @@ pub mod uapi {
 
     pub const RTNLGRP_LINK: u32 = 1;
     pub const RTNLGRP_IPV4_IFADDR: u32 = 5;
+    pub const RTNLGRP_IPV4_ROUTE: u32 = 7;
     pub const RTNLGRP_IPV6_IFADDR: u32 = 9;
+    pub const RTNLGRP_IPV6_ROUTE: u32 = 11;
 
     pub const AF_UNSPEC: u8 = 0;
     pub const AF_INET: u8 = 2;
@@ -121,6 +127,33 @@ pub mod uapi {
     pub const IFA_FLAGS: u16 = 8;
     pub const IFA_RT_PRIORITY: u16 = 9;
     pub const IFA_PROTO: u16 = 11;
+
+    pub const RTA_DST: u16 = 1;
+    pub const RTA_OIF: u16 = 4;
+    pub const RTA_GATEWAY: u16 = 5;
+    pub const RTA_PRIORITY: u16 = 6;
+    pub const RTA_PREFSRC: u16 = 7;
+    pub const RTA_METRICS: u16 = 8;
+    pub const RTA_MULTIPATH: u16 = 9;
+    pub const RTA_CACHEINFO: u16 = 12;
+    pub const RTA_TABLE: u16 = 15;
+    pub const RTA_VIA: u16 = 18;
+    pub const RTA_PREF: u16 = 20;
+    pub const RTA_ENCAP_TYPE: u16 = 21;
+    pub const RTA_EXPIRES: u16 = 23;
+    pub const RTA_NH_ID: u16 = 30;
+
+    pub const RTN_UNICAST: u8 = 1;
+    pub const RTN_LOCAL: u8 = 2;
+    pub const RTN_BROADCAST: u8 = 3;
+    pub const RTN_ANYCAST: u8 = 4;
+    pub const RTN_MULTICAST: u8 = 5;
+    pub const RTN_MAX: u8 = 11;
+    pub const RTPROT_KERNEL: u8 = 2;
+
+    pub const RTNH_F_DEAD: u32 = 1;
+    pub const RTNH_F_ONLINK: u32 = 4;
+    pub const RTNH_F_LINKDOWN: u32 = 16;
 
     pub const IFA_F_SECONDARY: u32 = 0x01;
     pub const IFA_F_NODAD: u32 = 0x02;

@@ -1,0 +1,306 @@
+//! Going back: what stands under keys is named as it was.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::edits::{Edit, RouteSync};
+use super::{Content, Key, Op, Planned, Step, neighbour, rule};
+use crate::object::{Family, Link, LinkRef, Neighbour, Nexthop, Route, RouteSpec, Rule};
+use crate::object::{Value, route::RouteKey};
+use crate::object::{neighbour as neighbours, nexthop as nexthops};
+use crate::plan::{Draft, Refusal, Selection};
+use crate::state::{Bodies, Held, NeighbourKey, RouteFilter, RuleKey, Snapshot};
+
+/// The index that an interface of the target state will have.
+type Future<'a> = &'a dyn Fn(u32) -> Option<u32>;
+
+impl Draft {
+    /// Names what makes routes, rules, nexthop objects and neighbours of the base into those of `target`. What is of an
+    /// interface that is not there and does not come back is left.
+    pub(in crate::plan) fn revert_keyed(
+        &mut self,
+        target: &Snapshot,
+        selection: &Selection,
+        future: Future<'_>,
+        left: &mut Vec<Refusal>,
+    ) {
+        let exactly = selection.exactly;
+        let now = self.base().clone();
+        let mut keyed = Keyed { target, now: &now, future, exactly, draft: self, left };
+        keyed.nexthops(selection);
+        keyed.neighbours(selection);
+        keyed.routes(selection);
+        keyed.rules(selection);
+    }
+}
+
+struct Keyed<'a> {
+    target: &'a Snapshot,
+    now: &'a Snapshot,
+    future: Future<'a>,
+    exactly: bool,
+    draft: &'a mut Draft,
+    left: &'a mut Vec<Refusal>,
+}
+
+impl Keyed<'_> {
+    fn push(&mut self, key: Key, content: Content, op: Op) {
+        let step = Step { key: key.clone(), content, op };
+        self.draft.keyed.push(Some(key), Edit::Put(Planned::Ready(step)));
+    }
+
+    fn take(&mut self, key: Key, content: Content) {
+        self.draft.keyed.push(Some(key.clone()), Edit::Take(key, content));
+    }
+
+    /// Whether both states know what is spoken of. `named` is whether it is spoken of by name: then not to follow it is
+    /// an error.
+    fn is_followed(&mut self, follows: fn(&Snapshot) -> bool, named: bool, what: &str) -> bool {
+        let both = follows(self.target) && follows(self.now);
+        if !both && named {
+            self.left.push(Refusal::NotFollowed { what: what.to_owned() });
+        }
+        both
+    }
+
+    fn unknown(&mut self, index: u32) {
+        let refusal = Refusal::Unknown(crate::plan::rules::name(index, self.target));
+        if !self.left.contains(&refusal) {
+            self.left.push(refusal);
+        }
+    }
+
+    fn routes(&mut self, selection: &Selection) {
+        let named = !selection.routes.is_empty() || !selection.single_routes.is_empty();
+        if !(named || selection.all_routes)
+            || !self.is_followed(Snapshot::follows_routes, named, "routes")
+        {
+            return;
+        }
+        let mut filters = Vec::new();
+        if selection.all_routes {
+            let tables: BTreeSet<u32> =
+                self.target.tables().into_iter().chain(self.now.tables()).collect();
+            filters.extend(tables.into_iter().map(RouteFilter::table));
+        }
+        for filter in &selection.routes {
+            let covered = selection.all_routes || filters.contains(filter);
+            filters.extend((!covered).then_some(*filter));
+        }
+        for scope in filters {
+            let all = self.target.keyed_routes(scope.table_number());
+            let wanted =
+                all.flat_map(|(key, held)| held.iter().map(move |held| (key, held.clone())));
+            let wanted = wanted.filter(|(key, held)| scope.holds(key, held)).collect();
+            self.sync(scope, None, wanted);
+        }
+        for which in selection.single_routes.iter().filter(|_| !selection.all_routes) {
+            self.single_route(which);
+        }
+    }
+
+    /// The routes that the words mean, and all that shares their keys.
+    fn single_route(&mut self, which: &RouteSpec) {
+        let Some((table, net)) = which.place() else {
+            let refused = which.check().err().map(|error| super::invalid("route", error));
+            return self.left.extend(refused);
+        };
+        let keys = |of: &Snapshot| -> Vec<RouteKey> {
+            let index = |link: &LinkRef| of.link(link.clone()).map(|link| link.index());
+            let is_meant = |key: RouteKey, held: &Arc<Held>| {
+                held.body().is_some_and(|body| which.selects(&body.at(key), index))
+            };
+            let all = of.keyed_routes_to(table, net);
+            let meant = all.filter(|(key, held)| held.iter().any(|held| is_meant(*key, held)));
+            meant.map(|(key, _)| key).collect()
+        };
+        let only: BTreeSet<RouteKey> =
+            keys(self.target).into_iter().chain(keys(self.now)).collect();
+        let scope = RouteFilter::table(table);
+        let at =
+            only.iter().flat_map(|key| self.target.routes_at(key).iter().map(|held| (*key, held)));
+        let wanted = at.map(|(key, held)| (key, held.clone()));
+        let wanted = wanted.filter(|(key, held)| scope.holds(key, held)).collect();
+        self.sync(scope, Some(only), wanted);
+    }
+
+    fn sync(
+        &mut self,
+        scope: RouteFilter,
+        only: Option<BTreeSet<RouteKey>>,
+        wanted: Vec<(RouteKey, Arc<Held>)>,
+    ) {
+        let mut bodies = Bodies::default();
+        let mut found = Vec::with_capacity(wanted.len());
+        for (key, held) in wanted {
+            match relinked(&key, &held, self.future, &mut bodies) {
+                Ok(held) => found.push((key, held)),
+                Err(index) => self.unknown(index),
+            }
+        }
+        let sync =
+            RouteSync { scope, wanted: found, pending: Vec::new(), only, exactly: self.exactly };
+        self.draft.keyed.push(None, Edit::Sync(Arc::new(sync)));
+    }
+
+    fn rules(&mut self, selection: &Selection) {
+        let named = !selection.rules.is_empty();
+        if !(named || selection.all_rules)
+            || !self.is_followed(Snapshot::follows_rules, named, "rules")
+        {
+            return;
+        }
+        let is_meant = |one: &&Rule| {
+            let all = selection.all_rules;
+            (all || selection.rules.iter().any(|which| which.selects(one)))
+                && !rule::is_kernels(one)
+        };
+        for family in [Family::Inet, Family::Inet6] {
+            let all = |of: &Snapshot| -> Vec<(Key, Content)> {
+                let meant = of.rules().family(family).iter().filter(is_meant);
+                let keyed = meant.map(|one| {
+                    let key = Key::Rule(RuleKey::of(one.record()));
+                    (key, Content::Rule(Arc::new(one.clone())))
+                });
+                keyed.collect()
+            };
+            let (was, is) = (all(self.target), all(self.now));
+            let (missing, extra) = (without(&was, &is), without(&is, &was));
+            missing.into_iter().for_each(|(key, one)| self.push(key, one, Op::Append));
+            for (key, one) in extra.into_iter().filter(|_| self.exactly).collect::<Vec<_>>() {
+                self.take(key, one);
+            }
+        }
+    }
+
+    fn nexthops(&mut self, selection: &Selection) {
+        let named = !selection.nexthops.is_empty();
+        if !(named || selection.all_nexthops)
+            || !self.is_followed(Snapshot::follows_nexthops, named, "nexthops")
+        {
+            return;
+        }
+        let is_meant =
+            |one: &&Nexthop| selection.all_nexthops || selection.nexthops.contains(&one.id());
+        for old in self.target.nexthops().iter().filter(is_meant) {
+            let mut spec = old.record().clone();
+            if let Some(index) = old.oif() {
+                match (self.future)(index) {
+                    Some(new) => spec.set(nexthops::row::OIF, Value::Number(new.into())),
+                    None => {
+                        self.unknown(index);
+                        continue;
+                    }
+                }
+            }
+            let wish = Content::Nexthop(Arc::new(Nexthop::of(spec)));
+            let there = self.now.nexthop(old.id()).cloned().map(Content::Nexthop);
+            match there {
+                Some(there) if there.same(&wish) => {}
+                Some(_) => self.push(Key::Nexthop(old.id()), wish, Op::Replace),
+                None => self.push(Key::Nexthop(old.id()), wish, Op::Add),
+            }
+        }
+        let extra = self.now.nexthops().iter().filter(is_meant);
+        let extra = extra.filter(|new| self.exactly && self.target.nexthop(new.id()).is_none());
+        let extra: Vec<_> = extra.cloned().collect();
+        for new in extra {
+            self.take(Key::Nexthop(new.id()), Content::Nexthop(Arc::new(new)));
+        }
+    }
+
+    fn neighbours(&mut self, selection: &Selection) {
+        let named = !selection.neighbours_of.is_empty() || !selection.neighbours.is_empty();
+        if !(named || selection.all_neighbours)
+            || !self.is_followed(Snapshot::follows_neighbours, named, "neighbours")
+        {
+            return;
+        }
+        let programs = |of: &Snapshot| -> Vec<Neighbour> {
+            let index = |which: &LinkRef| of.link(which.clone()).map(|link| link.index());
+            let links: Vec<_> = selection.neighbours_of.iter().filter_map(index).collect();
+            let keys: Vec<_> = selection
+                .neighbours
+                .iter()
+                .filter_map(|spec| NeighbourKey::of(&spec.record(index(spec.link())?)))
+                .collect();
+            let is_meant = |one: &Neighbour| {
+                selection.all_neighbours
+                    || one.index().is_some_and(|index| links.contains(&index))
+                    || NeighbourKey::of(one.record()).is_some_and(|key| keys.contains(&key))
+            };
+            let over: BTreeSet<u32> = of.links().map(Link::index).collect();
+            let all = of.neighbours_over(&over).map(|(_, one)| &**one);
+            let kept = all.filter(|one| neighbour::is_kept(one) && is_meant(one));
+            kept.filter(|one| !neighbour::made_by_kernel(one, of)).cloned().collect()
+        };
+        let (was, is) = (programs(self.target), programs(self.now));
+        let mut known = BTreeSet::new();
+        for old in was {
+            let was = old.record().number(neighbours::row::INDEX) as u32;
+            let Some(index) = (self.future)(was) else {
+                self.unknown(was);
+                continue;
+            };
+            let mut record = old.record().clone();
+            record.set(neighbours::row::INDEX, Value::Number(index.into()));
+            let wish = Neighbour::of(record);
+            let Some(key) = NeighbourKey::of(wish.record()) else { continue };
+            known.insert(key);
+            let there = self.now.neighbour(&key).cloned().map(Content::Neighbour);
+            let wish = Content::Neighbour(Arc::new(wish));
+            let key = Key::Neighbour(Arc::new(key));
+            match there {
+                Some(there) if there.same(&wish) => {}
+                Some(_) => self.push(key, wish, Op::Replace),
+                None => self.push(key, wish, Op::Add),
+            }
+        }
+        for new in is.into_iter().filter(|_| self.exactly).collect::<Vec<_>>() {
+            if let Some(key) = NeighbourKey::of(new.record()).filter(|key| !known.contains(key)) {
+                self.take(Key::Neighbour(Arc::new(key)), Content::Neighbour(Arc::new(new)));
+            }
+        }
+    }
+}
+
+/// Those of `all` that have no equal among `others`; of equal ones as many as there are more.
+fn without(all: &[(Key, Content)], others: &[(Key, Content)]) -> Vec<(Key, Content)> {
+    let mut left: Vec<_> = others.iter().collect();
+    let mut found = Vec::new();
+    for (key, one) in all {
+        match left.iter().position(|(own, other)| own == key && other.same(one)) {
+            Some(at) => drop(left.swap_remove(at)),
+            None => found.push((key.clone(), one.clone())),
+        }
+    }
+    found
+}
+
+/// A route over the interfaces as they are numbered now.
+///
+/// # Errors
+/// The interface that is not there and does not come back.
+fn relinked(
+    key: &RouteKey,
+    held: &Arc<Held>,
+    future: Future<'_>,
+    bodies: &mut Bodies,
+) -> Result<Arc<Held>, u32> {
+    let Some(body) = held.body() else { return Ok(held.clone()) };
+    let own = if body.nexthop().is_some() { &[] } else { body.links() };
+    let mut same = true;
+    for index in own {
+        same &= future(*index).ok_or(*index)? == *index;
+    }
+    if same {
+        return Ok(held.clone());
+    }
+    let spec = <RouteSpec as From<&Route>>::from(&body.at(*key));
+    let index = |link: &LinkRef| match link {
+        LinkRef::Index(index) => future(*index),
+        _ => None,
+    };
+    let content = super::route::content(&spec, index, bodies);
+    content.map(|(_, held)| held).ok_or_else(|| own.first().copied().unwrap_or(0))
+}
