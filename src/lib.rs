@@ -131,8 +131,8 @@ mod wire;
 
 pub use api::{
     CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue, Interface,
-    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, RouteHandle, RouteRef,
-    RuleHandle, RuleRef, Transaction,
+    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Recovery, Result, RouteHandle,
+    RouteRef, RuleHandle, RuleRef, Transaction,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};

@@ -328,6 +328,41 @@ fn a_refusal_in_the_middle_and_another_on_the_way_back() {
     }
 }
 
+/// A process with a journal is killed after each request, and when everything is done but not told yet: another one
+/// brings back what was.
+#[test]
+fn killed_after_every_request() {
+    let mut rolled_back = 0;
+    for scenario in SCENARIOS {
+        for requests in 0.. {
+            let _label = Label(format!("{}: killed after {requests}", scenario.name));
+            let mut stage = Stage::new(scenario);
+            let mut draft = stage.driver.draft();
+            if (scenario.edit)(&mut draft).is_err() {
+                break;
+            }
+            let Ok(left) = stage.driver.commit_and_die(&mut stage.kernel, &draft, requests) else {
+                break;
+            };
+            let all = stage.sent() < requests;
+            let Some(kept) = left else { break };
+            let killed =
+                std::mem::replace(&mut stage.driver, Driver::open(&mut stage.kernel, ROOMY));
+            killed.close(&mut stage.kernel);
+            let outcome = Ok(stage.driver.recover(&mut stage.kernel, &kept));
+            rolled_back += u32::from(matches!(outcome, Ok(Outcome::RolledBack { .. })));
+            stage.kernel.settle();
+            stage.judge(scenario, &outcome);
+            stage.judge_snapshot();
+            if all {
+                break;
+            }
+        }
+    }
+    println!("rolled back {rolled_back} times");
+    assert!(rolled_back > 100, "{rolled_back}");
+}
+
 #[test]
 fn every_answer_lost() {
     for scenario in SCENARIOS {

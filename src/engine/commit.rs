@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
 use super::hooks::{Hook, Hooks};
+use super::journal::{Found, Journal, Unusable};
 use super::requests::Requests;
-use super::shared::Engine;
+use super::shared::{Config, Engine};
 use super::trace::{Span, tell};
-use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal};
+use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal, Why};
 use crate::state::Snapshot;
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 /// So many requests at once are many.
@@ -74,6 +77,34 @@ impl Drop for Running<'_> {
     }
 }
 
+/// Writes down what the journal must hold before anything more is sent. `false` when that cannot be, and the requests
+/// that the commit wanted sent must not be: it turns back.
+fn write_down(commit: &mut Commit, journal: Option<&mut Journal>) -> bool {
+    let Some(journal) = journal.filter(|_| !commit.is_resumed()) else { return true };
+    let Some(note) = commit.note() else { return true };
+    let Err(error) = journal.note(&note) else { return true };
+    let why = Why::Unwritten(error.to_string());
+    !commit.stop(Failure { step: "the next requests".to_owned(), why })
+}
+
+/// What came of a recovery.
+#[derive(Clone, Debug)]
+pub enum Recovered {
+    /// There is no journal.
+    NoJournal,
+    /// Every commit in it has ended.
+    Nothing,
+    /// A commit was undone: rolled back, or torn.
+    Undone {
+        /// Which transaction.
+        id: Uuid,
+        /// The state that was found.
+        found: Snapshot,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
 impl Engine {
     /// Commits a draft: one of three endings, or nothing sent. When everything is as wanted the hooks of the database
     /// are asked, and then the transaction's own.
@@ -94,6 +125,12 @@ impl Engine {
         };
         let now = now.map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
+        let mut journal = self.journal.as_ref().filter(|_| commit.sends()).map(Mutex::lock);
+        if let Some(journal) = journal.as_deref_mut() {
+            let config = &self.shared.config;
+            let begun = journal.begin(id, &config.views, &config.routes, &commit.testament());
+            begun.map_err(Start::Unreached)?;
+        }
         let _running = Running::new(self, id);
         let ask = |found: Snapshot| {
             // What changes while they are asked is not done by this transaction.
@@ -102,7 +139,35 @@ impl Engine {
             self.put_down_to(asked.is_err().then_some(id));
             asked
         };
-        self.drive(&mut commit, &mut requests, ask, terms.watcher).map_err(Start::CutOff)
+        let journal = journal.as_deref_mut();
+        let ended = self.drive(&mut commit, &mut requests, ask, terms.watcher, journal);
+        ended.map_err(Start::CutOff)
+    }
+
+    /// Undoes the commit of a process that has ended, from its journal; opens a database for it, and closes it.
+    ///
+    /// # Errors
+    /// When the journal cannot be used, see [`Unusable`], or the kernel cannot be reached.
+    pub fn recover(mut config: Config, path: &Path) -> Result<Recovered, Error> {
+        let (mut journal, unfinished) = match Journal::find(path, config.namespace.as_ref())? {
+            Found::NoJournal => return Ok(Recovered::NoJournal),
+            Found::Ended => return Ok(Recovered::Nothing),
+            Found::Unfinished(found) => *found,
+        };
+        let (testament, notes) = unfinished.pieces();
+        let resumed = Commit::resume(testament, &notes, &format!("commit {}", unfinished.id));
+        let mut commit =
+            resumed.map_err(|what| journal.unusable(Unusable::Corrupt(what.to_string())))?;
+        (config.views, config.routes) = (unfinished.views, unfinished.routes.clone());
+        config.journal = None;
+        let engine = Engine::open(config)?;
+        let mut requests = engine.requests.lock();
+        let found = engine.fence()?;
+        let _running = Running::new(&engine, unfinished.id);
+        let content = |_| Ok(());
+        let journal = Some(&mut journal);
+        let outcome = engine.drive(&mut commit, &mut requests, content, None, journal)?;
+        Ok(Recovered::Undone { id: unfinished.id, found, outcome })
     }
 
     fn ask_hooks(
@@ -129,14 +194,19 @@ impl Engine {
         requests: &mut Requests,
         ask: impl Fn(Snapshot) -> Result<(), Failure>,
         mut watcher: Option<&Watcher>,
+        mut journal: Option<&mut Journal>,
     ) -> Result<Outcome, Error> {
         let mut fence = None;
         loop {
             match commit.poll() {
                 Poll::Send(wave) => {
                     let many = wave.len() >= MANY;
+                    if !write_down(commit, journal.as_deref_mut()) {
+                        continue;
+                    }
                     tell!(debug, requests = wave.len(), "sends");
                     commit.handle_answers(&requests.exchange(wave)?);
+                    write_down(commit, journal.as_deref_mut());
                     if many {
                         self.keep_pace(&mut fence)?;
                     }
@@ -161,7 +231,11 @@ impl Engine {
                 },
                 Poll::Finished(outcome) => {
                     tell_end(&outcome);
-                    return self.finish(commit, outcome);
+                    let outcome = self.finish(commit, outcome)?;
+                    if let Some(journal) = journal.as_deref_mut() {
+                        journal.end()?;
+                    }
+                    return Ok(outcome);
                 }
             }
         }

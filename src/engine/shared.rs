@@ -1,6 +1,7 @@
 //! What the reader and everybody else share: the snapshot, the fences, the event socket.
 
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::thread::{JoinHandle, ThreadId};
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use super::Error;
 use super::callbacks::Post;
 use super::hooks::{self, Hook};
+use super::journal::Journal;
 use super::log::{History, Log};
 use super::reader;
 use super::registry::{Registration, Registry};
@@ -37,6 +39,8 @@ pub struct Config {
     pub hook_deadline: Duration,
     /// How much of the past is remembered.
     pub history: Option<History>,
+    /// The file from which a commit can be undone that is cut off.
+    pub journal: Option<PathBuf>,
 }
 
 /// What the reader shows.
@@ -108,6 +112,8 @@ pub struct Engine {
     pub(super) shared: Arc<Shared>,
     /// Held during a commit: commits of one database are serialized.
     pub(super) requests: Mutex<Requests>,
+    /// Locked while the requests are.
+    pub(super) journal: Option<Mutex<Journal>>,
     reader: Option<JoinHandle<()>>,
     reader_id: ThreadId,
     /// The thread of the callbacks, once there is one.
@@ -121,11 +127,14 @@ impl Engine {
     /// When a socket or the thread cannot be had, the namespace cannot be entered, or the kernel cannot be read.
     pub fn open(config: Config) -> Result<Self, Error> {
         let patience = config.patience;
+        let open = |path: &PathBuf| Journal::open(path, config.namespace.as_ref());
+        let journal = config.journal.as_ref().map(open).transpose()?.map(Mutex::new);
         let (shared, requests, reader) = reader::start(config)?;
         let reader_id = reader.thread().id();
         let engine = Engine {
             shared,
             requests: Mutex::new(requests),
+            journal,
             reader: Some(reader),
             reader_id,
             callbacks: Mutex::new(None),

@@ -13,6 +13,7 @@ mod failure;
 mod keyed;
 mod order;
 mod refusal;
+mod resume;
 mod revert;
 mod review;
 mod rules;

@@ -663,9 +663,10 @@ impl Follower {
                 body.is_over(index) && (body.is_v4() || others_dead(body))
             }),
             Doubt::Unaddressed => routes.evict(&self.bodies, |body| {
-                // Those by a nexthop object stay with it (6.18).
-                let by_object = body.nexthop().is_some();
-                body.is_v4() && !by_object && body.is_over(index) && others_dead(body)
+                body.is_v4()
+                    && body.is_over(index)
+                    && !body.outlives_addresses()
+                    && others_dead(body)
             }),
             // A VRF takes the routes of its ports to its own table (K8).
             Doubt::Moved(from, to) if [from, to].into_iter().flatten().any(is_vrf) => {
@@ -1091,7 +1092,8 @@ impl Follower {
         }
         // Those that are left may all have come later: then this was the last, and took the routes along.
         let may_be_later = |key: &&AddressKey| coming.get(*key).is_some_and(|count| *count > 0);
-        let is_route = |body: &Body| body.is_v4() && body.is_over(index) && !body.is_host();
+        let goes = |body: &Body| body.is_v4() && !body.is_host() && !body.outlives_addresses();
+        let is_route = |body: &Body| goes(body) && body.is_over(index);
         !(left.iter().all(may_be_later) && self.bodies.any(is_route))
     }
 

@@ -650,6 +650,12 @@ impl Body {
         self.is_v4() && self.record.number(row::SCOPE) == u64::from(RouteScope::HOST.0)
     }
 
+    /// Whether it stays when its interface loses its last IPv4 address: a nexthop object does, and so do the routes by it
+    /// (`fib_sync_down_dev` asks for nexthops of the routes' own, seen on 6.18).
+    pub(super) fn outlives_addresses(&self) -> bool {
+        self.nexthop().is_some()
+    }
+
     /// The source address that it prefers.
     pub fn prefsrc(&self) -> Option<IpAddr> {
         match self.record.value(row::PREFSRC)? {

@@ -20,6 +20,7 @@ mod following;
 mod following_rules;
 mod harness;
 mod hooks;
+mod journal;
 mod late;
 mod neighbour_commit;
 mod nexthop_commit;
@@ -47,6 +48,9 @@ use libtest_mimic::Arguments;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(ended) = journal::child() {
+        return ended;
+    }
     let arguments = Arguments::from_args();
     let entered = support::namespaces::enter();
     if let Err(why) = &entered {
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
     cases.extend(following_rules::cases());
     cases.extend(harness::cases());
     cases.extend(hooks::cases());
+    cases.extend(journal::cases());
     cases.extend(late::cases());
     cases.extend(neighbour_commit::cases());
     cases.extend(nexthop_commit::cases());

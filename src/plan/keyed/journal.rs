@@ -25,7 +25,7 @@ const TOGETHER: usize = 2048;
 
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
+pub(super) enum Sent {
     /// No answer arrived, or it is not sent yet.
     Lost,
     /// The kernel has acknowledged it, or it is seen to be so.
@@ -44,16 +44,16 @@ pub(in crate::plan) struct Causes {
     /// Addresses that were taken away.
     pub(in crate::plan) sources: BTreeSet<IpAddr>,
     /// Nexthop objects that were taken away.
-    nexthops: BTreeSet<u32>,
+    pub(super) nexthops: BTreeSet<u32>,
 }
 
 impl Causes {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.links.is_empty() && self.nexthops.is_empty()
     }
 
     /// Whether the kernel takes a route along, and does not make it again by itself.
-    fn takes(&self, content: &Content) -> bool {
+    pub(super) fn takes(&self, content: &Content) -> bool {
         let Content::Route(held) = content else { return false };
         let went = held.body().is_some_and(|body| {
             body.links().iter().any(|index| self.links.contains(index))
@@ -67,11 +67,13 @@ impl Causes {
 /// What was sent, and what came of it.
 #[derive(Debug, Default)]
 pub(in crate::plan) struct Journal {
-    steps: Vec<Step>,
-    sent: Vec<Sent>,
+    pub(super) steps: Vec<Step>,
+    pub(super) sent: Vec<Sent>,
     failures: BTreeMap<usize, Failure>,
+    /// Steps that the kernel has refused, and that are not noted yet.
+    pub(super) refused: Vec<usize>,
     in_flight: Range<usize>,
-    bodies: Bodies,
+    pub(super) bodies: Bodies,
     undoing: VecDeque<Step>,
     undo_in_flight: usize,
     /// Whether undoing has put back what the kernel does not announce.
@@ -125,6 +127,7 @@ impl Journal {
                 continue;
             }
             let failure = failure(&self.steps[at], ack, names);
+            self.refused.push(at);
             if self.steps[at].is_tolerable(ack.errno) {
                 self.sent[at] = Sent::Doubtful;
                 self.failures.insert(at, failure);
@@ -582,6 +585,20 @@ fn nexthops_lost(
     causes: &Causes,
     known: &BTreeSet<Key>,
 ) -> (Vec<Step>, BTreeSet<u32>) {
+    let gone = nexthops_touched(before, causes);
+    let mut steps = Vec::new();
+    for id in &gone {
+        let key = Key::Nexthop(*id);
+        let (was, is) = (key.whole(before), key.whole(now));
+        if !known.contains(&key) {
+            steps.extend(key.transform(&is, &was).into_iter().filter(|step| step.op != Op::Delete));
+        }
+    }
+    (steps, gone)
+}
+
+/// The numbers of nexthop objects that go or lose a member with what is done to interfaces and other objects.
+pub(super) fn nexthops_touched(before: &Snapshot, causes: &Causes) -> BTreeSet<u32> {
     let mut gone = causes.nexthops.clone();
     let over = before.nexthops().iter();
     gone.extend(
@@ -594,15 +611,7 @@ fn nexthops_lost(
         .map(|own| own.id())
         .collect();
     gone.extend(groups);
-    let mut steps = Vec::new();
-    for id in &gone {
-        let key = Key::Nexthop(*id);
-        let (was, is) = (key.whole(before), key.whole(now));
-        if !known.contains(&key) {
-            steps.extend(key.transform(&is, &was).into_iter().filter(|step| step.op != Op::Delete));
-        }
-    }
-    (steps, gone)
+    gone
 }
 
 fn failure(step: &Step, ack: &Ack, names: &dyn Names) -> Failure {

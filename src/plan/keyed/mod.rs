@@ -12,6 +12,7 @@ mod edits;
 mod journal;
 mod neighbour;
 mod nexthop;
+mod note;
 mod order;
 mod revert;
 mod route;
@@ -31,6 +32,7 @@ use crate::state::{Ask, Bodies, Held, NeighbourKey, NeighbourTarget, RuleKey, Sn
 
 pub use edits::{Edits, Which};
 pub(super) use journal::{Causes, Journal, residue};
+pub(super) use note::scope;
 pub(super) use order::{Turn, steps};
 
 use std::sync::Arc;
