@@ -13,6 +13,7 @@ mod interface;
 mod neighbours;
 mod netns;
 mod nexthops;
+mod recovery;
 mod routes;
 mod rules;
 mod savepoint;
@@ -27,6 +28,7 @@ pub use events::EventQueue;
 pub use handles::{RouteHandle, RouteRef, RuleHandle, RuleRef};
 pub use interface::{Edit, Interface, ReadOnly};
 pub use netns::NetNs;
+pub use recovery::Recovery;
 pub use savepoint::Savepoint;
 pub use transaction::{Committed, NewInterface, Transaction};
 

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
 use super::hooks::{Hook, Hooks};
+use super::journal::{Found, Journal, Unusable};
 use super::requests::Requests;
-use super::shared::Engine;
-use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal};
+use super::shared::{Config, Engine};
+use super::trace::{Span, tell};
+use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal, Why};
 use crate::state::Snapshot;
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 /// So many requests at once are many.
@@ -55,6 +59,22 @@ enum Hold {
     Provisionally,
 }
 
+fn tell_end(outcome: &Outcome) {
+    match outcome {
+        Outcome::Committed { .. } => {
+            tell!(info, "committed");
+        }
+        Outcome::RolledBack { cause, .. } => {
+            tell!(warn, %cause, "rolled back");
+            let _ = cause;
+        }
+        Outcome::Torn { cause, residue, .. } => {
+            tell!(error, %cause, residue = residue.len(), "torn");
+            let _ = (cause, residue);
+        }
+    }
+}
+
 /// While it is there, what is seen is put down to the transaction.
 struct Running<'a>(&'a Engine);
 
@@ -69,6 +89,34 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.put_down_to(None);
     }
+}
+
+/// Writes down what the journal must hold before anything more is sent. `false` when that cannot be, and the requests
+/// that the commit wanted sent must not be: it turns back.
+fn write_down(commit: &mut Commit, journal: Option<&mut Journal>) -> bool {
+    let Some(journal) = journal.filter(|_| !commit.is_resumed()) else { return true };
+    let Some(note) = commit.note() else { return true };
+    let Err(error) = journal.note(&note) else { return true };
+    let why = Why::Unwritten(error.to_string());
+    !commit.stop(Failure { step: "the next requests".to_owned(), why })
+}
+
+/// What came of a recovery.
+#[derive(Clone, Debug)]
+pub enum Recovered {
+    /// There is no journal.
+    NoJournal,
+    /// Every commit in it has ended.
+    Nothing,
+    /// A commit was undone: rolled back, or torn.
+    Undone {
+        /// Which transaction.
+        id: Uuid,
+        /// The state that was found.
+        found: Snapshot,
+        /// How it ended.
+        outcome: Outcome,
+    },
 }
 
 impl Engine {
@@ -103,7 +151,7 @@ impl Engine {
         let mut requests = self.requests.lock();
         let _running = Running::new(self, id);
         commit.fail(why);
-        self.drive(&mut commit, &mut requests, |_| Ok(()), None, Hold::ForGood)
+        self.drive(&mut commit, &mut requests, |_| Ok(()), None, None, Hold::ForGood)
     }
 
     fn run(
@@ -116,9 +164,21 @@ impl Engine {
         if let Some(error) = self.bars_commit() {
             return Err(Start::Unreached(error));
         }
+        let _span = Span::commit(id);
         let mut requests = self.requests.lock();
-        let now = self.observe(&draft.silent()).map_err(Start::Unreached)?;
+        let silent = draft.silent();
+        let now = match silent.is_empty() {
+            true => self.current(),
+            false => self.observe(&silent),
+        };
+        let now = now.map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
+        let mut journal = self.journal.as_ref().filter(|_| commit.sends()).map(Mutex::lock);
+        if let Some(journal) = journal.as_deref_mut() {
+            let config = &self.shared.config;
+            let begun = journal.begin(id, &config.views, &config.routes, &commit.testament());
+            begun.map_err(Start::Unreached)?;
+        }
         let _running = Running::new(self, id);
         let ask = |found: Snapshot| {
             // What changes while they are asked is not done by this transaction.
@@ -127,8 +187,36 @@ impl Engine {
             self.put_down_to(asked.is_err().then_some(id));
             asked
         };
-        let outcome = self.drive(&mut commit, &mut requests, ask, terms.watcher, hold);
-        Ok((outcome.map_err(Start::CutOff)?, commit))
+        let journal = journal.as_deref_mut();
+        let ended = self.drive(&mut commit, &mut requests, ask, terms.watcher, journal, hold);
+        Ok((ended.map_err(Start::CutOff)?, commit))
+    }
+
+    /// Undoes the commit of a process that has ended, from its journal; opens a database for it, and closes it.
+    ///
+    /// # Errors
+    /// When the journal cannot be used, see [`Unusable`], or the kernel cannot be reached.
+    pub fn recover(mut config: Config, path: &Path) -> Result<Recovered, Error> {
+        let (mut journal, unfinished) = match Journal::find(path, config.namespace.as_ref())? {
+            Found::NoJournal => return Ok(Recovered::NoJournal),
+            Found::Ended => return Ok(Recovered::Nothing),
+            Found::Unfinished(found) => *found,
+        };
+        let (testament, notes) = unfinished.pieces();
+        let resumed = Commit::resume(testament, &notes, &format!("commit {}", unfinished.id));
+        let mut commit =
+            resumed.map_err(|what| journal.unusable(Unusable::Corrupt(what.to_string())))?;
+        (config.views, config.routes) = (unfinished.views, unfinished.routes.clone());
+        config.journal = None;
+        let engine = Engine::open(config)?;
+        let mut requests = engine.requests.lock();
+        let found = engine.fence()?;
+        let _running = Running::new(&engine, unfinished.id);
+        let content = |_| Ok(());
+        let journal = Some(&mut journal);
+        let outcome =
+            engine.drive(&mut commit, &mut requests, content, None, journal, Hold::ForGood)?;
+        Ok(Recovered::Undone { id: unfinished.id, found, outcome })
     }
 
     fn ask_hooks(
@@ -155,6 +243,7 @@ impl Engine {
         requests: &mut Requests,
         ask: impl Fn(Snapshot) -> Result<(), Failure>,
         mut watcher: Option<&Watcher>,
+        mut journal: Option<&mut Journal>,
         hold: Hold,
     ) -> Result<Outcome, Error> {
         let mut fence = None;
@@ -162,7 +251,12 @@ impl Engine {
             match commit.poll() {
                 Poll::Send(wave) => {
                     let many = wave.len() >= MANY;
+                    if !write_down(commit, journal.as_deref_mut()) {
+                        continue;
+                    }
+                    tell!(debug, requests = wave.len(), "sends");
                     commit.handle_answers(&requests.exchange(wave)?);
+                    write_down(commit, journal.as_deref_mut());
                     if many {
                         self.keep_pace(&mut fence)?;
                     }
@@ -174,6 +268,7 @@ impl Engine {
                     watcher = watcher.filter(tell);
                 }
                 Poll::Observe { refresh, resync } => {
+                    tell!(trace, asked = refresh.len(), resync, "looks");
                     if resync {
                         self.resync()?;
                     }
@@ -181,11 +276,25 @@ impl Engine {
                     commit.handle_snapshot(snapshot, &self.created(requests.port()));
                 }
                 Poll::Verified(found) => match ask(found) {
-                    Ok(()) if hold == Hold::Provisionally => return Ok(commit.committed()),
+                    Ok(()) if hold == Hold::Provisionally => {
+                        let outcome = commit.committed();
+                        tell_end(&outcome);
+                        if let Some(journal) = journal.as_deref_mut() {
+                            journal.end()?;
+                        }
+                        return Ok(outcome);
+                    }
                     Ok(()) => commit.accept(),
                     Err(failure) => commit.fail(failure),
                 },
-                Poll::Finished(outcome) => return self.finish(commit, outcome),
+                Poll::Finished(outcome) => {
+                    tell_end(&outcome);
+                    let outcome = self.finish(commit, outcome)?;
+                    if let Some(journal) = journal.as_deref_mut() {
+                        journal.end()?;
+                    }
+                    return Ok(outcome);
+                }
             }
         }
     }

@@ -17,6 +17,7 @@ mod keyed;
 mod load;
 mod order;
 mod refusal;
+mod resume;
 mod revert;
 mod review;
 mod rules;

@@ -1,31 +1,36 @@
 //! From what is named and the state now to steps, and when each has its turn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter::Peekable;
 
 use super::edits::{Edit, RouteSync, Waiting};
 use super::{Content, Key, Matcher, Op, Planned, Step, Wish, nexthop, route};
 use crate::object::route::RouteKey;
 use crate::plan::{Conflicts, Draft, Refusal, Target, rules};
-use crate::state::{Bodies, Held, Snapshot};
+use crate::state::{Bodies, Held, NeighbourKey, Snapshot};
 
 use std::sync::Arc;
 
 /// When a step has its turn, among those of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::plan) enum Turn {
+    /// Forwarding entries that move to another port.
+    FreeAddress,
     AddNeighbour,
     /// Routes straight out of an interface, before what has a gateway that they lead to.
     AddDirect,
     /// Before the groups that they are in, and the routes that go by them.
     AddNexthop,
     AddGroup,
+    /// Forwarding entries that a group leads on.
+    AddEntryByGroup,
     AddByGateway,
     /// When the table that it leads to is filled.
     AddRule,
     /// Before the table that it leads to is emptied.
     DeleteRule,
     DeleteRoute,
+    DeleteEntryByGroup,
     DeleteGroup,
     DeleteNexthop,
     DeleteNeighbour,
@@ -61,6 +66,7 @@ pub(in crate::plan) fn steps(
     let mut steps = planner.steps;
     check_links(draft, now, &steps)?;
     keep_lists(&mut steps);
+    free_addresses(&mut steps);
     // Stable: what shares a turn stays in the order of naming.
     steps.sort_by_key(|(turn, _)| *turn);
     spread(&mut steps);
@@ -87,6 +93,24 @@ fn keep_lists(steps: &mut [(Turn, Planned)]) {
     for (turn, planned) in steps {
         if let Some(last) = list(planned).and_then(|key| last.get(&key)) {
             *turn = *last;
+        }
+    }
+}
+
+/// A bridge has one port for each address: an entry that moves to another port goes first.
+fn free_addresses(steps: &mut [(Turn, Planned)]) {
+    let entry = |planned: &Planned| match planned.key() {
+        Some(Key::Neighbour(key)) if key.is_fdb() => Some(key),
+        _ => None,
+    };
+    let adds = steps.iter().filter(|(_, planned)| planned.op() != Op::Delete);
+    let added: Vec<_> = adds.filter_map(|(_, planned)| entry(planned)).collect();
+    for (turn, planned) in steps.iter_mut().filter(|(_, planned)| planned.op() == Op::Delete) {
+        let moves = |own: Arc<NeighbourKey>| {
+            added.iter().any(|new| new.target == own.target && new.index != own.index)
+        };
+        if entry(planned).is_some_and(moves) {
+            *turn = Turn::FreeAddress;
         }
     }
 }
@@ -138,14 +162,12 @@ fn spread(steps: &mut [(Turn, Planned)]) {
             continue;
         }
         for some in run.chunks_mut(RUN) {
-            let (mut last, mut turn) = (None, false);
+            let mut turns = HashMap::new();
             let mut first = Vec::with_capacity(some.len());
             let mut second = Vec::with_capacity(some.len() / 2);
             for (_, planned) in some.iter() {
-                let key = planned.key();
-                if key != last {
-                    (last, turn) = (key, !turn);
-                }
+                let next = turns.len() % 2 == 0;
+                let turn = *turns.entry(planned.key()).or_insert(next);
                 if turn { first.push(planned.clone()) } else { second.push(planned.clone()) }
             }
             let new = first.into_iter().chain(second);
@@ -220,7 +242,9 @@ impl Planner<'_> {
         let instead = planned.clone().with_op(Op::Replace);
         if matches!(planned.op(), Op::Add | Op::Replace) && !untouched {
             match self.conflicts {
-                Conflicts::Refuse => return Err(self.conflict(&key, &base, &now, planned)),
+                Conflicts::Refuse => {
+                    return Err(self.conflict(&key, &base, &now, planned.text(self.now)));
+                }
                 Conflicts::KeepTheirs => return Ok(()),
                 Conflicts::Overwrite if key.takes_first() => planned = &instead,
                 Conflicts::Overwrite => {
@@ -274,12 +298,18 @@ impl Planner<'_> {
         let left: Vec<_> =
             parts.iter().filter(|part| now.iter().any(|own| own.same(part))).collect();
         match left.len() {
-            // Only one can have the number of a nexthop object: it is to be gone, and another one is there instead.
-            0 if matches!(key, Key::Nexthop(_)) && !now.is_empty() => match self.conflicts {
-                Conflicts::Refuse => return Err(self.conflict_with(key, &base, &now, "none")),
-                Conflicts::KeepTheirs => {}
-                Conflicts::Overwrite => now.iter().for_each(|one| self.step(key, Op::Delete, one)),
-            },
+            // Under this key there is but one, and it is another one now.
+            0 if matches!(key, Key::Nexthop(_) | Key::Neighbour(_)) && !now.is_empty() => {
+                match self.conflicts {
+                    Conflicts::Refuse => {
+                        return Err(self.conflict(key, &base, &now, "none".to_owned()));
+                    }
+                    Conflicts::KeepTheirs => {}
+                    Conflicts::Overwrite => {
+                        now.iter().for_each(|one| self.step(key, Op::Delete, one))
+                    }
+                }
+            }
             0 => {}
             all if all == parts.len() => self.step(key, Op::Delete, content),
             _ => left.into_iter().for_each(|part| self.step(key, Op::Delete, part)),
@@ -303,7 +333,9 @@ impl Planner<'_> {
         }
         if !old_stands {
             match self.conflicts {
-                Conflicts::Refuse => return Err(self.conflict(key, &base, &now, new)),
+                Conflicts::Refuse => {
+                    return Err(self.conflict(key, &base, &now, new.text(self.now)));
+                }
                 Conflicts::KeepTheirs => return Ok(()),
                 Conflicts::Overwrite => {
                     let op = match key.takes_first() && target == *key && !now.is_empty() {
@@ -323,7 +355,7 @@ impl Planner<'_> {
         if target == *key && whole {
             match key.is_ordered() && now.len() > 1 && self.may_be_gone(key, old) {
                 true => self.replace_by_two(key, old, new),
-                false => self.push(new.clone()),
+                false => self.push(new.clone().with_op(Op::Replace)),
             }
             return Ok(());
         }
@@ -569,6 +601,13 @@ impl Planner<'_> {
                 return refuse(id, format!("the group {}", group.id()));
             }
         }
+        for (key, entry) in self.now.neighbours_by_nexthop() {
+            let id = entry.nh_id().filter(|id| deleted.contains(id));
+            let key = Key::Neighbour(Arc::new(*key));
+            if let Some(id) = id.filter(|_| !touched.contains(&key)) {
+                return refuse(id, format!("the forwarding entry {}", entry.line(self.now)));
+            }
+        }
         for (key, held) in self.now.all_keyed_routes() {
             for held in held {
                 let by = held.body().and_then(|body| body.nexthop());
@@ -585,11 +624,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn conflict(&self, key: &Key, base: &[Content], now: &[Content], want: &Planned) -> Refusal {
-        self.conflict_with(key, base, now, &want.text(self.now))
-    }
-
-    fn conflict_with(&self, key: &Key, base: &[Content], now: &[Content], want: &str) -> Refusal {
+    fn conflict(&self, key: &Key, base: &[Content], now: &[Content], want: String) -> Refusal {
         let words = |all: &[Content], names: &Snapshot| match all {
             [] => "none".to_owned(),
             all => {
@@ -601,7 +636,7 @@ impl Planner<'_> {
             what: key.noun().to_owned(),
             base: words(base, self.base),
             now: words(now, self.now),
-            want: want.to_owned(),
+            want,
         }
     }
 }
@@ -625,6 +660,7 @@ fn turn(planned: &Planned) -> Turn {
             Wish::Route(spec) if spec.has_gateway() => Turn::AddByGateway,
             Wish::Route(_) => Turn::AddDirect,
             Wish::Rule(_) => Turn::AddRule,
+            Wish::Neighbour(spec) if spec.is_by_nexthop() => Turn::AddEntryByGroup,
             Wish::Neighbour(_) => Turn::AddNeighbour,
             Wish::Nexthop(_) => Turn::AddNexthop,
         },
@@ -643,6 +679,10 @@ pub(super) fn turn_of(step: &Step) -> Turn {
         (Content::Route(_), Op::Delete) => Turn::DeleteRoute,
         (Content::Nexthop(one), Op::Delete) if nexthop::is_group(one) => Turn::DeleteGroup,
         (Content::Nexthop(_), Op::Delete) => Turn::DeleteNexthop,
+        (Content::Neighbour(one), op) if one.nh_id().is_some() => match op {
+            Op::Delete => Turn::DeleteEntryByGroup,
+            _ => Turn::AddEntryByGroup,
+        },
         (Content::Neighbour(_), Op::Delete) => Turn::DeleteNeighbour,
         (Content::Neighbour(_), _) => Turn::AddNeighbour,
         (Content::Nexthop(one), _) if nexthop::is_group(one) => Turn::AddGroup,
