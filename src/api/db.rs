@@ -118,7 +118,7 @@ impl Db {
     /// # Errors
     /// When the reader has ended, or the kernel does not answer.
     pub fn sync(&self) -> Result<Snapshot> {
-        Ok(self.inner.engine.fence()?)
+        Ok(self.inner.engine.current()?)
     }
 
     /// As [`Db::sync`], and asks for some interfaces anew: what other programs changed in silence is in it too.

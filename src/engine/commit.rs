@@ -118,7 +118,12 @@ impl Engine {
         }
         let _span = Span::commit(id);
         let mut requests = self.requests.lock();
-        let now = self.observe(&draft.silent()).map_err(Start::Unreached)?;
+        let silent = draft.silent();
+        let now = match silent.is_empty() {
+            true => self.current(),
+            false => self.observe(&silent),
+        };
+        let now = now.map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
         let mut journal = self.journal.as_ref().filter(|_| commit.sends()).map(Mutex::lock);
         if let Some(journal) = journal.as_deref_mut() {

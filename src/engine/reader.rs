@@ -117,6 +117,7 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         fence: AtomicU32::new(0),
         stop: AtomicBool::new(false),
         resync: AtomicBool::new(false),
+        idle: AtomicBool::new(false),
         restored: Mutex::new(Vec::new()),
         proxies: AtomicBool::new(false),
         id: DATABASES.fetch_add(1, Ordering::Relaxed),
@@ -232,6 +233,12 @@ impl Reader {
         let (event, waker) = (self.shared.event.as_fd(), self.shared.waker.as_fd());
         let doing = Error::system("wait for the kernel");
         let within = (!self.waiting.is_empty()).then_some(Duration::ZERO);
+        let is_idle = self.waiting.is_empty()
+            && self.unshown == 0
+            && !self.lent
+            && self.dump.is_none()
+            && self.follower.is_settled();
+        self.shared.idle.store(is_idle, Ordering::SeqCst);
         let (heard, woken, dumped) = match &self.dump {
             Some((dump, _)) => {
                 let [heard, woken, dumped] =
@@ -243,6 +250,8 @@ impl Reader {
                 (heard, woken, false)
             }
         };
+        // Before anything is taken out of the socket: see `Engine::current`.
+        self.shared.idle.store(false, Ordering::SeqCst);
         if woken {
             self.shared.waker.drain().map_err(Error::system("reset the waker"))?;
         }

@@ -291,6 +291,8 @@ pub struct Follower {
     unsure: u32,
     /// Interfaces that have lost their last IPv4 address, and since then neither got one nor went up.
     unaddressed: BTreeSet<u32>,
+    /// IPv6 groups of which a leg says otherwise what is said of the whole.
+    uneven: BTreeSet<RouteKey>,
     scratch: Vec<u8>,
     backlog: Vec<Event>,
     stamp: u64,
@@ -326,6 +328,7 @@ impl Follower {
             bodies: Bodies::default(),
             unsure: 0,
             unaddressed: BTreeSet::new(),
+            uneven: BTreeSet::new(),
             scratch: Vec::new(),
             backlog: Vec::new(),
             stamp: 0,
@@ -359,6 +362,12 @@ impl Follower {
     /// Why the kernel refused to be read, if it did: nothing can be known then.
     pub fn failure(&self) -> Option<&Ack> {
         self.failure.as_ref()
+    }
+
+    /// Whether all that it was told is in the state that it has shown, and nothing is asked for.
+    pub fn is_settled(&self) -> bool {
+        let asks = self.asked.is_some() || !self.queries.is_empty() || !self.out.is_empty();
+        self.is_live() && !self.dirty && !asks && self.held.is_empty()
     }
 
     /// Whether a state can be shown.
@@ -721,6 +730,25 @@ impl Follower {
         }
     }
 
+    fn put_route(&mut self, key: RouteKey, held: Arc<Held>, how: u16) {
+        if self.shown.routes.put_announced(key, held, how, &mut self.bodies) {
+            self.uneven.insert(key);
+        } else if how & flags::REPLACE != 0 {
+            self.uneven.remove(&key);
+        }
+    }
+
+    /// One that is not known has been taken out before its announcement (K22).
+    fn take_route(&mut self, key: RouteKey, held: &Arc<Held>) {
+        self.shown.routes.take(key, held, &mut self.bodies);
+        // Which leg is the first now, only the kernel knows.
+        if self.shown.routes_at(&key).is_empty() {
+            self.uneven.remove(&key);
+        } else if self.uneven.contains(&key) {
+            self.resync();
+        }
+    }
+
     fn apply(&mut self, event: Event) {
         self.stamp += 1;
         match event {
@@ -728,9 +756,8 @@ impl Follower {
                 self.dirty = true;
                 match gone {
                     false if !self.is_among_followed(key, &held, how) => {}
-                    false => self.shown.routes.put(key, held, how),
-                    // One that is not known has been taken out before its announcement (K22).
-                    true => drop(self.shown.routes.take(key, &held, &mut self.bodies)),
+                    false => self.put_route(key, held, how),
+                    true => self.take_route(key, &held),
                 }
             }
             Event::NexthopNew(nexthop) => self.dirty |= self.shown.nexthops.put(nexthop),

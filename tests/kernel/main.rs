@@ -11,6 +11,7 @@ mod support;
 
 mod bad_input;
 mod callbacks;
+mod churn_routes;
 mod commit;
 mod conformance;
 mod events;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     let mut cases = Vec::new();
     cases.extend(bad_input::cases());
     cases.extend(callbacks::cases());
+    cases.extend(churn_routes::cases());
     cases.extend(commit::cases());
     cases.extend(conformance::cases());
     cases.extend(events::cases());

@@ -78,6 +78,10 @@ pub(in crate::plan) struct Journal {
     undo_in_flight: usize,
     /// Whether undoing has put back what the kernel does not announce.
     undone_in_silence: bool,
+    /// What undoing has taken away, or may have: what was there before, or another program's, comes back behind it.
+    withdrawn: BTreeMap<Key, Vec<Content>>,
+    /// Where undoing has taken more than one request: cut short, it may have left another order.
+    reordered: BTreeSet<Key>,
 }
 
 impl Journal {
@@ -264,7 +268,8 @@ impl Journal {
             }
         }
         nexthops.into_iter().for_each(|step| restore(vec![step]));
-        lost_along(before, now, &causes, &known, &mut self.bodies).into_iter().for_each(restore);
+        let kept = (&known, &self.reordered);
+        lost_along(before, now, &causes, kept, &mut self.bodies).into_iter().for_each(restore);
         removals.sort_by_key(turn_of);
         // Stable: those of one key stay in their order.
         restores.sort_by_key(|(turn, _)| *turn);
@@ -280,7 +285,8 @@ impl Journal {
         causes: &Causes,
     ) -> VecDeque<Planned> {
         let known: BTreeSet<Key> = self.steps.iter().map(|step| step.key.clone()).collect();
-        let lost = lost_along(before, now, causes, &known, &mut self.bodies);
+        let kept = (&known, &self.reordered);
+        let lost = lost_along(before, now, causes, kept, &mut self.bodies);
         let mut all: Vec<(Turn, Step)> = Vec::new();
         for steps in lost {
             let turn = turn_together(&steps);
@@ -335,19 +341,34 @@ impl Journal {
                 Op::Add | Op::Append | Op::Prepend => put.extend(parts),
             }
         }
-        let mut ours = |one: &Content| put.iter().any(|wish| matcher.agrees(wish, one));
-        let ours: Vec<bool> = is.iter().map(|one| !among(&was, one) && ours(one)).collect();
+        let withdrawn = self.withdrawn.get(&key).cloned().unwrap_or_default();
+        taken.extend(withdrawn.iter().cloned());
+        // Of a leg that is left alone the kernel does not say the weight, of one in a group not its own metrics.
+        let by_way = |wish: &Content, one: &Content| !key.is_ordered() && wish.leads_as(one);
+        let mut wished =
+            |one: &Content| put.iter().any(|wish| matcher.agrees(wish, one) || by_way(wish, one));
+        let ours: Vec<bool> = is.iter().map(|one| !among(&was, one) && wished(one)).collect();
+        // A leg that had a weight and is left alone is there, although the kernel does not say so.
+        let unweighted =
+            |one: &Content| one.is_weighted() && is.len() == 1 && !ours[0] && by_way(one, &is[0]);
+        let there = |one: &Content| among(&is, one) || unweighted(one);
         let replaced = steps.iter().any(|step| step.op == Op::Replace);
         // What was to be in their place is not there, but something new is: another program's.
         let foreign = replaced && !ours.contains(&true);
-        let foreign = foreign && is.iter().any(|one| !among(&was, one));
+        let is_new = |one: &Content| !among(&was, one) && !was.iter().any(|old| by_way(old, one));
+        let foreign = foreign && is.iter().any(is_new);
         let mut target: Vec<_> =
             is.iter().zip(&ours).filter(|(_, ours)| !**ours).map(|(one, _)| one.clone()).collect();
         for (at, one) in was.iter().enumerate() {
             let ours_to_restore = !foreign && among(&taken, one) || causes.takes(one);
-            if ours_to_restore && !among(&is, one) {
+            if ours_to_restore && !there(one) {
                 put_back(&mut target, &was[..at], one);
             }
+        }
+        let others = withdrawn.into_iter();
+        target.extend(others.filter(|one| !among(&was, one) && !there(one) && !wished(one)));
+        if key.is_ordered() && self.reordered.contains(&key) {
+            put_in_order(&mut target, &was);
         }
         // An empty key takes what was there in one piece.
         match is.is_empty() && target.len() == was.len() {
@@ -369,6 +390,8 @@ impl Journal {
     /// Takes the steps that undo, to be sent in pieces.
     pub(in crate::plan) fn begin_undo(&mut self, steps: Vec<Step>) {
         self.undone_in_silence |= steps.iter().any(|step| step.key.is_silent());
+        let several = steps.chunk_by(|a, b| a.key == b.key).filter(|of_key| of_key.len() > 1);
+        self.reordered.extend(several.map(|of_key| of_key[0].key.clone()));
         self.undoing = steps.into();
         self.undo_in_flight = 0;
     }
@@ -391,6 +414,11 @@ impl Journal {
         let mut refused = Vec::new();
         let mut lost = count == 0;
         for (step, answer) in self.undoing.drain(..count).zip(answers) {
+            // A single deletion at a key takes away what this commit has put there, and nothing comes back behind it.
+            let may_be_gone = step.op == Op::Delete && answer.ack.as_ref().is_none_or(Ack::is_ok);
+            if may_be_gone && self.reordered.contains(&step.key) {
+                self.withdrawn.entry(step.key.clone()).or_default().push(step.content.clone());
+            }
             match &answer.ack {
                 None => lost = true,
                 Some(ack) if ack.is_ok() => {}
@@ -494,7 +522,7 @@ fn lost_along(
     before: &Snapshot,
     now: &Snapshot,
     causes: &Causes,
-    known: &BTreeSet<Key>,
+    (known, reordered): (&BTreeSet<Key>, &BTreeSet<Key>),
     bodies: &mut Bodies,
 ) -> Vec<Vec<Step>> {
     if causes.is_empty() {
@@ -527,11 +555,20 @@ fn lost_along(
                 put_back(&mut target, &was[..at], one);
             }
         }
+        if key.is_ordered() && reordered.contains(&key) {
+            put_in_order(&mut target, &was);
+        }
         let whole = is.is_empty() && target.len() == was.len();
         let target = if whole { key.whole(before) } else { target };
         all.push(key.transform(&is, &target));
     }
     all
+}
+
+/// What came back behind others goes where it was.
+fn put_in_order(target: &mut [Content], was: &[Content]) {
+    let place = |one: &Content| was.iter().position(|other| other.same(one));
+    target.sort_by_key(|one| place(one).unwrap_or(usize::MAX));
 }
 
 /// Behind the nearest of those before it that are there.

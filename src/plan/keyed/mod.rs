@@ -272,6 +272,19 @@ impl Content {
         }
     }
 
+    /// Whether it is a leg of an IPv6 group with a weight.
+    fn is_weighted(&self) -> bool {
+        matches!(self, Content::Route(held) if route::is_multipath(held))
+    }
+
+    /// Whether what is there leaves by the gateway that is wished, whatever else is said of it.
+    fn leads_as(&self, there: &Content) -> bool {
+        match (self, there) {
+            (Content::Route(wish), Content::Route(there)) => route::leads_as(wish, there),
+            _ => false,
+        }
+    }
+
     /// Whether both cannot be at one key, where those of a key have no order.
     fn is_same_way(&self, other: &Content) -> bool {
         match (self, other) {

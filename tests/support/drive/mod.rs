@@ -18,10 +18,18 @@ use netlinkdb::internals::state::{
 };
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
 
-use crate::sim::wire::uapi::{RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK};
+use crate::sim::wire::uapi::{
+    RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK,
+};
 use crate::sim::{Kernel, Receive, SocketId};
 
-const GROUPS: &[u32] = &[RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR];
+const GROUPS: &[u32] = &[
+    RTNLGRP_LINK,
+    RTNLGRP_IPV4_IFADDR,
+    RTNLGRP_IPV4_ROUTE,
+    RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_IPV6_ROUTE,
+];
 
 /// Receive buffer of a database that is not to overrun.
 pub const ROOMY: usize = 16 << 20;
@@ -79,7 +87,7 @@ impl Driver {
             event: kernel.socket(GROUPS, capacity),
             request: kernel.socket(&[], 212_992),
             dump: None,
-            follower: Follower::new(Views { addresses: true, ..Views::NONE }),
+            follower: Follower::new(Views { addresses: true, routes: true, ..Views::NONE }),
             snapshot: Snapshot::default(),
             passed: 0,
             fence: 0,
@@ -239,7 +247,7 @@ impl Driver {
 
     /// Commits a draft, as `engine::commit` does.
     pub fn commit(&mut self, kernel: &mut Kernel, draft: &Draft) -> Result<Outcome, Refusal> {
-        let now = self.observe(kernel, &[]);
+        let now = self.observe(kernel, &draft.silent());
         let mut commit = Commit::new(draft, now)?;
         let mut never = Crash { requests: usize::MAX, notes: Vec::new() };
         Ok(self.drive(kernel, &mut commit, &mut never).expect("an end"))
