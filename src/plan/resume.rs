@@ -291,7 +291,7 @@ impl Pack for AddressSpec {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Draft, Poll};
+    use super::super::{Draft, Outcome, Poll};
     use super::*;
     use crate::object::kinds::{BRIDGE, NewLink};
     use crate::object::{BRIDGE_PORT, Bridge, LinkFlags, Record, Value};
@@ -347,6 +347,24 @@ mod tests {
         let mut commit = Commit::resume(&testament, &[&note], "it").unwrap();
         assert!(commit.is_resumed());
         assert!(matches!(commit.poll(), Poll::Observe { resync: false, .. }));
+    }
+
+    /// The disk is full: what was about to be sent is not, and what undoes is sent without a note.
+    #[test]
+    fn a_commit_without_its_note_turns_back() {
+        let mut draft = Draft::new(Snapshot::default(), 0);
+        draft.create(Bridge::new("br0").into()).unwrap();
+        let mut commit = Commit::new(&draft, Snapshot::default()).unwrap();
+        assert!(matches!(commit.poll(), Poll::Send(_)));
+        let why = Why::Unwritten("full".to_owned());
+        assert!(commit.stop(Failure { step: "it".to_owned(), why: why.clone() }));
+        assert!(commit.note().is_none());
+        assert!(matches!(commit.poll(), Poll::Observe { .. }));
+        commit.handle_snapshot(Snapshot::default(), &Default::default());
+        match commit.poll() {
+            Poll::Finished(Outcome::RolledBack { cause, .. }) => assert_eq!(cause.why, why),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
