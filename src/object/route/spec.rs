@@ -549,7 +549,12 @@ impl RouteSpec {
         };
         let dev = self.way_out();
         let dev = dev.is_none_or(|dev| own_dev.is_some() && own_dev == index(&dev));
-        let gateway = self.gateway.is_none_or(|gateway| own_gateway == Some(gateway));
+        // Of a route from the kernel it is said that it has none.
+        let straight = self.gateway.is_none() && matches!(self.found, Some((None, _)));
+        let gateway = match straight {
+            true => own_gateway.is_none(),
+            false => self.gateway.is_none_or(|gateway| own_gateway == Some(gateway)),
+        };
         let live = |hop: &Hop| {
             let dev = hop.dev.as_ref().map(|dev| index(dev).map_or(dev.clone(), LinkRef::Index));
             Hop { dev, ..hop.clone() }
