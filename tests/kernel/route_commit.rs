@@ -33,6 +33,7 @@ crate::cases![
     a_type_changes_with_its_way,
     a_route_straight_out_gets_a_gateway,
     one_leg_of_an_ipv6_route_is_changed,
+    an_ipv6_leg_that_is_appended_has_its_weight,
     an_ipv6_route_straight_out_is_removed_beside_legs_by_the_same_link,
     one_ipv6_leg_with_attributes_of_its_own_is_removed,
     a_route_that_was_drafted_is_changed_and_removed,
@@ -736,6 +737,39 @@ fn one_leg_of_an_ipv6_route_is_changed() {
         line.matches("nexthop").count() == 2 && line.contains("fd01::7 dev vb weight 9"),
         "{line}"
     );
+}
+
+/// A single leg was sent as a plain route, which has no weight.
+fn an_ipv6_leg_that_is_appended_has_its_weight() {
+    let db = two_links();
+    let leg =
+        |gateway: &str, weight| Route::to("fd02::/16").nexthop(Hop::via(gateway).weight(weight));
+    commit(&db, |tx| tx.append_route(leg("fd00::2", 7)).map(drop));
+    // The kernel keeps the weight of one that is alone, and does not say it.
+    assert_eq!(
+        shown("-6 fd02::/16"),
+        ["fd02::/16 via fd00::2 dev va proto static metric 1024 pref medium"]
+    );
+    undone(&db, |tx| tx.append_route(leg("fd01::2", 9)).map(drop));
+    commit(&db, |tx| tx.append_route(leg("fd01::2", 9)).map(drop));
+    let line = shown("-6 fd02::/16").concat();
+    for leg in ["fd00::2 dev va weight 7", "fd01::2 dev vb weight 9"] {
+        assert!(line.contains(leg), "{line}");
+    }
+    undone(&db, |tx| {
+        tx.add_route(Route::to("fd03::/16").nexthop(Hop::via("fd01::2").weight(9))).map(drop)
+    });
+    commit(&db, |tx| {
+        let to = |gateway: &str, weight| {
+            Route::to("fd03::/16").nexthop(Hop::via(gateway).weight(weight))
+        };
+        tx.add_route(to("fd00::2", 3))?;
+        tx.append_route(to("fd01::2", 5)).map(drop)
+    });
+    let line = shown("-6 fd03::/16").concat();
+    for leg in ["fd00::2 dev va weight 3", "fd01::2 dev vb weight 5"] {
+        assert!(line.contains(leg), "{line}");
+    }
 }
 
 /// The kernel takes the first route that fits: a removal of the one without a gateway took the leg before it that leaves

@@ -497,8 +497,8 @@ impl RouteSpec {
         if !self.metrics.is_empty() {
             record.set(row::METRICS, Value::Nested(Box::new(self.metrics.clone())));
         }
-        let weighs = |hop: &Hop| hop.draft.record.number(hop_row::HOPS) != 0;
-        let counts = |hop: &Hop| self.is_leg && family == AF_INET6 && weighs(hop);
+        // Of IPv6 it may become one among others: then its weight counts.
+        let counts = |hop: &Hop| family == AF_INET6 && hop.draft.record.number(hop_row::HOPS) != 0;
         if let Some(hop) = self.hops.first().filter(|hop| self.hops.len() == 1 && !counts(hop)) {
             // The kernel takes a single leg for a plain route.
             let hop = hop.record(family, &index)?;

@@ -332,7 +332,13 @@ impl Journal {
                 Op::Add | Op::Append | Op::Prepend => put.extend(parts),
             }
         }
-        let mut ours = |one: &Content| put.iter().any(|wish| matcher.agrees(wish, one));
+        let alone = is.len() == 1;
+        let mut ours = |one: &Content| {
+            put.iter().any(|wish| match alone {
+                true => matcher.agrees_alone(wish, one),
+                false => matcher.agrees(wish, one),
+            })
+        };
         let ours: Vec<bool> = is.iter().map(|one| !among(&was, one) && ours(one)).collect();
         let replaced = steps.iter().any(|step| step.op == Op::Replace);
         // What was to be in their place is not there, but something new is: another program's.
@@ -464,7 +470,7 @@ fn holds(step: &Step, now: &Snapshot, bodies: &mut Bodies, matcher: &mut Matcher
             ([], op) => return op == Op::Delete,
             ([held], op) if op != Op::Delete && is_plain(key, wish) && is_plain(key, held) => {
                 let held = Content::Route(held.clone());
-                return matcher.agrees(&step.content, &held);
+                return matcher.agrees_alone(&step.content, &held);
             }
             _ => {}
         }
@@ -477,7 +483,7 @@ fn holds(step: &Step, now: &Snapshot, bodies: &mut Bodies, matcher: &mut Matcher
         Op::Replace if step.key.is_ordered() => {
             there.first().is_some_and(|first| matcher.agrees(&step.content, first))
         }
-        _ => parts.iter().all(|part| there.iter().any(|one| matcher.agrees(part, one))),
+        _ => parts.iter().all(|part| matcher.agrees_with_any(part, &there)),
     }
 }
 
