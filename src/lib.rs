@@ -34,6 +34,8 @@
 //! - Rules, nexthop objects, neighbours: [`Snapshot::rules`], [`Snapshot::nexthops`], [`Snapshot::neighbours`].
 //! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
+//! - Rules, nexthop objects, neighbours: [`Transaction::add_rule`], [`Transaction::add_nexthop`],
+//!   [`Transaction::add_neighbour`]; [`Db::rule`] and [`Db::route`] give handles.
 //! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`], and any other kind by [`NewLink::with_kind`].
 //! - Following: [`Db::events`], [`Db::on_event`], [`Db::wait_until`], [`Db::wait_usable`], [`Db::sync`]; [`Db::losses`]
 //!   counts what had to be repaired.
@@ -108,6 +110,8 @@
 //!
 //! - `serde`: `Serialize` for [`Link`], [`Address`], [`Route`], [`Rule`], [`Nexthop`], [`Neighbour`], the lists of them,
 //!   [`Snapshot`] and [`Tree`], in the words of `ip -json -details`.
+//! - `tracing`: a span `commit` with the transaction's UUID around all that a commit does; events of the target `netlinkdb`
+//!   for what is sent and looked at, how it ended, overflows and what is read anew.
 #![cfg(target_os = "linux")]
 // The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]

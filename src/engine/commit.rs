@@ -8,6 +8,7 @@ use super::Error;
 use super::hooks::{Hook, Hooks};
 use super::requests::Requests;
 use super::shared::Engine;
+use super::trace::{Span, tell};
 use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal};
 use crate::state::Snapshot;
 use uuid::Uuid;
@@ -41,6 +42,22 @@ pub enum Start {
     CutOff(Error),
 }
 
+fn tell_end(outcome: &Outcome) {
+    match outcome {
+        Outcome::Committed { .. } => {
+            tell!(info, "committed");
+        }
+        Outcome::RolledBack { cause, .. } => {
+            tell!(warn, %cause, "rolled back");
+            let _ = cause;
+        }
+        Outcome::Torn { cause, residue, .. } => {
+            tell!(error, %cause, residue = residue.len(), "torn");
+            let _ = (cause, residue);
+        }
+    }
+}
+
 /// While it is there, what is seen is put down to the transaction.
 struct Running<'a>(&'a Engine);
 
@@ -68,6 +85,7 @@ impl Engine {
         if let Some(error) = self.bars_commit() {
             return Err(Start::Unreached(error));
         }
+        let _span = Span::commit(id);
         let mut requests = self.requests.lock();
         let now = self.observe(&draft.silent()).map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
@@ -112,6 +130,7 @@ impl Engine {
             match commit.poll() {
                 Poll::Send(wave) => {
                     let many = wave.len() >= MANY;
+                    tell!(debug, requests = wave.len(), "sends");
                     commit.handle_answers(&requests.exchange(wave)?);
                     if many {
                         self.keep_pace(&mut fence)?;
@@ -124,6 +143,7 @@ impl Engine {
                     watcher = watcher.filter(tell);
                 }
                 Poll::Observe { refresh, resync } => {
+                    tell!(trace, asked = refresh.len(), resync, "looks");
                     if resync {
                         self.resync()?;
                     }
@@ -134,7 +154,10 @@ impl Engine {
                     Ok(()) => commit.accept(),
                     Err(failure) => commit.fail(failure),
                 },
-                Poll::Finished(outcome) => return self.finish(commit, outcome),
+                Poll::Finished(outcome) => {
+                    tell_end(&outcome);
+                    return self.finish(commit, outcome);
+                }
             }
         }
     }

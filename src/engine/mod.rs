@@ -22,6 +22,7 @@ mod registry;
 mod requests;
 mod shared;
 mod sieve;
+mod trace;
 mod waiting;
 
 pub use commit::{Start, Terms};

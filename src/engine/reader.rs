@@ -20,6 +20,7 @@ use super::registry::Registry;
 use super::requests::Requests;
 use super::shared::{Config, Published, Shared};
 use super::sieve;
+use super::trace::tell;
 use super::waiting::Waiting;
 use crate::object::Family;
 use crate::state::{Follower, Losses, Outlet, Snapshot, Transmit, Update};
@@ -274,7 +275,10 @@ impl Reader {
         match received {
             // While draining, the loss is known and a further one changes nothing.
             Received::Overrun if self.follower.is_draining() => {}
-            Received::Overrun => self.follower.handle_overrun(),
+            Received::Overrun => {
+                tell!(warn, "the event socket overran: everything is read anew");
+                self.follower.handle_overrun();
+            }
             Received::Empty => {}
             Received::Datagrams => {
                 // Few, and none before them: they are applied from where they are.
@@ -385,6 +389,9 @@ impl Reader {
         let mut unwanted = Vec::new();
         if let Some(Update { snapshot, passed, created }) = update {
             let is_anew = std::mem::replace(&mut self.resyncs, losses.resyncs) != losses.resyncs;
+            if is_anew {
+                tell!(info, resyncs = losses.resyncs, "everything was read");
+            }
             let own = published.running.map_or(Cause::Foreign, Cause::Transaction);
             let cause = if is_anew { Cause::Resync } else { own };
             if snapshot.revision() != published.revision {

@@ -38,6 +38,7 @@ mod scene;
 mod stress;
 mod sys;
 mod tables;
+mod trace;
 mod views;
 mod waiting;
 
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
     cases.extend(stress::cases());
     cases.extend(sys::cases());
     cases.extend(views::cases());
+    cases.extend(trace::cases());
     cases.extend(waiting::cases());
     let trials = cases.into_iter().map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -1,19 +1,21 @@
 //! From what is named and the state now to steps, and when each has its turn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter::Peekable;
 
 use super::edits::{Edit, RouteSync, Waiting};
 use super::{Content, Key, Matcher, Op, Planned, Step, Wish, nexthop, route};
 use crate::object::route::RouteKey;
 use crate::plan::{Draft, Refusal, Target, rules};
-use crate::state::{Bodies, Held, Snapshot};
+use crate::state::{Bodies, Held, NeighbourKey, Snapshot};
 
 use std::sync::Arc;
 
 /// When a step has its turn, among those of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::plan) enum Turn {
+    /// Forwarding entries that move to another port.
+    FreeAddress,
     AddNeighbour,
     /// Routes straight out of an interface, before what has a gateway that they lead to.
     AddDirect,
@@ -63,6 +65,7 @@ pub(in crate::plan) fn steps(
     let mut steps = planner.steps;
     check_links(draft, now, &steps)?;
     keep_lists(&mut steps);
+    free_addresses(&mut steps);
     // Stable: what shares a turn stays in the order of naming.
     steps.sort_by_key(|(turn, _)| *turn);
     spread(&mut steps);
@@ -89,6 +92,24 @@ fn keep_lists(steps: &mut [(Turn, Planned)]) {
     for (turn, planned) in steps {
         if let Some(last) = list(planned).and_then(|key| last.get(&key)) {
             *turn = *last;
+        }
+    }
+}
+
+/// A bridge has one port for each address: an entry that moves to another port goes first.
+fn free_addresses(steps: &mut [(Turn, Planned)]) {
+    let entry = |planned: &Planned| match planned.key() {
+        Some(Key::Neighbour(key)) if key.is_fdb() => Some(key),
+        _ => None,
+    };
+    let adds = steps.iter().filter(|(_, planned)| planned.op() != Op::Delete);
+    let added: Vec<_> = adds.filter_map(|(_, planned)| entry(planned)).collect();
+    for (turn, planned) in steps.iter_mut().filter(|(_, planned)| planned.op() == Op::Delete) {
+        let moves = |own: Arc<NeighbourKey>| {
+            added.iter().any(|new| new.target == own.target && new.index != own.index)
+        };
+        if entry(planned).is_some_and(moves) {
+            *turn = Turn::FreeAddress;
         }
     }
 }
@@ -140,14 +161,12 @@ fn spread(steps: &mut [(Turn, Planned)]) {
             continue;
         }
         for some in run.chunks_mut(RUN) {
-            let (mut last, mut turn) = (None, false);
+            let mut turns = HashMap::new();
             let mut first = Vec::with_capacity(some.len());
             let mut second = Vec::with_capacity(some.len() / 2);
             for (_, planned) in some.iter() {
-                let key = planned.key();
-                if key != last {
-                    (last, turn) = (key, !turn);
-                }
+                let next = turns.len() % 2 == 0;
+                let turn = *turns.entry(planned.key()).or_insert(next);
                 if turn { first.push(planned.clone()) } else { second.push(planned.clone()) }
             }
             let new = first.into_iter().chain(second);
