@@ -590,4 +590,19 @@ impl Matcher {
             _ => false,
         }
     }
+
+    /// Whether one of those that are there is what was wished.
+    pub(super) fn agrees_with_any(&mut self, wish: &Content, there: &[Content]) -> bool {
+        match there {
+            [alone] => self.agrees_alone(wish, alone),
+            all => all.iter().any(|one| self.agrees(wish, one)),
+        }
+    }
+
+    /// The same of what stands alone at its key: the kernel keeps the weight of a single IPv6 leg and does not say it.
+    pub(super) fn agrees_alone(&mut self, wish: &Content, have: &Content) -> bool {
+        self.agrees(wish, have)
+            || matches!((wish, have), (Content::Route(wish), Content::Route(have))
+                if route::agrees_but_for_weight(wish, have))
+    }
 }

@@ -203,7 +203,7 @@ impl Planner<'_> {
     /// Whether all of a content stands among others: of IPv6 routes every leg.
     fn stands(&mut self, key: &Key, content: &Content, among: &[Content]) -> bool {
         let parts = key.parts(content, &mut self.bodies);
-        parts.iter().all(|part| among.iter().any(|own| self.matcher.agrees(part, own)))
+        parts.iter().all(|part| self.matcher.agrees_with_any(part, among))
     }
 
     fn put(&mut self, planned: &Planned) -> Result<(), Refusal> {
@@ -493,7 +493,7 @@ impl Planner<'_> {
         // Most of a table is as it was, or is not there yet.
         if let ([held], [(_, wish)]) = (is, wanted) {
             let (held, wish) = (Content::Route(held.clone()), Content::Route(wish.clone()));
-            if self.matcher.agrees(&wish, &held) {
+            if self.matcher.agrees_alone(&wish, &held) {
                 return;
             }
         }
