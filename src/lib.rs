@@ -41,6 +41,7 @@
 //!   counts what had to be repaired.
 //! - Guarding: [`Transaction::on_commit`], [`Db::on_commit`]; [`Db::on_notification`].
 //! - Looking back: [`DbBuilder::history`], [`Db::at`], [`Db::before`].
+//! - Crash safety: [`DbBuilder::journal`], [`Db::recover`].
 //! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
 //!
 //! # Routes

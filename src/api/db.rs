@@ -640,8 +640,8 @@ impl DbBuilder {
     ///
     /// The file is made where it is not there, readable for its owner alone, and stays; its directory must be there. It
     /// is this database's own as long as that is open. It is about one boot of the machine, and so belongs where nothing
-    /// outlives a boot, such as `/run`: on a file system in memory a commit costs about a fifth of a millisecond more, on
-    /// a disk what that takes to write.
+    /// outlives a boot, such as `/run`: on a file system in memory a commit of one change costs 30 to 90 us more, on a disk
+    /// what that takes to write (here 0.4 ms); 100,000 routes cost 1.1 times to add and 1.3 times to take away.
     ///
     /// A commit whose requests can be sent but not written down is rolled back. One that ends torn has ended: its error
     /// says what is left.

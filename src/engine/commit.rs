@@ -103,6 +103,7 @@ fn write_down(commit: &mut Commit, journal: Option<&mut Journal>) -> bool {
 
 /// What came of a recovery.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one in the life of a process")]
 pub enum Recovered {
     /// There is no journal.
     NoJournal,
