@@ -35,7 +35,7 @@ fn apply(file: &str, review: bool) -> Result<(), Box<dyn Error>> {
     let db = Db::open()?;
     let mut tx = db.begin();
     tx.load(&tree)?;
-    print!("{}", tx.review());
+    println!("{}", tx.review());
     if !review {
         tx.commit()?;
     }

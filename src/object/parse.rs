@@ -33,7 +33,7 @@ pub fn read(
     let unread = |why: &str| Unread { key: key.to_owned(), why: why.to_owned() };
     let mut known = table.row(key).is_some();
     for (id, row) in table.rows.iter().enumerate().filter(|(_, row)| row.settable()) {
-        let fitting = candidates(row, tree, names, indexes);
+        let fitting = candidates(row, tree, indexes);
         for value in fitting.into_iter().filter(|value| fits(row.shape, value)) {
             let mut object = Vec::new();
             let mut record = to.clone();
@@ -93,7 +93,7 @@ fn same(a: &Tree, b: &Tree) -> bool {
     }
 }
 
-fn candidates(row: &Row, tree: &Tree, names: &dyn Names, indexes: Indexes<'_>) -> Vec<Value> {
+fn candidates(row: &Row, tree: &Tree, indexes: Indexes<'_>) -> Vec<Value> {
     let by_number = matches!(row.form, Form::Custom(_));
     let named = |text: &str| match row.form {
         Form::Names(names) | Form::Words(names) | Form::Bits(names) => {
@@ -146,7 +146,7 @@ fn candidates(row: &Row, tree: &Tree, names: &dyn Names, indexes: Indexes<'_>) -
                 let read = |(key, tree): &(String, Tree)| {
                     let rows = table.rows.iter().enumerate();
                     let found = rows.filter(|(_, row)| row.name == *key).find_map(|(id, row)| {
-                        let mut all = candidates(row, tree, names, indexes).into_iter();
+                        let mut all = candidates(row, tree, indexes).into_iter();
                         all.find(|value| fits(row.shape, value)).map(|value| (id, value))
                     });
                     found.map(|(id, value)| inner.set(id as u16, value)).is_some()
