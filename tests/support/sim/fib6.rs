@@ -417,11 +417,16 @@ impl Kernel {
     fn del_way6(&mut self, request: &RouteRequest, way: &Way, all: bool) -> Answer {
         let node = node_of(request);
         let list = self.fib6.nodes.get(&node).ok_or(libc::ESRCH)?;
+        // `fib_nh_gw6` of a way without a gateway is all zeros, and so a request may say it.
+        let same_gateway = |leg: &Leg6| match leg.way.gateway.is_empty() {
+            true => way.gateway == [0; 16],
+            false => leg.way.gateway == way.gateway,
+        };
         let fits = |leg: &&Leg6| {
             (request.priority == 0 || leg.metric == request.priority)
                 && (request.protocol == 0 || leg.protocol == request.protocol)
                 && (way.oif == 0 || leg.way.oif == way.oif)
-                && (way.gateway.is_empty() || leg.way.gateway == way.gateway)
+                && (way.gateway.is_empty() || same_gateway(leg))
         };
         let id = list.iter().find(fits).ok_or(libc::ESRCH)?.id;
         let ring: Vec<Leg6> = self.fib6.ring(node, id).into_iter().cloned().collect();
