@@ -120,9 +120,9 @@ mod sys;
 mod wire;
 
 pub use api::{
-    CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue, Interface,
-    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Result, RouteHandle, RouteRef,
-    RuleHandle, RuleRef, Transaction,
+    CommitError, Committed, Contest, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue,
+    FreezeReport, Frozen, Interface, InterfaceTransaction, NetNs, NewInterface, ReadOnly,
+    ReadOnlyDb, Result, Reversion, RouteHandle, RouteRef, RuleHandle, RuleRef, Thawed, Transaction,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};

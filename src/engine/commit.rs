@@ -64,11 +64,26 @@ impl Engine {
     /// # Errors
     /// See [`Start`].
     pub fn commit(&self, draft: &Draft, terms: &Terms<'_>) -> Result<Outcome, Start> {
-        let id = terms.id;
         if let Some(error) = self.bars_commit() {
             return Err(Start::Unreached(error));
         }
         let mut requests = self.requests.lock();
+        let (before, outcome) = self.commit_with(draft, terms, &mut requests)?;
+        if let Outcome::Committed { snapshot, created } = &outcome {
+            // Before the lock is given back: there is no moment at which this is somebody else's change.
+            self.move_frozen(draft, &before, snapshot, created);
+        }
+        Ok(outcome)
+    }
+
+    /// As [`Engine::commit`] by whoever has the lock that keeps commits apart; and the state just before it.
+    pub(super) fn commit_with(
+        &self,
+        draft: &Draft,
+        terms: &Terms<'_>,
+        requests: &mut Requests,
+    ) -> Result<(Snapshot, Outcome), Start> {
+        let id = terms.id;
         let now = self.observe(&draft.silent()).map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
         let _running = Running::new(self, id);
@@ -79,7 +94,8 @@ impl Engine {
             self.put_down_to(asked.is_err().then_some(id));
             asked
         };
-        self.drive(&mut commit, &mut requests, ask, terms.watcher).map_err(Start::CutOff)
+        let outcome = self.drive(&mut commit, requests, ask, terms.watcher);
+        Ok((now.clone(), outcome.map_err(Start::CutOff)?))
     }
 
     fn ask_hooks(

@@ -17,6 +17,7 @@ mod events;
 mod faults;
 mod following;
 mod following_rules;
+mod freeze;
 mod harness;
 mod hooks;
 mod late;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
     cases.extend(faults::cases());
     cases.extend(following::cases());
     cases.extend(following_rules::cases());
+    cases.extend(freeze::cases());
     cases.extend(harness::cases());
     cases.extend(hooks::cases());
     cases.extend(late::cases());

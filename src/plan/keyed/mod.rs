@@ -29,9 +29,11 @@ use crate::object::{
 };
 use crate::state::{Bodies, Held, NeighbourKey, RuleKey, Snapshot};
 
+pub(super) use edits::Scope;
 pub use edits::{Edits, Which};
 pub(super) use journal::{Causes, Journal, residue};
 pub(super) use order::{Turn, steps};
+pub(super) use revert::relinked;
 
 use std::sync::Arc;
 
