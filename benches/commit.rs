@@ -12,7 +12,7 @@ use netlinkdb::internals::object::{ADDRESS, LINK, Record, Value, address::row as
 use netlinkdb::internals::state::fence_request;
 use netlinkdb::internals::sys::{Batch, Datagram, Options, Received, Socket, wait};
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
-use netlinkdb::{Db, NetNs, Result, Veth};
+use netlinkdb::{Db, NetNs, Result, Route, Veth};
 use support::{Table, in_turns};
 
 fn main() -> Result<()> {
@@ -61,6 +61,32 @@ fn one_change(table: &mut Table, among: &str) -> Result<()> {
     table.row(&format!("address add and del, bare, {among}"), theirs * 1e6, "us", None);
     let name = format!("address add and del, 2 commits, {among}");
     table.row(&name, ours * 1e6, "us", Some(ours / theirs));
+    one_route(table, &db, among)
+}
+
+/// A route that drops packets, so that no interface is in the way.
+fn one_route(table: &mut Table, db: &Db, among: &str) -> Result<()> {
+    let mut bare = Bare::new();
+    let [theirs, ours] = in_turns(
+        || {
+            bare.carry_out(route(kind::RTM_NEWROUTE));
+            bare.carry_out(route(kind::RTM_DELROUTE));
+        },
+        || {
+            let mut tx = db.begin();
+            tx.add_route(Route::to("10.8.0.0/16").blackhole()).unwrap();
+            tx.commit().map(drop).unwrap();
+            let mut tx = db.begin();
+            tx.remove_route(Route::to("10.8.0.0/16")).unwrap();
+            tx.commit().map(drop).unwrap();
+        },
+    );
+    table.row(&format!("route add and del, bare, {among}"), theirs * 1e6, "us", None);
+    let name = format!("route add and del, 2 commits, {among}");
+    table.row(&name, ours * 1e6, "us", Some(ours / theirs));
+    let [theirs, ours] = in_turns(|| drop(db.snapshot()), || drop(db.sync().unwrap()));
+    table.row(&format!("snapshot, {among}"), theirs * 1e6, "us", None);
+    table.row(&format!("sync where nothing happens, {among}"), ours * 1e6, "us", None);
     Ok(())
 }
 
@@ -74,7 +100,8 @@ struct Bare {
 
 impl Bare {
     fn new() -> Self {
-        let listening = Options { groups: vec![1, 5, 9], strict: true, ..Options::default() };
+        let listening =
+            Options { groups: vec![1, 5, 7, 9, 11], strict: true, ..Options::default() };
         Bare {
             event: Socket::open(&listening).unwrap(),
             request: Socket::open(&Options { strict: true, ..Options::default() }).unwrap(),
@@ -129,6 +156,12 @@ fn address(index: u32, kind: u16) -> Vec<u8> {
     address.set(address_row::LOCAL, Value::V4([10, 1, 0, 1].into()));
     let more = if kind == kind::RTM_NEWADDR { flags::CREATE | flags::EXCL } else { 0 };
     request(kind, more, &address)
+}
+
+fn route(kind: u16) -> Vec<u8> {
+    let spec = Route::to("10.9.0.0/16").blackhole();
+    let more = if kind == kind::RTM_NEWROUTE { flags::CREATE | flags::EXCL } else { 0 };
+    request(kind, more, &spec.record(|_| None).unwrap())
 }
 
 fn request(kind: u16, more: u16, record: &Record) -> Vec<u8> {

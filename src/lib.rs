@@ -1,8 +1,8 @@
 //! The Linux network stack as an in-memory transactional database.
 //!
 //! A [`Db`] follows one network namespace over rtnetlink: a reader thread keeps a [`Snapshot`] of its interfaces,
-//! addresses, routes, rules, nexthop objects and neighbours that is always the kernel's own state. A [`Transaction`] changes any number of interfaces, and holds as a
-//! whole or leaves nothing behind.
+//! addresses, routes, rules, nexthop objects and neighbours that is always the kernel's own state. A [`Transaction`] changes any number of
+//! them, and holds as a whole or leaves nothing behind.
 //!
 //! ```
 //! use netlinkdb::{Bridge, Db, NetNs, Veth};
@@ -29,14 +29,19 @@
 //!
 //! - Reading: [`Db::snapshot`], [`Snapshot::links`], [`Snapshot::addresses_of`], [`Snapshot::lookup`],
 //!   [`Snapshot::diff`]; a handle on one interface is an [`Interface`], from [`Db::interface`].
-//! - Routes: [`Snapshot::routes`] is the main table, a [`RouteTable`] with exact and longest-prefix lookups.
+//! - Routes: [`Snapshot::routes`] is the main table, a [`RouteTable`] with exact and longest-prefix lookups;
+//!   [`Route::to`] begins what a transaction adds.
 //! - Rules, nexthop objects, neighbours: [`Snapshot::rules`], [`Snapshot::nexthops`], [`Snapshot::neighbours`].
 //! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
+//! - Rules, nexthop objects, neighbours: [`Transaction::add_rule`], [`Transaction::add_nexthop`],
+//!   [`Transaction::add_neighbour`]; [`Db::rule`] and [`Db::route`] give handles.
 //! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`], and any other kind by [`NewLink::with_kind`].
 //! - Following: [`Db::events`], [`Db::on_event`], [`Db::wait_until`], [`Db::wait_usable`], [`Db::sync`]; [`Db::losses`]
 //!   counts what had to be repaired.
 //! - Guarding: [`Transaction::on_commit`], [`Db::on_commit`]; [`Db::on_notification`].
+//! - Holding: [`Db::freeze`], [`Interface::freeze`], [`RouteHandle::freeze`], [`RuleHandle::freeze`], [`Db::freeze_at`]:
+//!   see [`Frozen`].
 //! - Looking back: [`DbBuilder::history`], [`Db::at`], [`Db::before`].
 //! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
 //!
@@ -46,8 +51,12 @@
 //! snapshot: with an interface that goes down or is deleted, with the last IPv4 address of an interface, with a preferred
 //! source address, with a nexthop object. Where memory cannot tell what became of them, they are read again.
 //!
-//! Not there yet: transactions on routes. What went with an interface or an address that a commit took away is not brought
-//! back by its rollback. Never kept: MPLS and multicast routes, the routing cache, and the marks that the kernel flips by
+//! In transactions: [`Transaction::add_route`] and its neighbours, [`Transaction::change_route`],
+//! [`Transaction::replace_table`], [`Transaction::sync_routes`]. What went with an interface, an address or a nexthop
+//! object that a commit took away is brought back by its rollback, but for what the kernel makes by itself. Another
+//! program's deletion of a route over the same interface in the same moment cannot be told from that.
+//!
+//! Never kept: MPLS and multicast routes, the routing cache, and the marks that the kernel flips by
 //! itself (`dead`, `linkdown`, `offload`, how long a route still lasts).
 //!
 //! A database may leave routes out, by table, protocol or family ([`DbBuilder::ignore_tables`] and its neighbours): then
@@ -57,8 +66,9 @@
 //!
 //! Rules of IPv4 and IPv6 and nexthop objects are read and followed like routes; neighbours, proxies and the forwarding
 //! entries of bridges and tunnels where the database is opened so ([`DbBuilder::neighbours`]). Nexthop objects go with
-//! their interface, with its carrier and out of their groups, in silence, and the snapshot knows. Transactions on them:
-//! not yet.
+//! their interface, with its carrier and out of their groups, in silence, and the snapshot knows. In transactions:
+//! [`Transaction::add_rule`], [`Transaction::change_rule`], [`Transaction::add_nexthop`], [`Transaction::add_neighbour`]
+//! and their neighbours.
 //!
 //! Never kept: rules of multicast routing; neighbours in the states `NONE` and `NOARP`, which `ip neigh` does not show
 //! either and the kernel makes and forgets without a word; the receive filters of devices among forwarding entries; the
@@ -102,6 +112,8 @@
 //!
 //! - `serde`: `Serialize` for [`Link`], [`Address`], [`Route`], [`Rule`], [`Nexthop`], [`Neighbour`], the lists of them,
 //!   [`Snapshot`] and [`Tree`], in the words of `ip -json -details`.
+//! - `tracing`: a span `commit` with the transaction's UUID around all that a commit does; events of the target `netlinkdb`
+//!   for what is sent and looked at, how it ended, overflows and what is read anew.
 #![cfg(target_os = "linux")]
 // The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
@@ -122,7 +134,8 @@ mod wire;
 pub use api::{
     CommitError, Committed, Contest, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue,
     FreezeReport, Frozen, Interface, InterfaceTransaction, NetNs, NewInterface, ReadOnly,
-    ReadOnlyDb, Result, Reversion, RouteHandle, RouteRef, RuleHandle, RuleRef, Thawed, Transaction,
+    ReadOnlyDb, Recovery, Result, Reversion, RouteHandle, RouteRef, RuleHandle, RuleRef, Thawed,
+    Transaction,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};
@@ -138,9 +151,9 @@ pub use object::route::{
 pub use object::spec::SpecError;
 pub use object::{
     AddrGenMode, Address, AddressFlags, AddressProtocol, Family, FieldChange, Lifetime, Link,
-    LinkFlags, LinkMode, LinkRef, LinkType, Neighbour, NeighbourFlags, NeighbourSpec,
-    NeighbourState, Nexthop, NexthopSpec, OperState, Rule, RuleAction, RuleFlags, RuleSpec, Scope,
-    Statistics, Tree, UnknownName,
+    LinkFlags, LinkMode, LinkRef, LinkType, Neighbour, NeighbourExtFlags, NeighbourFlags,
+    NeighbourSpec, NeighbourState, Nexthop, NexthopSpec, OperState, Rule, RuleAction, RuleFlags,
+    RuleSpec, Scope, Statistics, Tree, UnknownName,
 };
 pub use plan::{
     AddressSpec, Failure, ParseAddressError, Progress, Refusal, Residue, Review, ReviewLine,

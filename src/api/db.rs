@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Result, RouteHandle, RuleHandle,
+    Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Recovery, Result, RouteHandle, RuleHandle,
     Transaction,
 };
 use crate::engine::{
@@ -63,6 +64,46 @@ impl Db {
         DbBuilder::default()
     }
 
+    /// Undoes what a process that was killed in the middle of a commit has left, from its journal
+    /// ([`DbBuilder::journal`]), in the namespace of the calling thread.
+    ///
+    /// It ends as any rollback does: everything that the commit had changed is as before, read back and found so, or the
+    /// error says what could not be undone ([`Error::is_torn`]). What other programs have changed since stays. The commit
+    /// is undone also when it was complete and its process was killed before it knew that. Then the journal is free for
+    /// new commits.
+    ///
+    /// Call it when the program starts, before the database is opened:
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Bridge, Db, Recovery};
+    ///
+    /// let journal = std::env::temp_dir().join(format!("example-{}.journal", std::process::id()));
+    /// match Db::recover(&journal)? {
+    ///     Recovery::NoJournal | Recovery::NothingToDo => {}
+    ///     undone => eprintln!("{undone}"),
+    /// }
+    /// let db = Db::builder().journal(&journal).open()?;
+    /// let mut tx = db.begin();
+    /// tx.create(Bridge::new("br0"))?;
+    /// tx.commit()?; // killed here, the next `recover` brings back what was
+    ///
+    /// // While the database is open, the journal is its own.
+    /// assert!(Db::recover(&journal).unwrap_err().is_journal());
+    /// drop(db);
+    /// assert!(matches!(Db::recover(&journal)?, Recovery::NothingToDo));
+    /// # std::fs::remove_file(&journal).unwrap();
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the journal is in use, truncated, corrupt, of another version, from another boot or about another namespace
+    /// ([`Error::is_journal`]): then nothing is changed. When the file may not be read and written; when the kernel
+    /// cannot be reached; when something could not be undone. Only after the last of these the journal is free.
+    pub fn recover(journal: impl AsRef<Path>) -> Result<Recovery> {
+        Db::builder().recover(journal)
+    }
+
     /// The newest state. Constant time; nothing that happens later shows in it.
     ///
     /// It may lag behind the kernel by what the reader has not read yet; [`Db::sync`] waits for that.
@@ -77,7 +118,7 @@ impl Db {
     /// # Errors
     /// When the reader has ended, or the kernel does not answer.
     pub fn sync(&self) -> Result<Snapshot> {
-        Ok(self.inner.engine.fence()?)
+        Ok(self.inner.engine.current()?)
     }
 
     /// As [`Db::sync`], and asks for some interfaces anew: what other programs changed in silence is in it too.
@@ -447,6 +488,7 @@ impl Default for DbBuilder {
             patience: Duration::from_secs(30),
             hook_deadline: Duration::from_secs(30),
             history: None,
+            journal: None,
         };
         DbBuilder { config, explicit: false }
     }
@@ -583,10 +625,35 @@ impl DbBuilder {
         self
     }
 
+    /// Keeps the undo of every running commit in this file: on disk before the first request is sent, and void when the
+    /// commit has ended. When the process is killed in the middle of a commit, [`Db::recover`] rolls that back.
+    ///
+    /// The file is made where it is not there, readable for its owner alone, and stays; its directory must be there. It
+    /// is this database's own as long as that is open. It is about one boot of the machine, and so belongs where nothing
+    /// outlives a boot, such as `/run`: on a file system in memory a commit costs about a fifth of a millisecond more, on
+    /// a disk what that takes to write.
+    ///
+    /// A commit whose requests can be sent but not written down is rolled back. One that ends torn has ended: its error
+    /// says what is left.
+    pub fn journal(mut self, path: impl AsRef<Path>) -> Self {
+        self.config.journal = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// As [`Db::recover`], in the namespace of this builder. What is followed is what the database followed that wrote
+    /// the journal.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recover(self, journal: impl AsRef<Path>) -> Result<Recovery> {
+        Recovery::of(Engine::recover(self.config, journal.as_ref())?)
+    }
+
     /// Opens the database.
     ///
     /// # Errors
-    /// When a socket or a thread cannot be had, the namespace cannot be entered, or the kernel refuses to be read.
+    /// When its journal holds a commit that was cut off ([`Error::is_unfinished`]), or is in use or none
+    /// ([`Error::is_journal`]). When a socket or a thread cannot be had, the namespace cannot be entered, or the kernel refuses to be read.
     pub fn open(self) -> Result<Db> {
         let mut config = self.config;
         config.views.routes &= config.views.addresses;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Transaction;
-use crate::engine::{self, Start};
+use crate::engine::{self, Start, Unusable};
 use crate::object::UnknownName;
 use crate::plan::{Failure, ParseAddressError, Refusal, Residue, Why};
 use crate::state::{Snapshot, UnknownAttribute};
@@ -53,7 +53,12 @@ impl Kind {
         match self {
             Kind::Refused(_) | Kind::Address(_) | Kind::Other(_) => true,
             Kind::Engine(error) => {
-                matches!(error, engine::Error::FromReader | engine::Error::FromHook)
+                matches!(
+                    error,
+                    engine::Error::FromReader
+                        | engine::Error::FromHook
+                        | engine::Error::Journal { .. }
+                )
             }
             _ => false,
         }
@@ -104,6 +109,24 @@ impl Error {
     /// Whether the interface that a handle means is gone.
     pub fn is_stale(&self) -> bool {
         matches!(*self.0, Kind::Refused(Refusal::Stale { .. } | Refusal::Gone { .. }))
+    }
+
+    /// Whether a journal cannot be used: in use, truncated, corrupt, of another version, from another boot, about
+    /// another namespace, or with a commit in it that has not ended.
+    pub fn is_journal(&self) -> bool {
+        self.unusable().is_some()
+    }
+
+    /// Whether a journal holds a commit that was cut off: [`Db::recover`](super::Db::recover) undoes it.
+    pub fn is_unfinished(&self) -> bool {
+        matches!(self.unusable(), Some(Unusable::Unfinished(_)))
+    }
+
+    fn unusable(&self) -> Option<&Unusable> {
+        match &*self.0 {
+            Kind::Engine(engine::Error::Journal { why, .. }) => Some(why),
+            _ => None,
+        }
     }
 
     /// Whether something is there already.

@@ -13,6 +13,7 @@ mod interface;
 mod neighbours;
 mod netns;
 mod nexthops;
+mod recovery;
 mod routes;
 mod rules;
 mod transaction;
@@ -26,6 +27,7 @@ pub use freeze::{Contest, FreezeReport, Frozen, Reversion, Thawed};
 pub use handles::{RouteHandle, RouteRef, RuleHandle, RuleRef};
 pub use interface::{Edit, Interface, ReadOnly};
 pub use netns::NetNs;
+pub use recovery::Recovery;
 pub use transaction::{Committed, NewInterface, Transaction};
 
 // Handles, transactions and snapshots may be moved and shared between threads.

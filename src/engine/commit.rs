@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
 use super::hooks::{Hook, Hooks};
+use super::journal::{Found, Journal, Unusable};
 use super::requests::Requests;
-use super::shared::Engine;
-use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal};
+use super::shared::{Config, Engine};
+use super::trace::{Span, tell};
+use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal, Why};
 use crate::state::Snapshot;
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 /// So many requests at once are many.
@@ -41,6 +45,22 @@ pub enum Start {
     CutOff(Error),
 }
 
+fn tell_end(outcome: &Outcome) {
+    match outcome {
+        Outcome::Committed { .. } => {
+            tell!(info, "committed");
+        }
+        Outcome::RolledBack { cause, .. } => {
+            tell!(warn, %cause, "rolled back");
+            let _ = cause;
+        }
+        Outcome::Torn { cause, residue, .. } => {
+            tell!(error, %cause, residue = residue.len(), "torn");
+            let _ = (cause, residue);
+        }
+    }
+}
+
 /// While it is there, what is seen is put down to the transaction.
 struct Running<'a>(&'a Engine);
 
@@ -55,6 +75,34 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.put_down_to(None);
     }
+}
+
+/// Writes down what the journal must hold before anything more is sent. `false` when that cannot be, and the requests
+/// that the commit wanted sent must not be: it turns back.
+fn write_down(commit: &mut Commit, journal: Option<&mut Journal>) -> bool {
+    let Some(journal) = journal.filter(|_| !commit.is_resumed()) else { return true };
+    let Some(note) = commit.note() else { return true };
+    let Err(error) = journal.note(&note) else { return true };
+    let why = Why::Unwritten(error.to_string());
+    !commit.stop(Failure { step: "the next requests".to_owned(), why })
+}
+
+/// What came of a recovery.
+#[derive(Clone, Debug)]
+pub enum Recovered {
+    /// There is no journal.
+    NoJournal,
+    /// Every commit in it has ended.
+    Nothing,
+    /// A commit was undone: rolled back, or torn.
+    Undone {
+        /// Which transaction.
+        id: Uuid,
+        /// The state that was found.
+        found: Snapshot,
+        /// How it ended.
+        outcome: Outcome,
+    },
 }
 
 impl Engine {
@@ -84,8 +132,20 @@ impl Engine {
         requests: &mut Requests,
     ) -> Result<(Snapshot, Outcome), Start> {
         let id = terms.id;
-        let now = self.observe(&draft.silent()).map_err(Start::Unreached)?;
+        let _span = Span::commit(id);
+        let silent = draft.silent();
+        let now = match silent.is_empty() {
+            true => self.current(),
+            false => self.observe(&silent),
+        };
+        let now = now.map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
+        let mut journal = self.journal.as_ref().filter(|_| commit.sends()).map(Mutex::lock);
+        if let Some(journal) = journal.as_deref_mut() {
+            let config = &self.shared.config;
+            let begun = journal.begin(id, &config.views, &config.routes, &commit.testament());
+            begun.map_err(Start::Unreached)?;
+        }
         let _running = Running::new(self, id);
         let ask = |found: Snapshot| {
             // What changes while they are asked is not done by this transaction.
@@ -94,8 +154,35 @@ impl Engine {
             self.put_down_to(asked.is_err().then_some(id));
             asked
         };
-        let outcome = self.drive(&mut commit, requests, ask, terms.watcher);
+        let journal = journal.as_deref_mut();
+        let outcome = self.drive(&mut commit, requests, ask, terms.watcher, journal);
         Ok((now.clone(), outcome.map_err(Start::CutOff)?))
+    }
+
+    /// Undoes the commit of a process that has ended, from its journal; opens a database for it, and closes it.
+    ///
+    /// # Errors
+    /// When the journal cannot be used, see [`Unusable`], or the kernel cannot be reached.
+    pub fn recover(mut config: Config, path: &Path) -> Result<Recovered, Error> {
+        let (mut journal, unfinished) = match Journal::find(path, config.namespace.as_ref())? {
+            Found::NoJournal => return Ok(Recovered::NoJournal),
+            Found::Ended => return Ok(Recovered::Nothing),
+            Found::Unfinished(found) => *found,
+        };
+        let (testament, notes) = unfinished.pieces();
+        let resumed = Commit::resume(testament, &notes, &format!("commit {}", unfinished.id));
+        let mut commit =
+            resumed.map_err(|what| journal.unusable(Unusable::Corrupt(what.to_string())))?;
+        (config.views, config.routes) = (unfinished.views, unfinished.routes.clone());
+        config.journal = None;
+        let engine = Engine::open(config)?;
+        let mut requests = engine.requests.lock();
+        let found = engine.fence()?;
+        let _running = Running::new(&engine, unfinished.id);
+        let content = |_| Ok(());
+        let journal = Some(&mut journal);
+        let outcome = engine.drive(&mut commit, &mut requests, content, None, journal)?;
+        Ok(Recovered::Undone { id: unfinished.id, found, outcome })
     }
 
     fn ask_hooks(
@@ -122,13 +209,19 @@ impl Engine {
         requests: &mut Requests,
         ask: impl Fn(Snapshot) -> Result<(), Failure>,
         mut watcher: Option<&Watcher>,
+        mut journal: Option<&mut Journal>,
     ) -> Result<Outcome, Error> {
         let mut fence = None;
         loop {
             match commit.poll() {
                 Poll::Send(wave) => {
                     let many = wave.len() >= MANY;
+                    if !write_down(commit, journal.as_deref_mut()) {
+                        continue;
+                    }
+                    tell!(debug, requests = wave.len(), "sends");
                     commit.handle_answers(&requests.exchange(wave)?);
+                    write_down(commit, journal.as_deref_mut());
                     if many {
                         self.keep_pace(&mut fence)?;
                     }
@@ -140,6 +233,7 @@ impl Engine {
                     watcher = watcher.filter(tell);
                 }
                 Poll::Observe { refresh, resync } => {
+                    tell!(trace, asked = refresh.len(), resync, "looks");
                     if resync {
                         self.resync()?;
                     }
@@ -150,7 +244,14 @@ impl Engine {
                     Ok(()) => commit.accept(),
                     Err(failure) => commit.fail(failure),
                 },
-                Poll::Finished(outcome) => return self.finish(commit, outcome),
+                Poll::Finished(outcome) => {
+                    tell_end(&outcome);
+                    let outcome = self.finish(commit, outcome)?;
+                    if let Some(journal) = journal.as_deref_mut() {
+                        journal.end()?;
+                    }
+                    return Ok(outcome);
+                }
             }
         }
     }

@@ -1,7 +1,9 @@
 //! What can go wrong between the pure floors and the kernel.
 
+use std::path::Path;
 use std::time::Duration;
 
+use super::Unusable;
 use crate::sys;
 use crate::wire::Ack;
 
@@ -35,6 +37,14 @@ pub enum Error {
         what: &'static str,
         /// How long it was waited for.
         within: Duration,
+    },
+    /// A journal is not taken.
+    #[error("the journal `{}` {why}", .path.display())]
+    Journal {
+        /// Where.
+        path: Box<Path>,
+        /// Why not.
+        why: Unusable,
     },
     /// A commit, or a wait for a state, on the thread that would have to make it.
     #[error(

@@ -21,6 +21,7 @@ use super::registry::Registry;
 use super::requests::Requests;
 use super::shared::{Config, Published, Shared};
 use super::sieve;
+use super::trace::tell;
 use super::waiting::Waiting;
 use crate::object::Family;
 use crate::state::{Follower, Losses, Outlet, Snapshot, Transmit, Update};
@@ -117,6 +118,7 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         fence: AtomicU32::new(0),
         stop: AtomicBool::new(false),
         resync: AtomicBool::new(false),
+        idle: AtomicBool::new(false),
         restored: Mutex::new(Vec::new()),
         proxies: AtomicBool::new(false),
         id: DATABASES.fetch_add(1, Ordering::Relaxed),
@@ -233,6 +235,12 @@ impl Reader {
         let (event, waker) = (self.shared.event.as_fd(), self.shared.waker.as_fd());
         let doing = Error::system("wait for the kernel");
         let within = (!self.waiting.is_empty()).then_some(Duration::ZERO);
+        let is_idle = self.waiting.is_empty()
+            && self.unshown == 0
+            && !self.lent
+            && self.dump.is_none()
+            && self.follower.is_settled();
+        self.shared.idle.store(is_idle, Ordering::SeqCst);
         let (heard, woken, dumped) = match &self.dump {
             Some((dump, _)) => {
                 let [heard, woken, dumped] =
@@ -244,6 +252,8 @@ impl Reader {
                 (heard, woken, false)
             }
         };
+        // Before anything is taken out of the socket: see `Engine::current`.
+        self.shared.idle.store(false, Ordering::SeqCst);
         if woken {
             self.shared.waker.drain().map_err(Error::system("reset the waker"))?;
         }
@@ -276,7 +286,10 @@ impl Reader {
         match received {
             // While draining, the loss is known and a further one changes nothing.
             Received::Overrun if self.follower.is_draining() => {}
-            Received::Overrun => self.follower.handle_overrun(),
+            Received::Overrun => {
+                tell!(warn, "the event socket overran: everything is read anew");
+                self.follower.handle_overrun();
+            }
             Received::Empty => {}
             Received::Datagrams => {
                 // Few, and none before them: they are applied from where they are.
@@ -387,6 +400,9 @@ impl Reader {
         let mut unwanted = Vec::new();
         if let Some(Update { snapshot, passed, created }) = update {
             let is_anew = std::mem::replace(&mut self.resyncs, losses.resyncs) != losses.resyncs;
+            if is_anew {
+                tell!(info, resyncs = losses.resyncs, "everything was read");
+            }
             let own = published.running.map_or(Cause::Foreign, Cause::Transaction);
             let cause = if is_anew { Cause::Resync } else { own };
             if snapshot.revision() != published.revision {

@@ -1,7 +1,9 @@
 //! What the reader and everybody else share: the snapshot, the fences, the event socket.
 
+use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,13 +14,14 @@ use super::Error;
 use super::callbacks::Post;
 use super::freeze::Freezes;
 use super::hooks::{self, Hook};
+use super::journal::Journal;
 use super::log::{History, Log};
 use super::reader;
 use super::registry::{Registration, Registry};
 use super::requests::Requests;
 use super::sieve::Sieve;
 use crate::state::{Ask, Losses, RouteView, Snapshot, Views, fence_request, is_later, next_fence};
-use crate::sys::{Namespace, Socket, Waker};
+use crate::sys::{Namespace, Socket, Waker, wait};
 
 /// What a database is opened with.
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ pub struct Config {
     pub hook_deadline: Duration,
     /// How much of the past is remembered.
     pub history: Option<History>,
+    /// The file from which a commit can be undone that is cut off.
+    pub journal: Option<PathBuf>,
 }
 
 /// What the reader shows.
@@ -75,6 +80,8 @@ pub(super) struct Shared {
     pub(super) fence: AtomicU32,
     pub(super) stop: AtomicBool,
     pub(super) resync: AtomicBool,
+    /// Whether the reader sleeps, and all that it has taken out of the event socket is in the snapshot.
+    pub(super) idle: AtomicBool,
     /// Links that a rollback has brought back: index and generation. The reader takes them.
     pub(super) restored: Mutex<Vec<(u32, u64)>>,
     /// Whether all proxies are to be asked for.
@@ -107,6 +114,8 @@ pub struct Engine {
     pub(super) shared: Arc<Shared>,
     /// Held during a commit: commits of one database are serialized.
     pub(super) requests: Mutex<Requests>,
+    /// Locked while the requests are.
+    pub(super) journal: Option<Mutex<Journal>>,
     reader: Option<JoinHandle<()>>,
     reader_id: ThreadId,
     /// The thread of the callbacks, once there is one.
@@ -120,11 +129,14 @@ impl Engine {
     /// When a socket or the thread cannot be had, the namespace cannot be entered, or the kernel cannot be read.
     pub fn open(config: Config) -> Result<Self, Error> {
         let patience = config.patience;
+        let open = |path: &PathBuf| Journal::open(path, config.namespace.as_ref());
+        let journal = config.journal.as_ref().map(open).transpose()?.map(Mutex::new);
         let (shared, requests, reader) = reader::start(config)?;
         let reader_id = reader.thread().id();
         let engine = Engine {
             shared,
             requests: Mutex::new(requests),
+            journal,
             reader: Some(reader),
             reader_id,
             callbacks: Mutex::new(None),
@@ -199,6 +211,28 @@ impl Engine {
     /// When the reader has ended, or the kernel does not answer in time.
     pub fn fence(&self) -> Result<Snapshot, Error> {
         self.observe(&[])
+    }
+
+    /// As [`Engine::fence`], without one where it would tell nothing: the reader sleeps, and nothing waits for it in the
+    /// event socket, where the kernel has put all that it has to say of what it has done (K2).
+    ///
+    /// # Errors
+    /// As [`Engine::fence`].
+    pub fn current(&self) -> Result<Snapshot, Error> {
+        if self.is_reader() {
+            return Err(Error::FromReader);
+        }
+        let waits = wait([self.shared.event.as_fd()], Some(Duration::ZERO));
+        let [waits] = waits.map_err(Error::system("look whether notifications wait"))?;
+        // In this order: the reader says that it is awake before it takes anything out.
+        fence(Ordering::SeqCst);
+        if !waits && self.shared.idle.load(Ordering::SeqCst) {
+            let published = self.shared.published.lock();
+            if published.live && !published.lent && published.ended.is_none() {
+                return Ok(published.snapshot.clone());
+            }
+        }
+        self.fence()
     }
 
     /// As [`Engine::fence`], and these objects are asked for: their silent changes are in it too.

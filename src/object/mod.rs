@@ -34,7 +34,9 @@ pub use kinds::{
 pub use link::{
     AddrGenMode, LINK, Link, LinkEvent, LinkFlags, LinkMode, LinkType, OperState, Statistics,
 };
-pub use neighbour::{NEIGHBOUR, Neighbour, NeighbourFlags, NeighbourSpec, NeighbourState};
+pub use neighbour::{
+    NEIGHBOUR, Neighbour, NeighbourExtFlags, NeighbourFlags, NeighbourSpec, NeighbourState,
+};
 pub use nexthop::{NEXTHOP, Nexthop, NexthopSpec};
 pub use pack::{TABLES, fingerprint};
 pub use port::{BRIDGE_PORT, BridgePortData, BridgePortOptions, PortState};

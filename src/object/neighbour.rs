@@ -394,6 +394,17 @@ impl NeighbourSpec {
         self
     }
 
+    /// Whether a nexthop group says where it leads.
+    pub fn is_by_nexthop(&self) -> bool {
+        self.draft.record.value(row::NH_ID).is_some()
+    }
+
+    /// Whether the kernel is to keep it fresh by itself.
+    pub fn is_managed(&self) -> bool {
+        let managed = u64::from(NeighbourExtFlags::MANAGED.0);
+        self.draft.record.number(row::FLAGS_EXT) & managed != 0
+    }
+
     /// Who makes it.
     pub fn protocol(mut self, protocol: RouteProtocol) -> Self {
         self.draft.number(row::PROTOCOL, protocol.0);

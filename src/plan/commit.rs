@@ -10,6 +10,7 @@ use super::action::{Action, Indexes};
 use super::fact::{Fact, Field, text};
 use super::keyed::{Causes, Journal, Step, residue};
 use super::order::{Wave, deleted_addresses, plan};
+use super::resume::{Noted, Resumed};
 use super::undo::{Entry, Outcome as Sent, causes, orphans, undo};
 use super::{Draft, Failure, Refusal, Target, Why, review, rules};
 use crate::object::link::{LINK, row};
@@ -101,7 +102,7 @@ pub struct Residue {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// The next wave is to be sent.
     Send,
     /// Answers to a wave are awaited.
@@ -130,20 +131,23 @@ enum Stage {
 /// How often a rollback looks and undoes before it is torn: restoring a deleted interface takes three.
 const UNDO_ROUNDS: u32 = 8;
 
+/// After so many it is not waited any longer for one thing to be undone before another.
+const STUCK_ROUNDS: u32 = 5;
+
 /// How often addresses that fell with a primary are put back before that counts as a failure.
 const MEND_ROUNDS: u32 = 3;
 
 /// A running commit. See the module's head.
 #[derive(Debug)]
 pub struct Commit {
-    before: Snapshot,
+    pub(super) before: Snapshot,
     seen: Snapshot,
-    names: BTreeMap<u64, String>,
-    waves: VecDeque<Wave>,
-    indexes: Indexes,
-    journal: Vec<Entry>,
+    pub(super) names: BTreeMap<u64, String>,
+    pub(super) waves: VecDeque<Wave>,
+    pub(super) indexes: Indexes,
+    pub(super) journal: Vec<Entry>,
     in_flight: Vec<usize>,
-    keyed: Journal,
+    pub(super) keyed: Journal,
     /// Whether steps are in flight, and not actions.
     steps_sent: bool,
     undoing: Vec<Action>,
@@ -155,18 +159,25 @@ pub struct Commit {
     undone: usize,
     restored: BTreeMap<u32, u64>,
     /// The state just before the first deletion.
-    last_seen: Option<Snapshot>,
+    pub(super) last_seen: Option<Snapshot>,
     /// The new interfaces that are to be as former ones were.
     as_they_were: BTreeSet<Target>,
     /// The state in which those have just been made.
     arrived: Option<Snapshot>,
-    stage: Stage,
+    pub(super) stage: Stage,
     rounds: u32,
     mended: u32,
     /// Addresses that fell with a primary and were put back: routes have gone with them (K5).
     fallen: Causes,
-    cause: Option<Failure>,
+    pub(super) cause: Option<Failure>,
     outcome: Option<Outcome>,
+    /// Actions that the kernel has refused, and that are not noted yet.
+    pub(super) refused: Vec<usize>,
+    pub(super) noted: Noted,
+    /// Whether a note is missing.
+    pub(super) unwritten: bool,
+    /// When it is another process's.
+    pub(super) resumed: Option<Resumed>,
 }
 
 impl Commit {
@@ -183,11 +194,36 @@ impl Commit {
         let restored = draft.links().iter().filter(|link| link.as_it_was);
         let mut commit = Commit {
             as_they_were: restored.map(|link| link.target).collect(),
-            arrived: None,
             names: names.collect(),
-            seen: now.clone(),
-            before: now,
             waves,
+            ..Commit::of(now)
+        };
+        if commit.waves.is_empty() {
+            commit.stage = Stage::Verified;
+        }
+        Ok(commit)
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        if self.cause.is_some() {
+            let (done, left) = (self.undone, self.undoing.len() + self.keyed.left_to_undo());
+            return Progress { done, total: done + left, undoing: true };
+        }
+        let left: usize = self.waves.iter().map(Wave::len).sum();
+        let done = self.journal.len() + self.keyed.len();
+        Progress { done, total: done + left, undoing: false }
+    }
+
+    /// One that has nothing to do.
+    pub(super) fn of(before: Snapshot) -> Self {
+        Commit {
+            as_they_were: BTreeSet::new(),
+            arrived: None,
+            names: BTreeMap::new(),
+            seen: before.clone(),
+            before,
+            waves: VecDeque::new(),
             indexes: Indexes::default(),
             journal: Vec::new(),
             in_flight: Vec::new(),
@@ -206,22 +242,11 @@ impl Commit {
             fallen: Causes::default(),
             cause: None,
             outcome: None,
-        };
-        if commit.waves.is_empty() {
-            commit.stage = Stage::Verified;
+            refused: Vec::new(),
+            noted: Noted::default(),
+            unwritten: false,
+            resumed: None,
         }
-        Ok(commit)
-    }
-
-    /// How far it is.
-    pub fn progress(&self) -> Progress {
-        if self.cause.is_some() {
-            let (done, left) = (self.undone, self.undoing.len() + self.keyed.left_to_undo());
-            return Progress { done, total: done + left, undoing: true };
-        }
-        let left: usize = self.waves.iter().map(Wave::len).sum();
-        let done = self.journal.len() + self.keyed.len();
-        Progress { done, total: done + left, undoing: false }
     }
 
     /// What is to be done next.
@@ -415,7 +440,8 @@ impl Commit {
             }
             return;
         }
-        let failure = self.refused(at, ack);
+        let failure = self.refusal(at, ack);
+        self.refused.push(at);
         let entry = &mut self.journal[at];
         if rules::is_tolerable(&entry.action, ack.errno) {
             entry.sent = Sent::Doubtful(failure);
@@ -425,7 +451,7 @@ impl Commit {
         }
     }
 
-    fn refused(&self, at: usize, ack: &Ack) -> Failure {
+    fn refusal(&self, at: usize, ack: &Ack) -> Failure {
         let entry = &self.journal[at];
         failure(&entry.action, &entry.request, ack, self.step(&entry.action))
     }
@@ -441,6 +467,7 @@ impl Commit {
     /// The state behind the fence. `created` are links that have appeared by requests of this database: sequence
     /// number to index.
     pub fn handle_snapshot(&mut self, now: Snapshot, created: &BTreeMap<u32, u32>) {
+        self.match_with(&now);
         self.locate(&now, created);
         match self.stage {
             Stage::Locate => self.stage = Stage::Send,
@@ -629,6 +656,20 @@ impl Commit {
         }
     }
 
+    /// A [note](Commit::note) could not be written. `true` when the requests of the last [`Poll::Send`] must not be sent:
+    /// everything is undone instead. What undoes is sent without.
+    pub fn stop(&mut self, cause: Failure) -> bool {
+        self.unwritten = true;
+        match self.stage {
+            Stage::UndoSend | Stage::Undoing | Stage::Finished => return false,
+            Stage::Sent => self.handle_answers(&[]),
+            _ => {}
+        }
+        self.cause.get_or_insert(cause);
+        self.stage = Stage::Look;
+        true
+    }
+
     fn committed(&self) -> Outcome {
         Outcome::Committed { snapshot: self.seen.clone(), created: self.indexes.0.clone() }
     }
@@ -637,9 +678,11 @@ impl Commit {
     fn look(&mut self, now: Snapshot) {
         let last = self.rounds >= UNDO_ROUNDS;
         let last_seen = self.last_seen.as_ref().unwrap_or(&self.before);
-        let undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, last);
+        // What cannot be undone must not keep everything that comes after it from being tried.
+        let stuck = self.rounds >= STUCK_ROUNDS;
+        let undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, stuck);
         let causes = causes(&self.journal, &self.before, &self.indexes);
-        let steps = self.steps_left(&now, &causes, undo.actions.is_empty() || last);
+        let steps = self.steps_left(&now, &causes, undo.actions.is_empty() || stuck);
         if undo.actions.is_empty() && steps.is_empty() || last {
             let mut residue = undo.residue;
             residue.extend(self::residue(&steps, &self.step_failures, &self.before, &now));
@@ -686,8 +729,12 @@ impl Commit {
         self.stage = Stage::UndoSend;
     }
 
-    /// An interface that is brought back is the one that it was: handles on it are to hold.
+    /// An interface that is brought back is the one that it was: handles on it are to hold. Of another process's there
+    /// are none.
     fn note_restored(&mut self) {
+        if self.resumed.is_some() {
+            return;
+        }
         for action in &self.undoing {
             let Action::Create { target, peer, .. } = action else { continue };
             for target in [Some(*target), *peer].into_iter().flatten() {

@@ -461,7 +461,7 @@ impl Draft {
         Refusal::WrongKind { what, needs: table.name, name: self.name_of(target), is }
     }
 
-    fn kind_of(&self, target: Target) -> Option<String> {
+    pub(super) fn kind_of(&self, target: Target) -> Option<String> {
         let own = self.links.iter().find(|draft| draft.target == target);
         match own.and_then(|draft| draft.create.as_ref()) {
             Some(create) => Some(create.kind().to_owned()),

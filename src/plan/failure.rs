@@ -33,6 +33,10 @@ pub enum Why {
     Unanswered,
     /// A commit hook refused.
     Hook(String),
+    /// The process that carried it out has ended.
+    CutOff,
+    /// What is about to be sent could not be written to the journal.
+    Unwritten(String),
 }
 
 impl Failure {
@@ -65,6 +69,10 @@ impl fmt::Display for Failure {
             }
             Why::Unanswered => write!(f, "was never acknowledged, and is not in effect"),
             Why::Hook(words) => write!(f, "failed: {words}"),
+            Why::CutOff => write!(f, "was cut off: the process that carried it out has ended"),
+            Why::Unwritten(words) => {
+                write!(f, "was not sent, because it could not be written to the journal: {words}")
+            }
         }
     }
 }

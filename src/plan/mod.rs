@@ -14,6 +14,7 @@ mod focus;
 mod keyed;
 mod order;
 mod refusal;
+mod resume;
 mod revert;
 mod review;
 mod rules;

@@ -181,6 +181,17 @@ impl AddressSpec {
         }
     }
 
+    /// What is named of it.
+    pub(super) fn named(&self) -> &Record {
+        &self.0
+    }
+
+    /// From what was named; `None` when that is no address.
+    pub(super) fn from_named(record: Record) -> Option<Self> {
+        let is_ip = value_ip(record.value(row::LOCAL)).is_some();
+        (is_ip && std::ptr::eq(record.table(), &ADDRESS)).then_some(AddressSpec(record))
+    }
+
     /// The record to be sent for the interface `index`.
     pub(super) fn record(&self, index: u32) -> Record {
         let mut record = self.0.clone();

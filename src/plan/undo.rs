@@ -88,11 +88,20 @@ pub(super) fn undo(
 
 /// What this commit has done to interfaces with which routes go in silence.
 pub(super) fn causes(journal: &[Entry], before: &Snapshot, indexes: &Indexes) -> Causes {
+    let ours = journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost));
+    causes_of(ours.map(|entry| &entry.action), before, indexes)
+}
+
+/// What such actions do to them.
+pub(super) fn causes_of<'a>(
+    actions: impl Iterator<Item = &'a Action>,
+    before: &Snapshot,
+    indexes: &Indexes,
+) -> Causes {
     let mut causes = Causes::default();
-    for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
-    {
-        let Some(index) = indexes.of(entry.action.target()) else { continue };
-        match &entry.action {
+    for action in actions {
+        let Some(index) = indexes.of(action.target()) else { continue };
+        match action {
             Action::Flags { flags, mask, .. }
                 if mask.contains(LinkFlags::UP) && !flags.contains(LinkFlags::UP) =>
             {

@@ -25,6 +25,7 @@ use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
 use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{ROUTE, RouteKey, RouteProtocol, split};
+use crate::object::shape::{Ip, Typed};
 use crate::object::{
     Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
 };
@@ -290,6 +291,8 @@ pub struct Follower {
     unsure: u32,
     /// Interfaces that have lost their last IPv4 address, and since then neither got one nor went up.
     unaddressed: BTreeSet<u32>,
+    /// IPv6 groups of which a leg says otherwise what is said of the whole.
+    uneven: BTreeSet<RouteKey>,
     scratch: Vec<u8>,
     backlog: Vec<Event>,
     stamp: u64,
@@ -325,6 +328,7 @@ impl Follower {
             bodies: Bodies::default(),
             unsure: 0,
             unaddressed: BTreeSet::new(),
+            uneven: BTreeSet::new(),
             scratch: Vec::new(),
             backlog: Vec::new(),
             stamp: 0,
@@ -358,6 +362,12 @@ impl Follower {
     /// Why the kernel refused to be read, if it did: nothing can be known then.
     pub fn failure(&self) -> Option<&Ack> {
         self.failure.as_ref()
+    }
+
+    /// Whether all that it was told is in the state that it has shown, and nothing is asked for.
+    pub fn is_settled(&self) -> bool {
+        let asks = self.asked.is_some() || !self.queries.is_empty() || !self.out.is_empty();
+        self.is_live() && !self.dirty && !asks && self.held.is_empty()
     }
 
     /// Whether a state can be shown.
@@ -653,7 +663,10 @@ impl Follower {
                 body.is_over(index) && (body.is_v4() || others_dead(body))
             }),
             Doubt::Unaddressed => routes.evict(&self.bodies, |body| {
-                body.is_v4() && body.is_over(index) && others_dead(body)
+                body.is_v4()
+                    && body.is_over(index)
+                    && !body.outlives_addresses()
+                    && others_dead(body)
             }),
             // A VRF takes the routes of its ports to its own table (K8).
             Doubt::Moved(from, to) if [from, to].into_iter().flatten().any(is_vrf) => {
@@ -717,6 +730,25 @@ impl Follower {
         }
     }
 
+    fn put_route(&mut self, key: RouteKey, held: Arc<Held>, how: u16) {
+        if self.shown.routes.put_announced(key, held, how, &mut self.bodies) {
+            self.uneven.insert(key);
+        } else if how & flags::REPLACE != 0 {
+            self.uneven.remove(&key);
+        }
+    }
+
+    /// One that is not known has been taken out before its announcement (K22).
+    fn take_route(&mut self, key: RouteKey, held: &Arc<Held>) {
+        self.shown.routes.take(key, held, &mut self.bodies);
+        // Which leg is the first now, only the kernel knows.
+        if self.shown.routes_at(&key).is_empty() {
+            self.uneven.remove(&key);
+        } else if self.uneven.contains(&key) {
+            self.resync();
+        }
+    }
+
     fn apply(&mut self, event: Event) {
         self.stamp += 1;
         match event {
@@ -724,9 +756,8 @@ impl Follower {
                 self.dirty = true;
                 match gone {
                     false if !self.is_among_followed(key, &held, how) => {}
-                    false => self.shown.routes.put(key, held, how),
-                    // One that is not known has been taken out before its announcement (K22).
-                    true => drop(self.shown.routes.take(key, &held, &mut self.bodies)),
+                    false => self.put_route(key, held, how),
+                    true => self.take_route(key, &held),
                 }
             }
             Event::NexthopNew(nexthop) => self.dirty |= self.shown.nexthops.put(nexthop),
@@ -1061,7 +1092,8 @@ impl Follower {
         }
         // Those that are left may all have come later: then this was the last, and took the routes along.
         let may_be_later = |key: &&AddressKey| coming.get(*key).is_some_and(|count| *count > 0);
-        let is_route = |body: &Body| body.is_v4() && body.is_over(index) && !body.is_host();
+        let goes = |body: &Body| body.is_v4() && !body.is_host() && !body.outlives_addresses();
+        let is_route = |body: &Body| goes(body) && body.is_over(index);
         !(left.iter().all(may_be_later) && self.bodies.any(is_route))
     }
 
@@ -1197,6 +1229,8 @@ pub enum Ask {
     Link(u32),
     /// An IPv6 address of the interface with this index.
     Address(u32, Ipv6Addr),
+    /// A neighbour of the interface with this index: the kernel does not announce one that it looks for.
+    Neighbour(u32, IpAddr),
     /// All proxies: the kernel announces neither that one is made nor that it is removed (`pneigh_lookup`), and one by
     /// one they can be asked for but their absence has no answer of its own.
     Proxies,
@@ -1209,6 +1243,7 @@ impl Ask {
         match self {
             Ask::Link(index) => Some(link_request(index)),
             Ask::Address(index, address) => Some(address_request(index, address)),
+            Ask::Neighbour(index, address) => Some(neighbour_request(index, address)),
             Ask::Proxies => None,
         }
     }
@@ -1229,6 +1264,18 @@ fn address_request(index: u32, address: Ipv6Addr) -> Vec<u8> {
     record.set(address_row::LOCAL, Value::V6(address));
     let mut request =
         Builder::new(kind::RTM_GETADDR, flags::REQUEST).fixed(&record.encode_header());
+    record.encode(&mut request);
+    request.finish()
+}
+
+fn neighbour_request(index: u32, address: IpAddr) -> Vec<u8> {
+    let mut record = Record::new(&NEIGHBOUR);
+    let family = if address.is_ipv4() { AF_INET } else { AF_INET6 };
+    record.set(neighbour_row::FAMILY, Value::Number(family.into()));
+    record.set(neighbour_row::INDEX, Value::Number(index.into()));
+    record.set(neighbour_row::DST, Ip::write(address));
+    let mut request =
+        Builder::new(kind::RTM_GETNEIGH, flags::REQUEST).fixed(&record.encode_header());
     record.encode(&mut request);
     request.finish()
 }

@@ -30,7 +30,7 @@ pub use follow::{
     Ask, Follower, Losses, Outlet, Transmit, Update, Views, fence_request, is_brief, is_later,
     next_fence,
 };
-pub use neighbours::{NeighbourKey, NeighbourList, NeighbourTarget, Remote};
+pub use neighbours::{NeighbourKey, NeighbourList, NeighbourTarget, Remote, is_shown};
 pub use nexthops::NexthopList;
 pub use pack::{BodyList, Part};
 pub use routes::{Bodies, Body, Held, Routes, is_same, legs};

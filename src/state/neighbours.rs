@@ -133,16 +133,19 @@ fn fdb_target(entry: &Record) -> Option<NeighbourTarget> {
 
 /// Whether the kernel announces such a one: see the module's head. A receive filter has no times.
 fn is_kept(neighbour: &Neighbour) -> bool {
-    const NOARP: u16 = 0x40;
     match neighbour.is_fdb() {
         true => neighbour.record().value(row::CACHEINFO).is_some(),
-        false => {
-            let flags = neighbour.flags();
-            neighbour.state().0 & !NOARP != 0
-                || flags.contains(NeighbourFlags::PROXY)
-                || flags.contains(NeighbourFlags::EXT_LEARNED)
-        }
+        false => is_shown(neighbour),
     }
+}
+
+/// Whether `ip neigh show` shows such a neighbour or proxy.
+pub fn is_shown(neighbour: &Neighbour) -> bool {
+    const NOARP: u16 = 0x40;
+    let flags = neighbour.flags();
+    neighbour.state().0 & !NOARP != 0
+        || flags.contains(NeighbourFlags::PROXY)
+        || flags.contains(NeighbourFlags::EXT_LEARNED)
 }
 
 /// Every neighbour of one namespace.
@@ -238,6 +241,11 @@ impl Snapshot {
         links: &BTreeSet<u32>,
     ) -> impl Iterator<Item = (&NeighbourKey, &Arc<Neighbour>)> {
         links.iter().flat_map(|index| self.neighbours.of(*index))
+    }
+
+    /// Forwarding entries that a nexthop object leads on, by their keys.
+    pub fn neighbours_by_nexthop(&self) -> impl Iterator<Item = (&NeighbourKey, &Arc<Neighbour>)> {
+        self.neighbours.map.iter().filter(|(_, entry)| entry.nh_id().is_some())
     }
 
     /// The neighbour, proxy or forwarding entry with this key.

@@ -209,6 +209,33 @@ impl Routes {
         }
     }
 
+    /// An announcement that a route is there. `true` when it is a leg for an IPv6 group that says otherwise what is said
+    /// of the whole (metrics, protocol ...): the kernel shows of a group what its first leg says, and announces a new leg
+    /// as if that were the first. Then only the kernel knows what is shown when one of them goes.
+    pub(super) fn put_announced(
+        &mut self,
+        key: RouteKey,
+        held: Arc<Held>,
+        how: u16,
+        bodies: &mut Bodies,
+    ) -> bool {
+        let group = match key {
+            RouteKey::V6(key) if how & flags::REPLACE == 0 && is_group(&held) => self
+                .v6
+                .get(&key)
+                .and_then(|old| each(old).iter().find(|one| is_group(one)))
+                .cloned(),
+            _ => None,
+        };
+        let whole = group.as_ref().and_then(|group| {
+            let legs = legs(&held.body()?.record);
+            Some(rebuilt(group.body()?, &legs, bodies))
+        });
+        let mixed = whole.as_ref().is_some_and(|whole| !is_same(whole, &held));
+        self.put(key, whole.unwrap_or(held), how);
+        mixed
+    }
+
     /// A route is gone. `false` when none like it was known.
     pub(super) fn take(&mut self, key: RouteKey, held: &Arc<Held>, bodies: &mut Bodies) -> bool {
         match key {
@@ -469,6 +496,7 @@ fn same_leg(a: &Record, b: &Record) -> bool {
 fn rebuilt(body: &Body, legs: &[Record], bodies: &mut Bodies) -> Arc<Held> {
     let mut record = body.record.clone();
     record.remove(row::MULTIPATH);
+    LEG_ROWS.iter().for_each(|(own, _)| drop(record.remove(*own)));
     match legs {
         [leg] => {
             for (own, of_leg) in LEG_ROWS {
@@ -620,6 +648,12 @@ impl Body {
     /// (K4).
     pub(super) fn is_host(&self) -> bool {
         self.is_v4() && self.record.number(row::SCOPE) == u64::from(RouteScope::HOST.0)
+    }
+
+    /// Whether it stays when its interface loses its last IPv4 address: a nexthop object does, and so do the routes by it
+    /// (`fib_sync_down_dev` asks for nexthops of the routes' own, seen on 6.18).
+    pub(super) fn outlives_addresses(&self) -> bool {
+        self.nexthop().is_some()
     }
 
     /// The source address that it prefers.

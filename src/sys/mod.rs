@@ -7,6 +7,7 @@
 
 mod batch;
 mod error;
+mod file;
 mod netns;
 mod poll;
 mod process;
@@ -14,6 +15,7 @@ mod socket;
 
 pub use batch::{Batch, Datagram};
 pub use error::Error;
+pub use file::{HeldFile, boot_id};
 pub use netns::{Namespace, enter_private, unshare_network};
 pub use poll::{Waker, wait};
 pub use process::{has_net_admin, monotonic};

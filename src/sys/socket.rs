@@ -146,6 +146,17 @@ impl Socket {
             Err(error) => Err(error),
         }
     }
+
+    /// A number that no other network namespace of this boot has or will have; `None` before 5.14.
+    pub fn namespace_cookie(&self) -> Result<Option<u64>, Error> {
+        const SO_NETNS_COOKIE: libc::c_int = 71;
+        let mut halves = [0u32; 2];
+        match get(&self.fd, "getsockopt(SO_NETNS_COOKIE)", SO_NETNS_COOKIE, &mut halves) {
+            Ok(_) => Ok(Some(u64::from(halves[0]) << 32 | u64::from(halves[1]))),
+            Err(error) if error.errno == libc::ENOPROTOOPT => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl AsFd for Socket {

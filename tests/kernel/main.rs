@@ -11,6 +11,7 @@ mod support;
 
 mod bad_input;
 mod callbacks;
+mod churn_routes;
 mod commit;
 mod conformance;
 mod events;
@@ -20,6 +21,7 @@ mod following_rules;
 mod freeze;
 mod harness;
 mod hooks;
+mod journal;
 mod late;
 mod neighbour_commit;
 mod nexthop_commit;
@@ -39,6 +41,7 @@ mod scene;
 mod stress;
 mod sys;
 mod tables;
+mod trace;
 mod views;
 mod waiting;
 
@@ -46,6 +49,9 @@ use libtest_mimic::Arguments;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(ended) = journal::child() {
+        return ended;
+    }
     let arguments = Arguments::from_args();
     let entered = support::namespaces::enter();
     if let Err(why) = &entered {
@@ -54,6 +60,7 @@ fn main() -> ExitCode {
     let mut cases = Vec::new();
     cases.extend(bad_input::cases());
     cases.extend(callbacks::cases());
+    cases.extend(churn_routes::cases());
     cases.extend(commit::cases());
     cases.extend(conformance::cases());
     cases.extend(events::cases());
@@ -63,6 +70,7 @@ fn main() -> ExitCode {
     cases.extend(freeze::cases());
     cases.extend(harness::cases());
     cases.extend(hooks::cases());
+    cases.extend(journal::cases());
     cases.extend(late::cases());
     cases.extend(neighbour_commit::cases());
     cases.extend(nexthop_commit::cases());
@@ -80,6 +88,7 @@ fn main() -> ExitCode {
     cases.extend(stress::cases());
     cases.extend(sys::cases());
     cases.extend(views::cases());
+    cases.extend(trace::cases());
     cases.extend(waiting::cases());
     let trials = cases.into_iter().map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

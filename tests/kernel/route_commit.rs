@@ -56,6 +56,8 @@ crate::cases![
     a_table_with_lists_legs_and_doubles,
     an_empty_set_empties_its_scope,
     twenty_thousand_routes,
+    default_route_notation,
+    norm_route_ipv6,
 ];
 
 /// Issue 3, IPDB fault 9: an `add` that met a route overwrote its record, and the reference to it was orphaned.
@@ -1383,4 +1385,21 @@ fn twenty_thousand_routes() {
         tx.remove_route(Route::to("10.2.0.0/16").table(100)).map(drop)
     });
     assert_eq!(kernel(), empty);
+}
+
+/// IPDB's test_default_route_notation.
+fn default_route_notation() {
+    let db = two_links();
+    commit(&db, |tx| tx.add_route(Route::to("0.0.0.0/0").via("10.0.0.2").table(180)).map(drop));
+    assert_eq!(shown("table 180"), ["default via 10.0.0.2 dev va proto static"]);
+    commit(&db, |tx| tx.remove_route(Route::to("default").table(180)).map(drop));
+    assert_eq!(shown("table 180"), [""; 0]);
+}
+
+/// IPDB's test_norm_route_ipv6.
+fn norm_route_ipv6() {
+    let db = two_links();
+    commit(&db, |tx| tx.add_route(Route::to("0fd2:0200::/64").via("fd00:0000::0002")).map(drop));
+    let line = "fd2:200::/64 via fd00::2 dev va proto static metric 1024 pref medium";
+    assert_eq!(shown("-6 fd2:200::/64"), [line]);
 }

@@ -9,6 +9,7 @@ crate::cases![
     the_same_ipv6_prefix_on_two_links_is_two_routes,
     routes_of_a_downed_link_are_gone_with_the_notification,
     routes_go_with_the_last_address,
+    routes_by_a_nexthop_object_outlive_the_last_address,
     routes_go_with_their_nexthop_object,
     a_multipath_route_lives_as_long_as_a_leg,
     lookups_find_the_longest_prefix,
@@ -146,6 +147,23 @@ fn routes_of_a_downed_link_are_gone_with_the_notification() {
 }
 
 /// K5.
+/// They were taken for gone, as those by a gateway of their own are (K5).
+fn routes_by_a_nexthop_object_outlive_the_last_address() {
+    two_links();
+    let db = Db::open().unwrap();
+    play(
+        &db,
+        &[
+            "nexthop add id 7 via 10.0.0.7 dev ra0",
+            "route add 10.5.0.0/16 nhid 7",
+            "route add 10.6.0.0/16 via 10.0.0.7",
+            "addr del 10.0.0.1/24 dev ra0",
+        ],
+    );
+    let now = db.snapshot();
+    assert_eq!((count(&now, "10.5.0.0/16"), count(&now, "10.6.0.0/16")), (1, 0));
+}
+
 fn routes_go_with_the_last_address() {
     two_links();
     let db = Db::open().unwrap();

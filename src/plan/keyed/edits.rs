@@ -1,14 +1,20 @@
 //! What a transaction names of the kernel's tables, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::{Content, Key, Matcher, Op, Pending, Planned, Step, Wish, invalid, route, rule};
+use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{Route, RouteKey, RouteProtocol, RouteSpec, row};
 use crate::object::{
-    Family, LinkRef, Names, Neighbour, NeighbourSpec, Nexthop, NexthopSpec, Rule, RuleSpec,
+    Family, Link, LinkFlags, LinkRef, Names, Neighbour, NeighbourFlags, NeighbourSpec, Nexthop,
+    NexthopSpec, Rule, RuleSpec,
 };
 use crate::plan::{Draft, Refusal, Target};
-use crate::state::{Ask, Bodies, Held, NeighbourKey, RouteFilter, RuleKey, Snapshot, is_same};
+use crate::state::{
+    Ask, Bodies, Held, NeighbourKey, NeighbourTarget, RouteFilter, RuleKey, Snapshot, is_same,
+    is_shown,
+};
 
 use std::sync::Arc;
 
@@ -183,7 +189,46 @@ impl Draft {
     /// # Errors
     /// When it cannot be, names an unknown interface, or is to be added where one is.
     pub fn put_neighbour(&mut self, spec: NeighbourSpec, op: Op) -> Result<(), Refusal> {
+        self.check_neighbour(&spec)?;
         self.put(Wish::Neighbour(spec), op)
+    }
+
+    fn check_neighbour(&self, spec: &NeighbourSpec) -> Result<(), Refusal> {
+        if !self.base().follows_neighbours() {
+            return Err(Refusal::NotFollowed { what: "neighbours".to_owned() });
+        }
+        let link = self.base().link(spec.link().clone());
+        let record = spec.record(link.map_or(0, Link::index));
+        let refuse = |why: &str| {
+            Err(Refusal::Invalid {
+                what: "neighbour",
+                value: spec.to_string(),
+                why: why.to_owned(),
+            })
+        };
+        let one_for_all = LinkFlags::LOOPBACK.0 | LinkFlags::POINTOPOINT.0;
+        let own = record.number(neighbour_row::FLAGS) & u64::from(NeighbourFlags::MASTER.0) == 0;
+        let kind = self.kind_of(self.resolve(spec.link())?);
+        let has_table = kind.is_some_and(|kind| matches!(&*kind, "bridge" | "vxlan"));
+        match NeighbourKey::of(&record).map(|key| key.target) {
+            // `ndo_dflt_fdb_add`.
+            Some(NeighbourTarget::Fdb { .. }) if own && !has_table => refuse(
+                "in this interface itself it is a receive filter, which the kernel does not announce; in its bridge it \
+                 stands by `master`",
+            ),
+            // `arp_constructor`: it would be that of 0.0.0.0, whoever is named.
+            Some(NeighbourTarget::Address(IpAddr::V4(_)))
+                if link.is_some_and(|link| link.flags().0 & one_for_all != 0) =>
+            {
+                refuse("on this interface the kernel keeps one neighbour for all IPv4 addresses")
+            }
+            Some(NeighbourTarget::Address(_))
+                if !spec.is_managed() && !is_shown(&Neighbour::of(record)) =>
+            {
+                refuse("the kernel keeps such a one to itself: its state is NOARP or none")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Adds a nexthop object, or puts it in the place of the one with its number.

@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use super::order::{Turn, turn_of, turn_together};
 use super::{Content, Key, Matcher, Op, Planned, Step, neighbour, route};
-use crate::object::Names;
 use crate::object::route::RouteKey;
+use crate::object::{Names, Neighbour};
 use crate::plan::action::Indexes;
 use crate::plan::commit::{Answer, Residue};
 use crate::plan::{Failure, Why};
-use crate::state::{Ask, Bodies, Held, Snapshot};
+use crate::state::{Ask, Bodies, Held, NeighbourKey, Snapshot};
 use crate::wire::{Ack, locate};
 
 /// Steps that are asked for at once: their notifications must fit the event socket's buffer twice, with 832 bytes of it
@@ -25,7 +25,7 @@ const TOGETHER: usize = 2048;
 
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
+pub(super) enum Sent {
     /// No answer arrived, or it is not sent yet.
     Lost,
     /// The kernel has acknowledged it, or it is seen to be so.
@@ -44,16 +44,16 @@ pub(in crate::plan) struct Causes {
     /// Addresses that were taken away.
     pub(in crate::plan) sources: BTreeSet<IpAddr>,
     /// Nexthop objects that were taken away.
-    nexthops: BTreeSet<u32>,
+    pub(super) nexthops: BTreeSet<u32>,
 }
 
 impl Causes {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.links.is_empty() && self.nexthops.is_empty()
     }
 
     /// Whether the kernel takes a route along, and does not make it again by itself.
-    fn takes(&self, content: &Content) -> bool {
+    pub(super) fn takes(&self, content: &Content) -> bool {
         let Content::Route(held) = content else { return false };
         let went = held.body().is_some_and(|body| {
             body.links().iter().any(|index| self.links.contains(index))
@@ -67,13 +67,21 @@ impl Causes {
 /// What was sent, and what came of it.
 #[derive(Debug, Default)]
 pub(in crate::plan) struct Journal {
-    steps: Vec<Step>,
-    sent: Vec<Sent>,
+    pub(super) steps: Vec<Step>,
+    pub(super) sent: Vec<Sent>,
     failures: BTreeMap<usize, Failure>,
+    /// Steps that the kernel has refused, and that are not noted yet.
+    pub(super) refused: Vec<usize>,
     in_flight: Range<usize>,
-    bodies: Bodies,
+    pub(super) bodies: Bodies,
     undoing: VecDeque<Step>,
     undo_in_flight: usize,
+    /// Whether undoing has put back what the kernel does not announce.
+    undone_in_silence: bool,
+    /// What undoing has taken away, or may have: what was there before, or another program's, comes back behind it.
+    withdrawn: BTreeMap<Key, Vec<Content>>,
+    /// Where undoing has taken more than one request: cut short, it may have left another order.
+    reordered: BTreeSet<Key>,
 }
 
 impl Journal {
@@ -96,8 +104,12 @@ impl Journal {
     }
 
     /// What was done in silence, or may have been, and is to be asked for.
-    pub(in crate::plan) fn silent(&self) -> Option<Ask> {
-        self.steps.iter().any(|step| step.key.is_silent()).then_some(Ask::Proxies)
+    pub(in crate::plan) fn silent(&self) -> Vec<Ask> {
+        let mut asks: Vec<_> = self.steps.iter().filter_map(Step::announced_late).collect();
+        if self.undone_in_silence || self.steps.iter().any(|step| step.key.is_silent()) {
+            asks.push(Ask::Proxies);
+        }
+        asks
     }
 
     /// Takes the answers, in the order of the requests; gives why the commit fails, if it does, and the steps that were
@@ -115,6 +127,7 @@ impl Journal {
                 continue;
             }
             let failure = failure(&self.steps[at], ack, names);
+            self.refused.push(at);
             if self.steps[at].is_tolerable(ack.errno) {
                 self.sent[at] = Sent::Doubtful;
                 self.failures.insert(at, failure);
@@ -255,7 +268,8 @@ impl Journal {
             }
         }
         nexthops.into_iter().for_each(|step| restore(vec![step]));
-        lost_along(before, now, &causes, &known, &mut self.bodies).into_iter().for_each(restore);
+        let kept = (&known, &self.reordered);
+        lost_along(before, now, &causes, kept, &mut self.bodies).into_iter().for_each(restore);
         removals.sort_by_key(turn_of);
         // Stable: those of one key stay in their order.
         restores.sort_by_key(|(turn, _)| *turn);
@@ -271,7 +285,8 @@ impl Journal {
         causes: &Causes,
     ) -> VecDeque<Planned> {
         let known: BTreeSet<Key> = self.steps.iter().map(|step| step.key.clone()).collect();
-        let lost = lost_along(before, now, causes, &known, &mut self.bodies);
+        let kept = (&known, &self.reordered);
+        let lost = lost_along(before, now, causes, kept, &mut self.bodies);
         let mut all: Vec<(Turn, Step)> = Vec::new();
         for steps in lost {
             let turn = turn_together(&steps);
@@ -326,19 +341,34 @@ impl Journal {
                 Op::Add | Op::Append | Op::Prepend => put.extend(parts),
             }
         }
-        let mut ours = |one: &Content| put.iter().any(|wish| matcher.agrees(wish, one));
-        let ours: Vec<bool> = is.iter().map(|one| !among(&was, one) && ours(one)).collect();
+        let withdrawn = self.withdrawn.get(&key).cloned().unwrap_or_default();
+        taken.extend(withdrawn.iter().cloned());
+        // Of a leg that is left alone the kernel does not say the weight, of one in a group not its own metrics.
+        let by_way = |wish: &Content, one: &Content| !key.is_ordered() && wish.leads_as(one);
+        let mut wished =
+            |one: &Content| put.iter().any(|wish| matcher.agrees(wish, one) || by_way(wish, one));
+        let ours: Vec<bool> = is.iter().map(|one| !among(&was, one) && wished(one)).collect();
+        // A leg that had a weight and is left alone is there, although the kernel does not say so.
+        let unweighted =
+            |one: &Content| one.is_weighted() && is.len() == 1 && !ours[0] && by_way(one, &is[0]);
+        let there = |one: &Content| among(&is, one) || unweighted(one);
         let replaced = steps.iter().any(|step| step.op == Op::Replace);
         // What was to be in their place is not there, but something new is: another program's.
         let foreign = replaced && !ours.contains(&true);
-        let foreign = foreign && is.iter().any(|one| !among(&was, one));
+        let is_new = |one: &Content| !among(&was, one) && !was.iter().any(|old| by_way(old, one));
+        let foreign = foreign && is.iter().any(is_new);
         let mut target: Vec<_> =
             is.iter().zip(&ours).filter(|(_, ours)| !**ours).map(|(one, _)| one.clone()).collect();
         for (at, one) in was.iter().enumerate() {
             let ours_to_restore = !foreign && among(&taken, one) || causes.takes(one);
-            if ours_to_restore && !among(&is, one) {
+            if ours_to_restore && !there(one) {
                 put_back(&mut target, &was[..at], one);
             }
+        }
+        let others = withdrawn.into_iter();
+        target.extend(others.filter(|one| !among(&was, one) && !there(one) && !wished(one)));
+        if key.is_ordered() && self.reordered.contains(&key) {
+            put_in_order(&mut target, &was);
         }
         // An empty key takes what was there in one piece.
         match is.is_empty() && target.len() == was.len() {
@@ -359,6 +389,9 @@ impl Journal {
 
     /// Takes the steps that undo, to be sent in pieces.
     pub(in crate::plan) fn begin_undo(&mut self, steps: Vec<Step>) {
+        self.undone_in_silence |= steps.iter().any(|step| step.key.is_silent());
+        let several = steps.chunk_by(|a, b| a.key == b.key).filter(|of_key| of_key.len() > 1);
+        self.reordered.extend(several.map(|of_key| of_key[0].key.clone()));
         self.undoing = steps.into();
         self.undo_in_flight = 0;
     }
@@ -381,6 +414,11 @@ impl Journal {
         let mut refused = Vec::new();
         let mut lost = count == 0;
         for (step, answer) in self.undoing.drain(..count).zip(answers) {
+            // A single deletion at a key takes away what this commit has put there, and nothing comes back behind it.
+            let may_be_gone = step.op == Op::Delete && answer.ack.as_ref().is_none_or(Ack::is_ok);
+            if may_be_gone && self.reordered.contains(&step.key) {
+                self.withdrawn.entry(step.key.clone()).or_default().push(step.content.clone());
+            }
             match &answer.ack {
                 None => lost = true,
                 Some(ack) if ack.is_ok() => {}
@@ -484,15 +522,20 @@ fn lost_along(
     before: &Snapshot,
     now: &Snapshot,
     causes: &Causes,
-    known: &BTreeSet<Key>,
+    (known, reordered): (&BTreeSet<Key>, &BTreeSet<Key>),
     bodies: &mut Bodies,
 ) -> Vec<Vec<Step>> {
     if causes.is_empty() {
         return Vec::new();
     }
     let mut all = Vec::new();
-    for neighbour in before.neighbours_over(&causes.links) {
-        let (key, old) = neighbour;
+    let over = |index: &u32| causes.links.contains(index);
+    let is_lost = |entry: &&(&NeighbourKey, &Arc<Neighbour>)| {
+        !over(&entry.0.index) && entry.1.nh_id().is_some_and(|id| causes.nexthops.contains(&id))
+    };
+    let by: Vec<_> = before.neighbours_by_nexthop().collect();
+    let by = by.iter().filter(is_lost).copied();
+    for (key, old) in before.neighbours_over(&causes.links).chain(by) {
         let key = Key::Neighbour(Arc::new(*key));
         let gone = key.whole(now).is_empty() && neighbour::is_kept(old);
         if gone && !known.contains(&key) {
@@ -512,11 +555,20 @@ fn lost_along(
                 put_back(&mut target, &was[..at], one);
             }
         }
+        if key.is_ordered() && reordered.contains(&key) {
+            put_in_order(&mut target, &was);
+        }
         let whole = is.is_empty() && target.len() == was.len();
         let target = if whole { key.whole(before) } else { target };
         all.push(key.transform(&is, &target));
     }
     all
+}
+
+/// What came back behind others goes where it was.
+fn put_in_order(target: &mut [Content], was: &[Content]) {
+    let place = |one: &Content| was.iter().position(|other| other.same(one));
+    target.sort_by_key(|one| place(one).unwrap_or(usize::MAX));
 }
 
 /// Behind the nearest of those before it that are there.
@@ -533,6 +585,20 @@ fn nexthops_lost(
     causes: &Causes,
     known: &BTreeSet<Key>,
 ) -> (Vec<Step>, BTreeSet<u32>) {
+    let gone = nexthops_touched(before, causes);
+    let mut steps = Vec::new();
+    for id in &gone {
+        let key = Key::Nexthop(*id);
+        let (was, is) = (key.whole(before), key.whole(now));
+        if !known.contains(&key) {
+            steps.extend(key.transform(&is, &was).into_iter().filter(|step| step.op != Op::Delete));
+        }
+    }
+    (steps, gone)
+}
+
+/// The numbers of nexthop objects that go or lose a member with what is done to interfaces and other objects.
+pub(super) fn nexthops_touched(before: &Snapshot, causes: &Causes) -> BTreeSet<u32> {
     let mut gone = causes.nexthops.clone();
     let over = before.nexthops().iter();
     gone.extend(
@@ -545,15 +611,7 @@ fn nexthops_lost(
         .map(|own| own.id())
         .collect();
     gone.extend(groups);
-    let mut steps = Vec::new();
-    for id in &gone {
-        let key = Key::Nexthop(*id);
-        let (was, is) = (key.whole(before), key.whole(now));
-        if !known.contains(&key) {
-            steps.extend(key.transform(&is, &was).into_iter().filter(|step| step.op != Op::Delete));
-        }
-    }
-    (steps, gone)
+    gone
 }
 
 fn failure(step: &Step, ack: &Ack, names: &dyn Names) -> Failure {

@@ -12,6 +12,7 @@ mod edits;
 mod journal;
 mod neighbour;
 mod nexthop;
+mod note;
 mod order;
 mod revert;
 mod route;
@@ -27,11 +28,12 @@ use crate::object::{
     Family, LinkRef, NEIGHBOUR, NEXTHOP, Names, Neighbour, NeighbourSpec, Nexthop, NexthopSpec,
     ROUTE, RULE, Rule, RuleSpec, SpecError, Table,
 };
-use crate::state::{Bodies, Held, NeighbourKey, RuleKey, Snapshot};
+use crate::state::{Ask, Bodies, Held, NeighbourKey, NeighbourTarget, RuleKey, Snapshot};
 
 pub(super) use edits::Scope;
 pub use edits::{Edits, Which};
 pub(super) use journal::{Causes, Journal, residue};
+pub(super) use note::scope;
 pub(super) use order::{Turn, steps};
 pub(super) use revert::relinked;
 
@@ -272,6 +274,19 @@ impl Content {
         }
     }
 
+    /// Whether it is a leg of an IPv6 group with a weight.
+    fn is_weighted(&self) -> bool {
+        matches!(self, Content::Route(held) if route::is_multipath(held))
+    }
+
+    /// Whether what is there leaves by the gateway that is wished, whatever else is said of it.
+    fn leads_as(&self, there: &Content) -> bool {
+        match (self, there) {
+            (Content::Route(wish), Content::Route(there)) => route::leads_as(wish, there),
+            _ => false,
+        }
+    }
+
     /// Whether both cannot be at one key, where those of a key have no order.
     fn is_same_way(&self, other: &Content) -> bool {
         match (self, other) {
@@ -307,6 +322,17 @@ impl Step {
     /// What it is about, as a text.
     pub(super) fn text(&self, names: &dyn Names) -> String {
         text(&self.key, &self.content, names)
+    }
+
+    /// A neighbour that the kernel looks for, and announces when it has found it or not.
+    fn announced_late(&self) -> Option<Ask> {
+        match (&self.key, &self.content) {
+            (Key::Neighbour(key), Content::Neighbour(one)) if self.op != Op::Delete => {
+                let NeighbourTarget::Address(address) = key.target else { return None };
+                neighbour::is_looked_for(one).then_some(Ask::Neighbour(key.index, address))
+            }
+            _ => None,
+        }
     }
 
     /// The same as an iproute2 command.

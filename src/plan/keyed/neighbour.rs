@@ -4,7 +4,9 @@ use super::Op;
 use crate::object::kinds::vxlan::row as vxlan;
 use crate::object::link::row as link_row;
 use crate::object::neighbour::row;
-use crate::object::{NEIGHBOUR, Neighbour, NeighbourFlags, NeighbourState, Record, Value};
+use crate::object::{
+    NEIGHBOUR, Neighbour, NeighbourExtFlags, NeighbourFlags, NeighbourState, Record, Value,
+};
 use crate::state::{NeighbourKey, NeighbourTarget, Snapshot};
 use crate::wire::{Builder, flags, kind};
 
@@ -41,7 +43,9 @@ pub(super) fn encode(key: &NeighbourKey, neighbour: &Neighbour, op: Op) -> Vec<u
     }
     // A forwarding entry of a bridge stands in the bridge, others in the interface itself.
     if key.is_fdb() {
-        let inside = neighbour.record().number(row::MASTER) != 0;
+        // A bridge's own stand in itself, and say that it is their master.
+        let inside = neighbour.record().number(row::MASTER);
+        let inside = inside != 0 && inside != record.number(row::INDEX);
         let asked = record.number(row::FLAGS);
         let where_it_stands = NeighbourFlags::MASTER.0 | NeighbourFlags::SELF.0;
         if asked & u64::from(where_it_stands) == 0 {
@@ -63,14 +67,27 @@ pub(super) fn agrees(wish: &Neighbour, have: &Neighbour) -> bool {
     let compared = [row::LLADDR, row::DST, row::PORT, row::VNI, row::IFINDEX, row::NH_ID];
     let said = |id: &u16| wish.value(*id).is_none() || wish.value(*id) == have.value(*id);
     let flags = |record: &Record| record.number(row::FLAGS) & KEPT;
-    let state = |record: &Record| record.number(row::STATE) & STAYS;
-    compared.iter().all(said) && flags(wish) == flags(have) && state(wish) == state(have)
+    let managed =
+        |record: &Record| record.number(row::FLAGS_EXT) & u64::from(NeighbourExtFlags::MANAGED.0);
+    // A proxy has no state.
+    let stays = if flags(have) & u64::from(NeighbourFlags::PROXY.0) == 0 { STAYS } else { 0 };
+    let state = |record: &Record| record.number(row::STATE) & stays;
+    compared.iter().all(said)
+        && flags(wish) == flags(have)
+        && managed(wish) == managed(have)
+        && state(wish) == state(have)
 }
 
 /// Whether nobody but a program makes and keeps it: what is learned comes and goes by itself.
 pub(super) fn is_kept(neighbour: &Neighbour) -> bool {
     neighbour.record().number(row::STATE) & STAYS != 0
         || neighbour.record().number(row::FLAGS) & KEPT != 0
+}
+
+/// Whether the kernel has to look for it before it is known: `INCOMPLETE`, `DELAY` and `PROBE` it does not announce.
+pub(super) fn is_looked_for(neighbour: &Neighbour) -> bool {
+    let known = NeighbourState::REACHABLE.0 | NeighbourState::STALE.0;
+    neighbour.record().number(row::STATE) & (STAYS | u64::from(known)) == 0
 }
 
 /// Whether the kernel makes an entry together with its interface, and no program needs to: the own address of a port or

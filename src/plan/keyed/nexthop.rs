@@ -1,9 +1,13 @@
 //! Nexthop objects under their numbers.
 
 use super::Op;
-use crate::object::nexthop::{member_row, row};
+use crate::object::nexthop::{RESILIENT, member_row, resilient_row, row};
 use crate::object::{NEXTHOP, Nexthop, Record, Value};
 use crate::wire::{Builder, flags, kind};
+
+/// What only a dump's request may carry; of a group the kernel says what its counters are asked for by
+/// (`NHA_OP_FLAGS`, Linux 6.9), and refuses to be told.
+const ASKED: &[u16] = &[row::GROUPS, row::MASTER, row::OP_FLAGS, row::HW_STATS_ENABLE];
 
 /// Flags that a request may carry (K8).
 const SETTABLE: u64 = 0x4 | 0x2;
@@ -39,8 +43,8 @@ fn wished(record: &Record) -> Record {
         let kept = one.settable() || id == row::ID;
         // A group has no family; its type is said where it is not the plain one.
         let kept = kept && !(id == row::GROUP_TYPE && value.number() == Some(0));
-        if kept && id != row::HW_STATS_ENABLE {
-            wished.set(id, value.clone());
+        if kept && !ASKED.contains(&id) {
+            wished.set(id, settings(value));
         }
     }
     let flags = record.number(row::FLAGS) & SETTABLE;
@@ -50,6 +54,33 @@ fn wished(record: &Record) -> Record {
         wished.set(row::FLAGS, Value::Number(0));
     }
     wished
+}
+
+/// What a program says of the settings of a resilient group, and of any other value.
+fn settings(value: &Value) -> Value {
+    let Value::Nested(inner) = value else { return value.clone() };
+    if inner.table() != &RESILIENT {
+        return value.clone();
+    }
+    let mut said = Record::new(&RESILIENT);
+    for (id, _, value) in inner.fields().filter(|(id, ..)| *id != resilient_row::UNBALANCED_TIME) {
+        said.set(id, value.clone());
+    }
+    Value::Nested(Box::new(said))
+}
+
+/// What was said of a resilient group. The kernel keeps times in its own ticks, and gives them back rounded.
+fn same_settings(wish: &Record, have: &Record) -> bool {
+    let (Some(Value::Nested(wish)), have) =
+        (wish.value(row::RES_GROUP), have.value(row::RES_GROUP))
+    else {
+        return true;
+    };
+    let Some(Value::Nested(have)) = have else { return false };
+    wish.fields().all(|(id, _, value)| {
+        let apart = have.number(id).abs_diff(value.number().unwrap_or(0));
+        apart <= u64::from(id != resilient_row::BUCKETS)
+    })
 }
 
 /// Whether what the kernel says is what was wished.
@@ -72,6 +103,7 @@ pub(super) fn agrees(wish: &Nexthop, have: &Nexthop) -> bool {
     ];
     let oif = |record: &Record| record.number(row::OIF);
     members(&wish) == members(&have)
+        && same_settings(&wish, &have)
         && (oif(&wish) == 0 || oif(&wish) == oif(&have))
         && compared.iter().all(|id| {
             let (wish, have) = (wish.value(*id), have.value(*id));

@@ -1,31 +1,36 @@
 //! From what is named and the state now to steps, and when each has its turn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter::Peekable;
 
 use super::edits::{Edit, RouteSync, Waiting};
 use super::{Content, Key, Matcher, Op, Planned, Step, Wish, nexthop, route};
 use crate::object::route::RouteKey;
 use crate::plan::{Draft, Refusal, Target, rules};
-use crate::state::{Bodies, Held, Snapshot};
+use crate::state::{Bodies, Held, NeighbourKey, Snapshot};
 
 use std::sync::Arc;
 
 /// When a step has its turn, among those of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::plan) enum Turn {
+    /// Forwarding entries that move to another port.
+    FreeAddress,
     AddNeighbour,
     /// Routes straight out of an interface, before what has a gateway that they lead to.
     AddDirect,
     /// Before the groups that they are in, and the routes that go by them.
     AddNexthop,
     AddGroup,
+    /// Forwarding entries that a group leads on.
+    AddEntryByGroup,
     AddByGateway,
     /// When the table that it leads to is filled.
     AddRule,
     /// Before the table that it leads to is emptied.
     DeleteRule,
     DeleteRoute,
+    DeleteEntryByGroup,
     DeleteGroup,
     DeleteNexthop,
     DeleteNeighbour,
@@ -60,6 +65,7 @@ pub(in crate::plan) fn steps(
     let mut steps = planner.steps;
     check_links(draft, now, &steps)?;
     keep_lists(&mut steps);
+    free_addresses(&mut steps);
     // Stable: what shares a turn stays in the order of naming.
     steps.sort_by_key(|(turn, _)| *turn);
     spread(&mut steps);
@@ -86,6 +92,24 @@ fn keep_lists(steps: &mut [(Turn, Planned)]) {
     for (turn, planned) in steps {
         if let Some(last) = list(planned).and_then(|key| last.get(&key)) {
             *turn = *last;
+        }
+    }
+}
+
+/// A bridge has one port for each address: an entry that moves to another port goes first.
+fn free_addresses(steps: &mut [(Turn, Planned)]) {
+    let entry = |planned: &Planned| match planned.key() {
+        Some(Key::Neighbour(key)) if key.is_fdb() => Some(key),
+        _ => None,
+    };
+    let adds = steps.iter().filter(|(_, planned)| planned.op() != Op::Delete);
+    let added: Vec<_> = adds.filter_map(|(_, planned)| entry(planned)).collect();
+    for (turn, planned) in steps.iter_mut().filter(|(_, planned)| planned.op() == Op::Delete) {
+        let moves = |own: Arc<NeighbourKey>| {
+            added.iter().any(|new| new.target == own.target && new.index != own.index)
+        };
+        if entry(planned).is_some_and(moves) {
+            *turn = Turn::FreeAddress;
         }
     }
 }
@@ -137,14 +161,12 @@ fn spread(steps: &mut [(Turn, Planned)]) {
             continue;
         }
         for some in run.chunks_mut(RUN) {
-            let (mut last, mut turn) = (None, false);
+            let mut turns = HashMap::new();
             let mut first = Vec::with_capacity(some.len());
             let mut second = Vec::with_capacity(some.len() / 2);
             for (_, planned) in some.iter() {
-                let key = planned.key();
-                if key != last {
-                    (last, turn) = (key, !turn);
-                }
+                let next = turns.len() % 2 == 0;
+                let turn = *turns.entry(planned.key()).or_insert(next);
                 if turn { first.push(planned.clone()) } else { second.push(planned.clone()) }
             }
             let new = first.into_iter().chain(second);
@@ -215,7 +237,7 @@ impl Planner<'_> {
         };
         let untouched = same_list(&relevant(&base), &relevant(&now));
         if matches!(planned.op(), Op::Add | Op::Replace) && !untouched {
-            return Err(self.conflict(&key, &base, &now, planned));
+            return Err(self.conflict(&key, &base, &now, planned.text(self.now)));
         }
         let several = !key.is_ordered() && key.whole(self.now).len() > 1;
         match (planned.op(), &now[..]) {
@@ -255,11 +277,15 @@ impl Planner<'_> {
     }
 
     fn take(&mut self, key: &Key, content: &Content) -> Result<(), Refusal> {
-        let (_, now) = self.elements(key);
+        let (base, now) = self.elements(key);
         let parts = key.parts(content, &mut self.bodies);
         let left: Vec<_> =
             parts.iter().filter(|part| now.iter().any(|own| own.same(part))).collect();
         match left.len() {
+            // Under this key there is but one, and it is another one now.
+            0 if matches!(key, Key::Nexthop(_) | Key::Neighbour(_)) && !now.is_empty() => {
+                return Err(self.conflict(key, &base, &now, "none".to_owned()));
+            }
             0 => {}
             all if all == parts.len() => self.step(key, Op::Delete, content),
             _ => left.into_iter().for_each(|part| self.step(key, Op::Delete, part)),
@@ -282,7 +308,7 @@ impl Planner<'_> {
             }
         }
         if !old_stands {
-            return Err(self.conflict(key, &base, &now, new));
+            return Err(self.conflict(key, &base, &now, new.text(self.now)));
         }
         let whole = match key.is_ordered() {
             true if !key.takes_first() => false,
@@ -292,7 +318,7 @@ impl Planner<'_> {
         if target == *key && whole {
             match key.is_ordered() && now.len() > 1 && self.may_be_gone(key, old) {
                 true => self.replace_by_two(key, old, new),
-                false => self.push(new.clone()),
+                false => self.push(new.clone().with_op(Op::Replace)),
             }
             return Ok(());
         }
@@ -538,6 +564,13 @@ impl Planner<'_> {
                 return refuse(id, format!("the group {}", group.id()));
             }
         }
+        for (key, entry) in self.now.neighbours_by_nexthop() {
+            let id = entry.nh_id().filter(|id| deleted.contains(id));
+            let key = Key::Neighbour(Arc::new(*key));
+            if let Some(id) = id.filter(|_| !touched.contains(&key)) {
+                return refuse(id, format!("the forwarding entry {}", entry.line(self.now)));
+            }
+        }
         for (key, held) in self.now.all_keyed_routes() {
             for held in held {
                 let by = held.body().and_then(|body| body.nexthop());
@@ -554,7 +587,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn conflict(&self, key: &Key, base: &[Content], now: &[Content], want: &Planned) -> Refusal {
+    fn conflict(&self, key: &Key, base: &[Content], now: &[Content], want: String) -> Refusal {
         let words = |all: &[Content], names: &Snapshot| match all {
             [] => "none".to_owned(),
             all => {
@@ -566,7 +599,7 @@ impl Planner<'_> {
             what: key.noun().to_owned(),
             base: words(base, self.base),
             now: words(now, self.now),
-            want: want.text(self.now),
+            want,
         }
     }
 }
@@ -590,6 +623,7 @@ fn turn(planned: &Planned) -> Turn {
             Wish::Route(spec) if spec.has_gateway() => Turn::AddByGateway,
             Wish::Route(_) => Turn::AddDirect,
             Wish::Rule(_) => Turn::AddRule,
+            Wish::Neighbour(spec) if spec.is_by_nexthop() => Turn::AddEntryByGroup,
             Wish::Neighbour(_) => Turn::AddNeighbour,
             Wish::Nexthop(_) => Turn::AddNexthop,
         },
@@ -608,6 +642,10 @@ pub(super) fn turn_of(step: &Step) -> Turn {
         (Content::Route(_), Op::Delete) => Turn::DeleteRoute,
         (Content::Nexthop(one), Op::Delete) if nexthop::is_group(one) => Turn::DeleteGroup,
         (Content::Nexthop(_), Op::Delete) => Turn::DeleteNexthop,
+        (Content::Neighbour(one), op) if one.nh_id().is_some() => match op {
+            Op::Delete => Turn::DeleteEntryByGroup,
+            _ => Turn::AddEntryByGroup,
+        },
         (Content::Neighbour(_), Op::Delete) => Turn::DeleteNeighbour,
         (Content::Neighbour(_), _) => Turn::AddNeighbour,
         (Content::Nexthop(one), _) if nexthop::is_group(one) => Turn::AddGroup,

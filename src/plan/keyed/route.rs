@@ -103,6 +103,24 @@ pub(super) fn is_same_way(a: &Arc<Held>, b: &Arc<Held>) -> bool {
     way(a) == way(b)
 }
 
+/// Whether it says its ways as legs: so a single one with a weight is said.
+pub(super) fn is_multipath(held: &Held) -> bool {
+    held.body().is_some_and(|body| body.record().value(row::MULTIPATH).is_some())
+}
+
+/// Whether a leg leaves by the gateway of the one that was wished, whose interface need not have been said: at a key only
+/// one does.
+pub(super) fn leads_as(wish: &Arc<Held>, there: &Arc<Held>) -> bool {
+    let leg =
+        |held: &Arc<Held>| held.body().and_then(|body| legs(body.record()).into_iter().next());
+    let (Some(wish), Some(there)) = (leg(wish), leg(there)) else { return false };
+    let dev = wish.number(hop_row::OIF);
+    let gateway = wish.value(hop_row::GATEWAY);
+    (dev == 0 || dev == there.number(hop_row::OIF))
+        && gateway.is_some()
+        && gateway == there.value(hop_row::GATEWAY)
+}
+
 /// Whether what the kernel says is what was wished: nothing that was said is otherwise, and nothing is there that was
 /// not said, but for what the kernel fills in.
 pub(super) fn agrees(wish: &Arc<Held>, have: &Arc<Held>) -> bool {

@@ -3,6 +3,9 @@
 //! Left out, because nobody names them and the kernel moves them by itself: operstate, carrier and the flags that
 //! follow them, promiscuity, what a bridge and its ports only report (identifiers, timers, spanning tree state),
 //! addresses that the kernel makes (link-local IPv6), and whether an IPv6 address is still tentative.
+//!
+//! Routes are under an interface 0, one field a key: an IPv4 key's routes in their order, an IPv6 key's legs in none. Those
+//! that the kernel makes follow addresses and links, and are told apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -45,7 +48,9 @@ pub struct Difference {
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let none = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
-        write!(f, "{} {} {} -> {}", self.on, self.field, none(&self.was), none(&self.is))
+        let what =
+            if self.on.is_empty() { &self.field } else { &format!("{} {}", self.on, self.field) };
+        write!(f, "{what} {} -> {}", none(&self.was), none(&self.is))
     }
 }
 
@@ -66,6 +71,7 @@ impl Truth {
             let (field, value) = address_field(address, *place, &name);
             fields.insert(field, value);
         }
+        links.insert(0, route_fields(kernel));
         Truth(links)
     }
 
@@ -100,6 +106,35 @@ impl Truth {
         }
         differences
     }
+}
+
+/// RTPROT_KERNEL
+const BY_KERNEL: u8 = 2;
+
+fn route_fields(kernel: &Kernel) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for route in kernel.routes() {
+        let whose = if route.protocol == BY_KERNEL { "kernel-route" } else { "route" };
+        let (dst, len, table) = (route.dst, route.len, route.table);
+        let (_, rest) = route.key.split_once(&format!("{dst}/{len}")).unwrap_or_default();
+        let rest = rest.replace(" tos 0", "");
+        let rest = rest.strip_suffix(" metric 0").unwrap_or(&rest);
+        let field = format!("{whose} {dst}/{len} table {table}{rest}");
+        all.entry(field).or_default().push(route.value);
+    }
+    let in_order = |field: &str| field.starts_with("route ") && !field.contains(':');
+    let fields = all.into_iter().map(|(field, mut values)| {
+        if !in_order(&field) {
+            values.sort();
+        }
+        (field, values.join("; "))
+    });
+    fields.collect()
+}
+
+/// Whether it is about a route that the kernel makes.
+pub fn is_kernels(difference: &Difference) -> bool {
+    difference.field.starts_with("kernel-route ")
 }
 
 fn link_fields(link: &LinkTruth) -> BTreeMap<String, String> {
@@ -189,6 +224,9 @@ pub fn lines(differences: &[Difference]) -> Vec<String> {
     let fresh: BTreeSet<i32> =
         differences.iter().filter(|d| d.field == "interface").map(|d| d.index).collect();
     let telling = |d: &&Difference| {
+        if is_kernels(d) {
+            return false;
+        }
         let new = fresh.contains(&d.index) || d.field.starts_with("port ");
         !(new
             && (is_usual(&d.field, &d.is) && d.was.is_empty()
@@ -226,7 +264,7 @@ pub fn check_residue(residue: &[Residue], differences: &[Difference]) {
 
 /// Likewise; what is told may also be another program's doing.
 pub fn check_residue_with(residue: &[Residue], differences: &[Difference], others: &[Difference]) {
-    for difference in differences {
+    for difference in differences.iter().filter(|difference| !is_kernels(difference)) {
         let told =
             residue.iter().any(|residue| tells(residue, difference) || moves(residue, difference));
         assert!(told, "not told: {difference}\nresidue: {}", list(residue));
@@ -261,6 +299,11 @@ pub fn list(residue: &[Residue]) -> String {
 
 fn tells(residue: &Residue, difference: &Difference) -> bool {
     let what = &residue.what;
+    if let Some(field) = difference.field.strip_prefix("route ") {
+        let (dst, rest) = field.split_once(' ').unwrap_or((field, ""));
+        let table = rest.split(' ').nth(1).unwrap_or("");
+        return tells_route(what, dst, table);
+    }
     let named = what.contains(&format!("`{}`", difference.on))
         || what.contains(&format!("`if{}`", difference.index));
     if !named {
@@ -285,6 +328,20 @@ fn tells(residue: &Residue, difference: &Difference) -> bool {
         "option" | "port" => !what.starts_with("address ") && !what.starts_with("altname"),
         other => what.starts_with(other),
     }
+}
+
+/// `route unreachable default via 10.1.0.254 dev br0 table 100`
+fn tells_route(what: &str, dst: &str, table: &str) -> bool {
+    let Some(line) = what.strip_prefix("route ") else { return false };
+    let words: Vec<&str> = line.split(' ').collect();
+    let plain = dst.strip_suffix("/32").or(dst.strip_suffix("/128")).unwrap_or(dst);
+    let default = matches!(dst, "0.0.0.0/0" | "::/0");
+    let to = words
+        .iter()
+        .take(2)
+        .any(|word| [dst, plain].contains(word) || default && *word == "default");
+    let own = words.iter().position(|word| *word == "table").map_or("main", |at| words[at + 1]);
+    to && (own == table || own == "main" && table == "254")
 }
 
 /// What a commit hook says that refuses.

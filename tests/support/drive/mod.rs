@@ -18,10 +18,18 @@ use netlinkdb::internals::state::{
 };
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
 
-use crate::sim::wire::uapi::{RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK};
+use crate::sim::wire::uapi::{
+    RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK,
+};
 use crate::sim::{Kernel, Receive, SocketId};
 
-const GROUPS: &[u32] = &[RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR];
+const GROUPS: &[u32] = &[
+    RTNLGRP_LINK,
+    RTNLGRP_IPV4_IFADDR,
+    RTNLGRP_IPV4_ROUTE,
+    RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_IPV6_ROUTE,
+];
 
 /// Receive buffer of a database that is not to overrun.
 pub const ROOMY: usize = 16 << 20;
@@ -49,6 +57,29 @@ pub struct Driver {
     pub hook_fails: bool,
 }
 
+/// When a process is killed, and what it has noted until then.
+struct Crash {
+    requests: usize,
+    notes: Vec<Vec<u8>>,
+}
+
+/// More requests than any scenario has.
+const MANY: usize = 1 << 32;
+
+impl Crash {
+    fn keep(&mut self, commit: &mut Commit) {
+        if !commit.is_resumed() {
+            self.notes.extend(commit.note());
+        }
+    }
+}
+
+/// What a process that was killed has kept.
+pub struct Kept {
+    testament: Vec<u8>,
+    notes: Vec<Vec<u8>>,
+}
+
 impl Driver {
     /// Opens a database and waits for its first snapshot. `capacity` is the event socket's receive buffer.
     pub fn open(kernel: &mut Kernel, capacity: usize) -> Driver {
@@ -56,7 +87,7 @@ impl Driver {
             event: kernel.socket(GROUPS, capacity),
             request: kernel.socket(&[], 212_992),
             dump: None,
-            follower: Follower::new(Views { addresses: true, ..Views::NONE }),
+            follower: Follower::new(Views { addresses: true, routes: true, ..Views::NONE }),
             snapshot: Snapshot::default(),
             passed: 0,
             fence: 0,
@@ -216,13 +247,59 @@ impl Driver {
 
     /// Commits a draft, as `engine::commit` does.
     pub fn commit(&mut self, kernel: &mut Kernel, draft: &Draft) -> Result<Outcome, Refusal> {
+        let now = self.observe(kernel, &draft.silent());
+        let mut commit = Commit::new(draft, now)?;
+        let mut never = Crash { requests: usize::MAX, notes: Vec::new() };
+        Ok(self.drive(kernel, &mut commit, &mut never).expect("an end"))
+    }
+
+    /// Commits a draft and is killed after so many requests, or when they are all sent and everything is found as
+    /// wanted: what it leaves. `None` when it ended before.
+    pub fn commit_and_die(
+        &mut self,
+        kernel: &mut Kernel,
+        draft: &Draft,
+        requests: usize,
+    ) -> Result<Option<Kept>, Refusal> {
         let now = self.observe(kernel, &[]);
         let mut commit = Commit::new(draft, now)?;
+        if !commit.sends() {
+            return Ok(None);
+        }
+        let testament = commit.testament();
+        let mut crash = Crash { requests, notes: Vec::new() };
+        let ended = self.drive(kernel, &mut commit, &mut crash);
+        Ok(ended.is_none().then_some(Kept { testament, notes: crash.notes }))
+    }
+
+    /// Undoes what another database has left that was killed.
+    pub fn recover(&mut self, kernel: &mut Kernel, kept: &Kept) -> Outcome {
+        let notes: Vec<_> = kept.notes.iter().map(Vec::as_slice).collect();
+        let mut commit = Commit::resume(&kept.testament, &notes, "it").expect("what was kept");
+        let mut never = Crash { requests: usize::MAX, notes: Vec::new() };
+        self.drive(kernel, &mut commit, &mut never).expect("an end")
+    }
+
+    /// `None` when it was killed.
+    fn drive(
+        &mut self,
+        kernel: &mut Kernel,
+        commit: &mut Commit,
+        crash: &mut Crash,
+    ) -> Option<Outcome> {
         for _ in 0..1_000 {
             match commit.poll() {
-                Poll::Send(wave) => {
+                Poll::Send(mut wave) => {
+                    crash.keep(commit);
+                    if wave.len() > crash.requests {
+                        wave.truncate(crash.requests);
+                        self.exchange(kernel, wave);
+                        return None;
+                    }
+                    crash.requests -= wave.len();
                     let answers = self.exchange(kernel, wave);
                     commit.handle_answers(&answers);
+                    crash.keep(commit);
                 }
                 Poll::Observe { refresh, resync } => {
                     if resync {
@@ -234,9 +311,10 @@ impl Driver {
                     let created: BTreeMap<_, _> = own.map(|(_, seq, at)| (*seq, *at)).collect();
                     commit.handle_snapshot(snapshot, &created);
                 }
+                Poll::Verified(_) if crash.requests < MANY => return None,
                 Poll::Verified(_) if self.hook_fails => commit.fail(judge::hook_failure()),
                 Poll::Verified(_) => commit.accept(),
-                Poll::Finished(outcome) => return Ok(self.finish(kernel, &commit, outcome)),
+                Poll::Finished(outcome) => return Some(self.finish(kernel, commit, outcome)),
             }
         }
         panic!("the commit never ends");

@@ -2,13 +2,14 @@
 
 use netlinkdb::internals::object::link::row;
 use netlinkdb::internals::object::{LinkFlags, LinkRef, Value};
-use netlinkdb::internals::plan::{Draft, Refusal, Target};
+use netlinkdb::internals::plan::{Draft, Op, Refusal, Target, Which};
 use netlinkdb::{
-    AddressSpec, Bridge, BridgeOptions, BridgePortOptions, Ifb, Macvlan, MacvlanMode, Veth, Vxlan,
+    AddressSpec, Bridge, BridgeOptions, BridgePortOptions, Hop, Ifb, Macvlan, MacvlanMode, Route,
+    RouteFilter, RouteProtocol, RouteSpec, Veth, Vxlan,
 };
 
 use super::{Driver, ROOMY};
-use crate::sim::{Kernel, Op};
+use crate::sim::{Kernel, Op as Act};
 
 /// A draft, and what comes of it when nothing fails.
 pub struct Scenario {
@@ -27,11 +28,13 @@ pub struct Scenario {
 /// - `v0`, up, a veth with two IPv4 networks, secondaries, IPv6 and an altname (the other end is `v0p`)
 /// - `mv0`, up, a macvlan on `v0` with an address
 /// - `d0`, `d1`, down, of kind ifb
+/// - routes: by a gateway, by two, a list at one key, with a source, in another table, that drop packets; of both
+///   families
 pub fn furnish(kernel: &mut Kernel, promote: bool) {
     kernel.sysctl().promote_secondaries = promote;
-    let create = |name: &str, kind| Op::Create { name: name.to_owned(), kind };
+    let create = |name: &str, kind| Act::Create { name: name.to_owned(), kind };
     let name = |name: &str| name.to_owned();
-    let add = |on: &str, local: &[u8], prefix| Op::AddAddress {
+    let add = |on: &str, local: &[u8], prefix| Act::AddAddress {
         name: on.to_owned(),
         local: local.to_vec(),
         prefix,
@@ -44,14 +47,14 @@ pub fn furnish(kernel: &mut Kernel, promote: bool) {
         create("v0", "veth"),
         create("d0", "ifb"),
         create("d1", "ifb"),
-        Op::SetMaster { name: name("p0"), master: Some(name("br0")) },
-        Op::Up { name: name("p0p") },
-        Op::Up { name: name("p0") },
-        Op::Up { name: name("br0") },
-        Op::Up { name: name("v0p") },
-        Op::Up { name: name("v0") },
-        Op::SetAlias { name: name("br1"), alias: name("spare") },
-        Op::AddAltname { name: name("v0"), altname: name("uplink") },
+        Act::SetMaster { name: name("p0"), master: Some(name("br0")) },
+        Act::Up { name: name("p0p") },
+        Act::Up { name: name("p0") },
+        Act::Up { name: name("br0") },
+        Act::Up { name: name("v0p") },
+        Act::Up { name: name("v0") },
+        Act::SetAlias { name: name("br1"), alias: name("spare") },
+        Act::AddAltname { name: name("v0"), altname: name("uplink") },
         add("br0", &[10, 1, 0, 1], 24),
         add("v0", &[10, 0, 0, 1], 24),
         add("v0", &[10, 0, 0, 2], 24),
@@ -82,7 +85,27 @@ fn furnish_more(draft: &mut Draft) -> Result<(), Refusal> {
     draft.add_ip(mv0, spec("10.2.0.1/24"))?;
     draft.set_flags(mv0, LinkFlags::UP, true);
     let p0 = at(draft, "p0")?;
-    draft.set_port(p0, BridgePortOptions::new().hairpin(true).priority(7u16).record())
+    draft.set_port(p0, BridgePortOptions::new().hairpin(true).priority(7u16).record())?;
+    let routes = [
+        (Op::Add, Route::to("10.20.0.0/16").via("10.0.0.254")),
+        (Op::Add, both("10.21.0.0/16", "10.0.0.254", "10.1.0.254")),
+        (Op::Add, Route::to("10.22.0.0/16").via("10.0.0.252")),
+        (Op::Append, Route::to("10.22.0.0/16").via("10.0.0.253").protocol(RouteProtocol::BIRD)),
+        (Op::Append, Route::to("10.22.0.0/16").via("10.1.0.253")),
+        (Op::Add, Route::to("10.23.0.0/16").dev("v0").src("10.0.0.2").priority(50)),
+        (Op::Add, Route::to("10.24.0.0/16").blackhole()),
+        (Op::Add, Route::to("0.0.0.0/0").via("10.1.0.254").table(100)),
+        (Op::Add, Route::to("2001:db8:20::/48").via("2001:db8::fe").mtu(1400)),
+        (Op::Add, both("2001:db8:21::/48", "2001:db8::fe", "2001:db8::fd")),
+        (Op::Add, Route::to("2001:db8:22::/48").dev("v0").priority(7)),
+        (Op::Add, Route::to("2001:db8:24::/48").unreachable()),
+    ];
+    routes.into_iter().try_for_each(|(op, route)| draft.put_route(route, op))
+}
+
+/// A route by two gateways.
+fn both(to: &str, one: &str, other: &str) -> RouteSpec {
+    Route::to(to).nexthop(Hop::via(one)).nexthop(Hop::via(other).weight(3))
 }
 
 pub fn at(draft: &Draft, name: &str) -> Result<Target, Refusal> {
@@ -209,7 +232,16 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.set_flags(v0, LinkFlags::UP, false);
             Ok(())
         },
-        expect: &["v0 address 2001:db8::1/64 flags 0x80 -> -", "v0 flag 0x1 on -> -"],
+        expect: &[
+            "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> -",
+            "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> via 10.1.0.253 dev 2",
+            "route 10.23.0.0/16 table 254 metric 50 scope 253 src 10.0.0.2 dev 7 -> -",
+            "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> -",
+            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> -",
+            "route 2001:db8:22::/48 table 254 metric 7 dev 7 -> -",
+            "v0 address 2001:db8::1/64 flags 0x80 -> -",
+            "v0 flag 0x1 on -> -",
+        ],
     },
     Scenario {
         name: "rename while up",
@@ -265,6 +297,9 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.remove(at(draft, "br0")?)
         },
         expect: &[
+            "route 0.0.0.0/0 table 100 via 10.1.0.254 dev 2 -> -",
+            "route 10.21.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 -> -",
+            "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7",
             "br0 interface there -> -",
             "p0 master 2 -> -",
             "p0 port 2 0700 -> -",
@@ -281,6 +316,13 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.remove(at(draft, "v0")?)
         },
         expect: &[
+            "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> -",
+            "route 10.21.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 -> -",
+            "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> via 10.1.0.253 dev 2",
+            "route 10.23.0.0/16 table 254 metric 50 scope 253 src 10.0.0.2 dev 7 -> -",
+            "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> -",
+            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> -",
+            "route 2001:db8:22::/48 table 254 metric 7 dev 7 -> -",
             "v0p interface there -> -",
             "v0 interface there -> -",
             "d1 mtu 1500 -> 1300",
@@ -297,6 +339,14 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.remove(at(draft, "br0")?)
         },
         expect: &[
+            "route 0.0.0.0/0 table 100 via 10.1.0.254 dev 2 -> -",
+            "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> -",
+            "route 10.21.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 -> -",
+            "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> -",
+            "route 10.23.0.0/16 table 254 metric 50 scope 253 src 10.0.0.2 dev 7 -> -",
+            "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> -",
+            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> -",
+            "route 2001:db8:22::/48 table 254 metric 7 dev 7 -> -",
             "br0 interface there -> -",
             "p0 master 2 -> -",
             "p0 port 2 0700 -> -",
@@ -342,6 +392,7 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.add_ip(v0, spec("2001:db8::2/64"))
         },
         expect: &[
+            "route 10.23.0.0/16 table 254 metric 50 scope 253 src 10.0.0.2 dev 7 -> -",
             "v0 address 10.0.0.1/24 flags 0x80 place 1 -> -",
             "v0 address 10.0.0.2/24 flags 0x81 place 1 -> -",
             "v0 address 10.0.0.3/24 flags 0x81 place 2 -> flags 0x80 place 3",
@@ -362,6 +413,7 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.del_ip(v0, spec("2001:db8::1/64"))
         },
         expect: &[
+            "route 10.23.0.0/16 table 254 metric 50 scope 253 src 10.0.0.2 dev 7 -> -",
             "v0 address 10.0.0.1/24 flags 0x80 place 1 -> -",
             "v0 address 10.0.0.2/24 flags 0x81 place 1 -> -",
             "v0 address 10.0.0.3/24 flags 0x81 place 2 -> flags 0x80 place 2",
@@ -506,6 +558,145 @@ pub const SCENARIOS: &[Scenario] = &[
             "a0 flag 0x1 - -> on",
             "a0 kind - -> veth",
             "a0 lower - -> 11",
+        ],
+    },
+    Scenario {
+        name: "routes come beside others",
+        promote: false,
+        edit: |draft| {
+            let d0 = at(draft, "d0")?;
+            draft.add_ip(d0, spec("10.40.0.1/24"))?;
+            draft.set_flags(d0, LinkFlags::UP, true);
+            draft.put_route(Route::to("10.41.0.0/16").via("10.40.0.2").mtu(1300), Op::Add)?;
+            draft.put_route(both("10.42.0.0/16", "10.40.0.2", "10.0.0.254"), Op::Add)?;
+            draft.put_route(Route::to("10.22.0.0/16").via("10.0.0.251"), Op::Prepend)?;
+            draft.put_route(Route::to("10.20.0.0/16").via("10.40.0.3"), Op::Append)?;
+            draft.put_route(
+                Route::to("2001:db8:20::/48").via("2001:db8::fc").mtu(1400),
+                Op::Append,
+            )?;
+            draft.put_route(Route::to("2001:db8:21::/48").via("2001:db8::fc"), Op::Append)?;
+            draft.put_route(both("2001:db8:25::/48", "2001:db8::fe", "2001:db8::fc"), Op::Add)
+        },
+        expect: &[
+            "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> via 10.0.0.254 dev 7; via 10.40.0.3 dev 8",
+            "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> via 10.0.0.251 dev 7; via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2",
+            "route 10.41.0.0/16 table 254 - -> metric 2=1300 via 10.40.0.2 dev 8",
+            "route 10.42.0.0/16 table 254 - -> via 10.40.0.2 dev 8 via 10.0.0.254 dev 7 hops 2",
+            "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> metric 2=1400 via 2001:db8::fc dev 7; metric 2=1400 via 2001:db8::fe dev 7",
+            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> via 2001:db8::fc dev 7; via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7",
+            "route 2001:db8:25::/48 table 254 metric 1024 - -> via 2001:db8::fc dev 7 hops 2; via 2001:db8::fe dev 7",
+            "d0 address 10.40.0.1/24 - -> flags 0x80 place 1",
+            "d0 flag 0x1 - -> on",
+        ],
+    },
+    Scenario {
+        name: "routes in the place of others",
+        promote: false,
+        edit: |draft| {
+            draft.put_route(Route::to("10.20.0.0/16").via("10.1.0.9"), Op::Replace)?;
+            draft.put_route(Route::to("10.22.0.0/16").via("10.1.0.9"), Op::Replace)?;
+            draft.put_route(Route::to("10.24.0.0/16").via("10.1.0.9"), Op::Replace)?;
+            draft.put_route(Route::to("2001:db8:21::/48").via("2001:db8::f0"), Op::Replace)?;
+            draft.put_route(both("2001:db8:20::/48", "2001:db8::fe", "2001:db8::fc"), Op::Replace)
+        },
+        expect: &[
+            "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> via 10.1.0.9 dev 2",
+            "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> via 10.1.0.9 dev 2; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2",
+            "route 10.24.0.0/16 table 254 type 6 dev 0 -> via 10.1.0.9 dev 2",
+            "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> via 2001:db8::fc dev 7 hops 2; via 2001:db8::fe dev 7",
+            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> via 2001:db8::f0 dev 7",
+        ],
+    },
+    Scenario {
+        name: "routes change",
+        promote: false,
+        edit: |draft| {
+            let change = |spec: RouteSpec| spec.mtu(1234);
+            draft.change_route(Route::to("10.20.0.0/16"), |spec| spec.priority(9))?;
+            draft.change_route(Route::to("10.22.0.0/16").via("10.0.0.253"), change)?;
+            draft.change_route(Route::to("10.21.0.0/16"), |spec| {
+                spec.add_nexthop(Hop::via("10.1.0.252").dev("br0"))
+            })?;
+            draft.change_route(Route::to("2001:db8:20::/48"), change)?;
+            let way = Hop::via("2001:db8::fd");
+            draft.change_route(Route::to("2001:db8:21::/48"), |spec| spec.del_nexthop(way))?;
+            draft.set_mtu(at(draft, "d0")?, 1400)
+        },
+        expect: &[
+            "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> -",
+            "route 10.20.0.0/16 table 254 metric 9 - -> via 10.0.0.254 dev 7",
+            "route 10.21.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 -> via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 via 10.1.0.252 dev 2",
+            "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> via 10.0.0.252 dev 7; via 10.1.0.253 dev 2; proto 12 metric 2=1234 via 10.0.0.253 dev 7",
+            "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> metric 2=1234 via 2001:db8::fe dev 7",
+            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> via 2001:db8::fe dev 7",
+            "d0 mtu 1500 -> 1400",
+        ],
+    },
+    Scenario {
+        name: "routes go, and an address that others need",
+        promote: false,
+        edit: |draft| {
+            draft.take(&Which::Route(Route::to("10.20.0.0/16")))?;
+            draft.take(&Which::Route(Route::to("10.22.0.0/16").via("10.0.0.252")))?;
+            draft.take(&Which::Route(Route::to("2001:db8:21::/48").via("2001:db8::fe")))?;
+            draft.take(&Which::Route(Route::to("2001:db8:24::/48")))?;
+            draft.del_ip(at(draft, "br0")?, spec("10.1.0.1/24"))
+        },
+        expect: &[
+            "route 0.0.0.0/0 table 100 via 10.1.0.254 dev 2 -> -",
+            "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> -",
+            "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> proto 12 via 10.0.0.253 dev 7",
+            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> via 2001:db8::fd dev 7 hops 2",
+            "route 2001:db8:24::/48 table 254 metric 1024 type 7 dev 1 -> -",
+            "br0 address 10.1.0.1/24 flags 0x80 place 1 -> -",
+        ],
+    },
+    Scenario {
+        name: "whole tables",
+        promote: false,
+        edit: |draft| {
+            let wanted = (0..9u8)
+                .map(|n| Route::to(format!("10.{}.0.0/16", 50 + n)).via("10.0.0.254").table(100));
+            draft.sync_routes(RouteFilter::table(100), wanted)?;
+            let bird = RouteFilter::table(254).protocol(RouteProtocol::BIRD);
+            let own = Route::to("10.70.0.0/16").via("10.0.0.254").protocol(RouteProtocol::BIRD);
+            draft.sync_routes(bird, [own])
+        },
+        expect: &[
+            "route 0.0.0.0/0 table 100 via 10.1.0.254 dev 2 -> -",
+            "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> via 10.0.0.252 dev 7; via 10.1.0.253 dev 2",
+            "route 10.50.0.0/16 table 100 - -> via 10.0.0.254 dev 7",
+            "route 10.51.0.0/16 table 100 - -> via 10.0.0.254 dev 7",
+            "route 10.52.0.0/16 table 100 - -> via 10.0.0.254 dev 7",
+            "route 10.53.0.0/16 table 100 - -> via 10.0.0.254 dev 7",
+            "route 10.54.0.0/16 table 100 - -> via 10.0.0.254 dev 7",
+            "route 10.55.0.0/16 table 100 - -> via 10.0.0.254 dev 7",
+            "route 10.56.0.0/16 table 100 - -> via 10.0.0.254 dev 7",
+            "route 10.57.0.0/16 table 100 - -> via 10.0.0.254 dev 7",
+            "route 10.58.0.0/16 table 100 - -> via 10.0.0.254 dev 7",
+            "route 10.70.0.0/16 table 254 - -> proto 12 via 10.0.0.254 dev 7",
+        ],
+    },
+    Scenario {
+        name: "routes over what is created",
+        promote: false,
+        edit: |draft| {
+            let br = draft.create(Bridge::new("lan").into())?;
+            draft.add_ip(br, spec("10.3.0.1/24"))?;
+            draft.set_flags(br, LinkFlags::UP, true);
+            draft.put_route(Route::to("10.80.0.0/16").dev("lan").src("10.3.0.1"), Op::Add)?;
+            draft.put_route(Route::to("10.81.0.0/16").via("10.3.0.9"), Op::Add)?;
+            draft.remove(at(draft, "mv0")?)
+        },
+        expect: &[
+            "route 10.80.0.0/16 table 254 - -> scope 253 src 10.3.0.1 dev 11",
+            "route 10.81.0.0/16 table 254 - -> via 10.3.0.9 dev 11",
+            "mv0 interface there -> -",
+            "lan interface - -> there",
+            "lan address 10.3.0.1/24 - -> flags 0x80 place 1",
+            "lan flag 0x1 - -> on",
+            "lan kind - -> bridge",
         ],
     },
 ];

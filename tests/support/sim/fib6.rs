@@ -49,7 +49,7 @@ const METRIC_USER: u32 = 1024;
 
 /// The address without the bits behind the prefix.
 pub fn truncated(address: [u8; 16], len: u8) -> [u8; 16] {
-    let mask = u128::MAX.checked_shl(128 - u32::from(len)).unwrap_or(0);
+    let mask = u128::MAX.checked_shl(128u32.saturating_sub(len.into())).unwrap_or(0);
     (u128::from_be_bytes(address) & mask).to_be_bytes()
 }
 

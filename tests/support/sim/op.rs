@@ -2,6 +2,7 @@
 
 use super::Kernel;
 use super::link::Data;
+use super::route::Way;
 use super::wire::uapi::*;
 use super::wire::{self, Answer, IfAddr, IfInfo, Writer};
 
@@ -74,6 +75,11 @@ pub enum Op {
     },
     MoveOut {
         name: String,
+    },
+    /// RTM_NEWROUTE or RTM_DELROUTE.
+    Route {
+        text: String,
+        bytes: Vec<u8>,
     },
 }
 
@@ -162,6 +168,7 @@ impl Op {
                     });
                 })
             }
+            Op::Route { bytes, .. } => bytes.clone(),
             Op::MoveOut { name } => link(RTM_NEWLINK, 0, at(index(name)?), |to| {
                 to.u32(IFLA_NET_NS_FD, 3);
             }),
@@ -181,7 +188,7 @@ impl Op {
         let name = names[rng.below(names.len())].clone();
         let number = rng.below(200) as u8;
         let local = vec![10, 77, number % 4, 1 + number];
-        match rng.below(14) {
+        match rng.below(20) {
             0 => Op::Create {
                 name: format!("other{number}"),
                 kind: ["bridge", "ifb", "veth"][rng.below(3)],
@@ -199,8 +206,50 @@ impl Op {
             }
             11 => Op::DelAddress { name, local, prefix: 24 },
             12 => Op::AddAltname { name, altname: format!("a-rather-long-name-{number}") },
-            _ => Op::AddAddress { name, local, prefix: 24 },
+            13 => Op::AddAddress { name, local, prefix: 24 },
+            _ => Op::random_route(kernel),
         }
+    }
+
+    /// Prefixes and ways are few, so that they meet.
+    fn random_route(kernel: &mut Kernel) -> Op {
+        let indexes: Vec<i32> = kernel.links.keys().copied().collect();
+        let mut sources: Vec<[u8; 4]> = Vec::new();
+        for list in kernel.links.values().filter_map(|link| link.inet.as_ref()) {
+            sources.extend(list.iter().map(|address| address.local));
+        }
+        let rng = &mut kernel.rng;
+        let six = rng.below(2) == 0;
+        let mut way = || {
+            let oif = indexes[rng.below(indexes.len())];
+            let last = 2 + rng.below(4) as u8;
+            let gateway = match (rng.below(3), six) {
+                (0, _) => Vec::new(),
+                (_, true) => [&[0xfe, 0x80][..], &[0; 13], &[last]].concat(),
+                _ if sources.is_empty() => vec![10, 77, 0, last],
+                _ => {
+                    let [a, b, c, d] = sources[rng.below(sources.len())];
+                    vec![a, b, c, d ^ last]
+                }
+            };
+            let oif = if six || gateway.is_empty() || last > 3 { oif } else { 0 };
+            Way { oif, gateway, hops: last % 3, ..Way::default() }
+        };
+        let ways: Vec<Way> = [way(), way(), way()].into();
+        let count = [1, 1, 1, 2, 3, 0][rng.below(6)];
+        let (kind, flags, count) = match rng.below(8) {
+            0..=2 => (RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, count.max(1)),
+            3 => (RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, count.max(1)),
+            4 => (RTM_NEWROUTE, NLM_F_CREATE, count.max(1)),
+            5 => (RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, count.max(1)),
+            _ => (RTM_DELROUTE, 0, count),
+        };
+        let net = rng.below(5) as u8;
+        let dst = if six { [&[0xfd, 9, net][..], &[0; 13]].concat() } else { vec![10, 90, net, 0] };
+        let metric = [0, 0, 5][rng.below(3)];
+        let table = [254, 254, 100][rng.below(3)];
+        let bytes = route(kind, flags, &dst, 24, &ways[..count], (table, metric, 0));
+        Op::Route { text: format!("{kind} {flags:#x} {dst:?} {:?}", &ways[..count]), bytes }
     }
 }
 
@@ -221,6 +270,50 @@ fn property(kind: u16, flags: u16, index: i32, altname: String) -> Vec<u8> {
             to.text(IFLA_ALT_IFNAME, &altname);
         });
     })
+}
+
+/// A request about an IPv6 route of the main table by one way; an mtu of 0 is none.
+pub fn route6(kind: u16, flags: u16, dst: [u8; 6], len: u8, way: &Way, mtu: u32) -> Vec<u8> {
+    let mut to = [0; 16];
+    to[..6].copy_from_slice(&dst);
+    route(kind, flags, &to, len, &[way.clone()], (254, 0, mtu))
+}
+
+/// A request about a route; the family follows from the length of the destination. Table, metric, and mtu, of which 0 is
+/// none.
+pub fn route(
+    kind: u16,
+    flags: u16,
+    dst: &[u8],
+    len: u8,
+    ways: &[Way],
+    (table, metric, mtu): (u8, u32, u32),
+) -> Vec<u8> {
+    let six = dst.len() == 16;
+    let direct = !six && ways.iter().all(|way| way.gateway.is_empty());
+    let scope = match kind {
+        RTM_DELROUTE => 255,
+        _ if direct => 253,
+        _ => 0,
+    };
+    let family = if six { AF_INET6 } else { AF_INET };
+    let protocol = if kind == RTM_DELROUTE { 0 } else { 4 };
+    let mut body = Writer(vec![family, len, 0, 0, table, protocol, scope, 1, 0, 0, 0, 0]);
+    body.bytes(RTA_DST, dst);
+    if metric != 0 {
+        body.u32(RTA_PRIORITY, metric);
+    }
+    if mtu != 0 {
+        body.nest(RTA_METRICS, |to| {
+            to.u32(2, mtu);
+        });
+    }
+    match ways {
+        [] => {}
+        [way] => super::route::put_way(&mut body, way),
+        ways => super::route::put_legs(&mut body, ways.iter()),
+    }
+    wire::message(kind, NLM_F_REQUEST | NLM_F_ACK | flags, 0, 0, &body.0)
 }
 
 /// A request about an address, sequence number 0; the family follows from its length.

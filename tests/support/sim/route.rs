@@ -159,6 +159,9 @@ impl RouteRequest {
         if tb.get(RTA_VIA).is_some() || tb.get(RTA_ENCAP_TYPE).is_some() {
             return Err(libc::EOPNOTSUPP.into());
         }
+        if six && request.len > 128 {
+            return Err(libc::EINVAL.into());
+        }
         if !six && request.len > 32 {
             return Err(said("Invalid prefix length"));
         }
@@ -314,7 +317,7 @@ fn put_metrics(to: &mut Writer, metrics: &BTreeMap<u16, u32>) {
     }
 }
 
-fn put_legs<'a>(to: &mut Writer, ways: impl Iterator<Item = &'a Way>) {
+pub fn put_legs<'a>(to: &mut Writer, ways: impl Iterator<Item = &'a Way>) {
     let mut all = Vec::new();
     for way in ways {
         let mut gateway = Writer::default();
@@ -329,7 +332,7 @@ fn put_legs<'a>(to: &mut Writer, ways: impl Iterator<Item = &'a Way>) {
     to.bytes(RTA_MULTIPATH, &all);
 }
 
-fn put_way(to: &mut Writer, way: &Way) {
+pub fn put_way(to: &mut Writer, way: &Way) {
     if !way.gateway.is_empty() {
         to.bytes(RTA_GATEWAY, &way.gateway);
     }

@@ -8,6 +8,13 @@ use super::bridge_options;
 use super::link::Link;
 use super::wire::Writer;
 
+fn expiry(leg: &super::fib6::Leg6) -> String {
+    match (leg.preference, leg.expires) {
+        (0, None) => String::new(),
+        (preference, expires) => format!(" pref {preference} expires {}", expires.unwrap_or(0)),
+    }
+}
+
 /// A link as it is. Options are in their wire form, in the kernel's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkTruth {
@@ -110,7 +117,7 @@ impl Kernel {
                     &leg.prefsrc,
                     &leg.metrics,
                     std::slice::from_ref(&leg.way),
-                ) + &format!(" pref {} expires {:?}", leg.preference, leg.expires),
+                ) + &expiry(leg),
                 table: *table,
                 dst: Ipv6Addr::from(*dst).into(),
                 len: *len,
@@ -199,23 +206,33 @@ fn route_value(
         _ => <[u8; 16]>::try_from(bytes)
             .map_or_else(|_| "?".to_owned(), |b| Ipv6Addr::from(b).to_string()),
     };
-    let mut text = format!("type {kind} proto {protocol} scope {scope}");
+    let mut words = Vec::new();
+    for (title, value, usual) in [("type", kind, 1), ("proto", protocol, 4), ("scope", scope, 0)] {
+        if value != usual {
+            words.push(format!("{title} {value}"));
+        }
+    }
     if prefsrc.iter().any(|byte| *byte != 0) {
-        text += &format!(" src {}", address(prefsrc));
+        words.push(format!("src {}", address(prefsrc)));
     }
     for (id, value) in metrics {
-        text += &format!(" metric {id}={value}");
+        words.push(format!("metric {id}={value}"));
     }
     for way in ways {
-        let onlink = way.flags & super::wire::uapi::RTNH_F_ONLINK;
-        text += &format!(
-            " [via {} dev {} hops {} flags {onlink}]",
-            address(&way.gateway),
-            way.oif,
-            way.hops
-        );
+        let mut parts = Vec::new();
+        if !way.gateway.is_empty() {
+            parts.push(format!("via {}", address(&way.gateway)));
+        }
+        parts.push(format!("dev {}", way.oif));
+        if way.hops != 0 {
+            parts.push(format!("hops {}", way.hops));
+        }
+        if way.flags & super::wire::uapi::RTNH_F_ONLINK != 0 {
+            parts.push("onlink".to_owned());
+        }
+        words.push(parts.join(" "));
     }
-    text
+    words.join(" ")
 }
 
 fn list(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {

@@ -1,0 +1,290 @@
+//! What of a commit must outlive its process, so that another one can undo it; and the undoing.
+//!
+//! First, before anything is sent: the part of the state that an undo can need ([`Commit::testament`]). Then, before
+//! each wave: what is about to be sent, and after it what the kernel has refused and which indexes new interfaces have
+//! ([`Commit::note`]). A commit that is [resumed](Commit::resume) from these takes everything that was noted and not
+//! refused for sent and unanswered, looks, and undoes what is so and was not so before, as any rollback does.
+
+use std::collections::BTreeSet;
+
+use super::action::{Action, Indexes};
+use super::commit::{Commit, Stage};
+use super::keyed::scope;
+use super::order::Wave;
+use super::undo::{Entry, Outcome as Sent, causes_of};
+use super::{AddressSpec, Failure, Target, Why, rules};
+use crate::object::Link;
+use crate::object::link::row;
+use crate::state::{Bodies, Part, Snapshot};
+use crate::wire::{Pack, Unpackable, pack_enum};
+
+/// How far what outlives the process has been told.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    actions: usize,
+    steps: usize,
+    indexes: usize,
+    last_seen: bool,
+}
+
+/// What a resumed commit knows besides.
+#[derive(Debug)]
+pub(super) struct Resumed {
+    /// The indexes of all interfaces that were there before.
+    indexes: BTreeSet<u32>,
+    /// Whether the state now has been compared with them.
+    matched: bool,
+}
+
+impl Commit {
+    /// Whether it sends anything.
+    pub fn sends(&self) -> bool {
+        !self.waves.is_empty()
+    }
+
+    /// Whether it is another process's, to be undone.
+    pub fn is_resumed(&self) -> bool {
+        self.resumed.is_some()
+    }
+
+    /// What must be kept before the first request is sent.
+    pub fn testament(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.names.pack(&mut bytes);
+        self.before.links().map(Link::index).collect::<Vec<_>>().pack(&mut bytes);
+        self.before.pack_part(&self.part(), &mut bytes);
+        bytes
+    }
+
+    /// What has come to be known since the last note, and must be kept before anything more is sent; `None` for
+    /// nothing.
+    pub fn note(&mut self) -> Option<Vec<u8>> {
+        let told = |noted: &Noted| {
+            noted.actions == self.journal.len()
+                && noted.steps == self.keyed.sent_count()
+                && noted.indexes == self.indexes.0.len()
+                && noted.last_seen == self.last_seen.is_some()
+        };
+        if self.unwritten {
+            return None;
+        }
+        if told(&self.noted) && self.refused.is_empty() && !self.keyed.has_refusals() {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        let last_seen = self.last_seen.as_ref().filter(|_| !self.noted.last_seen);
+        last_seen.is_some().pack(&mut bytes);
+        if let Some(last_seen) = last_seen {
+            let links = links_in_reach(self.actions(), last_seen);
+            last_seen.pack_part(&Part { links, ..Part::default() }, &mut bytes);
+        }
+        // What was not sent, because something before it was refused, has been taken back.
+        let kept = self.noted.actions.min(self.journal.len());
+        (kept as u32).pack(&mut bytes);
+        let new = self.journal[kept..].iter().map(|entry| entry.action.clone());
+        new.collect::<Vec<_>>().pack(&mut bytes);
+        let doubtful = |at: &usize| matches!(self.journal[*at].sent, Sent::Doubtful(_));
+        let refused = std::mem::take(&mut self.refused).into_iter();
+        refused.map(|at| (at as u32, doubtful(&at))).collect::<Vec<_>>().pack(&mut bytes);
+        self.indexes.0.pack(&mut bytes);
+        self.keyed.note(self.noted.steps, &mut bytes);
+        self.noted = Noted {
+            actions: self.journal.len(),
+            steps: self.keyed.sent_count(),
+            indexes: self.indexes.0.len(),
+            last_seen: self.last_seen.is_some(),
+        };
+        Some(bytes)
+    }
+
+    /// The commit that was carried out by a process that has ended, to be undone: from what it has kept. `name` is how
+    /// it is called in what is reported.
+    ///
+    /// # Errors
+    /// When these are not what a commit has kept.
+    pub fn resume(testament: &[u8], notes: &[&[u8]], name: &str) -> Result<Self, Unpackable> {
+        let mut from = testament;
+        let names = Pack::unpack(&mut from)?;
+        let indexes: Vec<u32> = Pack::unpack(&mut from)?;
+        let mut commit = Commit::of(Snapshot::default());
+        commit.before = Snapshot::unpack_part(&mut from, commit.keyed.bodies())?;
+        if !from.is_empty() {
+            return Err(Unpackable("end"));
+        }
+        commit.names = names;
+        for note in notes {
+            commit.take_note(note)?;
+        }
+        commit.resumed = Some(Resumed { indexes: indexes.into_iter().collect(), matched: false });
+        commit.cause = Some(Failure { step: name.to_owned(), why: Why::CutOff });
+        commit.stage = Stage::Look;
+        Ok(commit)
+    }
+
+    fn take_note(&mut self, mut from: &[u8]) -> Result<(), Unpackable> {
+        let from = &mut from;
+        if bool::unpack(from)? {
+            self.last_seen = Some(Snapshot::unpack_part(from, &mut Bodies::default())?);
+        }
+        self.journal.truncate(u32::unpack(from)? as usize);
+        let entry = |action| Entry { action, request: Vec::new(), seq: 0, sent: Sent::Lost };
+        self.journal.extend(Vec::unpack(from)?.into_iter().map(entry));
+        for (at, doubtful) in Vec::<(u32, bool)>::unpack(from)? {
+            // One that was taken back with those behind it has been sent again since.
+            let Some(entry) = self.journal.get_mut(at as usize) else { continue };
+            let failure = Failure { step: String::new(), why: Why::Unanswered };
+            entry.sent = if doubtful { Sent::Doubtful(failure) } else { Sent::Refused };
+        }
+        self.indexes = Indexes(Pack::unpack(from)?);
+        self.keyed.take_note(from)?;
+        if from.is_empty() { Ok(()) } else { Err(Unpackable("end")) }
+    }
+
+    /// Everything that it has done or is to do to interfaces.
+    fn actions(&self) -> impl Iterator<Item = &Action> {
+        let planned = self.waves.iter().flat_map(|wave| match wave {
+            Wave::Actions(all) => all.as_slice(),
+            Wave::Steps(_) => &[],
+        });
+        self.journal.iter().map(|entry| &entry.action).chain(planned)
+    }
+
+    /// What an undo can need of the state before.
+    fn part(&self) -> Part {
+        let links = links_in_reach(self.actions(), &self.before);
+        let causes = causes_of(self.actions(), &self.before, &self.indexes);
+        let steps = self.waves.iter().flat_map(|wave| match wave {
+            Wave::Steps(all) => Some(all.iter()),
+            Wave::Actions(_) => None,
+        });
+        scope(&self.before, causes, steps.flatten(), Part { links, ..Part::default() })
+    }
+
+    /// Interfaces have other generations in this process than in the one that has ended; and the indexes of those that
+    /// it created last may not be known.
+    pub(super) fn match_with(&mut self, now: &Snapshot) {
+        let Some(resumed) = self.resumed.as_mut().filter(|resumed| !resumed.matched) else {
+            return;
+        };
+        resumed.matched = true;
+        let entries = &self.journal;
+        let generation = |old: &Link| match now.link_by_index(old.index()) {
+            Some(new) if is_it(old, new, entries) => new.generation(),
+            _ => u64::MAX,
+        };
+        self.before = std::mem::take(&mut self.before).with_generations(generation);
+        self.last_seen = self.last_seen.take().map(|seen| seen.with_generations(generation));
+        self.find_created(now);
+    }
+
+    /// An interface that was to be created when the process ended, under a name that was free then, and that is there
+    /// with everything that was asked for.
+    fn find_created(&mut self, now: &Snapshot) {
+        let Some(resumed) = &self.resumed else { return };
+        for entry in &self.journal {
+            let Action::Create { target: Target::New(number), new, peer, .. } = &entry.action
+            else {
+                continue;
+            };
+            if self.indexes.0.contains_key(number) || !matches!(entry.sent, Sent::Lost) {
+                continue;
+            }
+            let by_name = |name: Option<&str>| {
+                let link = now.link_by_name(name?)?;
+                let is_new = !resumed.indexes.contains(&link.index());
+                (is_new && link.kind() == Some(new.kind())).then_some(link.index())
+            };
+            let mut found = Indexes::default();
+            found.0.extend(by_name(Some(new.name())).map(|index| (*number, index)));
+            if let Some(Target::New(peer)) = peer {
+                found.0.extend(by_name(new.peer_name()).map(|index| (*peer, index)));
+            }
+            if !found.0.is_empty() && entry.action.facts(&found).iter().all(|fact| fact.holds(now))
+            {
+                self.indexes.0.extend(found.0);
+            }
+        }
+    }
+}
+
+/// The interfaces of which an undo of these actions may ask how they were.
+fn links_in_reach<'a>(
+    actions: impl Iterator<Item = &'a Action>,
+    before: &Snapshot,
+) -> BTreeSet<u32> {
+    let mut links = BTreeSet::new();
+    let mut deleted = BTreeSet::new();
+    for action in actions {
+        let named = match action {
+            Action::Create { lower, peer, .. } => [*lower, *peer],
+            Action::Master { master, .. } => [*master, None],
+            _ => [None, None],
+        };
+        let live = |target| match target {
+            Target::Live { index, .. } => Some(index),
+            Target::New(_) => None,
+        };
+        links.extend(named.into_iter().flatten().chain([action.target()]).filter_map(live));
+        if let (Action::Delete { .. }, Some(index)) = (action, live(action.target())) {
+            deleted.insert(index);
+        }
+    }
+    links.extend(deleted.into_iter().flat_map(|index| rules::goes_with(index, before)));
+    let near = |index: &u32| {
+        let link = before.link_by_index(*index);
+        let ports = before.ports_of(*index).map(Link::index).collect::<Vec<_>>();
+        let master = link.and_then(Link::master);
+        let backed = master.into_iter().flat_map(|master| before.ports_of(master));
+        let backed = backed.filter(|other| rules::is_backup(*index, other)).map(Link::index);
+        let lower = link.and_then(|link| rules::lower_of(link).or(link.link()));
+        ports.into_iter().chain(master).chain(lower).chain(backed).collect::<Vec<_>>()
+    };
+    let near: Vec<_> = links.iter().flat_map(near).collect();
+    links.extend(near);
+    links
+}
+
+/// Whether an interface still is the one that it was, as far as can be told: what the commit itself may have changed
+/// does not make it another.
+fn is_it(old: &Link, new: &Link, entries: &[Entry]) -> bool {
+    let made = |id: u16| {
+        entries.iter().any(|entry| match &entry.action {
+            Action::Set { target: Target::Live { index, .. }, id: own, value } => {
+                *index == old.index() && *own == id && new.record().value(id) == Some(value)
+            }
+            _ => false,
+        })
+    };
+    let same = |id: u16| {
+        old.record().value(id) == new.record().value(id) && new.record().value(id).is_some()
+    };
+    old.kind() == new.kind() && [row::NAME, row::ADDRESS].into_iter().any(|id| same(id) || made(id))
+}
+
+pack_enum!(Target, "target" {
+    0 Live { index, generation },
+    1 New(number),
+});
+
+pack_enum!(Action, "action" {
+    0 Create { target, new, lower, peer },
+    1 Delete { target },
+    2 Set { target, id, value },
+    3 Flags { target, flags, mask },
+    4 Data { target, options },
+    5 Port { target, options },
+    6 Master { target, master },
+    7 Altname { target, name, add },
+    8 AddAddress { target, spec },
+    9 DelAddress { target, spec, secondary },
+});
+
+impl Pack for AddressSpec {
+    fn pack(&self, to: &mut Vec<u8>) {
+        self.named().pack(to);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Result<Self, Unpackable> {
+        AddressSpec::from_named(Pack::unpack(from)?).ok_or(Unpackable("address"))
+    }
+}
