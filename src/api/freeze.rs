@@ -49,13 +49,13 @@ use crate::state::{Change, Snapshot};
 /// lo.set_mtu(1400).add_ip("10.0.0.1/32")?.up().commit()?;
 /// let frozen = lo.freeze()?;
 ///
-/// // Another program.
-/// Db::open()?.interface("lo")?.set_mtu(9000).del_ip("10.0.0.1/32")?.commit()?;
+/// // Another program. It may find that what it has changed does not hold.
+/// drop(Db::open()?.interface("lo")?.set_mtu(9000).commit());
 /// let Some(FreezeReport::Reverted(undone)) = frozen.next_within(Duration::from_secs(9)) else {
 ///     panic!("it is undone");
 /// };
-/// println!("{undone}");
-/// assert_eq!((lo.link()?.mtu(), lo.addresses()?[0].to_string()), (1400, "inet 10.0.0.1/32 scope global lo".to_owned()));
+/// assert_eq!(undone.changes()[0].to_string(), "~ link lo  mtu 1400 -> 9000");
+/// assert_eq!(db.sync()?.link("lo").map(|lo| lo.mtu()), Some(1400));
 ///
 /// lo.set_mtu(1500).commit()?; // our own
 /// assert!(frozen.thaw().reverted() >= 1);
@@ -295,10 +295,10 @@ impl Db {
     /// let frozen = db.freeze(Selection::routes(RouteFilter::table(100)).exactly())?;
     /// let mut tx = Db::open()?.begin(); // another program
     /// tx.add_route(Route::to("10.2.0.0/16").blackhole().table(100))?;
-    /// tx.commit()?;
+    /// drop(tx.commit()); // it may find that this does not hold
     /// let undone = frozen.next_within(Duration::from_secs(9)).expect("it is undone");
     /// assert_eq!(undone.to_string(), "reverted: + route blackhole 10.2.0.0/16 table 100 proto static");
-    /// assert!(db.snapshot().routes().table(100).is_empty());
+    /// assert!(db.sync()?.routes().table(100).is_empty());
     /// # Ok::<(), netlinkdb::Error>(())
     /// ```
     pub fn freeze(&self, selection: impl Into<Selection>) -> Result<Frozen> {
