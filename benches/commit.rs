@@ -6,6 +6,8 @@
 mod support;
 
 use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Instant;
 
 use netlinkdb::internals::object::link::row as link_row;
 use netlinkdb::internals::object::{ADDRESS, LINK, Record, Value, address::row as address_row};
@@ -19,8 +21,11 @@ fn main() -> Result<()> {
     NetNs::enter_private()?;
     let mut table = Table::new();
     one_change(&mut table, "among 2 interfaces")?;
+    with_journal(&mut table, "among 2 interfaces")?;
     support::fill(1000)?;
     one_change(&mut table, "among 1,000 interfaces")?;
+    with_journal(&mut table, "among 1,000 interfaces")?;
+    journal_of_many(&mut table)?;
     table.print();
     Ok(())
 }
@@ -87,6 +92,66 @@ fn one_route(table: &mut Table, db: &Db, among: &str) -> Result<()> {
     let [theirs, ours] = in_turns(|| drop(db.snapshot()), || drop(db.sync().unwrap()));
     table.row(&format!("snapshot, {among}"), theirs * 1e6, "us", None);
     table.row(&format!("sync where nothing happens, {among}"), ours * 1e6, "us", None);
+    Ok(())
+}
+
+/// The same commit without and with a journal: in memory (`/dev/shm`), and on the disk that has the build.
+fn with_journal(table: &mut Table, among: &str) -> Result<()> {
+    let target = std::env::current_exe().expect("/proc");
+    let disk = target.parent().expect("a directory");
+    for (place, directory) in [("memory", Path::new("/dev/shm")), ("disk", disk)] {
+        let path = directory.join(format!("netlinkdb-bench-{}", std::process::id()));
+        let (plain, journalled) = (Db::open()?, Db::builder().journal(&path).open()?);
+        let (one, two) = (plain.interface("one")?, journalled.interface("two")?);
+        let mut flip = 0;
+        let [without, with] = in_turns(
+            || {
+                flip = 1 - flip;
+                one.set_mtu(1400 + flip).commit().map(drop).unwrap();
+            },
+            || {
+                let now = two.link().map_or(1500, |link| link.mtu());
+                two.set_mtu(if now == 1300 { 1301 } else { 1300 }).commit().map(drop).unwrap();
+            },
+        );
+        table.row(&format!("mtu, commit without journal, {among}"), without * 1e6, "us", None);
+        let name = format!("mtu, commit with journal in {place}, {among}");
+        table.row(&name, with * 1e6, "us", Some(with / without));
+        std::fs::remove_file(&path).expect("to delete the journal");
+    }
+    Ok(())
+}
+
+/// 100,000 routes in one commit, without and with a journal in memory; the second half takes them away again.
+fn journal_of_many(table: &mut Table) -> Result<()> {
+    let path = Path::new("/dev/shm").join(format!("netlinkdb-bench-{}", std::process::id()));
+    let routes = |count: u32| {
+        let route = |n| Route::to(std::net::Ipv4Addr::from(0x0a00_0000 + n)).blackhole().table(77);
+        (0..count).map(route)
+    };
+    let mut limits = [0.0; 2];
+    for journal in [false, true] {
+        let db = match journal {
+            true => Db::builder().journal(&path).open()?,
+            false => Db::open()?,
+        };
+        for (at, count) in [100_000, 0].into_iter().enumerate() {
+            let mut tx = db.begin();
+            tx.replace_table(77, routes(count))?;
+            let start = Instant::now();
+            tx.commit()?;
+            let seconds = start.elapsed().as_secs_f64();
+            let what = ["add 100,000 routes", "take 100,000 routes away"][at];
+            if journal {
+                let name = format!("{what}, with journal in memory");
+                table.row(&name, seconds, "s", Some(seconds / limits[at]));
+            } else {
+                table.row(&format!("{what}, without journal"), seconds, "s", None);
+                limits[at] = seconds;
+            }
+        }
+    }
+    std::fs::remove_file(&path).expect("to delete the journal");
     Ok(())
 }
 

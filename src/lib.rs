@@ -43,6 +43,7 @@
 //! - Holding: [`Db::freeze`], [`Interface::freeze`], [`RouteHandle::freeze`], [`RuleHandle::freeze`], [`Db::freeze_at`]:
 //!   see [`Frozen`].
 //! - Looking back: [`DbBuilder::history`], [`Db::at`], [`Db::before`].
+//! - Crash safety: [`DbBuilder::journal`], [`Db::recover`].
 //! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
 //!
 //! # Routes
@@ -73,6 +74,14 @@
 //! Never kept: rules of multicast routing; neighbours in the states `NONE` and `NOARP`, which `ip neigh` does not show
 //! either and the kernel makes and forgets without a word; the receive filters of devices among forwarding entries; the
 //! buckets of resilient groups.
+//!
+//! # Going back, and being careful
+//!
+//! [`Transaction::revert_to`] goes back to an earlier snapshot, as far as a [`Selection`] speaks of it;
+//! [`Transaction::savepoint`] and [`Transaction::rollback_to`] within a transaction. [`Transaction::on_conflict`] says what
+//! is done about what another program changes too. [`Transaction::commit_confirmed`] takes a commit back that nobody
+//! confirms. [`Transaction::ensure`] has something be there; [`Selection::export`] and [`Transaction::load`] save and load
+//! in the words of `ip -json -details`.
 //!
 //! # What the kernel changes without a word
 //!
@@ -110,7 +119,7 @@
 //!
 //! # Features
 //!
-//! - `serde`: `Serialize` for [`Link`], [`Address`], [`Route`], [`Rule`], [`Nexthop`], [`Neighbour`], the lists of them,
+//! - `serde`: `Deserialize` for [`Tree`], for [`Transaction::load`]; `Serialize` for [`Link`], [`Address`], [`Route`], [`Rule`], [`Nexthop`], [`Neighbour`], the lists of them,
 //!   [`Snapshot`] and [`Tree`], in the words of `ip -json -details`.
 //! - `tracing`: a span `commit` with the transaction's UUID around all that a commit does; events of the target `netlinkdb`
 //!   for what is sent and looked at, how it ended, overflows and what is read anew.
@@ -134,8 +143,8 @@ mod wire;
 pub use api::{
     CommitError, Committed, Contest, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue,
     FreezeReport, Frozen, Interface, InterfaceTransaction, NetNs, NewInterface, ReadOnly,
-    ReadOnlyDb, Recovery, Result, Reversion, RouteHandle, RouteRef, RuleHandle, RuleRef, Thawed,
-    Transaction,
+    ReadOnlyDb, Recovery, Result, Reversion, RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint,
+    Thawed, Transaction, Unconfirmed,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};
@@ -156,8 +165,8 @@ pub use object::{
     RuleSpec, Scope, Statistics, Tree, UnknownName,
 };
 pub use plan::{
-    AddressSpec, Failure, ParseAddressError, Progress, Refusal, Residue, Review, ReviewLine,
-    Selection, Sign, Why,
+    AddressSpec, Conflicts, Ensure, Failure, ParseAddressError, Progress, Refusal, Residue, Review,
+    ReviewLine, Selection, Sign, Why,
 };
 pub use state::{
     AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,

@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Recovery, Result, RouteHandle, RuleHandle,
-    Transaction,
+    Committed, Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Recovery, Result, RouteHandle,
+    RuleHandle, Transaction,
 };
 use crate::engine::{
     Config, Engine, Event, EventOptions, Filter, History, Hook, Notification, Registration,
 };
 use crate::object::route::RouteSpec;
 use crate::object::{Family, LinkRef, RouteProtocol, RuleSpec};
-use crate::plan::{Draft, Refusal};
+use crate::plan::{Draft, Ensure, Refusal};
 use crate::state::{Ask, Diff, Losses, RouteView, Snapshot, Views};
 
 /// The network stack of one namespace as a database that follows the kernel.
@@ -187,6 +187,16 @@ impl Db {
         let number = self.inner.transactions.fetch_add(1, Ordering::Relaxed);
         // Room for 2^24 new interfaces in each transaction before numbers could meet.
         Transaction::new(self.clone(), number << 24)
+    }
+
+    /// A transaction that has one thing be there: see [`Transaction::ensure`].
+    ///
+    /// # Errors
+    /// As there, and as [`Transaction::commit`].
+    pub fn ensure(&self, what: impl Into<Ensure>) -> Result<Committed> {
+        let mut tx = self.begin();
+        tx.ensure(what)?;
+        Ok(tx.commit()?)
     }
 
     /// Has `hook` asked by every commit of this database, before the transaction's own hooks, until the registration
@@ -630,8 +640,8 @@ impl DbBuilder {
     ///
     /// The file is made where it is not there, readable for its owner alone, and stays; its directory must be there. It
     /// is this database's own as long as that is open. It is about one boot of the machine, and so belongs where nothing
-    /// outlives a boot, such as `/run`: on a file system in memory a commit costs about a fifth of a millisecond more, on
-    /// a disk what that takes to write.
+    /// outlives a boot, such as `/run`: on a file system in memory a commit of one change costs 30 to 90 us more, on a disk
+    /// what that takes to write (here 0.4 ms); 100,000 routes cost 1.1 times to add and 1.3 times to take away.
     ///
     /// A commit whose requests can be sent but not written down is rolled back. One that ends torn has ended: its error
     /// says what is left.

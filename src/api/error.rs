@@ -87,6 +87,10 @@ impl Error {
         Error(Box::new(Kind::RolledBack { cause, snapshot }))
     }
 
+    pub(super) fn cut_off(error: engine::Error) -> Self {
+        Error(Box::new(Kind::CutOff(error)))
+    }
+
     pub(super) fn torn(cause: Failure, residue: Vec<Residue>, snapshot: Snapshot) -> Self {
         Error(Box::new(Kind::Torn { cause, residue, snapshot }))
     }
@@ -99,6 +103,11 @@ impl Error {
     /// Whether a commit hook was not content: it gave an error, panicked, or took too long.
     pub fn is_hook(&self) -> bool {
         self.cause().is_some_and(|cause| matches!(cause.why, Why::Hook(_)))
+    }
+
+    /// Whether a commit that was to be confirmed was not, and was taken back.
+    pub fn is_unconfirmed(&self) -> bool {
+        self.cause().is_some_and(|cause| matches!(cause.why, Why::Unconfirmed(_)))
     }
 
     /// Whether an interface, address, port or name is not there.

@@ -3,6 +3,7 @@
 //! Nothing is decided here that a lower floor could decide: an edit goes into a draft (`plan`), a commit to the
 //! engine, a read to a snapshot (`state`).
 
+mod confirm;
 mod db;
 mod edit;
 mod error;
@@ -16,9 +17,11 @@ mod nexthops;
 mod recovery;
 mod routes;
 mod rules;
+mod savepoint;
 mod transaction;
 mod wait;
 
+pub use confirm::Unconfirmed;
 pub use db::{Db, DbBuilder, ReadOnlyDb};
 pub use edit::{Editor, InterfaceTransaction};
 pub use error::{CommitError, Ending, Error, Result};
@@ -28,6 +31,7 @@ pub use handles::{RouteHandle, RouteRef, RuleHandle, RuleRef};
 pub use interface::{Edit, Interface, ReadOnly};
 pub use netns::NetNs;
 pub use recovery::Recovery;
+pub use savepoint::Savepoint;
 pub use transaction::{Committed, NewInterface, Transaction};
 
 // Handles, transactions and snapshots may be moved and shared between threads.

@@ -12,6 +12,7 @@ use crate::state::{Diff, Snapshot};
 /// What a recovery has done: see [`Db::recover`](super::Db::recover).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "there is one in the life of a process")]
 pub enum Recovery {
     /// Nothing: there is no such file.
     NoJournal,

@@ -12,9 +12,11 @@ use super::db::hook;
 use super::handles::Follow;
 use super::{CommitError, Db, Edit, Editor, Error, Interface, Result};
 use crate::engine::{Hook, Terms};
-use crate::object::LinkRef;
 use crate::object::kinds::NewLink;
-use crate::plan::{Draft, Outcome, Progress, Refusal, Review, Selection, Target};
+use crate::object::{LinkRef, Tree};
+use crate::plan::{
+    Conflicts, Draft, Ensure, Outcome, Progress, Refusal, Review, Selection, Target,
+};
 use crate::state::{Diff, Snapshot};
 
 /// A set of changes to any number of interfaces that hold together or not at all.
@@ -39,16 +41,16 @@ use crate::state::{Diff, Snapshot};
 /// ```
 #[derive(Clone)]
 pub struct Transaction {
-    db: Db,
-    id: Uuid,
-    draft: Draft,
+    pub(super) db: Db,
+    pub(super) id: Uuid,
+    pub(super) draft: Draft,
     /// The first thing that was wrong in an edit that gives no result of its own.
-    wrong: Option<Refusal>,
-    hooks: Vec<Hook>,
-    hook_deadline: Option<Duration>,
+    pub(super) wrong: Option<Refusal>,
+    pub(super) hooks: Vec<Hook>,
+    pub(super) hook_deadline: Option<Duration>,
     watcher: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
     /// Handles whose rule or route becomes another one.
-    follows: Vec<Follow>,
+    pub(super) follows: Vec<Follow>,
 }
 
 /// An interface that a transaction creates: to be edited in the same transaction, and found after the commit.
@@ -184,6 +186,74 @@ impl Transaction {
         }
     }
 
+    /// Has something be there: an interface, an address, a route, a rule, a neighbour, a nexthop object. Where it is
+    /// there already as it is to be, nothing is done; where it is there otherwise, it is changed only with
+    /// [`Ensure::adopt`]. An interface of another kind is never taken for the one that is meant.
+    ///
+    /// # Errors
+    /// When it cannot be; when it is there otherwise and is not to be adopted ([`Error::is_exists`]); when an interface
+    /// is of another kind, or differs in what only its creation can say.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Bridge, Db, Ensure};
+    ///
+    /// let db = Db::open()?;
+    /// for _ in 0..2 {
+    ///     let mut tx = db.begin();
+    ///     tx.ensure(Bridge::new("br0").mtu(1400))?;
+    ///     tx.ensure(Ensure::address("br0", "10.0.0.1/24".parse()?))?;
+    ///     tx.commit()?;
+    /// }
+    /// let wider = Bridge::new("br0").mtu(1450);
+    /// assert!(db.ensure(wider.clone()).unwrap_err().is_exists());
+    /// let done = db.ensure(Ensure::from(wider).adopt())?;
+    /// assert_eq!(done.snapshot().link("br0").map(|br0| br0.mtu()), Some(1450));
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn ensure(&mut self, what: impl Into<Ensure>) -> Result<&mut Self> {
+        self.draft.ensure(what.into())?;
+        Ok(self)
+    }
+
+    /// Has everything be so that a description in the words of `ip -json -details` says: interfaces, with their addresses
+    /// in `addr_info`, routes and rules. What is not there is created, what is there otherwise is changed, and what the
+    /// description does not say stays. It is a list of links as `ip -json -details addr` prints it, or an object with the
+    /// lists `links`, `routes` and `rules`, as [`Selection::export`] gives it. Attributes that only the kernel sets are
+    /// passed over. With the feature `serde` a [`Tree`] can be read from any text.
+    ///
+    /// # Errors
+    /// When a key is unknown, or a value is none of its values, with its place; when what is described cannot be. Nothing
+    /// of it is named then.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Bridge, Db, Selection};
+    ///
+    /// let db = Db::open()?;
+    /// let mut tx = db.begin();
+    /// tx.create(Bridge::new("br0").stp_state(true))?;
+    /// tx.interface("br0").set_mtu(1400).add_ip("10.0.0.1/24")?;
+    /// let saved = Selection::interface("br0").export(tx.commit()?.snapshot());
+    ///
+    /// let mut tx = db.begin();
+    /// tx.remove("br0")?;
+    /// tx.commit()?;
+    ///
+    /// let mut tx = db.begin();
+    /// tx.load(&saved)?;
+    /// let now = tx.commit()?.snapshot().clone();
+    /// let br0 = now.link("br0").expect("it is back");
+    /// assert_eq!((br0.mtu(), now.addresses_of(br0.index()).len()), (1400, 1));
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn load(&mut self, tree: &Tree) -> Result<&mut Self> {
+        let mut draft = self.draft.clone();
+        draft.load(tree)?;
+        self.draft = draft;
+        Ok(self)
+    }
+
     /// Has `hook` asked by the commit, when everything was found as wanted and before it holds: with that state, and
     /// what has changed since just before the first request (by others too). An `Err`, a panic, or more time than
     /// [`Transaction::hook_deadline`] rolls the commit back, and is the cause that the error names.
@@ -245,6 +315,33 @@ impl Transaction {
         self
     }
 
+    /// What the commit does where another program has changed the same since the transaction began; by default it
+    /// refuses. The [review](Transaction::review) shows what that comes to.
+    ///
+    /// Sets of routes ([`Transaction::sync_routes`]) say what all are to be, and are never contested.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Conflicts, Db};
+    ///
+    /// let db = Db::open()?;
+    /// let mut tx = db.begin();
+    /// tx.interface("lo").set_mtu(1400).up();
+    /// db.interface("lo")?.set_mtu(1300).commit()?; // or another program
+    ///
+    /// let error = tx.commit().unwrap_err();
+    /// assert!(error.is_conflict());
+    /// let mut tx = error.into_transaction();
+    /// tx.on_conflict(Conflicts::KeepTheirs);
+    /// let now = tx.commit()?.snapshot().clone();
+    /// assert!(now.link("lo").is_some_and(|lo| lo.mtu() == 1300 && lo.is_up()));
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn on_conflict(&mut self, conflicts: Conflicts) -> &mut Self {
+        self.draft.on_conflict(conflicts);
+        self
+    }
+
     /// What each hook may take when this transaction is committed; by default what the database says
     /// ([`DbBuilder::hook_deadline`](super::DbBuilder::hook_deadline)).
     ///
@@ -287,13 +384,21 @@ impl Transaction {
         if let Some(refusal) = &self.wrong {
             return Err(refusal.clone().into());
         }
-        let terms = Terms {
+        let outcome = self.db.engine().commit(&self.draft, &self.terms())?;
+        Transaction::ended(outcome)
+    }
+
+    pub(super) fn terms(&self) -> Terms<'_> {
+        Terms {
             id: self.id,
             hooks: &self.hooks,
             deadline: self.hook_deadline,
             watcher: self.watcher.as_deref(),
-        };
-        match self.db.engine().commit(&self.draft, &terms)? {
+        }
+    }
+
+    pub(super) fn ended(outcome: Outcome) -> Result<(Snapshot, BTreeMap<u64, u32>)> {
+        match outcome {
             Outcome::Committed { snapshot, created } => Ok((snapshot, created)),
             Outcome::RolledBack { cause, snapshot } => Err(Error::rolled_back(cause, snapshot)),
             Outcome::Torn { cause, residue, snapshot } => {
@@ -325,10 +430,10 @@ impl fmt::Debug for Transaction {
 /// A transaction that holds.
 #[derive(Clone, Debug)]
 pub struct Committed {
-    db: Db,
-    id: Uuid,
-    snapshot: Snapshot,
-    created: BTreeMap<u64, u32>,
+    pub(super) db: Db,
+    pub(super) id: Uuid,
+    pub(super) snapshot: Snapshot,
+    pub(super) created: BTreeMap<u64, u32>,
 }
 
 impl Committed {

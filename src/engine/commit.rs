@@ -45,6 +45,22 @@ pub enum Start {
     CutOff(Error),
 }
 
+/// A commit that holds, and can still be taken back.
+#[derive(Debug)]
+pub struct Provisional {
+    commit: Commit,
+    id: Uuid,
+    draft: Draft,
+    created: BTreeMap<u64, u32>,
+}
+
+/// Whether a commit that is found as wanted has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    ForGood,
+    Provisionally,
+}
+
 fn tell_end(outcome: &Outcome) {
     match outcome {
         Outcome::Committed { .. } => {
@@ -89,6 +105,7 @@ fn write_down(commit: &mut Commit, journal: Option<&mut Journal>) -> bool {
 
 /// What came of a recovery.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one in the life of a process")]
 pub enum Recovered {
     /// There is no journal.
     NoJournal,
@@ -112,25 +129,79 @@ impl Engine {
     /// # Errors
     /// See [`Start`].
     pub fn commit(&self, draft: &Draft, terms: &Terms<'_>) -> Result<Outcome, Start> {
+        Ok(self.run(draft, terms, Hold::ForGood)?.0)
+    }
+
+    /// The same; when it is committed it can be taken back as if a hook had not been content.
+    ///
+    /// # Errors
+    /// See [`Start`].
+    pub fn commit_provisionally(
+        &self,
+        draft: &Draft,
+        terms: &Terms<'_>,
+    ) -> Result<(Outcome, Provisional), Start> {
+        let (outcome, commit) = self.run(draft, terms, Hold::Provisionally)?;
+        let created = match &outcome {
+            Outcome::Committed { created, .. } => created.clone(),
+            _ => BTreeMap::new(),
+        };
+        Ok((outcome, Provisional { commit, id: terms.id, draft: draft.clone(), created }))
+    }
+
+    /// Undoes a commit that held: what it changed and nobody else changed since.
+    ///
+    /// # Errors
+    /// When the kernel cannot be reached: what state things are in is not known.
+    pub fn take_back(&self, provisional: Provisional, why: Failure) -> Result<Outcome, Error> {
+        let Provisional { mut commit, id, draft, created } = provisional;
+        let mut requests = self.requests.lock();
+        let _running = Running::new(self, id);
+        let before = self.fence()?;
+        commit.fail(why);
+        let ended =
+            self.drive(&mut commit, &mut requests, |_| Ok(()), None, None, Hold::ForGood)?;
+        if let Outcome::RolledBack { snapshot, .. } | Outcome::Torn { snapshot, .. } = &ended {
+            self.move_frozen(&draft, &before, snapshot, &created);
+        }
+        Ok(ended)
+    }
+
+    fn run(
+        &self,
+        draft: &Draft,
+        terms: &Terms<'_>,
+        hold: Hold,
+    ) -> Result<(Outcome, Commit), Start> {
         if let Some(error) = self.bars_commit() {
             return Err(Start::Unreached(error));
         }
         let mut requests = self.requests.lock();
-        let (before, outcome) = self.commit_with(draft, terms, &mut requests)?;
+        let (before, outcome, commit) = self.run_with(draft, terms, hold, &mut requests)?;
         if let Outcome::Committed { snapshot, created } = &outcome {
             // Before the lock is given back: there is no moment at which this is somebody else's change.
             self.move_frozen(draft, &before, snapshot, created);
         }
-        Ok(outcome)
+        Ok((outcome, commit))
     }
 
-    /// As [`Engine::commit`] by whoever has the lock that keeps commits apart; and the state just before it.
+    /// As [`Engine::commit`] by whoever has the lock that keeps commits apart, and moves nothing that is held.
     pub(super) fn commit_with(
         &self,
         draft: &Draft,
         terms: &Terms<'_>,
         requests: &mut Requests,
-    ) -> Result<(Snapshot, Outcome), Start> {
+    ) -> Result<Outcome, Start> {
+        Ok(self.run_with(draft, terms, Hold::ForGood, requests)?.1)
+    }
+
+    fn run_with(
+        &self,
+        draft: &Draft,
+        terms: &Terms<'_>,
+        hold: Hold,
+        requests: &mut Requests,
+    ) -> Result<(Snapshot, Outcome, Commit), Start> {
         let id = terms.id;
         let _span = Span::commit(id);
         let silent = draft.silent();
@@ -155,8 +226,8 @@ impl Engine {
             asked
         };
         let journal = journal.as_deref_mut();
-        let outcome = self.drive(&mut commit, requests, ask, terms.watcher, journal);
-        Ok((now.clone(), outcome.map_err(Start::CutOff)?))
+        let ended = self.drive(&mut commit, requests, ask, terms.watcher, journal, hold);
+        Ok((now.clone(), ended.map_err(Start::CutOff)?, commit))
     }
 
     /// Undoes the commit of a process that has ended, from its journal; opens a database for it, and closes it.
@@ -181,7 +252,8 @@ impl Engine {
         let _running = Running::new(&engine, unfinished.id);
         let content = |_| Ok(());
         let journal = Some(&mut journal);
-        let outcome = engine.drive(&mut commit, &mut requests, content, None, journal)?;
+        let outcome =
+            engine.drive(&mut commit, &mut requests, content, None, journal, Hold::ForGood)?;
         Ok(Recovered::Undone { id: unfinished.id, found, outcome })
     }
 
@@ -210,6 +282,7 @@ impl Engine {
         ask: impl Fn(Snapshot) -> Result<(), Failure>,
         mut watcher: Option<&Watcher>,
         mut journal: Option<&mut Journal>,
+        hold: Hold,
     ) -> Result<Outcome, Error> {
         let mut fence = None;
         loop {
@@ -241,6 +314,14 @@ impl Engine {
                     commit.handle_snapshot(snapshot, &self.created(requests.port()));
                 }
                 Poll::Verified(found) => match ask(found) {
+                    Ok(()) if hold == Hold::Provisionally => {
+                        let outcome = commit.committed();
+                        tell_end(&outcome);
+                        if let Some(journal) = journal.as_deref_mut() {
+                            journal.end()?;
+                        }
+                        return Ok(outcome);
+                    }
                     Ok(()) => commit.accept(),
                     Err(failure) => commit.fail(failure),
                 },

@@ -527,14 +527,12 @@ impl Engine {
         }
         let terms = Terms { id: Uuid::new_v4(), hooks: &[], deadline: None, watcher: None };
         let trouble = match self.commit_with(&draft, &terms, requests) {
-            Ok((_, Outcome::Committed { snapshot, created })) => {
+            Ok(Outcome::Committed { snapshot, created }) => {
                 let now = self.adopt_restored(work, now, snapshot, created.into_values());
                 return Undone::Done { touched, now };
             }
-            Ok((_, Outcome::RolledBack { cause, snapshot })) => {
-                Trouble::RolledBack(cause, snapshot)
-            }
-            Ok((_, Outcome::Torn { cause, residue, snapshot })) => {
+            Ok(Outcome::RolledBack { cause, snapshot }) => Trouble::RolledBack(cause, snapshot),
+            Ok(Outcome::Torn { cause, residue, snapshot }) => {
                 Trouble::Torn(cause, residue, snapshot)
             }
             Err(start) => {

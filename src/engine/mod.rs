@@ -27,7 +27,7 @@ mod sieve;
 mod trace;
 mod waiting;
 
-pub use commit::{Recovered, Start, Terms};
+pub use commit::{Provisional, Recovered, Start, Terms};
 pub use error::Error;
 pub use events::{Event, EventOptions, Filter, Subscription};
 pub use freeze::{Hold, Note, Tally, Trouble};

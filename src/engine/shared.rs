@@ -192,7 +192,7 @@ impl Engine {
     }
 
     /// Whether a commit on this thread would wait for itself.
-    pub(super) fn bars_commit(&self) -> Option<Error> {
+    pub fn bars_commit(&self) -> Option<Error> {
         match (self.is_reader(), hooks::is_awaited_by(self.shared.id)) {
             (true, _) => Some(Error::FromReader),
             (false, true) => Some(Error::FromHook),

@@ -12,6 +12,7 @@ pub mod link;
 pub mod neighbour;
 pub mod nexthop;
 mod pack;
+pub mod parse;
 pub mod port;
 mod record;
 mod reference;

@@ -219,12 +219,21 @@ impl Action {
     }
 
     /// What of it is not so in a state; `None` when all of it is.
-    pub(super) fn lacking(mut self, now: &Snapshot, indexes: &Indexes) -> Option<Action> {
-        if matches!(self, Action::Create { .. } | Action::Delete { .. }) {
-            return Some(self);
+    pub(super) fn lacking(self, now: &Snapshot, indexes: &Indexes) -> Option<Action> {
+        match self {
+            Action::Create { .. } | Action::Delete { .. } => Some(self),
+            _ => self.only(indexes, |fact| !fact.holds(now)),
         }
+    }
+
+    /// The same for some of its facts only; `None` when none is left.
+    pub(super) fn only(
+        mut self,
+        indexes: &Indexes,
+        is_kept: impl Fn(&Fact) -> bool,
+    ) -> Option<Action> {
         let mut facts = self.facts(indexes);
-        facts.retain(|fact| !fact.holds(now));
+        facts.retain(is_kept);
         match &mut self {
             Action::Flags { flags, mask, .. } => {
                 let left = facts.iter().fold(0, |bits, fact| match fact.field {

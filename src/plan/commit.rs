@@ -160,6 +160,8 @@ pub struct Commit {
     restored: BTreeMap<u32, u64>,
     /// The state just before the first deletion.
     pub(super) last_seen: Option<Snapshot>,
+    /// The state in which undoing began.
+    pub(super) found: Option<Snapshot>,
     /// The new interfaces that are to be as former ones were.
     as_they_were: BTreeSet<Target>,
     /// The state in which those have just been made.
@@ -236,6 +238,7 @@ impl Commit {
             undone: 0,
             restored: BTreeMap::new(),
             last_seen: None,
+            found: None,
             stage: Stage::Send,
             rounds: 0,
             mended: 0,
@@ -317,10 +320,9 @@ impl Commit {
     /// made: then there is nothing to be seen yet.
     fn edits_restored(&self) -> bool {
         let edits = |action: &Action| {
-            let target = action.target();
             !matches!(action, Action::Create { .. })
-                && self.as_they_were.contains(&target)
-                && self.indexes.of(target).is_some()
+                && self.as_they_were.contains(&action.target())
+                && self.indexes.of(action.target()).is_some()
         };
         matches!(self.waves.front(), Some(Wave::Actions(wave)) if wave.iter().any(edits))
     }
@@ -329,6 +331,8 @@ impl Commit {
     /// which the kernel may refuse even the default.
     fn still_needed(&self, action: Action) -> Option<Action> {
         match &self.arrived {
+            // A bridge has an mtu of its own from when it is told one, also the one that it has.
+            Some(_) if matches!(action, Action::Set { id: row::MTU, .. }) => Some(action),
             Some(now) if self.as_they_were.contains(&action.target()) => {
                 action.lacking(now, &self.indexes)
             }
@@ -670,7 +674,8 @@ impl Commit {
         true
     }
 
-    fn committed(&self) -> Outcome {
+    /// The ending, when everything was found as wanted.
+    pub fn committed(&self) -> Outcome {
         Outcome::Committed { snapshot: self.seen.clone(), created: self.indexes.0.clone() }
     }
 
@@ -680,7 +685,11 @@ impl Commit {
         let last_seen = self.last_seen.as_ref().unwrap_or(&self.before);
         // What cannot be undone must not keep everything that comes after it from being tried.
         let stuck = self.rounds >= STUCK_ROUNDS;
-        let undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, stuck);
+        let mut undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, stuck);
+        if undo.actions.is_empty() {
+            undo.actions = self.others_that_fell(&now);
+        }
+        self.found.get_or_insert_with(|| now.clone());
         let causes = causes(&self.journal, &self.before, &self.indexes);
         let steps = self.steps_left(&now, &causes, undo.actions.is_empty() || stuck);
         if undo.actions.is_empty() && steps.is_empty() || last {
@@ -696,6 +705,23 @@ impl Commit {
         self.keyed.begin_undo(steps);
         self.seen = now;
         self.stage = Stage::UndoSend;
+    }
+
+    /// Addresses that another program has added behind a primary of this commit, and that the kernel has taken with it
+    /// (K25).
+    fn others_that_fell(&self, now: &Snapshot) -> Vec<Action> {
+        let Some(found) = &self.found else { return Vec::new() };
+        let actions: Vec<_> = self.journal.iter().map(|entry| entry.action.clone()).collect();
+        let added: BTreeSet<_> = self.address_keys(&actions).collect();
+        let indexes: BTreeSet<_> = added.iter().map(|key| key.index).collect();
+        let indexes = indexes.into_iter().filter(|index| !rules::is_replaced(*index, found, now));
+        let fell = indexes.flat_map(|index| {
+            let target = Target::Live { index, generation: 0 };
+            let specs = rules::ipv4_that_fell(index, found, now).into_iter();
+            let theirs = specs.filter(|spec| !added.contains(&spec.key(index)));
+            theirs.map(move |spec| Action::AddAddress { target, spec }).collect::<Vec<_>>()
+        });
+        fell.collect()
     }
 
     /// What stands under keys and is to go, goes first; what is to come back comes when the interfaces and addresses are

@@ -10,7 +10,7 @@ use crate::state::{AddressKey, Ask, Snapshot};
 
 use super::keyed::Edits;
 use super::rules;
-use super::{AddressSpec, Refusal};
+use super::{AddressSpec, Conflicts, Refusal};
 
 /// An interface that a transaction edits: one that is there, or one that it creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,8 @@ pub struct Draft {
     base: Snapshot,
     links: Vec<LinkDraft>,
     next: u64,
+    /// What is done where others have changed the same.
+    pub(super) conflicts: Conflicts,
     /// What is named of routes.
     pub(super) keyed: Edits,
 }
@@ -209,7 +211,24 @@ impl Draft {
     /// `first` numbers the first interface that it creates. Numbers must not be shared between drafts: a
     /// [`LinkRef::New`] of another draft is then unknown here, and not another interface.
     pub fn new(base: Snapshot, first: u64) -> Self {
-        Draft { base, links: Vec::new(), next: first, keyed: Edits::default() }
+        Draft {
+            base,
+            links: Vec::new(),
+            next: first,
+            conflicts: Conflicts::default(),
+            keyed: Edits::default(),
+        }
+    }
+
+    /// What is done where others have changed the same.
+    pub fn on_conflict(&mut self, conflicts: Conflicts) {
+        self.conflicts = conflicts;
+    }
+
+    /// Is again as `earlier`, but for the numbers of new interfaces: one that is forgotten is never another one.
+    pub fn go_back(&mut self, earlier: Draft) {
+        let next = self.next;
+        *self = Draft { next, ..earlier };
     }
 
     /// The state that its user saw.

@@ -33,6 +33,8 @@ pub enum Why {
     Unanswered,
     /// A commit hook refused.
     Hook(String),
+    /// It was to be confirmed, and was not: why not.
+    Unconfirmed(String),
     /// The process that carried it out has ended.
     CutOff,
     /// What is about to be sent could not be written to the journal.
@@ -69,6 +71,7 @@ impl fmt::Display for Failure {
             }
             Why::Unanswered => write!(f, "was never acknowledged, and is not in effect"),
             Why::Hook(words) => write!(f, "failed: {words}"),
+            Why::Unconfirmed(words) => write!(f, "was not confirmed: {words}"),
             Why::CutOff => write!(f, "was cut off: the process that carried it out has ended"),
             Why::Unwritten(words) => {
                 write!(f, "was not sent, because it could not be written to the journal: {words}")

@@ -7,11 +7,15 @@
 
 mod action;
 mod commit;
+mod conflict;
 mod draft;
+mod ensure;
+mod export;
 pub(crate) mod fact;
 mod failure;
 mod focus;
 mod keyed;
+mod load;
 mod order;
 mod refusal;
 mod resume;
@@ -24,7 +28,9 @@ mod undo;
 
 pub use action::Action;
 pub use commit::{Answer, Commit, Outcome, Poll, Progress, Residue};
+pub use conflict::Conflicts;
 pub use draft::{Draft, LinkDraft, Target};
+pub use ensure::Ensure;
 pub use fact::{Fact, Field};
 pub use failure::{Failure, Why};
 pub use focus::renumbered;

@@ -9,7 +9,7 @@ use super::action::{Action, Indexes};
 use super::draft::{Create, LinkDraft};
 use super::fact::text;
 use super::keyed::{Planned, Turn, steps};
-use super::{Draft, Fact, Refusal, Target, rules};
+use super::{AddressSpec, Conflicts, Draft, Fact, Refusal, Target, rules};
 use crate::object::kinds::NewLink;
 use crate::object::link::row;
 use crate::object::{LinkFlags, Value};
@@ -171,9 +171,7 @@ fn plan_link(
     let mut wanted = Vec::new();
     edits(draft, link, now, &mut wanted);
     for (phase, action) in wanted {
-        if !is_moot(draft, &action, now)? {
-            to.push((phase, action));
-        }
+        to.extend(needed(draft, phase, action, now)?);
     }
     Ok(())
 }
@@ -272,29 +270,58 @@ fn addresses(link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
     }
 }
 
-/// Whether an action is to change nothing: what it wants is so already. Refuses when another program has changed
-/// the same field since the transaction began, to something else.
-fn is_moot(draft: &Draft, action: &Action, now: &Snapshot) -> Result<bool, Refusal> {
-    if matches!(action.target(), Target::New(_)) {
-        return Ok(false);
-    }
-    if let Action::Master { master: Some(Target::New(_)), .. } = action {
-        return Ok(false);
+/// What there is to do of an action: nothing where what it wants is so already. Where another program has changed the
+/// same field since the transaction began, to something else, the transaction says what is done.
+fn needed(
+    draft: &Draft,
+    phase: Phase,
+    action: Action,
+    now: &Snapshot,
+) -> Result<Vec<(Phase, Action)>, Refusal> {
+    let is_new = matches!(action.target(), Target::New(_))
+        || matches!(action, Action::Master { master: Some(Target::New(_)), .. });
+    if is_new {
+        return Ok(vec![(phase, action)]);
     }
     let facts = action.facts(&Indexes::default());
     let mut moot = true;
+    let mut contested = Vec::new();
     for fact in &facts {
         let (base, present) = (fact.state(draft.base()), fact.state(now));
         if fact.agrees(present.as_ref()) {
             continue;
         }
-        if base != present {
-            return Err(conflict(fact, base, present, now));
+        let is_contested = base != present;
+        match draft.conflicts {
+            Conflicts::Refuse if is_contested => return Err(conflict(fact, base, present, now)),
+            Conflicts::KeepTheirs if is_contested => contested.push(fact.clone()),
+            _ => moot = false,
         }
-        moot = false;
     }
     // An address that is deleted and added in one transaction is not moot because it is there now.
-    Ok(moot && !is_replacement(draft, action))
+    if moot && (!contested.is_empty() || !is_replacement(draft, &action)) {
+        return Ok(Vec::new());
+    }
+    let action = match contested.is_empty() {
+        true => Some(action),
+        false => action.only(&Indexes::default(), |fact| !contested.contains(fact)),
+    };
+    let mut all: Vec<_> = action.into_iter().map(|action| (phase, action)).collect();
+    if let Some((_, action)) = all.first() {
+        all.extend(in_the_way(draft, action, now));
+    }
+    Ok(all)
+}
+
+/// The deletion of an address that another program has added meanwhile and that is to be otherwise.
+fn in_the_way(draft: &Draft, action: &Action, now: &Snapshot) -> Option<(Phase, Action)> {
+    let Action::AddAddress { target: target @ Target::Live { index, .. }, spec } = action else {
+        return None;
+    };
+    let theirs = now.address(&spec.key(*index)).filter(|_| !is_replacement(draft, action))?;
+    let secondary = theirs.is_secondary();
+    let spec = AddressSpec::of(theirs)?;
+    Some((Phase::ReplaceAddress, Action::DelAddress { target: *target, spec, secondary }))
 }
 
 fn is_replacement(draft: &Draft, action: &Action) -> bool {

@@ -288,3 +288,93 @@ impl Pack for AddressSpec {
         AddressSpec::from_named(Pack::unpack(from)?).ok_or(Unpackable("address"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Draft, Outcome, Poll};
+    use super::*;
+    use crate::object::kinds::{BRIDGE, NewLink};
+    use crate::object::{BRIDGE_PORT, Bridge, LinkFlags, Record, Value};
+
+    fn actions() -> Vec<Action> {
+        let (live, new) = (Target::Live { index: 7, generation: 1 << 40 }, Target::New(3 << 24));
+        let spec: AddressSpec = "10.0.0.1/24".parse().unwrap();
+        let mut options = Record::new(&BRIDGE);
+        options.set(0, Value::Number(u64::MAX));
+        let created = NewLink::from(Bridge::new("br0").forward_delay(400u32));
+        vec![
+            Action::Create { target: new, new: Box::new(created), lower: Some(live), peer: None },
+            Action::Delete { target: live },
+            Action::Set { target: live, id: row::NAME, value: "eth0".into() },
+            Action::Flags { target: live, flags: LinkFlags::UP, mask: LinkFlags(u32::MAX) },
+            Action::Data { target: live, options },
+            Action::Port { target: new, options: Record::new(&BRIDGE_PORT) },
+            Action::Master { target: live, master: Some(new) },
+            Action::Altname { target: live, name: "other".into(), add: true },
+            Action::AddAddress { target: new, spec: spec.clone().label("eth0:1") },
+            Action::DelAddress { target: live, spec, secondary: true },
+        ]
+    }
+
+    #[test]
+    fn every_action_is_read_as_it_was_written() {
+        for (number, action) in actions().iter().enumerate() {
+            let bytes = action.packed();
+            assert_eq!(usize::from(bytes[0]), number);
+            let read = Action::whole(&bytes).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{action:?}"));
+            assert!((0..bytes.len()).all(|length| Action::whole(&bytes[..length]).is_err()));
+        }
+        assert!(Action::whole(&[actions().len() as u8]).is_err(), "one that is not tried here");
+    }
+
+    /// A commit that has sent its first wave, as it outlives its process.
+    fn kept() -> (Vec<u8>, Vec<u8>) {
+        let mut draft = Draft::new(Snapshot::default(), 0);
+        draft.create(Bridge::new("br0").into()).unwrap();
+        let mut commit = Commit::new(&draft, Snapshot::default()).unwrap();
+        assert!(commit.sends() && commit.note().is_none());
+        let testament = commit.testament();
+        assert!(matches!(commit.poll(), Poll::Send(wave) if wave.len() == 1));
+        let note = commit.note().unwrap();
+        assert!(commit.note().is_none(), "told once");
+        (testament, note)
+    }
+
+    #[test]
+    fn a_commit_is_resumed_with_a_look() {
+        let (testament, note) = kept();
+        let mut commit = Commit::resume(&testament, &[&note], "it").unwrap();
+        assert!(commit.is_resumed());
+        assert!(matches!(commit.poll(), Poll::Observe { resync: false, .. }));
+    }
+
+    /// The disk is full: what was about to be sent is not, and what undoes is sent without a note.
+    #[test]
+    fn a_commit_without_its_note_turns_back() {
+        let mut draft = Draft::new(Snapshot::default(), 0);
+        draft.create(Bridge::new("br0").into()).unwrap();
+        let mut commit = Commit::new(&draft, Snapshot::default()).unwrap();
+        assert!(matches!(commit.poll(), Poll::Send(_)));
+        let why = Why::Unwritten("full".to_owned());
+        assert!(commit.stop(Failure { step: "it".to_owned(), why: why.clone() }));
+        assert!(commit.note().is_none());
+        assert!(matches!(commit.poll(), Poll::Observe { .. }));
+        commit.handle_snapshot(Snapshot::default(), &Default::default());
+        match commit.poll() {
+            Poll::Finished(Outcome::RolledBack { cause, .. }) => assert_eq!(cause.why, why),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_whole_is_refused() {
+        let (testament, note) = kept();
+        for length in 0..testament.len() {
+            assert!(Commit::resume(&testament[..length], &[&note], "it").is_err());
+        }
+        for length in 0..note.len() {
+            assert!(Commit::resume(&testament, &[&note[..length]], "it").is_err());
+        }
+    }
+}

@@ -212,11 +212,7 @@ impl<'a> Revert<'a> {
         if cannot {
             return Err(Refusal::Unknown(link.name().to_owned()));
         }
-        let mut new = blueprint(link, peer);
-        if rules::follows_ports(link) {
-            // Made with an mtu it takes that of its ports all the same; set, it keeps it (`br_mtu_auto_adjust`).
-            new.record.remove(row::MTU);
-        }
+        let mut new = remade(link, peer);
         let index = self.free_index(link, &mut new.record);
         let peer_index = peer.and_then(|peer| self.free_index(peer, new.peer.as_mut()?));
         if let Some(lower) = rules::lower_of(link).filter(|_| peer.is_none()) {
@@ -257,8 +253,23 @@ impl<'a> Revert<'a> {
         let mut facts = wanted(old);
         facts.extend(present.into_iter().flat_map(|new| surplus(old, new)));
         facts.extend(rules::option_facts(old, row::PORT));
-        // Its name it has by now.
-        facts.retain(|fact| fact.field != Field::Link(row::NAME));
+        // What the kernel chose it chooses again.
+        let chosen = present.is_none()
+            && rules::follows_ports(old)
+            && rules::kernel_chose(old, row::MTU, self.target);
+        facts.retain(|fact| !(chosen && fact.field == Field::Link(row::MTU)));
+        // Its name it has by now, and what its creation says.
+        let said = present.is_none().then(|| remade(old, None));
+        facts.retain(|fact| match (&fact.field, &said) {
+            (Field::Link(row::NAME), _) => false,
+            // It comes down into the world.
+            (Field::Flag(bit), Some(_)) if *bit == LinkFlags::UP.0 => old.is_up(),
+            (Field::Link(id), Some(said)) => said.record.value(*id).is_none(),
+            (Field::Option(row::DATA, _, id), Some(said)) => {
+                said.data.as_ref().is_none_or(|data| data.value(*id).is_none())
+            }
+            _ => true,
+        });
         // Below 1280 bytes there is no IPv6 on it that this could be said to (EAFNOSUPPORT); with the mtu it comes back.
         if present.is_some_and(|new| new.mtu() < 1280) {
             facts.retain(|fact| fact.field != Field::Link(row::ADDR_GEN_MODE));
@@ -284,7 +295,7 @@ impl<'a> Revert<'a> {
 
     /// Whether what is to be is not so yet. Of what is yet to be created that is found out when it is there.
     fn differs(&self, fact: &Fact, place: Place) -> bool {
-        let Some(new) = self.present(place) else { return true };
+        let Some(new) = self.present(place) else { return !fact.agrees(None) };
         let here = Fact { index: new.index(), ..fact.clone() };
         match self.translated(here) {
             Ok(here) => !here.holds(self.now),
@@ -455,6 +466,17 @@ impl<'a> Revert<'a> {
             None => spec.lacks(address).is_none(),
         }
     }
+}
+
+/// What an interface is made from again. What stands on another one may not be wider than that is when it is made.
+fn remade(link: &Link, peer: Option<&Link>) -> NewLink {
+    let mut new = blueprint(link, peer);
+    let stands = link.kind() != Some("veth") && rules::lower_of(link).is_some();
+    // A bridge keeps an mtu against its ports only when it is set, not when it is made with it.
+    if stands || rules::follows_ports(link) {
+        new.record.remove(row::MTU);
+    }
+    new
 }
 
 /// The other end of a veth pair, where both are in this namespace.

@@ -507,6 +507,7 @@ fn collateral(
     {
         let Some(index) = indexes.of(entry.action.target()) else { continue };
         along(index, &entry.action, before, now, undo);
+        made_anew(index, &entry.action, before, now, undo);
         match &entry.action {
             Action::Flags { mask, .. } if mask.contains(LinkFlags::UP) => touched.insert(index),
             Action::Master { master, .. } => {
@@ -579,6 +580,20 @@ fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &
     let Action::Data { options, .. } = action else { return };
     let fact = stp_delay(index, options, before, now).filter(|fact| !fact.holds(now));
     undo.actions.extend(joined(fact.iter()));
+}
+
+/// Below 1280 bytes the kernel takes IPv6 from an interface, and gives it back as to a new one (`addrconf_notify`): with
+/// the usual way to make addresses by itself.
+fn made_anew(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    const IPV6_MIN_MTU: u64 = 1280;
+    let Action::Set { id: row::MTU, value, .. } = action else { return };
+    let lost = value.number().is_some_and(|mtu| mtu < IPV6_MIN_MTU);
+    let fact = Fact { index, field: Field::Link(row::ADDR_GEN_MODE), want: None };
+    let (Some(was), Some(_), true) = (fact.state(before), fact.state(now), lost) else { return };
+    let fact = Fact { want: Some(was), ..fact };
+    if !rules::is_replaced(index, before, now) && !fact.holds(now) {
+        undo.actions.extend(Action::for_fact(&fact));
+    }
 }
 
 fn stp_delay(index: u32, named: &Record, before: &Snapshot, now: &Snapshot) -> Option<Fact> {

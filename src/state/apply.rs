@@ -29,6 +29,13 @@ pub(super) enum Doubt {
 }
 
 impl Snapshot {
+    /// The same after `event`: a state that is wished for, and not one that the kernel has told.
+    pub fn saying(&self, event: Event) -> Snapshot {
+        let mut wished = self.clone();
+        wished.apply(event, u64::MAX);
+        wished
+    }
+
     /// Makes this the state after `event`. `stamp` is a number that grows with every event.
     pub(super) fn apply(&mut self, event: Event, stamp: u64) -> Doubt {
         match event {

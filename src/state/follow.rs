@@ -24,7 +24,7 @@ use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
 use crate::object::neighbour::row as neighbour_row;
-use crate::object::route::{ROUTE, RouteKey, RouteProtocol, split};
+use crate::object::route::{ROUTE, RouteKey, RouteKey6, RouteProtocol, split};
 use crate::object::shape::{Ip, Typed};
 use crate::object::{
     Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
@@ -222,6 +222,8 @@ enum Query {
     Fdb(u32),
     /// All proxies.
     Proxies,
+    /// The groups of IPv6 routes in this table whose first leg has gone.
+    Legs(u32),
 }
 
 /// A question, what its answer has shown so far, and what was announced meanwhile: that is newer.
@@ -234,6 +236,8 @@ struct Asked {
     rules_touched: bool,
     neighbours_touched: BTreeSet<NeighbourKey>,
     proxies: BTreeSet<NeighbourKey>,
+    routes: BTreeMap<RouteKey6, Vec<Arc<Held>>>,
+    routes_touched: BTreeSet<RouteKey6>,
 }
 
 impl Asked {
@@ -248,6 +252,8 @@ impl Asked {
             rules_touched: false,
             neighbours_touched: BTreeSet::new(),
             proxies: BTreeSet::new(),
+            routes: BTreeMap::new(),
+            routes_touched: BTreeSet::new(),
         }
     }
 
@@ -262,6 +268,9 @@ impl Asked {
             }
             Event::NeighbourNew(neighbour) | Event::NeighbourGone(neighbour) => {
                 self.neighbours_touched.extend(NeighbourKey::of(neighbour.record()));
+            }
+            Event::Route { key: RouteKey::V6(key), .. } => {
+                self.routes_touched.insert(*key);
             }
             _ => {}
         }
@@ -287,12 +296,12 @@ pub struct Follower {
     rebuilt: Snapshot,
     load: Load,
     bodies: Bodies,
+    /// Keys of IPv6 groups that have lost their first leg, and are asked for.
+    headless: BTreeSet<RouteKey6>,
     /// How often in a row everything was read anew because a replay could not tell which routes went in silence.
     unsure: u32,
     /// Interfaces that have lost their last IPv4 address, and since then neither got one nor went up.
     unaddressed: BTreeSet<u32>,
-    /// IPv6 groups of which a leg says otherwise what is said of the whole.
-    uneven: BTreeSet<RouteKey>,
     scratch: Vec<u8>,
     backlog: Vec<Event>,
     stamp: u64,
@@ -326,9 +335,9 @@ impl Follower {
             rebuilt: Snapshot::default(),
             load: Load::default(),
             bodies: Bodies::default(),
+            headless: BTreeSet::new(),
             unsure: 0,
             unaddressed: BTreeSet::new(),
-            uneven: BTreeSet::new(),
             scratch: Vec::new(),
             backlog: Vec::new(),
             stamp: 0,
@@ -407,6 +416,7 @@ impl Follower {
         self.phase = Phase::Draining;
         self.backlog.clear();
         self.queries.clear();
+        self.headless.clear();
         self.asked = None;
         self.answered_total = self.asked_total;
     }
@@ -440,20 +450,16 @@ impl Follower {
 
     fn start_dump(&mut self, what: Dump, tries: u32, outlet: Outlet) {
         let seq = self.next_seq();
-        let (kind, mut fixed) = what.request();
-        let (family, table) = match what {
-            Dump::Routes(at) => self.view.dumps().get(at).copied().unwrap_or_default(),
-            _ => (fixed[0], 0),
+        let mut bytes = match what {
+            Dump::Routes(at) => {
+                let (family, table) = self.view.dumps().get(at).copied().unwrap_or_default();
+                routes_request(family, table)
+            }
+            _ => {
+                let (kind, fixed) = what.request();
+                Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish()
+            }
         };
-        fixed[0] = family;
-        let mut request = Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed);
-        if table != 0 {
-            const RTA_TABLE: u16 = 15;
-            let mut number = Vec::new();
-            put_ne_u32(&mut number, table);
-            request.attribute(RTA_TABLE, &number);
-        }
-        let mut bytes = request.finish();
         Builder::stamp(&mut bytes, seq);
         self.out.push_back(Transmit { outlet, bytes });
         self.phase = Phase::Dumping { what, seq, tries };
@@ -537,7 +543,7 @@ impl Follower {
         }
         if !is_beside {
             let held = self.bodies.intern(key.family(), &self.scratch);
-            self.load.push(key, held, &mut self.rebuilt.routes);
+            self.load.push(key, held, &mut self.rebuilt.routes, &mut self.bodies);
         }
     }
 
@@ -545,7 +551,7 @@ impl Follower {
         if let Some(next) = what.after(self.views, self.view.dumps().len()) {
             return self.start_dump(next, tries, Outlet::Dump);
         }
-        self.load.finish(&mut self.rebuilt.routes);
+        self.load.finish(&mut self.rebuilt.routes, &mut self.bodies);
         let fence = self.next_seq();
         self.out.push_back(Transmit { outlet: Outlet::Event, bytes: fence_request(fence) });
         self.phase = Phase::Settling { fence };
@@ -589,6 +595,9 @@ impl Follower {
     }
 
     fn route_message(&mut self, message: &Message<'_>) {
+        if self.is_live() && self.is_answer(message) {
+            return self.gather_legs(message);
+        }
         let gone = message.kind == kind::RTM_DELROUTE;
         match self.view.judge(message.payload) {
             Judged::Followed => {}
@@ -598,9 +607,48 @@ impl Follower {
         }
         let Some((key, held)) = self.route(message).filter(|_| self.views.routes) else { return };
         let event = Event::Route { key, held, how: message.flags, gone };
-        match self.is_live() {
-            true => self.apply(event),
-            false => self.backlog.push(event),
+        if !self.is_live() {
+            return self.backlog.push(event);
+        }
+        if let Some(asked) = &mut self.asked {
+            asked.touch(&event);
+        }
+        self.apply(event);
+    }
+
+    /// An IPv6 group has lost its first leg. The kernel keeps protocol and metrics for each leg and says those of the
+    /// first: what the next one says stands in a dump only.
+    fn ask_legs(&mut self, key: RouteKey) {
+        if let RouteKey::V6(key) = key {
+            self.headless.insert(key);
+            self.ask(Query::Legs(key.table));
+        }
+    }
+
+    fn gather_legs(&mut self, message: &Message<'_>) {
+        if message.kind != kind::RTM_NEWROUTE
+            || self.view.judge(message.payload) != Judged::Followed
+        {
+            return;
+        }
+        let Some(key) = split(message.payload, &mut self.scratch) else { return };
+        let (RouteKey::V6(key), Some(asked)) = (key, &mut self.asked) else { return };
+        if self.headless.contains(&key) {
+            let held = self.bodies.intern(AF_INET6, &self.scratch);
+            asked.routes.entry(key).or_default().push(held);
+        }
+    }
+
+    /// The groups of a table that were asked for are as the answer says, but for those that have changed meanwhile.
+    fn legs_are(&mut self, table: u32, mut asked: Asked) {
+        let own: Vec<_> = self.headless.iter().filter(|key| key.table == table).copied().collect();
+        for key in own.into_iter().filter(|key| !asked.routes_touched.contains(key)) {
+            self.headless.remove(&key);
+            let all = asked.routes.remove(&key).unwrap_or_default();
+            self.dirty |= self.shown.routes.replace(key, all);
+        }
+        if self.headless.iter().any(|key| key.table == table) {
+            self.ask(Query::Legs(table));
         }
     }
 
@@ -730,25 +778,6 @@ impl Follower {
         }
     }
 
-    fn put_route(&mut self, key: RouteKey, held: Arc<Held>, how: u16) {
-        if self.shown.routes.put_announced(key, held, how, &mut self.bodies) {
-            self.uneven.insert(key);
-        } else if how & flags::REPLACE != 0 {
-            self.uneven.remove(&key);
-        }
-    }
-
-    /// One that is not known has been taken out before its announcement (K22).
-    fn take_route(&mut self, key: RouteKey, held: &Arc<Held>) {
-        self.shown.routes.take(key, held, &mut self.bodies);
-        // Which leg is the first now, only the kernel knows.
-        if self.shown.routes_at(&key).is_empty() {
-            self.uneven.remove(&key);
-        } else if self.uneven.contains(&key) {
-            self.resync();
-        }
-    }
-
     fn apply(&mut self, event: Event) {
         self.stamp += 1;
         match event {
@@ -756,8 +785,10 @@ impl Follower {
                 self.dirty = true;
                 match gone {
                     false if !self.is_among_followed(key, &held, how) => {}
-                    false => self.put_route(key, held, how),
-                    true => self.take_route(key, &held),
+                    false => self.shown.routes.put(key, held, how, &mut self.bodies),
+                    // One that is not known has been taken out before its announcement (K22).
+                    true if self.shown.routes.take(key, &held, &mut self.bodies) => {}
+                    true => self.ask_legs(key),
                 }
             }
             Event::NexthopNew(nexthop) => self.dirty |= self.shown.nexthops.put(nexthop),
@@ -892,6 +923,7 @@ impl Follower {
             Query::Addresses(_) => self.views.addresses,
             Query::Rules(_) => self.views.rules,
             Query::Fdb(_) | Query::Proxies => self.views.neighbours,
+            Query::Legs(_) => self.views.routes,
         };
         if followed {
             self.queries.push_back(query);
@@ -975,11 +1007,13 @@ impl Follower {
             // The interface has gone meanwhile; its DELLINK says so.
             return;
         }
-        if !ack.is_ok() {
+        let is_lacking = matches!(asked.query, Query::Legs(_)) && ack.errno == libc::ENOENT;
+        if !ack.is_ok() && !is_lacking {
             // Not to be had this way: then everything is read anew, rather than guessed.
             return self.resync();
         }
         match asked.query {
+            Query::Legs(table) => self.legs_are(table, asked),
             Query::Addresses(index) => self.addresses_are(index, &asked),
             // The answer may be older than what was announced while it came.
             Query::Rules(family) if asked.rules_touched => self.ask(Query::Rules(family)),
@@ -1118,6 +1152,7 @@ impl Follower {
                 Query::Rules(family) => rules_request(family),
                 Query::Fdb(index) => fdb_request(index),
                 Query::Proxies => proxies_request(),
+                Query::Legs(table) => routes_request(AF_INET6, table),
             };
             Builder::stamp(&mut bytes, seq);
             self.out.push_back(Transmit { outlet: Outlet::Event, bytes });
@@ -1130,6 +1165,7 @@ impl Follower {
         match query {
             Query::Link(index) => self.shown.link_by_index(index).is_some(),
             Query::Rules(_) | Query::Proxies => true,
+            Query::Legs(table) => self.headless.iter().any(|key| key.table == table),
             Query::Fdb(index) => {
                 let kind = self.shown.link_by_index(index).and_then(Link::kind);
                 kind == Some("bridge")
@@ -1293,6 +1329,20 @@ fn rules_request(family: Family) -> Vec<u8> {
     let family = if family == Family::Inet6 { AF_INET6 } else { AF_INET };
     let (kind, fixed) = Dump::Rules(family).request();
     Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish()
+}
+
+/// The routes of a family and a table; of all where it is 0. A kernel that does not know strict checks dumps all (K42).
+fn routes_request(family: u8, table: u32) -> Vec<u8> {
+    let (kind, mut fixed) = Dump::Routes(0).request();
+    fixed[0] = family;
+    let mut request = Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed);
+    if table != 0 {
+        const RTA_TABLE: u16 = 15;
+        let mut number = Vec::new();
+        put_ne_u32(&mut number, table);
+        request.attribute(RTA_TABLE, &number);
+    }
+    request.finish()
 }
 
 fn proxies_request() -> Vec<u8> {

@@ -202,56 +202,42 @@ impl Routes {
     }
 
     /// A route is there. `how` are the flags of the message: they say where in the list it stands (K20).
-    pub(super) fn put(&mut self, key: RouteKey, held: Arc<Held>, how: u16) {
+    pub(super) fn put(&mut self, key: RouteKey, held: Arc<Held>, how: u16, bodies: &mut Bodies) {
         match key {
-            RouteKey::V4(key) => put(&mut self.v4, key, held, how, join_v4),
-            RouteKey::V6(key) => put(&mut self.v6, key, held, how, join_v6),
+            RouteKey::V4(key) => put(&mut self.v4, key, held, |old, new| join_v4(old, new, how)),
+            RouteKey::V6(key) => {
+                put(&mut self.v6, key, held, |old, new| join_v6(old, new, how, bodies));
+            }
         }
     }
 
-    /// An announcement that a route is there. `true` when it is a leg for an IPv6 group that says otherwise what is said
-    /// of the whole (metrics, protocol ...): the kernel shows of a group what its first leg says, and announces a new leg
-    /// as if that were the first. Then only the kernel knows what is shown when one of them goes.
-    pub(super) fn put_announced(
-        &mut self,
-        key: RouteKey,
-        held: Arc<Held>,
-        how: u16,
-        bodies: &mut Bodies,
-    ) -> bool {
-        let group = match key {
-            RouteKey::V6(key) if how & flags::REPLACE == 0 && is_group(&held) => self
-                .v6
-                .get(&key)
-                .and_then(|old| each(old).iter().find(|one| is_group(one)))
-                .cloned(),
-            _ => None,
-        };
-        let whole = group.as_ref().and_then(|group| {
-            let legs = legs(&held.body()?.record);
-            Some(rebuilt(group.body()?, &legs, bodies))
-        });
-        let mixed = whole.as_ref().is_some_and(|whole| !is_same(whole, &held));
-        self.put(key, whole.unwrap_or(held), how);
-        mixed
-    }
-
-    /// A route is gone. `false` when none like it was known.
+    /// A route is gone; if none like it was known, nothing is. Whether it is sure what is left at its key: of an IPv6
+    /// group that has lost its first leg only the kernel knows what the next one says besides its way.
     pub(super) fn take(&mut self, key: RouteKey, held: &Arc<Held>, bodies: &mut Bodies) -> bool {
         match key {
-            RouteKey::V4(key) => self.v4.get(&key).cloned().is_some_and(|old| {
-                let left: Vec<_> = without(each(&old), held);
-                let known = left.len() < each(&old).len();
-                keep(&mut self.v4, key, left);
-                known
-            }),
-            RouteKey::V6(key) => self.v6.get(&key).cloned().is_some_and(|old| {
-                let left = without_v6(each(&old), held, bodies);
-                let known = left.is_some();
-                keep(&mut self.v6, key, left.unwrap_or_else(|| each(&old).to_vec()));
-                known
-            }),
+            RouteKey::V4(key) => {
+                if let Some(old) = self.v4.get(&key).cloned() {
+                    keep(&mut self.v4, key, without(each(&old), held));
+                }
+                true
+            }
+            RouteKey::V6(key) => {
+                let old = self.v6.get(&key).cloned();
+                let left = old.and_then(|old| without_v6(each(&old), held, bodies));
+                let Some((left, is_sure)) = left else { return true };
+                keep(&mut self.v6, key, left);
+                is_sure
+            }
         }
+    }
+
+    /// The IPv6 routes at a key are these. Whether that is something else.
+    pub(super) fn replace(&mut self, key: RouteKey6, all: Vec<Arc<Held>>) -> bool {
+        let changed = self.v6.get(&key).map(each).unwrap_or_default() != all;
+        if changed {
+            keep(&mut self.v6, key, all);
+        }
+        changed
     }
 
     /// Takes out every route whose body is dead; `false` when there was none.
@@ -286,22 +272,28 @@ const RUN: usize = 4096;
 
 impl Load {
     /// The next route of the dump.
-    pub(super) fn push(&mut self, key: RouteKey, held: Arc<Held>, to: &mut Routes) {
+    pub(super) fn push(
+        &mut self,
+        key: RouteKey,
+        held: Arc<Held>,
+        to: &mut Routes,
+        bodies: &mut Bodies,
+    ) {
         self.0.push((key, held));
         if self.0.len() >= RUN {
-            self.finish(to);
+            self.finish(to, bodies);
         }
     }
 
     /// Puts what is held back. The kernel dumps the routes of a key in their order, and so they are put.
-    pub(super) fn finish(&mut self, to: &mut Routes) {
+    pub(super) fn finish(&mut self, to: &mut Routes, bodies: &mut Bodies) {
         self.0.sort_by_key(|(key, _)| *key);
         for turn in [true, false] {
             let (mut last, mut mine) = (None, !turn);
             for (key, held) in &self.0 {
                 mine ^= last.replace(*key) != Some(*key);
                 if mine {
-                    to.put(*key, held.clone(), flags::APPEND);
+                    to.put(*key, held.clone(), flags::APPEND, bodies);
                 }
             }
         }
@@ -347,11 +339,10 @@ fn put<K: Ord + Copy>(
     map: &mut OrdMap<K, Arc<Held>>,
     key: K,
     held: Arc<Held>,
-    how: u16,
-    join: fn(&Arc<Held>, Arc<Held>, u16) -> Arc<Held>,
+    join: impl FnOnce(&Arc<Held>, Arc<Held>) -> Arc<Held>,
 ) {
     let Some(old) = map.insert(key, held.clone()) else { return };
-    let joined = join(&old, held.clone(), how);
+    let joined = join(&old, held.clone());
     if !Arc::ptr_eq(&joined, &held) {
         map.insert(key, joined);
     }
@@ -405,7 +396,7 @@ fn join_v4(old: &Arc<Held>, new: Arc<Held>, how: u16) -> Arc<Held> {
 
 /// `fib6_add_rt2node` (K10): routes by a gateway are one group, and a message shows all of it; others stay side by
 /// side. REPLACE takes the place of the group, or of the first.
-fn join_v6(old: &Arc<Held>, new: Arc<Held>, how: u16) -> Arc<Held> {
+fn join_v6(old: &Arc<Held>, new: Arc<Held>, how: u16, bodies: &mut Bodies) -> Arc<Held> {
     let mut all = each(old).to_vec();
     if all.iter().any(|one| is_same(one, &new)) && how & flags::REPLACE == 0 {
         return old.clone();
@@ -413,11 +404,41 @@ fn join_v6(old: &Arc<Held>, new: Arc<Held>, how: u16) -> Arc<Held> {
     all.retain(|one| !is_same(one, &new));
     let group =
         all.iter().position(|one| is_group(one) && is_group(&new) && same_source(one, &new));
-    match group.or((how & flags::REPLACE != 0 && !all.is_empty()).then_some(0)) {
-        Some(at) => all[at] = new.clone(),
+    let replaces = how & flags::REPLACE != 0;
+    match group.or((replaces && !all.is_empty()).then_some(0)) {
+        Some(at) if replaces => all[at] = new.clone(),
+        Some(at) => all[at] = grown(&all[at], &new, bodies),
         None => all.push(new.clone()),
     }
     several(all).unwrap_or(new)
+}
+
+/// What the kernel keeps for each leg of an IPv6 group and says of one only (`rt6_fill_node`).
+const OF_ONE_LEG: [u16; 6] =
+    [row::TYPE, row::PROTOCOL, row::PREFSRC, row::METRICS, row::PREF, row::CACHEINFO];
+
+/// A group with one leg more or changed. The message begins with the leg that it is about and says what that one says; a
+/// dump begins with the first leg of the group, and so does what is kept here. New legs are the last.
+fn grown(old: &Arc<Held>, new: &Arc<Held>, bodies: &mut Bodies) -> Arc<Held> {
+    let (Some(had), Some(has)) = (old.body(), new.body()) else { return new.clone() };
+    let mut legs = has.legs_in_order();
+    let first = had.legs_in_order().into_iter().next();
+    let at = first.and_then(|first| legs.iter().position(|leg| same_leg(leg, &first)));
+    let Some(at) = at.filter(|_| legs.len() > 1) else { return new.clone() };
+    let is_said = |id: &u16| had.record.value(*id) == has.record.value(*id);
+    if at == 0 && OF_ONE_LEG.iter().all(is_said) {
+        return new.clone();
+    }
+    legs.rotate_left(at);
+    let mut record = has.record.clone();
+    for id in OF_ONE_LEG {
+        match had.record.value(id) {
+            Some(value) => record.set(id, value.clone()),
+            None => drop(record.remove(id)),
+        }
+    }
+    record.set(row::MULTIPATH, Value::Records(legs.into()));
+    of_record(has.family, &record, bodies)
 }
 
 /// `rt6_qualify_for_ecmp`: by a gateway, not by a nexthop object, not learned from a router.
@@ -439,24 +460,29 @@ fn same_source(a: &Arc<Held>, b: &Arc<Held>) -> bool {
     source(a) == source(b)
 }
 
-/// A deletion names the whole route, or one leg of a group (K10). `None` when nothing like it is there.
-fn without_v6(all: &[Arc<Held>], gone: &Arc<Held>, bodies: &mut Bodies) -> Option<Vec<Arc<Held>>> {
+/// A deletion names the whole route, or one leg of a group (K10): what is left, and whether that is sure. `None` when
+/// nothing like it is there.
+fn without_v6(
+    all: &[Arc<Held>],
+    gone: &Arc<Held>,
+    bodies: &mut Bodies,
+) -> Option<(Vec<Arc<Held>>, bool)> {
     if all.iter().any(|one| is_same(one, gone)) {
-        return Some(without(all, gone));
+        return Some((without(all, gone), true));
     }
     let lost = legs(&gone.body()?.record);
-    let (at, left) = all.iter().enumerate().find_map(|(at, one)| {
-        let own = legs(&one.body()?.record);
-        let left: Vec<_> =
-            own.iter().filter(|leg| !lost.iter().any(|l| same_leg(leg, l))).cloned().collect();
-        (left.len() < own.len()).then_some((at, left))
+    let is_lost = |leg: &Record| lost.iter().any(|other| same_leg(leg, other));
+    let (at, own) = all.iter().enumerate().find_map(|(at, one)| {
+        let own = one.body()?.legs_in_order();
+        own.iter().any(is_lost).then_some((at, own))
     })?;
+    let left: Vec<_> = own.iter().filter(|leg| !is_lost(leg)).cloned().collect();
     let mut next = all.to_vec();
     match left.is_empty() {
         true => drop(next.remove(at)),
         false => next[at] = rebuilt(next[at].body()?, &left, bodies),
     }
-    Some(next)
+    Some((next, left.is_empty() || !own.first().is_some_and(is_lost)))
 }
 
 /// The ways of a route, each as a leg: those of a multipath route, or its single one.
@@ -504,6 +530,7 @@ fn rebuilt(body: &Body, legs: &[Record], bodies: &mut Bodies) -> Arc<Held> {
                     record.set(own, value.clone());
                 }
             }
+            record.set(row::FLAGS, Value::Number(leg.number(hop_row::FLAGS)));
         }
         legs => record.set(row::MULTIPATH, Value::Records(legs.into())),
     }
@@ -629,6 +656,11 @@ impl Body {
         Some(all.iter().map(&mut alone).collect())
     }
 
+    /// The ways of the route, each as a leg, in the order in which the kernel has said them.
+    fn legs_in_order(&self) -> Vec<Record> {
+        legs(&body(&self.bytes, self.family))
+    }
+
     /// The interfaces that its ways leave by.
     pub fn links(&self) -> &[u32] {
         &self.links
@@ -703,11 +735,11 @@ mod tests {
                 }
                 let key = RouteKey4 { table: 254, dst: number << 16, len, ..RouteKey4::default() };
                 let held = bodies.intern(AF_INET, &[protocol, 0, 1, 0, 0, 0, 0, 0]);
-                one.put(RouteKey::V4(key), held.clone(), flags::APPEND);
-                load.push(RouteKey::V4(key), held, &mut other);
+                one.put(RouteKey::V4(key), held.clone(), flags::APPEND, &mut bodies);
+                load.push(RouteKey::V4(key), held, &mut other, &mut bodies);
             }
         }
-        load.finish(&mut other);
+        load.finish(&mut other, &mut bodies);
         assert_eq!(one.v4.len(), 13_334);
         assert_eq!(one.count(), 10_000 + 3 * 3334);
         assert!(one.v4 == other.v4);

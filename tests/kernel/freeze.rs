@@ -21,6 +21,7 @@ crate::cases![
     own_commits_move_what_is_held,
     own_commits_name_what_is_so_already,
     own_deletion_is_no_foreign_one,
+    what_is_taken_back_is_no_foreign_change,
     commits_in_a_row_are_never_undone,
     a_state_that_is_given_is_brought_about_and_held,
     a_younger_freeze_goes_before_an_older_one,
@@ -477,7 +478,28 @@ fn own_deletion_is_no_foreign_one() {
     assert_eq!(db.snapshot().links().count(), 1);
 }
 
-/// A thousand commits while the freeze looks at every state: not one is taken for another program's change.
+/// A commit that nobody confirms is undone: that is our own doing too.
+fn what_is_taken_back_is_no_foreign_change() {
+    need_kinds("ifb veth");
+    scene("link add if0 type ifb\n link set if0 mtu 1400\n addr add 10.0.0.1/24 dev if0");
+    let db = open();
+    let was = before();
+    let frozen = db.freeze(Selection::everything().exactly()).unwrap();
+    let mut tx = db.begin();
+    tx.create(Veth::new("v0", "v1")).unwrap();
+    let mut if0 = tx.interface("if0");
+    if0.set_mtu(1300).del_ip("10.0.0.1/24").unwrap().add_ip("10.1.0.1/24").unwrap();
+    let unconfirmed = tx.commit_confirmed(Duration::from_secs(60)).unwrap();
+    nothing_more(&db, &frozen);
+    assert_eq!(mtu("if0"), 1300);
+    drop(unconfirmed);
+    until(&db, &frozen, |now| now.link("if0").is_some_and(|if0| if0.mtu() == 1400));
+    nothing_more(&db, &frozen);
+    frozen.thaw();
+    exactly_as_before(&db, &was);
+}
+
+/// Commits in a row while the freeze looks at every state: not one is taken for another program's change.
 fn commits_in_a_row_are_never_undone() {
     need_kinds("ifb");
     scene("link add if0 type ifb\n link set if0 up");

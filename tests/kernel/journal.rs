@@ -34,6 +34,7 @@ crate::cases![
     a_journal_has_one_owner_at_a_time,
     a_commit_that_ends_leaves_nothing_to_recover,
     a_commit_that_cannot_be_written_down_is_not_begun,
+    a_commit_that_cannot_be_written_down_any_more_is_rolled_back,
 ];
 
 /// The variable by which this binary knows that it is to be killed: what to do, and the journal.
@@ -46,6 +47,10 @@ pub fn child() -> Option<ExitCode> {
     match commit_and_die(what, Path::new(path)) {
         Ok(()) => Some(ExitCode::SUCCESS),
         Err(error) if what.contains("poison") && error.is_rolled_back() => Some(ExitCode::SUCCESS),
+        Err(error) if what.contains("full") && error.is_rolled_back() => {
+            let told = error.to_string().contains("could not be written to the journal");
+            Some(if told { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Err(error) => {
             eprintln!("{what}: {error}");
             Some(ExitCode::FAILURE)
@@ -81,6 +86,10 @@ fn commit_and_die(what: &str, path: &Path) -> Result<()> {
                 die()
             }
         });
+    }
+    if what.contains("full") {
+        let path = path.to_owned();
+        tx.on_progress(move |_| let_no_file_grow_beyond(fs::metadata(&path).unwrap().len()));
     }
     if what.contains("traced") {
         be_traced();
@@ -266,6 +275,17 @@ fn die() -> ! {
     // SAFETY: no pointers; the process does not survive it.
     unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
     unreachable!("killed")
+}
+
+/// As on a disk that is full.
+#[allow(unsafe_code)]
+fn let_no_file_grow_beyond(bytes: u64) {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the limit outlives the calls; a signal that is ignored runs nothing.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0, "setrlimit");
+    }
 }
 
 /// From here on the parent sees every system call of this thread.
@@ -634,4 +654,14 @@ fn a_commit_that_cannot_be_written_down_is_not_begun() {
     assert!(error.is_journal() && error.is_refused(), "{error}");
     assert!(error.to_string().contains("deleted or replaced"), "{error}");
     exactly(&world, "nothing was sent");
+}
+
+fn a_commit_that_cannot_be_written_down_any_more_is_rolled_back() {
+    machine();
+    let world = world();
+    let journal = Journal::new();
+    let ended = journal.child("everything full").wait().expect("the child");
+    assert!(ended.success(), "{ended}");
+    exactly(&world, "rolled back");
+    assert!(matches!(journal.recover().unwrap(), Recovery::NothingToDo));
 }

@@ -22,6 +22,7 @@ crate::cases![
     an_ageing_time_that_a_topology_change_shortens_is_no_failure,
     a_primary_that_was_deleted_is_primary_again,
     ipv6_addresses_that_fell_with_the_link_come_back,
+    the_way_to_make_ipv6_addresses_comes_back_after_a_small_mtu,
     addresses_come_back_deprecated,
     a_port_goes_back_to_its_bridge_with_its_options,
     the_bridge_has_its_own_address_and_mtu_again,
@@ -462,6 +463,25 @@ fn ipv6_addresses_that_fell_with_the_link_come_back() {
     ignored(&mut tx, "bb");
     rolled_back(tx.commit());
     exactly_as_before(&db, &before);
+}
+
+/// Below 1280 bytes the kernel takes IPv6 away, and gives it back as to a new interface.
+fn the_way_to_make_ipv6_addresses_comes_back_after_a_small_mtu() {
+    let db = open();
+    scene("link add bb type bridge\n link set bb addrgenmode none");
+    db.refresh(["bb"]).expect("a snapshot");
+    let original = before();
+    let mode =
+        || db.refresh(["bb"]).expect("a snapshot").link("bb").and_then(|link| link.addr_gen_mode());
+    let was = mode();
+    let mut tx = db.begin();
+    tx.interface("bb").set_mtu(1200);
+    ignored(&mut tx, "bb");
+    rolled_back(tx.commit());
+    exactly_as_before(&db, &original);
+    assert_eq!(mode(), was);
+    // A commit that holds is not changed by that.
+    db.interface("bb").expect("bb").set_mtu(1200).commit().expect("an mtu");
 }
 
 /// An address for ever of which nothing new is to be sent (`preferred_lft 0`) came back as one that is preferred: what

@@ -1,7 +1,7 @@
 //! Routes in transactions that hold: alone, in lists and legs, of every type, with interfaces and addresses, and whole
 //! tables.
 
-use crate::route_scene::{commit, kernel, scene, shown, two_links};
+use crate::route_scene::{commit, kernel, scene, shown, two_links, undone};
 use crate::scene::{refused, sysctl};
 use crate::support::{ip, quiesce_and_compare, try_ip};
 use netlinkdb::{
@@ -33,6 +33,9 @@ crate::cases![
     a_type_changes_with_its_way,
     a_route_straight_out_gets_a_gateway,
     one_leg_of_an_ipv6_route_is_changed,
+    an_ipv6_leg_that_is_appended_has_its_weight,
+    an_ipv6_route_straight_out_is_removed_beside_legs_by_the_same_link,
+    one_ipv6_leg_with_attributes_of_its_own_is_removed,
     a_route_that_was_drafted_is_changed_and_removed,
     what_is_replaced_and_removed_is_gone,
     a_removal_before_a_replacement_stands,
@@ -734,6 +737,80 @@ fn one_leg_of_an_ipv6_route_is_changed() {
         line.matches("nexthop").count() == 2 && line.contains("fd01::7 dev vb weight 9"),
         "{line}"
     );
+}
+
+/// A single leg was sent as a plain route, which has no weight.
+fn an_ipv6_leg_that_is_appended_has_its_weight() {
+    let db = two_links();
+    let leg =
+        |gateway: &str, weight| Route::to("fd02::/16").nexthop(Hop::via(gateway).weight(weight));
+    commit(&db, |tx| tx.append_route(leg("fd00::2", 7)).map(drop));
+    // The kernel keeps the weight of one that is alone, and does not say it.
+    assert_eq!(
+        shown("-6 fd02::/16"),
+        ["fd02::/16 via fd00::2 dev va proto static metric 1024 pref medium"]
+    );
+    undone(&db, |tx| tx.append_route(leg("fd01::2", 9)).map(drop));
+    commit(&db, |tx| tx.append_route(leg("fd01::2", 9)).map(drop));
+    let line = shown("-6 fd02::/16").concat();
+    for leg in ["fd00::2 dev va weight 7", "fd01::2 dev vb weight 9"] {
+        assert!(line.contains(leg), "{line}");
+    }
+    undone(&db, |tx| {
+        tx.add_route(Route::to("fd03::/16").nexthop(Hop::via("fd01::2").weight(9))).map(drop)
+    });
+    commit(&db, |tx| {
+        let to = |gateway: &str, weight| {
+            Route::to("fd03::/16").nexthop(Hop::via(gateway).weight(weight))
+        };
+        tx.add_route(to("fd00::2", 3))?;
+        tx.append_route(to("fd01::2", 5)).map(drop)
+    });
+    let line = shown("-6 fd03::/16").concat();
+    for leg in ["fd00::2 dev va weight 3", "fd01::2 dev vb weight 5"] {
+        assert!(line.contains(leg), "{line}");
+    }
+}
+
+/// The kernel takes the first route that fits: a removal of the one without a gateway took the leg before it that leaves
+/// by the same interface, and with it its whole group.
+fn an_ipv6_route_straight_out_is_removed_beside_legs_by_the_same_link() {
+    let db = two_links();
+    let to = || Route::to("fd02::/16");
+    for legs in [&["fd00::2"][..], &["fd01::2", "fd00::2"]] {
+        for gateway in legs {
+            commit(&db, |tx| tx.append_route(to().via(gateway)).map(drop));
+        }
+        let before = shown("-6 fd02::/16");
+        undone(&db, |tx| tx.append_route(to().dev("va")).map(drop));
+        commit(&db, |tx| tx.append_route(to().dev("va")).map(drop));
+        let straight = |route: &Route| {
+            route.gateway().is_none() && route.hops().len() == 0 && route.dst_len() == 16
+        };
+        let route = db.snapshot().routes().all().iter().find(straight).expect("the route");
+        commit(&db, |tx| tx.remove_route(&route).map(drop));
+        assert_eq!(shown("-6 fd02::/16"), before);
+        scene("-6 route flush fd02::/16");
+    }
+}
+
+/// The kernel shows the protocol of the first leg for all: the others were not found by it.
+fn one_ipv6_leg_with_attributes_of_its_own_is_removed() {
+    let db = two_links();
+    let legs = "-6 route add fd02::/16 via fd00::2 proto static
+         -6 route append fd02::/16 via fd01::2 proto bird mtu 1300
+         -6 route append fd02::/16 via fd01::3 proto babel";
+    scene(legs);
+    let to = || Route::to("fd02::/16");
+    undone(&db, |tx| tx.remove_route(to().via("fd01::2")).map(drop));
+    commit(&db, |tx| tx.remove_route(to().via("fd01::2")).map(drop));
+    commit(&db, |tx| tx.remove_route(to().via("fd00::2")).map(drop));
+    let line = shown("-6 fd02::/16").concat();
+    assert!(line.contains("fd01::3"), "{line}");
+    scene("-6 route flush fd02::/16");
+    scene(legs);
+    commit(&db, |tx| tx.remove_route(to()).map(drop));
+    assert_eq!(shown("-6 fd02::/16"), Vec::<String>::new());
 }
 
 /// What the same transaction adds or changes could be neither changed nor removed.

@@ -6,6 +6,8 @@ use netlinkdb::{Db, Object, Snapshot};
 crate::cases![
     a_route_key_keeps_its_list_in_the_kernels_order,
     ipv6_legs_come_and_go_one_by_one,
+    ipv6_legs_have_attributes_of_their_own,
+    the_first_ipv6_leg_goes_from_a_group_that_was_there_before,
     the_same_ipv6_prefix_on_two_links_is_two_routes,
     routes_of_a_downed_link_are_gone_with_the_notification,
     routes_go_with_the_last_address,
@@ -116,6 +118,54 @@ fn ipv6_legs_come_and_go_one_by_one() {
     );
     assert_eq!(count(&db.snapshot(), "fd05::/64"), 1);
     assert_eq!(count(&db.snapshot(), "fd06::/64"), 0);
+}
+
+/// The kernel keeps protocol and metrics for each leg and shows those of the first; a notification shows those of the leg
+/// that it is about. These were taken for the group's.
+fn ipv6_legs_have_attributes_of_their_own() {
+    two_links();
+    let db = Db::open().unwrap();
+    play(
+        &db,
+        &[
+            "-6 route add fd05::/64 via fd00::2",
+            "-6 route append fd05::/64 via fd01::2 proto bird mtu 1300",
+            "-6 route append fd05::/64 via fd01::3 proto babel",
+            "-6 route del fd05::/64 via fd01::2",
+            "-6 route append fd05::/64 via fd01::2 proto bird mtu 1300",
+            "-6 route del fd05::/64 via fd00::2",
+            "-6 route del fd05::/64 via fd01::3",
+            "-6 route append fd05::/64 nexthop via fd00::2 weight 3 nexthop via fd00::3",
+            "-6 route del fd05::/64 via fd01::2",
+            "-6 route append fd05::/64 via fd01::2 onlink dev ra1 proto bird",
+            "-6 route del fd05::/64 via fd00::2",
+            "-6 route del fd05::/64 via fd00::3",
+            "-6 route replace fd05::/64 nexthop via fd01::5 nexthop via fd01::6",
+            "-6 route append fd05::/64 via fd00::2 proto bird table 100",
+            "-6 route append fd05::/64 via fd00::3 proto babel table 100",
+            "-6 route del fd05::/64 via fd00::2 table 100",
+        ],
+    );
+    assert_eq!(db.losses().resyncs, 1);
+}
+
+/// What the other legs say cannot be known then.
+fn the_first_ipv6_leg_goes_from_a_group_that_was_there_before() {
+    two_links();
+    for number in 5..8 {
+        let to = format!("fd0{number}::/64");
+        ip(&["-6", "route", "add", &to, "via", "fd00::2"]);
+        ip(&["-6", "route", "append", &to, "via", "fd01::2", "proto", "bird", "mtu", "1300"]);
+        ip(&["-6", "route", "append", &to, "via", "fd00::3", "proto", "babel"]);
+    }
+    let db = Db::open().unwrap();
+    for number in 5..8 {
+        ip(&["-6", "route", "del", &format!("fd0{number}::/64"), "via", "fd00::2"]);
+    }
+    assert_eq!(differences(&db), Vec::<String>::new());
+    play(&db, &["-6 route del fd05::/64 via fd00::3", "link set ra1 down", "link del ra0"]);
+    let now = db.snapshot();
+    assert_eq!(count(&now, "fd06::/64"), 0);
 }
 
 /// IPDB collapsed them into one.
@@ -325,8 +375,9 @@ fn command(random: &mut Random) -> String {
             "route {verb} 10.5{prefix}.0.0/16 nexthop via 10.0.0.{last} nexthop via 10.1.0.{last}{table}"
         ),
         6 | 7 => format!(
-            "-6 route {} {six} via fd0{net}::{last}{table}",
-            verb.replace("prepend", "append")
+            "-6 route {} {six} via fd0{net}::{last}{table}{}",
+            verb.replace("prepend", "append"),
+            ["", " proto bird", " proto babel mtu 1300"][random.below(3) as usize]
         ),
         8 => format!(
             "-6 route {} {six} nexthop via fd00::{last} nexthop via fd01::{last}",

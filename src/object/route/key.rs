@@ -6,6 +6,7 @@
 use super::super::Record;
 use super::{AF_INET, AF_INET6, ROUTE, RouteFlags, STABLE_FLAGS, row};
 use crate::object::Value;
+use crate::wire::kind::RTM_DELROUTE;
 use crate::wire::{Attributes, Builder, put_ne_u16, put_ne_u32, u16_at, u32_at};
 
 /// What tells IPv4 routes apart, short of those that share it (K9): in the order of a table.
@@ -55,6 +56,7 @@ const BODY_FIXED: usize = 8;
 
 // The attributes that are told apart here. A test holds them against the table.
 const RTA_DST: u16 = 1;
+const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
 const RTA_MULTIPATH: u16 = 9;
 const RTA_CACHEINFO: u16 = 12;
@@ -233,8 +235,16 @@ pub fn request(kind: u16, flags: u16, key: &RouteKey, body: &[u8]) -> Vec<u8> {
         RouteKey::V4(k) => (AF_INET, k.table, k.len, k.tos, k.priority),
         RouteKey::V6(k) => (AF_INET6, k.table, k.len, k.tos, k.priority),
     };
+    let all = || Attributes::new(attributes).map_while(Result::ok);
+    let has = |own: u16| all().any(|attribute| attribute.kind == own);
+    let by_object = has(RTA_NH_ID);
+    // An IPv6 deletion takes the first route that fits what it says (`ip6_route_del`). A leg is known by its way; the
+    // protocol that is said of it may be another leg's. Of a route without a gateway it must be said that it has none.
+    let is_deletion_v6 = kind == RTM_DELROUTE && family == AF_INET6 && !by_object;
+    let has_gateway = has(RTA_GATEWAY) || has(RTA_MULTIPATH);
+    let protocol = if is_deletion_v6 && has_gateway { 0 } else { fixed[0] };
     let narrow = u8::try_from(table).unwrap_or(0);
-    let mut header = [family, len, fixed[3], tos, narrow, fixed[0], fixed[1], fixed[2], 0, 0, 0, 0];
+    let mut header = [family, len, fixed[3], tos, narrow, protocol, fixed[1], fixed[2], 0, 0, 0, 0];
     header[8..].copy_from_slice(&fixed[4..]);
     let mut message = Builder::new(kind, flags).fixed(&header);
     match key {
@@ -246,8 +256,9 @@ pub fn request(kind: u16, flags: u16, key: &RouteKey, body: &[u8]) -> Vec<u8> {
     if priority != 0 {
         message.attribute(RTA_PRIORITY, &priority.to_ne_bytes());
     }
-    let all = || Attributes::new(attributes).map_while(Result::ok);
-    let by_object = all().any(|attribute| attribute.kind == RTA_NH_ID);
+    if is_deletion_v6 && !has_gateway {
+        message.attribute(RTA_GATEWAY, &[0; 16]);
+    }
     for attribute in all() {
         if attribute.kind == RTA_CACHEINFO && family == AF_INET6 {
             if let Some(seconds) = seconds_left(attribute.payload) {

@@ -497,8 +497,8 @@ impl RouteSpec {
         if !self.metrics.is_empty() {
             record.set(row::METRICS, Value::Nested(Box::new(self.metrics.clone())));
         }
-        let weighs = |hop: &Hop| hop.draft.record.number(hop_row::HOPS) != 0;
-        let counts = |hop: &Hop| self.is_leg && family == AF_INET6 && weighs(hop);
+        // Of IPv6 it may become one among others: then its weight counts.
+        let counts = |hop: &Hop| family == AF_INET6 && hop.draft.record.number(hop_row::HOPS) != 0;
         if let Some(hop) = self.hops.first().filter(|hop| self.hops.len() == 1 && !counts(hop)) {
             // The kernel takes a single leg for a plain route.
             let hop = hop.record(family, &index)?;
@@ -549,7 +549,12 @@ impl RouteSpec {
         };
         let dev = self.way_out();
         let dev = dev.is_none_or(|dev| own_dev.is_some() && own_dev == index(&dev));
-        let gateway = self.gateway.is_none_or(|gateway| own_gateway == Some(gateway));
+        // Of a route from the kernel it is said that it has none.
+        let straight = self.gateway.is_none() && matches!(self.found, Some((None, _)));
+        let gateway = match straight {
+            true => own_gateway.is_none(),
+            false => self.gateway.is_none_or(|gateway| own_gateway == Some(gateway)),
+        };
         let live = |hop: &Hop| {
             let dev = hop.dev.as_ref().map(|dev| index(dev).map_or(dev.clone(), LinkRef::Index));
             Hop { dev, ..hop.clone() }

@@ -247,7 +247,7 @@ impl Draft {
         self.put(Wish::Nexthop(spec), op)
     }
 
-    fn put(&mut self, wish: Wish, op: Op) -> Result<(), Refusal> {
+    pub(super) fn put(&mut self, wish: Wish, op: Op) -> Result<(), Refusal> {
         let planned = self.planned(wish, op)?;
         let Some(key) = planned.key() else {
             self.keyed.push(None, Edit::Put(planned));
@@ -569,7 +569,7 @@ impl Draft {
         }
     }
 
-    fn check_followed(&self, key: &Key) -> Result<(), Refusal> {
+    pub(super) fn check_followed(&self, key: &Key) -> Result<(), Refusal> {
         if let Key::Route(key) = key {
             return self.check_table(key.table());
         }
@@ -580,7 +580,7 @@ impl Draft {
     }
 
     /// The step that a wish is, ready to be sent if every interface that it names is there.
-    fn planned(&mut self, wish: Wish, op: Op) -> Result<Planned, Refusal> {
+    pub(super) fn planned(&mut self, wish: Wish, op: Op) -> Result<Planned, Refusal> {
         wish.check()?;
         let links = wish.links().into_iter().map(|link| {
             let target = self.resolve(&link)?;
@@ -821,7 +821,7 @@ fn out_of_scope(key: &RouteKey, held: &Arc<Held>, names: &dyn Names) -> Refusal 
 
 impl RouteFilter {
     /// Whether a route is spoken of: never one that the kernel or a router makes by itself.
-    pub(super) fn holds(&self, key: &RouteKey, held: &Held) -> bool {
+    pub(in crate::plan) fn holds(&self, key: &RouteKey, held: &Held) -> bool {
         let (table, family) = match key {
             RouteKey::V4(key) => (key.table, Family::Inet),
             RouteKey::V6(key) => (key.table, Family::Inet6),

@@ -495,7 +495,7 @@ fn holds(step: &Step, now: &Snapshot, bodies: &mut Bodies, matcher: &mut Matcher
             ([], op) => return op == Op::Delete,
             ([held], op) if op != Op::Delete && is_plain(key, wish) && is_plain(key, held) => {
                 let held = Content::Route(held.clone());
-                return matcher.agrees(&step.content, &held);
+                return matcher.agrees_alone(&step.content, &held);
             }
             _ => {}
         }
@@ -508,7 +508,7 @@ fn holds(step: &Step, now: &Snapshot, bodies: &mut Bodies, matcher: &mut Matcher
         Op::Replace if step.key.is_ordered() => {
             there.first().is_some_and(|first| matcher.agrees(&step.content, first))
         }
-        _ => parts.iter().all(|part| there.iter().any(|one| matcher.agrees(part, one))),
+        _ => parts.iter().all(|part| matcher.agrees_with_any(part, &there)),
     }
 }
 

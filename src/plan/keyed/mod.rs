@@ -9,6 +9,7 @@
 //! million steps: a step is a key and a shared pointer, and its request is made when it is sent.
 
 mod edits;
+mod ensure;
 mod journal;
 mod neighbour;
 mod nexthop;
@@ -590,5 +591,20 @@ impl Matcher {
             (Content::Nexthop(wish), Content::Nexthop(have)) => nexthop::agrees(wish, have),
             _ => false,
         }
+    }
+
+    /// Whether one of those that are there is what was wished.
+    pub(super) fn agrees_with_any(&mut self, wish: &Content, there: &[Content]) -> bool {
+        match there {
+            [alone] => self.agrees_alone(wish, alone),
+            all => all.iter().any(|one| self.agrees(wish, one)),
+        }
+    }
+
+    /// The same of what stands alone at its key: the kernel keeps the weight of a single IPv6 leg and does not say it.
+    pub(super) fn agrees_alone(&mut self, wish: &Content, have: &Content) -> bool {
+        self.agrees(wish, have)
+            || matches!((wish, have), (Content::Route(wish), Content::Route(have))
+                if route::agrees_but_for_weight(wish, have))
     }
 }

@@ -6,7 +6,7 @@ use std::iter::Peekable;
 use super::edits::{Edit, RouteSync, Waiting};
 use super::{Content, Key, Matcher, Op, Planned, Step, Wish, nexthop, route};
 use crate::object::route::RouteKey;
-use crate::plan::{Draft, Refusal, Target, rules};
+use crate::plan::{Conflicts, Draft, Refusal, Target, rules};
 use crate::state::{Bodies, Held, NeighbourKey, Snapshot};
 
 use std::sync::Arc;
@@ -47,6 +47,7 @@ pub(in crate::plan) fn steps(
     let mut planner = Planner {
         base: draft.base(),
         now,
+        conflicts: draft.conflicts,
         edited: edited(draft),
         bodies: Bodies::default(),
         matcher: Matcher::default(),
@@ -178,6 +179,7 @@ fn spread(steps: &mut [(Turn, Planned)]) {
 struct Planner<'a> {
     base: &'a Snapshot,
     now: &'a Snapshot,
+    conflicts: Conflicts,
     /// Interfaces that are edited too.
     edited: BTreeSet<u32>,
     bodies: Bodies,
@@ -201,7 +203,7 @@ impl Planner<'_> {
     /// Whether all of a content stands among others: of IPv6 routes every leg.
     fn stands(&mut self, key: &Key, content: &Content, among: &[Content]) -> bool {
         let parts = key.parts(content, &mut self.bodies);
-        parts.iter().all(|part| among.iter().any(|own| self.matcher.agrees(part, own)))
+        parts.iter().all(|part| self.matcher.agrees_with_any(part, among))
     }
 
     fn put(&mut self, planned: &Planned) -> Result<(), Refusal> {
@@ -236,8 +238,22 @@ impl Planner<'_> {
             all.iter().filter(excluded).cloned().collect()
         };
         let untouched = same_list(&relevant(&base), &relevant(&now));
+        let mut planned = &planned.clone();
+        let instead = planned.clone().with_op(Op::Replace);
         if matches!(planned.op(), Op::Add | Op::Replace) && !untouched {
-            return Err(self.conflict(&key, &base, &now, planned.text(self.now)));
+            match self.conflicts {
+                Conflicts::Refuse => {
+                    return Err(self.conflict(&key, &base, &now, planned.text(self.now)));
+                }
+                Conflicts::KeepTheirs => return Ok(()),
+                Conflicts::Overwrite if key.takes_first() => planned = &instead,
+                Conflicts::Overwrite => {
+                    let theirs = relevant(&now);
+                    self.push(planned.clone().with_op(Op::Append));
+                    theirs.iter().for_each(|one| self.step(&key, Op::Delete, one));
+                    return Ok(());
+                }
+            }
         }
         let several = !key.is_ordered() && key.whole(self.now).len() > 1;
         match (planned.op(), &now[..]) {
@@ -284,7 +300,15 @@ impl Planner<'_> {
         match left.len() {
             // Under this key there is but one, and it is another one now.
             0 if matches!(key, Key::Nexthop(_) | Key::Neighbour(_)) && !now.is_empty() => {
-                return Err(self.conflict(key, &base, &now, "none".to_owned()));
+                match self.conflicts {
+                    Conflicts::Refuse => {
+                        return Err(self.conflict(key, &base, &now, "none".to_owned()));
+                    }
+                    Conflicts::KeepTheirs => {}
+                    Conflicts::Overwrite => {
+                        now.iter().for_each(|one| self.step(key, Op::Delete, one))
+                    }
+                }
             }
             0 => {}
             all if all == parts.len() => self.step(key, Op::Delete, content),
@@ -308,7 +332,20 @@ impl Planner<'_> {
             }
         }
         if !old_stands {
-            return Err(self.conflict(key, &base, &now, new.text(self.now)));
+            match self.conflicts {
+                Conflicts::Refuse => {
+                    return Err(self.conflict(key, &base, &now, new.text(self.now)));
+                }
+                Conflicts::KeepTheirs => return Ok(()),
+                Conflicts::Overwrite => {
+                    let op = match key.takes_first() && target == *key && !now.is_empty() {
+                        true => Op::Replace,
+                        false => Op::Append,
+                    };
+                    self.push(new.clone().with_op(op));
+                    return Ok(());
+                }
+            }
         }
         let whole = match key.is_ordered() {
             true if !key.takes_first() => false,
@@ -456,7 +493,7 @@ impl Planner<'_> {
         // Most of a table is as it was, or is not there yet.
         if let ([held], [(_, wish)]) = (is, wanted) {
             let (held, wish) = (Content::Route(held.clone()), Content::Route(wish.clone()));
-            if self.matcher.agrees(&wish, &held) {
+            if self.matcher.agrees_alone(&wish, &held) {
                 return;
             }
         }

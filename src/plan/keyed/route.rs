@@ -139,6 +139,17 @@ pub(super) fn agrees(wish: &Arc<Held>, have: &Arc<Held>) -> bool {
     ways && agree_in_rest(wish, have)
 }
 
+/// The same of a single IPv6 leg, whatever its weight is.
+pub(super) fn agrees_but_for_weight(wish: &Arc<Held>, have: &Arc<Held>) -> bool {
+    let (Some(wish), Some(have)) = (wish.body(), have.body()) else { return false };
+    if wish.is_v4() || have.is_v4() || wish.record().value(row::MULTIPATH).is_none() {
+        return false;
+    }
+    let (mut leg, there) = (legs(wish.record()), legs(have.record()));
+    leg.iter_mut().for_each(|leg| leg.set(hop_row::HOPS, Value::Number(0)));
+    leg.len() == 1 && same_legs(&leg, &there, false) && agree_in_rest(wish, have)
+}
+
 /// The same, whatever their ways are.
 pub(super) fn agree_but_for_ways(wish: &Held, have: &Held) -> bool {
     match (wish.body(), have.body()) {
