@@ -40,6 +40,8 @@
 //! - Following: [`Db::events`], [`Db::on_event`], [`Db::wait_until`], [`Db::wait_usable`], [`Db::sync`]; [`Db::losses`]
 //!   counts what had to be repaired.
 //! - Guarding: [`Transaction::on_commit`], [`Db::on_commit`]; [`Db::on_notification`].
+//! - Holding: [`Db::freeze`], [`Interface::freeze`], [`RouteHandle::freeze`], [`RuleHandle::freeze`], [`Db::freeze_at`]:
+//!   see [`Frozen`].
 //! - Looking back: [`DbBuilder::history`], [`Db::at`], [`Db::before`].
 //! - Crash safety: [`DbBuilder::journal`], [`Db::recover`].
 //! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
@@ -139,9 +141,10 @@ mod sys;
 mod wire;
 
 pub use api::{
-    CommitError, Committed, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue, Interface,
-    InterfaceTransaction, NetNs, NewInterface, ReadOnly, ReadOnlyDb, Recovery, Result, RouteHandle,
-    RouteRef, RuleHandle, RuleRef, Savepoint, Transaction, Unconfirmed,
+    CommitError, Committed, Contest, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue,
+    FreezeReport, Frozen, Interface, InterfaceTransaction, NetNs, NewInterface, ReadOnly,
+    ReadOnlyDb, Recovery, Result, Reversion, RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint,
+    Thawed, Transaction, Unconfirmed,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};

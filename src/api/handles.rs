@@ -74,6 +74,10 @@ pub struct RouteHandle {
 macro_rules! handles {
     ($($handle:ident $change:ident $remove:ident $object:ident $spec:ident $get:ident;)*) => {$(
         impl $handle {
+            pub(super) fn db(&self) -> &Db {
+                &self.db
+            }
+
             /// Whether it is gone.
             pub fn is_stale(&self) -> bool {
                 self.$get().is_err()

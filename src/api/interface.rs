@@ -44,6 +44,10 @@ impl<A> Interface<A> {
         Interface { db, index, generation, access: PhantomData }
     }
 
+    pub(super) fn db(&self) -> &Db {
+        &self.db
+    }
+
     /// The index, which it keeps as long as it is there.
     pub fn index(&self) -> u32 {
         self.index

@@ -50,6 +50,8 @@ pub enum Start {
 pub struct Provisional {
     commit: Commit,
     id: Uuid,
+    draft: Draft,
+    created: BTreeMap<u64, u32>,
 }
 
 /// Whether a commit that is found as wanted has ended.
@@ -140,7 +142,11 @@ impl Engine {
         terms: &Terms<'_>,
     ) -> Result<(Outcome, Provisional), Start> {
         let (outcome, commit) = self.run(draft, terms, Hold::Provisionally)?;
-        Ok((outcome, Provisional { commit, id: terms.id }))
+        let created = match &outcome {
+            Outcome::Committed { created, .. } => created.clone(),
+            _ => BTreeMap::new(),
+        };
+        Ok((outcome, Provisional { commit, id: terms.id, draft: draft.clone(), created }))
     }
 
     /// Undoes a commit that held: what it changed and nobody else changed since.
@@ -148,11 +154,17 @@ impl Engine {
     /// # Errors
     /// When the kernel cannot be reached: what state things are in is not known.
     pub fn take_back(&self, provisional: Provisional, why: Failure) -> Result<Outcome, Error> {
-        let Provisional { mut commit, id } = provisional;
+        let Provisional { mut commit, id, draft, created } = provisional;
         let mut requests = self.requests.lock();
         let _running = Running::new(self, id);
+        let before = self.fence()?;
         commit.fail(why);
-        self.drive(&mut commit, &mut requests, |_| Ok(()), None, None, Hold::ForGood)
+        let ended =
+            self.drive(&mut commit, &mut requests, |_| Ok(()), None, None, Hold::ForGood)?;
+        if let Outcome::RolledBack { snapshot, .. } | Outcome::Torn { snapshot, .. } = &ended {
+            self.move_frozen(&draft, &before, snapshot, &created);
+        }
+        Ok(ended)
     }
 
     fn run(
@@ -161,12 +173,37 @@ impl Engine {
         terms: &Terms<'_>,
         hold: Hold,
     ) -> Result<(Outcome, Commit), Start> {
-        let id = terms.id;
         if let Some(error) = self.bars_commit() {
             return Err(Start::Unreached(error));
         }
-        let _span = Span::commit(id);
         let mut requests = self.requests.lock();
+        let (before, outcome, commit) = self.run_with(draft, terms, hold, &mut requests)?;
+        if let Outcome::Committed { snapshot, created } = &outcome {
+            // Before the lock is given back: there is no moment at which this is somebody else's change.
+            self.move_frozen(draft, &before, snapshot, created);
+        }
+        Ok((outcome, commit))
+    }
+
+    /// As [`Engine::commit`] by whoever has the lock that keeps commits apart, and moves nothing that is held.
+    pub(super) fn commit_with(
+        &self,
+        draft: &Draft,
+        terms: &Terms<'_>,
+        requests: &mut Requests,
+    ) -> Result<Outcome, Start> {
+        Ok(self.run_with(draft, terms, Hold::ForGood, requests)?.1)
+    }
+
+    fn run_with(
+        &self,
+        draft: &Draft,
+        terms: &Terms<'_>,
+        hold: Hold,
+        requests: &mut Requests,
+    ) -> Result<(Snapshot, Outcome, Commit), Start> {
+        let id = terms.id;
+        let _span = Span::commit(id);
         let silent = draft.silent();
         let now = match silent.is_empty() {
             true => self.current(),
@@ -189,8 +226,8 @@ impl Engine {
             asked
         };
         let journal = journal.as_deref_mut();
-        let ended = self.drive(&mut commit, &mut requests, ask, terms.watcher, journal, hold);
-        Ok((ended.map_err(Start::CutOff)?, commit))
+        let ended = self.drive(&mut commit, requests, ask, terms.watcher, journal, hold);
+        Ok((now.clone(), ended.map_err(Start::CutOff)?, commit))
     }
 
     /// Undoes the commit of a process that has ended, from its journal; opens a database for it, and closes it.

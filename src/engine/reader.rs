@@ -15,6 +15,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::Error;
+use super::freeze::Freezes;
 use super::log::{Cause, Entry, Log};
 use super::registry::Registry;
 use super::requests::Requests;
@@ -124,6 +125,7 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         hooks: Registry::new(),
         sieves: Registry::new(),
         posts: Registry::new(),
+        freezes: Freezes::default(),
         panics: Arc::default(),
         config,
     };

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::Error;
 use super::callbacks::Post;
+use super::freeze::Freezes;
 use super::hooks::{self, Hook};
 use super::journal::Journal;
 use super::log::{History, Log};
@@ -90,6 +91,7 @@ pub(super) struct Shared {
     pub(super) hooks: Registry<Hook>,
     pub(super) sieves: Registry<Sieve>,
     pub(super) posts: Registry<Post>,
+    pub(super) freezes: Freezes,
     /// How often callbacks have panicked.
     pub(super) panics: Arc<AtomicU64>,
 }

@@ -316,7 +316,8 @@ impl Commit {
         Poll::Send(requests)
     }
 
-    /// Whether the next wave is the first that edits what has been made again.
+    /// Whether the next wave is the first that edits what has been made again. What is to be down is named before it is
+    /// made: then there is nothing to be seen yet.
     fn edits_restored(&self) -> bool {
         let edits = |action: &Action| {
             !matches!(action, Action::Create { .. })

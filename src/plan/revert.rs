@@ -6,30 +6,51 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fact::{Fact, Field};
+use super::focus::Focus;
 use super::selection::{Parts, Selection};
 use super::undo::{blueprint, wanted};
 use super::{AddressSpec, Draft, Refusal, Target, rules};
 use crate::object::kinds::NewLink;
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Form, Link, LinkRef, Record, Role, Value};
-use crate::state::Snapshot;
+use crate::state::{ObjectKey, Snapshot};
 
 impl Draft {
     /// Names what makes the base into `target`, as far as `selection` speaks of it. Gives what cannot be brought back;
     /// everything else is named all the same.
     pub fn revert_to(&mut self, target: &Snapshot, selection: &Selection) -> Vec<Refusal> {
+        self.revert(target, selection, Focus(None))
+    }
+
+    /// As [`Draft::revert_to`], of these objects only.
+    pub fn revert_these(
+        &mut self,
+        target: &Snapshot,
+        selection: &Selection,
+        only: &BTreeSet<ObjectKey>,
+    ) -> Vec<Refusal> {
+        self.revert(target, selection, Focus(Some(only)))
+    }
+
+    fn revert(
+        &mut self,
+        target: &Snapshot,
+        selection: &Selection,
+        focus: Focus<'_>,
+    ) -> Vec<Refusal> {
         let now = self.base().clone();
         let mut revert = Revert {
             target,
             now: &now,
             selection,
+            focus,
             draft: self,
             places: BTreeMap::new(),
             left: Vec::new(),
         };
         revert.links();
         let Revert { places, mut left, .. } = revert;
-        self.revert_keyed(target, selection, &|index| future(&places, index), &mut left);
+        self.revert_keyed(target, selection, focus, &|index| future(&places, index), &mut left);
         left
     }
 }
@@ -67,6 +88,7 @@ struct Revert<'a> {
     target: &'a Snapshot,
     now: &'a Snapshot,
     selection: &'a Selection,
+    focus: Focus<'a>,
     draft: &'a mut Draft,
     /// Of each interface of the target state.
     places: BTreeMap<u32, Place>,
@@ -97,8 +119,8 @@ impl<'a> Revert<'a> {
     /// What of the target state is spoken of. Both ends of a veth come back together.
     fn selected(&self) -> impl Iterator<Item = (u32, Parts)> + use<'_> {
         self.target.links().filter_map(|link| {
-            let own = self.selection.parts_of(link);
-            let peer = || peer(link, self.target).map(|peer| self.selection.parts_of(peer));
+            let own = self.parts_of(link);
+            let peer = || peer(link, self.target).map(|peer| self.parts_of(peer));
             let is_gone = self.places.get(&link.index()) == Some(&Place::Gone);
             let with_peer = is_gone && peer().is_some_and(|parts| parts.link);
             let parts = if with_peer { Parts::ALL } else { own };
@@ -106,28 +128,24 @@ impl<'a> Revert<'a> {
         })
     }
 
+    /// What of an interface of the target state is spoken of, as far as this goes.
+    fn parts_of(&self, link: &Link) -> Parts {
+        let parts = self.selection.parts_of(link);
+        Parts { link: parts.link && self.focus.link(link.index()), ..parts }
+    }
+
     fn find_places(&mut self) {
         for link in self.target.links() {
             let same = self
                 .now
                 .link(LinkRef::Handle { index: link.index(), generation: link.generation() });
-            let heir = || {
-                let heir =
-                    self.now.link_by_name(link.name()).filter(|heir| heir.name() == link.name());
-                heir.filter(|heir| !self.was_there(heir) && is_alike(link, heir))
-            };
+            let heir = || heir(link, self.target, self.now);
             let place = match same.or_else(heir) {
                 Some(there) => Place::There(Target::of(there)),
                 None => Place::Gone,
             };
             self.places.insert(link.index(), place);
         }
-    }
-
-    /// Whether an interface of now is one of the target state.
-    fn was_there(&self, link: &Link) -> bool {
-        let handle = LinkRef::Handle { index: link.index(), generation: link.generation() };
-        self.target.link(handle).is_some()
     }
 
     fn report_unknown(&mut self) {
@@ -144,7 +162,7 @@ impl<'a> Revert<'a> {
             self.places.values().filter_map(|place| place.target()).collect();
         for link in self.now.links() {
             let target = Target::of(link);
-            let is_spoken_of = self.selection.parts_of(link).link;
+            let is_spoken_of = self.selection.parts_of(link).link && self.focus.link(link.index());
             if is_spoken_of && link.kind().is_some() && !known.contains(&target) {
                 let removed = self.draft.remove(target);
                 self.left.extend(removed.err());
@@ -252,6 +270,10 @@ impl<'a> Revert<'a> {
             }
             _ => true,
         });
+        // Below 1280 bytes there is no IPv6 on it that this could be said to (EAFNOSUPPORT); with the mtu it comes back.
+        if present.is_some_and(|new| new.mtu() < 1280) {
+            facts.retain(|fact| fact.field != Field::Link(row::ADDR_GEN_MODE));
+        }
         for fact in facts {
             let differs = self.differs(&fact, place);
             match self.translated(fact) {
@@ -409,7 +431,10 @@ impl<'a> Revert<'a> {
         };
         let was = programs(self.target, old.index());
         let is = present.map(|new| programs(self.now, new.index())).unwrap_or_default();
-        for spec in &was {
+        let focus = self.focus;
+        let indexes = [Some(old.index()), present.map(Link::index)];
+        let is_meant = |spec: &&AddressSpec| focus.address(spec.key(0), indexes);
+        for spec in was.iter().filter(is_meant) {
             let there = is.iter().find(|own| own.key(0) == spec.key(0));
             if present.is_some_and(|new| self.is_as_it_was(spec, old, new)) {
                 continue;
@@ -422,7 +447,7 @@ impl<'a> Revert<'a> {
         if self.selection.exactly {
             let extra =
                 is.into_iter().filter(|own| !was.iter().any(|spec| spec.key(0) == own.key(0)));
-            for spec in extra {
+            for spec in extra.filter(|spec| focus.address(spec.key(0), indexes)) {
                 let removed = self.draft.del_ip(at, spec);
                 self.left.extend(removed.err());
             }
@@ -458,6 +483,15 @@ fn remade(link: &Link, peer: Option<&Link>) -> NewLink {
 fn peer<'a>(link: &Link, of: &'a Snapshot) -> Option<&'a Link> {
     let is_here = link.kind() == Some("veth") && link.record().value(row::LINK_NETNSID).is_none();
     of.link_by_index(link.link()?).filter(|_| is_here)
+}
+
+/// Who has the name of an interface that is gone, and can be made into it.
+pub(super) fn heir<'a>(old: &Link, target: &Snapshot, now: &'a Snapshot) -> Option<&'a Link> {
+    let handle =
+        |link: &Link| LinkRef::Handle { index: link.index(), generation: link.generation() };
+    let is_gone = now.link(handle(old)).is_none();
+    let heir = now.link_by_name(old.name()).filter(|heir| is_gone && heir.name() == old.name());
+    heir.filter(|heir| target.link(handle(heir)).is_none() && is_alike(old, heir))
 }
 
 /// Whether an interface that has the name of one that is gone can be made into it: nothing about it differs that only

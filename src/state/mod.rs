@@ -7,6 +7,7 @@
 //! `poll_*`. No socket, thread or clock here; those are `engine`.
 
 mod apply;
+mod copy;
 mod diff;
 mod event;
 mod filter;
@@ -21,6 +22,7 @@ mod snapshot;
 mod table;
 mod view;
 
+pub use copy::{Fields, ObjectKey};
 pub use diff::{Change, Diff, Object, ObjectKind};
 pub use event::{Event, LinkEvent, decode};
 pub use filter::UnknownAttribute;

@@ -22,6 +22,7 @@ mod export;
 mod faults;
 mod following;
 mod following_rules;
+mod freeze;
 mod harness;
 mod hooks;
 mod journal;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
     cases.extend(faults::cases());
     cases.extend(following::cases());
     cases.extend(following_rules::cases());
+    cases.extend(freeze::cases());
     cases.extend(harness::cases());
     cases.extend(hooks::cases());
     cases.extend(journal::cases());

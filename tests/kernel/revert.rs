@@ -11,6 +11,7 @@ crate::cases![
     nothing_is_named_where_nothing_has_changed,
     a_deleted_bridge_comes_back_with_its_ports,
     a_deleted_pair_comes_back_from_either_end,
+    a_deleted_pair_of_which_one_end_was_down_comes_back,
     what_stands_on_another_comes_back_on_it,
     what_is_new_stays_unless_exactness_is_asked_for,
     only_what_is_spoken_of_goes_back,
@@ -163,6 +164,20 @@ fn a_deleted_pair_comes_back_from_either_end() {
     for end in ["v0", "v1"] {
         ip(&["link", "del", "v0"]);
         back(&db, &good, end);
+        exactly_as_before(&db, &was);
+    }
+}
+
+/// What was down was to be taken down before it was made; that was taken for the moment at which to look what it has by
+/// itself, and the kernel refused to be told of that (`protodown off`, EOPNOTSUPP).
+fn a_deleted_pair_of_which_one_end_was_down_comes_back() {
+    let db = open();
+    scene("link add v0 type veth peer name v1\n link set v0 up");
+    let was = before();
+    let good = db.resync().expect("a snapshot");
+    for (end, spoken_of) in [("v0", "v1"), ("v1", "v0"), ("v0", "v0")] {
+        scene(&format!("link del {end}"));
+        back(&db, &good, Selection::interface(spoken_of).exactly());
         exactly_as_before(&db, &was);
     }
 }

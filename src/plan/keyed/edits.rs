@@ -12,7 +12,8 @@ use crate::object::{
 };
 use crate::plan::{Draft, Refusal, Target};
 use crate::state::{
-    Ask, Bodies, Held, NeighbourKey, NeighbourTarget, RouteFilter, RuleKey, is_same, is_shown,
+    Ask, Bodies, Held, NeighbourKey, NeighbourTarget, RouteFilter, RuleKey, Snapshot, is_same,
+    is_shown,
 };
 
 use std::sync::Arc;
@@ -63,6 +64,18 @@ pub(super) struct Waiting {
     pub(super) step: Pending,
 }
 
+/// A scope whose routes are named whole.
+#[derive(Clone, Debug)]
+pub(in crate::plan) struct Scope(Arc<RouteSync>);
+
+impl Scope {
+    /// Whether it speaks of a route that is at this key.
+    pub(in crate::plan) fn has(&self, key: &RouteKey, of: &Snapshot) -> bool {
+        let is_meant = self.0.only.as_ref().is_none_or(|only| only.contains(key));
+        is_meant && of.routes_at(key).iter().any(|held| self.0.scope.holds(key, held))
+    }
+}
+
 impl Edits {
     /// Everything that is named, in the order of naming.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Edit> {
@@ -80,6 +93,23 @@ impl Edits {
         named.then_some(Ask::Proxies)
     }
 
+    /// The keys that are named one by one, and the scopes that are named whole.
+    pub(in crate::plan) fn named(&self) -> (Vec<Key>, Vec<Scope>) {
+        let (mut keys, mut scopes) = (Vec::new(), Vec::new());
+        for edit in self.iter() {
+            match edit {
+                Edit::Put(planned) => keys.extend(planned.key()),
+                Edit::Take(key, _) => keys.push(key.clone()),
+                Edit::Change(key, _, planned) => {
+                    keys.push(key.clone());
+                    keys.extend(planned.key());
+                }
+                Edit::Sync(sync) => scopes.push(Scope(Arc::clone(sync))),
+            }
+        }
+        (keys, scopes)
+    }
+
     pub(super) fn push(&mut self, key: Option<Key>, edit: Edit) {
         let new = match &edit {
             Edit::Change(_, _, new) => new.key(),
@@ -90,7 +120,7 @@ impl Edits {
     }
 
     /// What is named at a key.
-    fn named(&self, key: &Key) -> Vec<usize> {
+    fn named_at(&self, key: &Key) -> Vec<usize> {
         let range = self.at.range((key.clone(), 0)..=(key.clone(), usize::MAX));
         range.map(|(_, at)| *at).filter(|at| self.all[*at].is_some()).collect()
     }
@@ -107,7 +137,7 @@ impl Edits {
     }
 
     fn takes(&self, key: &Key, content: &Content) -> bool {
-        self.named(key).into_iter().any(|at| match &self.all[at] {
+        self.named_at(key).into_iter().any(|at| match &self.all[at] {
             Some(Edit::Take(_, own) | Edit::Change(_, own, _)) => own.same(content),
             _ => false,
         })
@@ -207,7 +237,7 @@ impl Draft {
     /// When it cannot be, names an unknown interface or member, or is to be added where one is.
     pub fn put_nexthop(&mut self, spec: NexthopSpec, op: Op) -> Result<(), Refusal> {
         for (id, _) in Nexthop::of(spec.record(None)).group() {
-            let drafted = !self.keyed.named(&Key::Nexthop(id)).is_empty();
+            let drafted = !self.keyed.named_at(&Key::Nexthop(id)).is_empty();
             if self.base().follows_nexthops() && self.base().nexthop(id).is_none() && !drafted {
                 return Err(Refusal::Missing {
                     what: format!("nexthop {id}, of which `{spec}` is to be made,"),
@@ -228,7 +258,7 @@ impl Draft {
             Planned::Ready(step) => key.excludes(&step.content, there),
             Planned::Pending(_) => true,
         };
-        let named = self.keyed.named(&key);
+        let named = self.keyed.named_at(&key);
         let there = key.elements(self.base(), &mut Bodies::default());
         let taken = |own: &Content| self.keyed.takes(&key, own);
         let left = there.iter().filter(|own| excluded(own) && !taken(own)).count();
@@ -449,7 +479,7 @@ impl Draft {
             let what = format!("{} {}", new.noun(), planned.text(self.base()));
             return Err(Refusal::Exists { what });
         }
-        let mut takes = self.keyed.named(&new).into_iter();
+        let mut takes = self.keyed.named_at(&new).into_iter();
         let takes = takes.find_map(|at| match &self.keyed.all[at] {
             Some(Edit::Take(_, other)) if new != key => Some((at, other.clone())),
             _ => None,
@@ -631,7 +661,7 @@ impl Draft {
             return Ok(found.first().copied());
         };
         // Words that say everything mean the one at their own key.
-        let named = spec.key().map(|key| self.keyed.named(&Key::Route(key))).unwrap_or_default();
+        let named = spec.key().map(|key| self.keyed.named_at(&Key::Route(key))).unwrap_or_default();
         let mut exact = found.iter().filter(|at| named.contains(at));
         if let (Some(only), None) = (exact.next(), exact.next()) {
             return Ok(Some(*only));
@@ -641,7 +671,7 @@ impl Draft {
             let is_replaced = |at: usize| {
                 matches!(&self.keyed.all[at], Some(Edit::Put(own)) if own.op() == Op::Replace)
             };
-            !self.keyed.takes(key, content) && !self.keyed.named(key).into_iter().any(is_replaced)
+            !self.keyed.takes(key, content) && !self.keyed.named_at(key).into_iter().any(is_replaced)
         });
         if found.len() == 1 && there.is_empty() {
             return Ok(Some(*first));

@@ -31,10 +31,12 @@ use crate::object::{
 };
 use crate::state::{Ask, Bodies, Held, NeighbourKey, NeighbourTarget, RuleKey, Snapshot};
 
+pub(super) use edits::Scope;
 pub use edits::{Edits, Which};
 pub(super) use journal::{Causes, Journal, residue};
 pub(super) use note::scope;
 pub(super) use order::{Turn, steps};
+pub(super) use revert::relinked;
 
 use std::sync::Arc;
 

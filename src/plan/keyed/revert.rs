@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::edits::{Edit, RouteSync};
 use super::{Content, Key, Op, Planned, Step, neighbour, rule};
 use crate::object::{Family, Link, LinkRef, Neighbour, Nexthop, Route, RouteSpec, Rule};
 use crate::object::{Value, route::RouteKey};
 use crate::object::{neighbour as neighbours, nexthop as nexthops};
+use crate::plan::focus::Focus;
 use crate::plan::{Draft, Refusal, Selection};
 use crate::state::{Bodies, Held, NeighbourKey, RouteFilter, RuleKey, Snapshot};
 
 /// The index that an interface of the target state will have.
-type Future<'a> = &'a dyn Fn(u32) -> Option<u32>;
+pub(in crate::plan) type Future<'a> = &'a dyn Fn(u32) -> Option<u32>;
 
 impl Draft {
     /// Names what makes routes, rules, nexthop objects and neighbours of the base into those of `target`. What is of an
@@ -21,12 +24,13 @@ impl Draft {
         &mut self,
         target: &Snapshot,
         selection: &Selection,
+        focus: Focus<'_>,
         future: Future<'_>,
         left: &mut Vec<Refusal>,
     ) {
         let exactly = selection.exactly;
         let now = self.base().clone();
-        let mut keyed = Keyed { target, now: &now, future, exactly, draft: self, left };
+        let mut keyed = Keyed { target, now: &now, focus, future, exactly, draft: self, left };
         keyed.nexthops(selection);
         keyed.neighbours(selection);
         keyed.routes(selection);
@@ -37,6 +41,7 @@ impl Draft {
 struct Keyed<'a> {
     target: &'a Snapshot,
     now: &'a Snapshot,
+    focus: Focus<'a>,
     future: Future<'a>,
     exactly: bool,
     draft: &'a mut Draft,
@@ -77,6 +82,9 @@ impl Keyed<'_> {
         {
             return;
         }
+        if let Some(keys) = self.focus.routes() {
+            return self.these_routes(selection, &keys);
+        }
         let mut filters = Vec::new();
         if selection.all_routes {
             let tables: BTreeSet<u32> =
@@ -99,6 +107,38 @@ impl Keyed<'_> {
         }
     }
 
+    /// Of the routes that are spoken of those at these keys.
+    fn these_routes(&mut self, selection: &Selection, keys: &BTreeSet<RouteKey>) {
+        let tables: BTreeSet<u32> = keys.iter().map(RouteKey::table).collect();
+        let whole = tables.into_iter().map(RouteFilter::table);
+        let scopes: Vec<RouteFilter> = match selection.all_routes {
+            true => whole.collect(),
+            false => selection.routes.clone(),
+        };
+        for scope in scopes {
+            let table = scope.table_number();
+            let only: BTreeSet<_> =
+                keys.iter().filter(|key| key.table() == table).copied().collect();
+            if !only.is_empty() {
+                self.routes_at(scope, only);
+            }
+        }
+        for which in selection.single_routes.iter().filter(|_| !selection.all_routes) {
+            if which.place().is_some_and(|place| keys.iter().any(|key| is_at(key, place))) {
+                self.single_route(which);
+            }
+        }
+    }
+
+    /// The routes of a scope at these keys.
+    fn routes_at(&mut self, scope: RouteFilter, only: BTreeSet<RouteKey>) {
+        let at =
+            only.iter().flat_map(|key| self.target.routes_at(key).iter().map(|held| (*key, held)));
+        let wanted = at.map(|(key, held)| (key, held.clone()));
+        let wanted = wanted.filter(|(key, held)| scope.holds(key, held)).collect();
+        self.sync(scope, Some(only), wanted);
+    }
+
     /// The routes that the words mean, and all that shares their keys.
     fn single_route(&mut self, which: &RouteSpec) {
         let Some((table, net)) = which.place() else {
@@ -116,12 +156,7 @@ impl Keyed<'_> {
         };
         let only: BTreeSet<RouteKey> =
             keys(self.target).into_iter().chain(keys(self.now)).collect();
-        let scope = RouteFilter::table(table);
-        let at =
-            only.iter().flat_map(|key| self.target.routes_at(key).iter().map(|held| (*key, held)));
-        let wanted = at.map(|(key, held)| (key, held.clone()));
-        let wanted = wanted.filter(|(key, held)| scope.holds(key, held)).collect();
-        self.sync(scope, Some(only), wanted);
+        self.routes_at(RouteFilter::table(table), only);
     }
 
     fn sync(
@@ -150,9 +185,11 @@ impl Keyed<'_> {
         {
             return;
         }
+        let focus = self.focus;
         let is_meant = |one: &&Rule| {
             let all = selection.all_rules;
             (all || selection.rules.iter().any(|which| which.selects(one)))
+                && focus.rule(RuleKey::of(one.record()))
                 && !rule::is_kernels(one)
         };
         for family in [Family::Inet, Family::Inet6] {
@@ -180,8 +217,11 @@ impl Keyed<'_> {
         {
             return;
         }
-        let is_meant =
-            |one: &&Nexthop| selection.all_nexthops || selection.nexthops.contains(&one.id());
+        let focus = self.focus;
+        let is_meant = |one: &&Nexthop| {
+            (selection.all_nexthops || selection.nexthops.contains(&one.id()))
+                && focus.nexthop(one.id())
+        };
         for old in self.target.nexthops().iter().filter(is_meant) {
             let mut spec = old.record().clone();
             if let Some(index) = old.oif() {
@@ -216,6 +256,7 @@ impl Keyed<'_> {
         {
             return;
         }
+        let focus = self.focus;
         let programs = |of: &Snapshot| -> Vec<Neighbour> {
             let index = |which: &LinkRef| of.link(which.clone()).map(|link| link.index());
             let links: Vec<_> = selection.neighbours_of.iter().filter_map(index).collect();
@@ -225,9 +266,11 @@ impl Keyed<'_> {
                 .filter_map(|spec| NeighbourKey::of(&spec.record(index(spec.link())?)))
                 .collect();
             let is_meant = |one: &Neighbour| {
-                selection.all_neighbours
+                let key = NeighbourKey::of(one.record());
+                let is_spoken_of = selection.all_neighbours
                     || one.index().is_some_and(|index| links.contains(&index))
-                    || NeighbourKey::of(one.record()).is_some_and(|key| keys.contains(&key))
+                    || key.is_some_and(|key| keys.contains(&key));
+                is_spoken_of && focus.neighbour(key)
             };
             let over: BTreeSet<u32> = of.links().map(Link::index).collect();
             let all = of.neighbours_over(&over).map(|(_, one)| &**one);
@@ -264,6 +307,20 @@ impl Keyed<'_> {
     }
 }
 
+/// Whether a key is of a prefix in a table.
+fn is_at(key: &RouteKey, (table, net): (u32, IpNet)) -> bool {
+    match key {
+        RouteKey::V4(own) => {
+            (own.table, own.len) == (table, net.prefix_len())
+                && net.network() == std::net::IpAddr::from(std::net::Ipv4Addr::from(own.dst))
+        }
+        RouteKey::V6(own) => {
+            (own.table, own.len) == (table, net.prefix_len())
+                && net.network() == std::net::IpAddr::from(own.dst)
+        }
+    }
+}
+
 /// Those of `all` that have no equal among `others`; of equal ones as many as there are more.
 fn without(all: &[(Key, Content)], others: &[(Key, Content)]) -> Vec<(Key, Content)> {
     let mut left: Vec<_> = others.iter().collect();
@@ -281,7 +338,7 @@ fn without(all: &[(Key, Content)], others: &[(Key, Content)]) -> Vec<(Key, Conte
 ///
 /// # Errors
 /// The interface that is not there and does not come back.
-fn relinked(
+pub(in crate::plan) fn relinked(
     key: &RouteKey,
     held: &Arc<Held>,
     future: Future<'_>,
