@@ -228,7 +228,7 @@ fn routes_at(key: RouteKey, now: &Snapshot) -> Vec<Route> {
 #[derive(Clone, Debug)]
 pub enum RuleRef {
     /// The rule that the words mean.
-    Spec(RuleSpec),
+    Spec(Box<RuleSpec>),
     /// The rule of a handle.
     Handle(RuleHandle),
 }
@@ -237,7 +237,7 @@ pub enum RuleRef {
 #[derive(Clone, Debug)]
 pub enum RouteRef {
     /// The route that the words mean.
-    Spec(RouteSpec),
+    Spec(Box<RouteSpec>),
     /// The route of a handle.
     Handle(RouteHandle),
 }
@@ -246,19 +246,19 @@ macro_rules! references {
     ($($reference:ident $spec:ident $object:ident $handle:ident;)*) => {$(
         impl From<$spec> for $reference {
             fn from(spec: $spec) -> Self {
-                $reference::Spec(spec)
+                $reference::Spec(Box::new(spec))
             }
         }
 
         impl From<$object> for $reference {
             fn from(object: $object) -> Self {
-                $reference::Spec((&object).into())
+                $reference::Spec(Box::new((&object).into()))
             }
         }
 
         impl From<&$object> for $reference {
             fn from(object: &$object) -> Self {
-                $reference::Spec(object.into())
+                $reference::Spec(Box::new(object.into()))
             }
         }
 
@@ -278,7 +278,7 @@ references! {
 impl RuleRef {
     pub(super) fn spec(&self, base: &Snapshot) -> Result<RuleSpec> {
         match self {
-            RuleRef::Spec(spec) => Ok(spec.clone()),
+            RuleRef::Spec(spec) => Ok((**spec).clone()),
             RuleRef::Handle(handle) => Ok((&*handle.rule_in(base)?).into()),
         }
     }
@@ -287,7 +287,7 @@ impl RuleRef {
 impl RouteRef {
     pub(super) fn spec(&self, base: &Snapshot) -> Result<RouteSpec> {
         match self {
-            RouteRef::Spec(spec) => Ok(spec.clone()),
+            RouteRef::Spec(spec) => Ok((**spec).clone()),
             RouteRef::Handle(handle) => Ok((&handle.route_in(base)?).into()),
         }
     }

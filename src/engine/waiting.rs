@@ -93,8 +93,8 @@ mod tests {
         let mut waiting = Waiting::default();
         let datagrams: Vec<Vec<u8>> =
             (0..5000usize).map(|n| vec![n as u8; [16, 60, 0, 40_000][n % 4]]).collect();
-        let (mut out, mut rounds) = (Vec::new(), datagrams.chunks(1700));
-        while let Some(some) = rounds.next() {
+        let mut out = Vec::new();
+        for some in datagrams.chunks(1700) {
             some.iter().for_each(|datagram| waiting.push(datagram));
             for _ in 0..3 {
                 let piece = waiting.pop().unwrap();

@@ -169,6 +169,13 @@ impl Builder {
         self.pad();
     }
 
+    /// Appends an attribute with a number of 32 bits in the machine's own order.
+    pub fn number(&mut self, kind: u16, number: u32) {
+        put_ne_u16(&mut self.bytes, attribute_length(4));
+        put_ne_u16(&mut self.bytes, kind);
+        put_ne_u32(&mut self.bytes, number);
+    }
+
     /// Opens a nest; every attribute until [`Builder::close`] is inside.
     pub fn open(&mut self, kind: u16) {
         self.nests.push(self.bytes.len());

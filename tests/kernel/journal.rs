@@ -584,7 +584,7 @@ fn a_file_that_is_no_journal_is_left_alone() {
     assert_eq!(error.errno(), Some(libc::ENOENT), "{error}");
 
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(&journal.0, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&journal.0, fs::Permissions::from_mode(0o0)).unwrap();
     let recover = || {
         drop_capabilities();
         journal.recover().unwrap_err()

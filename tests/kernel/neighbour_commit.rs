@@ -130,7 +130,7 @@ fn flags_of_neighbours() {
     let error = rolled_back(tx.commit());
     assert_eq!(tables(), before);
     if !error.is_hook() {
-        skip(&format!("this kernel manages no neighbours: {error}"));
+        skip(format!("this kernel manages no neighbours: {error}"));
     }
     commit(&db, |tx| tx.add_neighbour(managed.clone()).map(drop));
     assert!(printed("neigh show 10.0.0.3")[0].contains("managed"));

@@ -241,7 +241,7 @@ fn only_what_is_spoken_of_goes_back() {
     assert_eq!(br0.group(), 7);
     assert_eq!(now.addresses_of(br0.index()).iter().filter(|a| a.local().is_ipv4()).count(), 1);
     assert_eq!(now.rules().at(500).len(), 1);
-    let words: RuleSpec = Rule::new().priority(500).into();
+    let words: RuleSpec = Rule::new().priority(500);
     let now = back(&db, &good, Selection::nothing().and_rule(words));
     assert_eq!(now.rules().at(500).len(), 2);
 }

@@ -144,7 +144,7 @@ fn selectors_of_newer_kernels() {
         // A kernel that does not know it makes a rule without it, or refuses it: rolled back.
         if let Err(error) = tx.commit() {
             assert!(error.is_rolled_back(), "{error}");
-            skip(&format!("this kernel has no code points in rules: {error}"));
+            skip(format!("this kernel has no code points in rules: {error}"));
         }
         commit(&db, |tx| tx.remove_rule(spec.clone()).map(drop));
         there_and_back(&db, spec);
@@ -219,7 +219,8 @@ fn a_rule_is_changed_to_what_the_kernel_refuses_beside_it() {
     let db = open_all();
     let whole = whole();
     let base = || Rule::new().priority(500).table(100);
-    let cases: [(RuleSpec, fn(RuleSpec) -> RuleSpec); 5] = [
+    type Case = (RuleSpec, fn(RuleSpec) -> RuleSpec);
+    let cases: [Case; 5] = [
         (base().from("10.0.0.0/8"), |_| Rule::new().priority(500).table(100)),
         (base().to("10.0.0.0/8"), |_| Rule::new().priority(500).table(100)),
         (base().tos(0x10), |rule| rule.tos(0)),
@@ -227,7 +228,7 @@ fn a_rule_is_changed_to_what_the_kernel_refuses_beside_it() {
         (Rule::new().priority(500).goto(600), |rule| rule.goto(700)),
     ];
     for (first, change) in cases {
-        add(&db, &[first.clone()]);
+        add(&db, std::slice::from_ref(&first));
         let ear = Ear::new();
         commit(&db, |tx| tx.change_rule(first.clone(), change).map(drop));
         let heard = ear.heard();
@@ -403,7 +404,7 @@ fn a_rule_of_priority_0() {
     let whole = whole();
     for family in [Rule::new(), Rule::new().inet6()] {
         let rule = family.clone().priority(0).table(100);
-        add(&db, &[rule.clone()]);
+        add(&db, std::slice::from_ref(&rule));
         assert_eq!(db.snapshot().rules().at(0).len(), 3);
         commit(&db, |tx| tx.change_rule(rule.clone(), |rule| rule.table(200)).map(drop));
         let found = db.snapshot();
@@ -581,7 +582,7 @@ fn l3mdev_is_for_a_vrf() {
     if let Err(error) = tx.commit() {
         assert!(error.is_rolled_back(), "{error}");
         knows(&db);
-        skip(&format!("this kernel has no l3mdev: {error}"));
+        skip(format!("this kernel has no l3mdev: {error}"));
     }
     commit(&db, |tx| tx.remove_rule(Rule::new().priority(500)).map(drop));
     there_and_back(&db, Rule::new().priority(500).l3mdev());

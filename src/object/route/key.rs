@@ -252,9 +252,9 @@ pub fn request(kind: u16, flags: u16, key: &RouteKey, body: &[u8]) -> Vec<u8> {
         RouteKey::V4(key) => message.attribute(RTA_DST, &key.dst.to_be_bytes()),
         RouteKey::V6(key) => message.attribute(RTA_DST, &key.dst),
     }
-    message.attribute(RTA_TABLE, &table.to_ne_bytes());
+    message.number(RTA_TABLE, table);
     if priority != 0 {
-        message.attribute(RTA_PRIORITY, &priority.to_ne_bytes());
+        message.number(RTA_PRIORITY, priority);
     }
     if is_deletion_v6 && !has_gateway {
         message.attribute(RTA_GATEWAY, &[0; 16]);
@@ -262,7 +262,7 @@ pub fn request(kind: u16, flags: u16, key: &RouteKey, body: &[u8]) -> Vec<u8> {
     for attribute in all() {
         if attribute.kind == RTA_CACHEINFO && family == AF_INET6 {
             if let Some(seconds) = seconds_left(attribute.payload) {
-                message.attribute(RTA_EXPIRES, &seconds.to_ne_bytes());
+                message.number(RTA_EXPIRES, seconds);
             }
         }
         let is_way = by_object && WAYS.contains(&attribute.kind);

@@ -440,23 +440,20 @@ impl Journal {
 fn undo_counted(key: &Key, steps: &[Step], before: &Snapshot, now: &Snapshot) -> Option<Vec<Step>> {
     let (was, is) = (key.whole(before), key.whole(now));
     let count = |all: &[Content], one: &Content| all.iter().filter(|other| other.same(one)).count();
-    let named = |op: fn(Op) -> bool, one: &Content| {
-        steps.iter().filter(|step| op(step.op) && step.content.same(one)).count()
-    };
-    let (added, taken): (fn(Op) -> bool, fn(Op) -> bool) =
-        (|op| op != Op::Delete, |op| op == Op::Delete);
+    let is_taken =
+        |one: &Content| steps.iter().any(|step| step.op == Op::Delete && step.content.same(one));
     let mut target = is.clone();
-    for step in steps.iter().filter(|step| added(step.op)) {
+    for step in steps.iter().filter(|step| step.op != Op::Delete) {
         let one = &step.content;
         // What was moved is taken out wherever it is, and put back below.
-        let moved = named(taken, one) > 0;
+        let moved = is_taken(one);
         let last = target.iter().rposition(|other| other.same(one));
         if let Some(at) = last.filter(|_| moved || count(&target, one) > count(&was, one)) {
             target.remove(at);
         }
     }
     for (at, one) in was.iter().enumerate() {
-        if named(taken, one) > 0 && count(&target, one) < count(&was[..=at], one) {
+        if is_taken(one) && count(&target, one) < count(&was[..=at], one) {
             put_back(&mut target, &was[..at], one);
         }
     }

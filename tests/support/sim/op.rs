@@ -276,7 +276,7 @@ fn property(kind: u16, flags: u16, index: i32, altname: String) -> Vec<u8> {
 pub fn route6(kind: u16, flags: u16, dst: [u8; 6], len: u8, way: &Way, mtu: u32) -> Vec<u8> {
     let mut to = [0; 16];
     to[..6].copy_from_slice(&dst);
-    route(kind, flags, &to, len, &[way.clone()], (254, 0, mtu))
+    route(kind, flags, &to, len, std::slice::from_ref(way), (254, 0, mtu))
 }
 
 /// A request about a route; the family follows from the length of the destination. Table, metric, and mtu, of which 0 is
