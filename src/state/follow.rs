@@ -1503,7 +1503,8 @@ mod tests {
         let (up, down) = (link(7, true, 0), link(7, false, 0));
         let now = read_anew(&[route(7), down.clone()], &[down]);
         assert_eq!(now.routes().all().len(), 0);
-        let now = read_anew(&[route(7), address4(kind::RTM_DELADDR, 7, 1)], std::slice::from_ref(&up));
+        let now =
+            read_anew(&[route(7), address4(kind::RTM_DELADDR, 7, 1)], std::slice::from_ref(&up));
         assert_eq!(now.routes().all().len(), 0);
         // Another address came after that, which only another look can tell from one that was there.
         let (last, next) = (address4(kind::RTM_DELADDR, 7, 1), address4(kind::RTM_NEWADDR, 7, 2));
