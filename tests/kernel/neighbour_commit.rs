@@ -197,7 +197,8 @@ fn entries_of_a_bridge() {
     // Moved to another port.
     scene("link set v1 master br0");
     commit(&db, |tx| tx.add_neighbour(of().master().state(NeighbourState::NOARP)).map(drop));
-    assert_eq!(entries("v0").iter().filter(|line| line.contains(mac)).count(), 1);
+    // With VLANs the kernel makes one for each.
+    assert!(entries("v0").iter().any(|line| line.contains(mac)));
     let whole = whole();
     let mut tx = db.begin();
     tx.remove_neighbour(of().master()).expect("the entry");
@@ -207,7 +208,8 @@ fn entries_of_a_bridge() {
     if let Err(error) = &ended {
         panic!("{error}");
     }
-    assert_eq!(entries("v1").iter().filter(|line| line.contains(mac)).count(), 1);
+    assert!(entries("v1").iter().any(|line| line.contains(mac)));
+    assert!(!entries("v0").iter().any(|line| line.contains(mac)));
     commit(&db, |tx| {
         tx.remove_neighbour(Neighbour::fdb(mac, "v1").master())?;
         tx.add_neighbour(of().master().state(NeighbourState::NOARP)).map(drop)
