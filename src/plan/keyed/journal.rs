@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::order::{Turn, turn_of, turn_together};
+use super::order::{Turn, scatter, turn_of, turn_together};
 use super::{Content, Key, Matcher, Op, Planned, Step, neighbour, route};
 use crate::object::route::RouteKey;
 use crate::object::{Names, Neighbour};
@@ -271,6 +271,8 @@ impl Journal {
         let kept = (&known, &self.reordered);
         lost_along(before, now, &causes, kept, &mut self.bodies).into_iter().for_each(restore);
         removals.sort_by_key(turn_of);
+        let turns = removals.chunk_by_mut(|a, b| turn_of(a) == turn_of(b));
+        turns.for_each(|run| scatter(run, |step| step.key.clone()));
         // Stable: those of one key stay in their order.
         restores.sort_by_key(|(turn, _)| *turn);
         (removals, restores.into_iter().map(|(_, step)| step).collect())
