@@ -84,6 +84,12 @@ fn keep_lists(steps: &mut [(Turn, Planned)]) {
         }
         _ => None,
     };
+    // A whole table mostly has one turn: then nothing has to be looked up for each of a million.
+    let mut turns = steps.iter().filter(|(_, planned)| list(planned).is_some()).map(|one| one.0);
+    let first = turns.next();
+    if turns.all(|turn| Some(turn) == first) {
+        return;
+    }
     let mut last: BTreeMap<RouteKey, Turn> = BTreeMap::new();
     for (turn, planned) in steps.iter() {
         if let Some(key) = list(planned) {
