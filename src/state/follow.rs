@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use super::apply::Doubt;
 use super::event::decode;
+use super::holes::{Holes, Sort};
 use super::routes::{Bodies, Body, Held, Load, is_same};
 use super::view::{Judged, RouteView};
 use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
@@ -105,7 +106,8 @@ pub struct Losses {
     pub malformed: u64,
     /// Datagrams that did not come from the kernel, passed over (K19).
     pub foreign: u64,
-    /// Dumps that the kernel marked as inconsistent and that were repeated (K14).
+    /// Dumps that were repeated because the kernel marked them as inconsistent, or because what they show has changed
+    /// while they came in parts (K14).
     pub interrupted: u64,
     /// Times that everything was read anew; the first is the opening.
     pub resyncs: u64,
@@ -194,6 +196,18 @@ impl Dump {
             fixed[NDM_FLAGS] = NeighbourFlags::PROXY.0;
         }
         (kind, fixed)
+    }
+
+    /// What it shows, where the kernel may pass over some of it and not say so.
+    fn sort(self, view: &RouteView) -> Option<Sort> {
+        match self {
+            Dump::Routes(at) => match view.dumps().get(at)?.0 {
+                AF_INET6 => Some(Sort::Routes6),
+                _ => Some(Sort::Routes4),
+            },
+            Dump::Neighbours | Dump::Proxies | Dump::Fdb => Some(Sort::Neighbours),
+            Dump::Links | Dump::Addresses | Dump::Nexthops | Dump::Rules(_) => None,
+        }
     }
 
     /// Whether this refusal says that the kernel has none of it: nexthop objects are of Linux 5.3, IPv6 may be off, a
@@ -295,6 +309,7 @@ pub struct Follower {
     shown: Snapshot,
     rebuilt: Snapshot,
     load: Load,
+    holes: Holes<Dump>,
     bodies: Bodies,
     /// Keys of IPv6 groups that have lost their first leg, and are asked for.
     headless: BTreeSet<RouteKey6>,
@@ -334,6 +349,7 @@ impl Follower {
             shown: Snapshot::default(),
             rebuilt: Snapshot::default(),
             load: Load::default(),
+            holes: Holes::default(),
             bodies: Bodies::default(),
             headless: BTreeSet::new(),
             unsure: 0,
@@ -389,9 +405,9 @@ impl Follower {
         matches!(self.phase, Phase::Draining)
     }
 
-    /// Whether a dump is running.
+    /// Whether a dump is running, or one may still be repeated.
     pub fn is_dumping(&self) -> bool {
-        matches!(self.phase, Phase::Dumping { .. })
+        matches!(self.phase, Phase::Dumping { .. } | Phase::Settling { .. })
     }
 
     /// Notifications were dropped.
@@ -444,6 +460,7 @@ impl Follower {
     fn forget_dump(&mut self) {
         self.rebuilt = Snapshot::default();
         self.load = Load::default();
+        self.holes = Holes::default();
         self.mixed.clear();
         self.last = None;
     }
@@ -462,6 +479,8 @@ impl Follower {
         };
         Builder::stamp(&mut bytes, seq);
         self.out.push_back(Transmit { outlet, bytes });
+        self.holes.begin(what, what.sort(&self.view));
+        self.last = None;
         self.phase = Phase::Dumping { what, seq, tries };
     }
 
@@ -480,6 +499,7 @@ impl Follower {
 
     /// A datagram of the dump socket.
     pub fn handle_dump(&mut self, datagram: &[u8]) {
+        self.holes.part();
         for message in Messages::new(datagram) {
             let Phase::Dumping { what, seq, tries } = self.phase else { return };
             match message {
@@ -538,6 +558,7 @@ impl Follower {
             judged => judged == Judged::Beside,
         };
         let Some(key) = split(message.payload, &mut self.scratch) else { return };
+        self.holes.shows(&key);
         if self.last.replace((key, is_beside)) == Some((key, !is_beside)) {
             self.mixed.insert(key);
         }
@@ -548,7 +569,9 @@ impl Follower {
     }
 
     fn dump_done(&mut self, what: Dump, tries: u32) {
-        if let Some(next) = what.after(self.views, self.view.dumps().len()) {
+        self.holes.end();
+        let after = || what.after(self.views, self.view.dumps().len());
+        if let Some(next) = self.holes.next().unwrap_or_else(after) {
             return self.start_dump(next, tries, Outlet::Dump);
         }
         self.load.finish(&mut self.rebuilt.routes, &mut self.bodies);
@@ -599,6 +622,10 @@ impl Follower {
             return self.gather_legs(message);
         }
         let gone = message.kind == kind::RTM_DELROUTE;
+        if !self.is_live() && message.payload.first() == Some(&AF_INET6) {
+            // Also one that is left out: the kernel walks past it.
+            self.holes.stir(Sort::Routes6);
+        }
         match self.view.judge(message.payload) {
             Judged::Followed => {}
             // Alone at its key, or gone from it: that changes nothing for those that are followed.
@@ -643,10 +670,16 @@ impl Follower {
     fn legs_are(&mut self, table: u32, mut asked: Asked) {
         let own: Vec<_> = self.headless.iter().filter(|key| key.table == table).copied().collect();
         for key in own.into_iter().filter(|key| !asked.routes_touched.contains(key)) {
-            self.headless.remove(&key);
             let all = asked.routes.remove(&key).unwrap_or_default();
+            // Passed over, as in any dump of a table that changes meanwhile (K14).
+            if all.is_empty() && !asked.routes_touched.is_empty() {
+                continue;
+            }
+            self.headless.remove(&key);
             self.dirty |= self.shown.routes.replace(key, all);
         }
+        let shown = &self.shown;
+        self.headless.retain(|key| !shown.routes_at(&RouteKey::V6(*key)).is_empty());
         if self.headless.iter().any(|key| key.table == table) {
             self.ask(Query::Legs(table));
         }
@@ -741,6 +774,17 @@ impl Follower {
         }
         self.note_created(message);
         if !self.is_live() {
+            match &event {
+                Event::NeighbourNew(_) | Event::NeighbourGone(_) => {
+                    self.holes.stir(Sort::Neighbours);
+                }
+                // With it routes and neighbours may have gone in silence.
+                Event::Link(..) => {
+                    self.holes.stir(Sort::Routes6);
+                    self.holes.stir(Sort::Neighbours);
+                }
+                _ => {}
+            }
             return self.backlog.push(event);
         }
         if self.is_answer(message) {
@@ -985,7 +1029,7 @@ impl Follower {
             return;
         }
         match self.phase {
-            Phase::Settling { fence } if fence == message.seq => self.go_live(),
+            Phase::Settling { fence } if fence == message.seq => self.heard_all(),
             _ if message.seq & OWN == 0 => self.held.push((message.seq, self.asked_total)),
             _ => {}
         }
@@ -1044,6 +1088,19 @@ impl Follower {
         for key in gone {
             self.shown.addresses.remove(&key);
         }
+    }
+
+    /// All that was announced while everything was dumped has been heard.
+    fn heard_all(&mut self) {
+        if let Some(again) = self.holes.repeat() {
+            self.losses.interrupted += 1;
+            return self.start_dump(again, DUMP_TRIES, Outlet::Dump);
+        }
+        if self.holes.is_beside_an_edge(&self.backlog) && self.unsure < DUMP_TRIES {
+            self.unsure += 1;
+            return self.resync();
+        }
+        self.go_live();
     }
 
     fn go_live(&mut self) {

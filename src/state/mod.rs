@@ -12,6 +12,7 @@ mod diff;
 mod event;
 mod filter;
 mod follow;
+mod holes;
 mod neighbours;
 mod nexthops;
 mod pack;
