@@ -19,6 +19,7 @@ use super::apply::Doubt;
 use super::event::decode;
 use super::holes::{Holes, Sort};
 use super::routes::{Bodies, Body, Held, Load, is_same};
+use super::silence::{Silence, Turns};
 use super::view::{Judged, RouteView};
 use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
 use crate::object::Value;
@@ -92,6 +93,8 @@ pub struct Update {
     pub passed: u32,
     /// Links that have appeared by a request of ours: port, sequence number, index (K11).
     pub created: Vec<(u32, u32, u32)>,
+    /// What of it the kernel has not said.
+    pub silence: Silence,
 }
 
 /// What was lost and repaired since the database was opened. Counters only grow.
@@ -331,6 +334,7 @@ pub struct Follower {
     sent_at_drain: u32,
     created: Vec<(u32, u32, u32)>,
     dirty: bool,
+    turns: Turns,
     /// Interfaces or rules have come, gone or been renamed since rules were marked.
     unmarked: bool,
     losses: Losses,
@@ -368,6 +372,7 @@ impl Follower {
             sent_at_drain: 0,
             created: Vec::new(),
             dirty: false,
+            turns: Turns::default(),
             unmarked: false,
             losses: Losses::default(),
             failure: None,
@@ -761,7 +766,7 @@ impl Follower {
         };
         let unsure = self.bodies.any(unsure);
         if changed {
-            self.shown.routes = routes;
+            self.silently(|follower| follower.shown.routes = routes);
         }
         if unsure {
             self.resync();
@@ -788,12 +793,32 @@ impl Follower {
             return self.backlog.push(event);
         }
         if self.is_answer(message) {
-            return self.handle_answer_part(event);
+            return self.finding(|follower| follower.handle_answer_part(event));
         }
         if let Some(asked) = &mut self.asked {
             asked.touch(&event);
         }
         self.apply(event);
+    }
+
+    /// Does what the kernel has not said: it is told apart from what it has.
+    fn silently<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        if std::mem::replace(&mut self.turns.is_silent, true) {
+            return act(self);
+        }
+        let told = self.shown.clone();
+        let done = act(self);
+        self.turns.is_silent = false;
+        self.turns.note(told, &self.shown);
+        done
+    }
+
+    /// Takes an answer: what it shows was not announced. But who wants to know of proxies asks for them.
+    fn finding<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        match self.asked.as_ref().map(|asked| asked.query) {
+            Some(Query::Proxies) => act(self),
+            _ => self.silently(act),
+        }
     }
 
     fn is_followed(&self, event: &Event) -> bool {
@@ -834,7 +859,10 @@ impl Follower {
                 }
             }
             Event::NexthopNew(nexthop) => self.dirty |= self.shown.nexthops.put(nexthop),
-            Event::NexthopGone(id) => self.nexthops_gone([id].into()),
+            Event::NexthopGone(id) => {
+                self.shown.nexthops.map.remove(&id);
+                self.nexthops_gone([id].into());
+            }
             Event::RuleNew(_) | Event::RuleGone(_) => {
                 (self.dirty, self.unmarked) = (true, true);
                 self.shown.apply(event, self.stamp);
@@ -852,11 +880,14 @@ impl Follower {
     /// knows.
     fn nexthops_gone(&mut self, gone: BTreeSet<u32>) {
         self.dirty = true;
-        let lost = self.shown.nexthops.remove(gone);
         let by =
             |body: &Body, ids: &BTreeSet<u32>| body.nexthop().is_some_and(|id| ids.contains(&id));
-        self.shown.routes.evict(&self.bodies, |body| by(body, &lost.gone));
-        lost.gone.iter().for_each(|id| self.shown.neighbours.evict_nexthop(*id));
+        let lost = self.silently(|follower| {
+            let lost = follower.shown.nexthops.remove(gone);
+            follower.shown.routes.evict(&follower.bodies, |body| by(body, &lost.gone));
+            lost.gone.iter().for_each(|id| follower.shown.neighbours.evict_nexthop(*id));
+            lost
+        });
         if self.bodies.any(|body| by(body, &lost.shrunk)) {
             self.resync();
         }
@@ -893,11 +924,16 @@ impl Follower {
             Event::AddressGone(address) => Some(address.local()).filter(IpAddr::is_ipv4),
             _ => None,
         };
+        if matches!(event, Event::Link(_, LinkEvent::Gone { .. })) {
+            self.silently(|follower| follower.shown.remove_what_is_on(index));
+        }
         let doubt = self.shown.apply(event, self.stamp);
         let source = source.filter(|source| self.bodies.any_with_source(*source));
         let left = |source: &IpAddr| self.shown.addresses().any(|own| own.local() == *source);
         if let Some(source) = source.filter(|source| !left(source)) {
-            self.shown.routes.evict_source(&self.bodies, source);
+            self.silently(|follower| {
+                follower.shown.routes.evict_source(&follower.bodies, source);
+            });
         }
         if addressed || !was_up && is_up(&self.shown) {
             self.unaddressed.remove(&index);
@@ -928,7 +964,9 @@ impl Follower {
             }
             Doubt::WentDown => {
                 // `pneigh_ifdown`: proxies are never announced.
-                self.shown.neighbours.evict(index, NeighbourKey::is_proxy);
+                self.silently(|follower| {
+                    follower.shown.neighbours.evict(index, NeighbourKey::is_proxy);
+                });
                 self.ask(Query::Addresses(index));
             }
         }
@@ -1022,7 +1060,7 @@ impl Follower {
     /// An ACK or the end of a dump, on the event socket.
     fn answer(&mut self, message: &Message<'_>) {
         if self.is_answer(message) {
-            return self.end_of_answer(message);
+            return self.finding(|follower| follower.end_of_answer(message));
         }
         let inner = message.payload.get(4..).and_then(|request| u16_at(request, 4));
         if message.kind != kind::NLMSG_ERROR || inner != Some(kind::NLMSG_NOOP) {
@@ -1114,6 +1152,7 @@ impl Follower {
         self.shown = next;
         self.phase = Phase::Live;
         self.dirty = true;
+        drop(self.turns.take());
         // What came before the dump may be older than it: of a new link the incomplete first notification (K34), of
         // any the fields that change in silence. So these links are asked for.
         let mut replayed = BTreeSet::new();
@@ -1306,7 +1345,8 @@ impl Follower {
             return None;
         }
         let created = std::mem::take(&mut self.created);
-        Some(Update { snapshot: self.last(), passed: self.passed, created })
+        let snapshot = self.last();
+        Some(Update { snapshot, passed: self.passed, created, silence: self.turns.take() })
     }
 }
 
@@ -1362,9 +1402,11 @@ impl Follower {
     /// Which interfaces and rules are there has changed: rules that name them are marked anew, once for a whole batch.
     fn mark_rules(&mut self) {
         if std::mem::take(&mut self.unmarked) && !self.shown.rules.map.is_empty() {
-            let mut rules = std::mem::take(&mut self.shown.rules);
-            rules.mark(|name| self.shown.link_by_name(name).is_some());
-            self.shown.rules = rules;
+            self.silently(|follower| {
+                let mut rules = std::mem::take(&mut follower.shown.rules);
+                rules.mark(|name| follower.shown.link_by_name(name).is_some());
+                follower.shown.rules = rules;
+            });
         }
     }
 }
