@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use netlinkdb::internals::object::link::{LINK, row};
 use netlinkdb::internals::object::{Record, Value};
-use netlinkdb::internals::plan::{Answer, Commit, Draft, Outcome, Poll, Refusal};
+use netlinkdb::internals::plan::{Answer, Commit, Draft, Failure, Outcome, Poll, Refusal, Why};
 use netlinkdb::internals::state::{
     Ask, Follower, Outlet, Snapshot, Update, Views, fence_request, is_later, next_fence,
 };
@@ -275,7 +275,8 @@ impl Driver {
     /// Undoes what another database has left that was killed.
     pub fn recover(&mut self, kernel: &mut Kernel, kept: &Kept) -> Outcome {
         let notes: Vec<_> = kept.notes.iter().map(Vec::as_slice).collect();
-        let mut commit = Commit::resume(&kept.testament, &notes, "it").expect("what was kept");
+        let cause = Failure { step: "it".to_owned(), why: Why::CutOff };
+        let mut commit = Commit::resume(&kept.testament, &notes, cause).expect("what was kept");
         let mut never = Crash { requests: usize::MAX, notes: Vec::new() };
         self.drive(kernel, &mut commit, &mut never).expect("an end")
     }
