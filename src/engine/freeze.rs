@@ -652,6 +652,9 @@ impl State {
         for change in diff.into_changes() {
             let mut keys = entry.selection.focus(&change, &entry.target, now);
             for other in &younger {
+                if keys.is_empty() {
+                    break;
+                }
                 let theirs = other.selection.focus(&change, &other.target, now);
                 keys.retain(|key| !theirs.contains(key));
             }
