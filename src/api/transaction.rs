@@ -141,6 +141,11 @@ impl Transaction {
     /// [`exactly`](Selection::exactly). Nothing is named that the kernel does by itself, nor what is as it was. The
     /// [review](Transaction::review) shows what that is, and the commit holds or is rolled back like any other.
     ///
+    /// Rules of one priority stand in their order again. The addresses of an interface do not: one that comes back comes
+    /// behind the others, since taking the others away too would take the routes over them along; a rollback, which knows
+    /// what went, does keep that order. Neighbours that the kernel has learned are nobody's to bring back: it learns them
+    /// again.
+    ///
     /// Both states are what the database has heard. Where other programs may have changed something in silence (see
     /// [the list](crate#what-the-kernel-changes-without-a-word)), [`Db::refresh`] comes before [`Db::begin`].
     ///

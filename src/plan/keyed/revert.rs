@@ -203,6 +203,9 @@ impl Keyed<'_> {
             };
             let (was, is) = (all(self.target), all(self.now));
             let (missing, extra) = (without(&was, &is), without(&is, &was));
+            for (key, order) in out_of_order(&was, &is) {
+                self.draft.keyed.push(Some(key.clone()), Edit::Order(key, order));
+            }
             missing.into_iter().for_each(|(key, one)| self.push(key, one, Op::Append));
             for (key, one) in extra.into_iter().filter(|_| self.exactly).collect::<Vec<_>>() {
                 self.take(key, one);
@@ -319,6 +322,23 @@ fn is_at(key: &RouteKey, (table, net): (u32, IpNet)) -> bool {
                 && net.network() == std::net::IpAddr::from(own.dst)
         }
     }
+}
+
+/// The priorities whose rules would not stand in their order when what is missing has been added behind the others: the
+/// kernel asks those of one priority in the order in which they were added.
+fn out_of_order(was: &[(Key, Content)], is: &[(Key, Content)]) -> Vec<(Key, Vec<Content>)> {
+    let of = |all: &[(Key, Content)], key: &Key| -> Vec<Content> {
+        all.iter().filter(|(own, _)| own == key).map(|(_, one)| one.clone()).collect()
+    };
+    let among = |all: &[Content], one: &Content| all.iter().any(|other| other.same(one));
+    let keys: BTreeSet<Key> = was.iter().map(|(key, _)| key.clone()).collect();
+    let orders = keys.into_iter().map(|key| (of(was, &key), of(is, &key), key));
+    let wrong = orders.filter(|(was, is, _)| {
+        let there = is.iter().filter(|one| among(was, one));
+        let missing = was.iter().filter(|one| !among(is, one));
+        !there.chain(missing).zip(was).all(|(a, b)| a.same(b))
+    });
+    wrong.map(|(was, _, key)| (key, was)).collect()
 }
 
 /// Those of `all` that have no equal among `others`; of equal ones as many as there are more.
