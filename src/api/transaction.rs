@@ -222,10 +222,11 @@ impl Transaction {
     }
 
     /// Has everything be so that a description in the words of `ip -json -details` says: interfaces, with their addresses
-    /// in `addr_info`, routes and rules. What is not there is created, what is there otherwise is changed, and what the
+    /// in `addr_info`, nexthop objects, neighbours, routes and rules. What is not there is created, what is there otherwise is changed, and what the
     /// description does not say stays. It is a list of links as `ip -json -details addr` prints it, or an object with the
-    /// lists `links`, `routes` and `rules`, as [`Selection::export`] gives it. Attributes that only the kernel sets are
-    /// passed over. With the feature `serde` a [`Tree`] can be read from any text.
+    /// lists `links`, `nexthops`, `neighbours`, `routes` and `rules`, as [`Selection::export`] gives it. Attributes that
+    /// only the kernel sets are passed over, and so are neighbours that it has learned. A route that expires has the time
+    /// again that was left of it when it was described. With the feature `serde` a [`Tree`] can be read from any text.
     ///
     /// # Errors
     /// When a key is unknown, or a value is none of its values, with its place; when what is described cannot be. Nothing

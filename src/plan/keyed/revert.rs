@@ -254,31 +254,15 @@ impl Keyed<'_> {
 
     fn neighbours(&mut self, selection: &Selection) {
         let named = !selection.neighbours_of.is_empty() || !selection.neighbours.is_empty();
-        if !(named || selection.all_neighbours)
+        if !selection.speaks_of_neighbours()
             || !self.is_followed(Snapshot::follows_neighbours, named, "neighbours")
         {
             return;
         }
         let focus = self.focus;
         let programs = |of: &Snapshot| -> Vec<Neighbour> {
-            let index = |which: &LinkRef| of.link(which.clone()).map(|link| link.index());
-            let links: Vec<_> = selection.neighbours_of.iter().filter_map(index).collect();
-            let keys: Vec<_> = selection
-                .neighbours
-                .iter()
-                .filter_map(|spec| NeighbourKey::of(&spec.record(index(spec.link())?)))
-                .collect();
-            let is_meant = |one: &Neighbour| {
-                let key = NeighbourKey::of(one.record());
-                let is_spoken_of = selection.all_neighbours
-                    || one.index().is_some_and(|index| links.contains(&index))
-                    || key.is_some_and(|key| keys.contains(&key));
-                is_spoken_of && focus.neighbour(key)
-            };
-            let over: BTreeSet<u32> = of.links().map(Link::index).collect();
-            let all = of.neighbours_over(&over).map(|(_, one)| &**one);
-            let kept = all.filter(|one| neighbour::is_kept(one) && is_meant(one));
-            kept.filter(|one| !neighbour::made_by_kernel(one, of)).cloned().collect()
+            let all = selection.neighbours_in(of).into_iter();
+            all.filter(|one| focus.neighbour(NeighbourKey::of(one.record()))).collect()
         };
         let (was, is) = (programs(self.target), programs(self.now));
         let mut known = BTreeSet::new();
@@ -307,6 +291,30 @@ impl Keyed<'_> {
                 self.take(Key::Neighbour(Arc::new(key)), Content::Neighbour(Arc::new(new)));
             }
         }
+    }
+}
+
+impl Selection {
+    /// Those that a program has made and keeps, as far as they are spoken of.
+    pub(in crate::plan) fn neighbours_in(&self, of: &Snapshot) -> Vec<Neighbour> {
+        let index = |which: &LinkRef| of.link(which.clone()).map(|link| link.index());
+        let links: Vec<_> = self.neighbours_of.iter().filter_map(index).collect();
+        let specs = self.neighbours.iter();
+        let keys: Vec<_> =
+            specs.filter_map(|spec| NeighbourKey::of(&spec.record(index(spec.link())?))).collect();
+        let is_meant = |one: &Neighbour| {
+            self.all_neighbours
+                || one.index().is_some_and(|index| links.contains(&index))
+                || NeighbourKey::of(one.record()).is_some_and(|key| keys.contains(&key))
+        };
+        let over: BTreeSet<u32> = of.links().map(Link::index).collect();
+        let all = of.neighbours_over(&over).map(|(_, one)| &**one);
+        let kept = all.filter(|one| neighbour::is_kept(one) && is_meant(one));
+        kept.filter(|one| !neighbour::made_by_kernel(one, of)).cloned().collect()
+    }
+
+    pub(in crate::plan) fn speaks_of_neighbours(&self) -> bool {
+        self.all_neighbours || !self.neighbours_of.is_empty() || !self.neighbours.is_empty()
     }
 }
 
