@@ -109,6 +109,10 @@
 //! Of neighbours: proxies are announced neither when they are made nor when they are deleted; the states `INCOMPLETE` and
 //! `DELAY`, and that a forwarding entry has become `stale`, are not either. [`Db::resync`] reads them.
 //!
+//! Of IPv6 routes two things change in silence and are followed: the preferred source that goes with its address, and the
+//! mtu that changes with that of the interface. Where router advertisements gave the interface an IPv6 mtu of its own, and
+//! where before Linux 6.5 an address is that of several interfaces, only [`Db::resync`] reads what became of them.
+//!
 //! Counters ([`Link::statistics`]) are as of the last message about the interface, and never make a difference between
 //! two snapshots.
 //!

@@ -16,6 +16,7 @@ mod failure;
 mod focus;
 mod keyed;
 mod load;
+mod load_keyed;
 mod order;
 mod refusal;
 mod resume;

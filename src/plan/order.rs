@@ -163,10 +163,13 @@ fn plan_link(
         return Ok(());
     }
     if let Some(Create::New(new, lower)) = &link.create {
+        let (new, mtu) = rules::told_mtu_later(new, link.set.value(row::MTU));
         to.push((
             Phase::Create(height(draft, link.target, now)),
-            create(draft, link.target, new, *lower),
+            create(draft, link.target, &new, *lower),
         ));
+        let set = |value| Action::Set { target: link.target, id: row::MTU, value };
+        to.extend(mtu.into_iter().map(|value| (Phase::Mtu(0), set(value))));
     }
     let mut wanted = Vec::new();
     edits(draft, link, now, &mut wanted);

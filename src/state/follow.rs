@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use super::altered::{with_link_mtu, without_source};
 use super::apply::Doubt;
 use super::event::decode;
 use super::holes::{Holes, Sort};
@@ -29,7 +30,7 @@ use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{ROUTE, RouteKey, RouteKey6, RouteProtocol, split};
 use crate::object::shape::{Ip, Typed};
 use crate::object::{
-    Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
+    Address, Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
 };
 use crate::wire::{Ack, Builder, Message, Messages, flags, kind, put_ne_u32, u16_at};
 
@@ -223,6 +224,8 @@ impl Dump {
         }
     }
 }
+
+const TABLE_LOCAL: u32 = 255;
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
@@ -921,18 +924,23 @@ impl Follower {
         let was_up = is_up(&self.shown);
         let addressed = matches!(&event, Event::AddressNew(address) if address.local().is_ipv4());
         let source = match &event {
-            Event::AddressGone(address) => Some(address.local()).filter(IpAddr::is_ipv4),
+            Event::AddressGone(address) if !self.goes_with_inet6(address) => Some(address.local()),
             _ => None,
         };
+        let mtu = |shown: &Snapshot| shown.link_by_index(index).map(Link::mtu);
+        let mtu_was = mtu(&self.shown);
         if matches!(event, Event::Link(_, LinkEvent::Gone { .. })) {
             self.silently(|follower| follower.shown.remove_what_is_on(index));
         }
         let doubt = self.shown.apply(event, self.stamp);
-        let source = source.filter(|source| self.bodies.any_with_source(*source));
-        let left = |source: &IpAddr| self.shown.addresses().any(|own| own.local() == *source);
-        if let Some(source) = source.filter(|source| !left(source)) {
+        if source.is_some_and(|source| self.bodies.any_with_source(source)) {
+            self.silently(|follower| follower.follow_source(source));
+        }
+        let changed = mtu_was.zip(mtu(&self.shown)).filter(|(was, is)| was != is);
+        if let Some(mtus) = changed.filter(|_| self.views.routes) {
             self.silently(|follower| {
-                follower.shown.routes.evict_source(&follower.bodies, source);
+                let change = |body: &Body| with_link_mtu(body, index, mtus);
+                follower.shown.routes.alter(&mut follower.bodies, change);
             });
         }
         if addressed || !was_up && is_up(&self.shown) {
@@ -968,6 +976,32 @@ impl Follower {
                     follower.shown.neighbours.evict(index, NeighbourKey::is_proxy);
                 });
                 self.ask(Query::Addresses(index));
+            }
+        }
+    }
+
+    /// Whether an IPv6 address goes because its interface goes down or has no IPv6 any more: then other interfaces' routes
+    /// keep preferring it (`addrconf_ifdown`, which does not ask them). Its local route goes before it then, and after it
+    /// when it goes by itself (`ipv6_del_addr`).
+    fn goes_with_inet6(&self, address: &Address) -> bool {
+        if address.local().is_ipv4() {
+            return false;
+        }
+        let shown = &self.shown;
+        let up = shown.link_by_index(address.index()).is_some_and(Link::is_up);
+        let mut local = shown.keyed_routes_to(TABLE_LOCAL, address.local().into());
+        !up || shown.follows_table(TABLE_LOCAL) && local.next().is_none()
+    }
+
+    /// An address has gone that routes may prefer as their source: of IPv4 they go (K6), of IPv6 they stay without it.
+    fn follow_source(&mut self, source: Option<IpAddr>) {
+        let left = |source: &IpAddr| self.shown.addresses().any(|own| own.local() == *source);
+        let Some(source) = source.filter(|source| !left(source)) else { return };
+        match source.is_ipv4() {
+            true => self.shown.routes.evict_source(&self.bodies, source),
+            false => {
+                let change = |body: &Body| without_source(body, source);
+                self.shown.routes.alter(&mut self.bodies, change);
             }
         }
     }

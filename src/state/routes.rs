@@ -20,7 +20,7 @@ use ipnet::IpNet;
 use super::{RouteView, Snapshot};
 use crate::object::route::{
     HOP, LEG_ROWS, Route, RouteKey, RouteKey4, RouteKey6, RouteProtocol, RouteScope, TABLE_MAIN,
-    body, hop_row, row,
+    body, hop_row, metric_row, row,
 };
 use crate::object::{Record, Value};
 use crate::wire::{Builder, HEADER, flags, put_ne_u32};
@@ -47,6 +47,7 @@ pub enum Held {
 }
 
 const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
 
 impl PartialEq for Held {
     /// The same routes in the same order.
@@ -99,7 +100,7 @@ pub struct Routes {
 pub struct Bodies {
     v4: HashMap<Box<[u8]>, Arc<Held>, BuildHasherDefault<Words>>,
     v6: HashMap<Box<[u8]>, Arc<Held>, BuildHasherDefault<Words>>,
-    /// The IPv4 bodies that prefer a source address, but for the kernel's own, whose going is announced.
+    /// The bodies that prefer a source address, but for the kernel's own, whose going is announced.
     sources: HashMap<IpAddr, Vec<Box<[u8]>>>,
     sweep_at: usize,
 }
@@ -143,12 +144,13 @@ impl Bodies {
         }
         if known.len() >= self.sweep_at {
             known.retain(|_, held| Arc::strong_count(held) > 1);
-            if family == AF_INET {
-                self.sources.retain(|_, all| {
-                    all.retain(|bytes| known.contains_key(bytes));
-                    !all.is_empty()
+            self.sources.retain(|source, all| {
+                // Those of the other family stay.
+                all.retain(|bytes| {
+                    source.is_ipv4() != (family == AF_INET) || known.contains_key(bytes)
                 });
-            }
+                !all.is_empty()
+            });
             self.sweep_at = (2 * known.len()).max(1024);
         }
         let mut record = body(bytes, family);
@@ -161,7 +163,7 @@ impl Bodies {
             .map(|n| n as u32)
             .collect();
         let body = Body { bytes: bytes.into(), record, links, family };
-        if let Some(source) = body.prefsrc().filter(|_| body.is_v4() && !body.is_kernels()) {
+        if let Some(source) = body.prefsrc().filter(|_| !body.is_kernels()) {
             self.sources.entry(source).or_default().push(bytes.into());
         }
         let held = Arc::new(Held::One(body));
@@ -172,7 +174,8 @@ impl Bodies {
     /// The bodies in use that prefer a source address, by their address.
     fn with_source(&self, source: IpAddr) -> HashSet<*const Held> {
         let all = self.sources.get(&source).into_iter().flatten();
-        let held = all.filter_map(|bytes| self.v4.get(bytes));
+        let known = if source.is_ipv4() { &self.v4 } else { &self.v6 };
+        let held = all.filter_map(|bytes| known.get(bytes));
         held.filter(|held| Arc::strong_count(held) > 1).map(Arc::as_ptr).collect()
     }
 
@@ -247,6 +250,23 @@ impl Routes {
             return false;
         }
         evict_from(&mut self.v4, &dead, |_| true) | evict_from(&mut self.v6, &dead, |_| true)
+    }
+
+    /// IPv6 routes that the kernel has changed without a word: those with a body of which `change` makes another one.
+    pub(super) fn alter(&mut self, bodies: &mut Bodies, change: impl Fn(&Body) -> Option<Record>) {
+        let used = bodies.v6.values().filter(|held| Arc::strong_count(held) > 1);
+        let changed = used.filter_map(|held| Some((Arc::as_ptr(held), change(held.body()?)?)));
+        let changed: Vec<_> = changed.collect();
+        let new = changed.iter().map(|(old, record)| (*old, of_record(AF_INET6, record, bodies)));
+        let new: HashMap<_, _> = new.collect();
+        let altered = |one: &Arc<Held>| new.get(&Arc::as_ptr(one)).cloned();
+        let hit = |held: &Arc<Held>| each(held).iter().any(|one| altered(one).is_some());
+        let keys = self.v6.iter().filter(|(_, held)| !new.is_empty() && hit(held));
+        for key in keys.map(|(key, _)| *key).collect::<Vec<_>>() {
+            let all = self.v6.get(&key).map(each).unwrap_or_default();
+            let all = all.iter().map(|one| altered(one).unwrap_or_else(|| one.clone())).collect();
+            keep(&mut self.v6, key, all);
+        }
     }
 
     /// Takes out the IPv4 routes of the main table that prefer a source address which is gone (`fib_sync_down_addr`,
@@ -695,6 +715,12 @@ impl Body {
             Value::V6(address) => Some((*address).into()),
             _ => None,
         }
+    }
+
+    /// The mtu that is said of it.
+    pub fn mtu(&self) -> Option<u32> {
+        let metrics = self.record.value(row::METRICS)?.nested()?;
+        Some(metrics.value(metric_row::MTU)?.number()? as u32)
     }
 
     /// Whether the kernel made it by itself.

@@ -25,6 +25,7 @@ mod following_rules;
 mod freeze;
 mod harness;
 mod hooks;
+mod inet6_routes;
 mod journal;
 mod late;
 mod neighbour_commit;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
     cases.extend(freeze::cases());
     cases.extend(harness::cases());
     cases.extend(hooks::cases());
+    cases.extend(inet6_routes::cases());
     cases.extend(journal::cases());
     cases.extend(late::cases());
     cases.extend(neighbour_commit::cases());

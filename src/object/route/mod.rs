@@ -5,7 +5,7 @@
 
 mod key;
 mod line;
-pub(super) mod show;
+pub(crate) mod show;
 mod spec;
 
 use std::fmt;

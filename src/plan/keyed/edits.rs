@@ -38,6 +38,8 @@ pub(super) enum Edit {
     Change(Key, Content, Planned),
     /// All routes of a scope.
     Sync(Arc<RouteSync>),
+    /// Those of a key that has an order of its own stand in this one.
+    Order(Key, Vec<Content>),
 }
 
 /// What all routes of a scope are to be.
@@ -99,7 +101,7 @@ impl Edits {
         for edit in self.iter() {
             match edit {
                 Edit::Put(planned) => keys.extend(planned.key()),
-                Edit::Take(key, _) => keys.push(key.clone()),
+                Edit::Take(key, _) | Edit::Order(key, _) => keys.push(key.clone()),
                 Edit::Change(key, _, planned) => {
                     keys.push(key.clone());
                     keys.extend(planned.key());

@@ -476,14 +476,20 @@ pub(in crate::plan) fn residue(
             Op::Delete => ("none", "there", now),
             _ => ("there", "none", before),
         };
+        let dead = step.content.dead_leg(now).filter(|_| step.op != Op::Delete);
+        let why = dead.map(|index| format!(", because `{}` is down", name_in(index, now)));
         Residue {
             what: format!("{} {}", step.key.noun(), step.text(names)),
             was: was.to_owned(),
-            is: is.to_owned(),
+            is: format!("{is}{}", why.unwrap_or_default()),
             failure: failures.iter().find(failed).map(|(_, failure)| failure.clone()),
         }
     };
     steps.iter().map(of).collect()
+}
+
+fn name_in(index: u32, names: &dyn Names) -> String {
+    names.name_of(index).map_or_else(|| format!("if{index}"), str::to_owned)
 }
 
 /// Whether a step is in effect.
@@ -570,8 +576,9 @@ fn put_in_order(target: &mut [Content], was: &[Content]) {
     target.sort_by_key(|one| place(one).unwrap_or(usize::MAX));
 }
 
-/// Behind the nearest of those before it that are there.
+/// Behind the nearest of those before it that are there; in the place of what the kernel has made of it.
 fn put_back(target: &mut Vec<Content>, before: &[Content], one: &Content) {
+    target.retain(|own| before.iter().any(|other| other.same(own)) || !own.is_left_of(one));
     let place = before.iter().rev().find_map(|b| target.iter().position(|t| t.same(b)));
     target.insert(place.map_or(0, |at| at + 1), one.clone());
 }

@@ -275,6 +275,23 @@ impl Content {
         }
     }
 
+    /// An interface that is down and that a route leaves by. The kernel lets the other legs of an IPv4 route live when one
+    /// dies, and makes none with a dead one (`fib_check_nh`).
+    fn dead_leg(&self, now: &Snapshot) -> Option<u32> {
+        let Content::Route(held) = self else { return None };
+        let down = |index: &&u32| now.link_by_index(**index).is_some_and(|link| !link.is_up());
+        held.body()?.links().iter().find(down).copied()
+    }
+
+    /// Whether it is what the kernel has made in silence of another one: an IPv6 route without its preferred source, or
+    /// with another mtu.
+    fn is_left_of(&self, other: &Content) -> bool {
+        match (self, other) {
+            (Content::Route(own), Content::Route(other)) => route::is_left_of(own, other),
+            _ => false,
+        }
+    }
+
     /// Whether it is a leg of an IPv6 group with a weight.
     fn is_weighted(&self) -> bool {
         matches!(self, Content::Route(held) if route::is_multipath(held))

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Content, Op};
 use crate::object::route::{
-    METRICS, Preference, ROUTE, RouteKey, RouteProtocol, RouteSpec, RouteType, hop_row, request,
-    row, split,
+    METRICS, Preference, ROUTE, RouteKey, RouteProtocol, RouteSpec, RouteType, hop_row, metric_row,
+    request, row, split,
 };
 use crate::object::{LinkRef, Names, Record, Value};
 use crate::state::{Bodies, Body, Held, Snapshot, is_same, legs};
@@ -101,6 +101,29 @@ pub(super) fn is_same_way(a: &Arc<Held>, b: &Arc<Held>) -> bool {
         })
     };
     way(a) == way(b)
+}
+
+/// Whether an IPv6 route is what the kernel has made in silence of another one: without its preferred source, or with the
+/// mtu of an interface (`fib6_remove_prefsrc`, `rt6_mtu_change_route`).
+pub(super) fn is_left_of(own: &Arc<Held>, other: &Arc<Held>) -> bool {
+    let (Some(own), Some(other)) = (own.body(), other.body()) else { return false };
+    let rest = |body: &Body| {
+        let mut record = body.record().clone();
+        record.remove(row::PREFSRC);
+        let metrics = record.value(row::METRICS).and_then(Value::nested).cloned();
+        if let Some(mut metrics) = metrics {
+            metrics.remove(metric_row::MTU);
+            record.set(row::METRICS, Value::Nested(Box::new(metrics)));
+        }
+        record
+    };
+    let has_mtu = |body: &Body| body.mtu().is_some();
+    let kept = own.prefsrc().is_none() || own.prefsrc() == other.prefsrc();
+    !own.is_v4()
+        && !other.is_v4()
+        && kept
+        && has_mtu(own) == has_mtu(other)
+        && rest(own) == rest(other)
 }
 
 /// Whether it says its ways as legs: so a single one with a weight is said.
