@@ -14,6 +14,7 @@ use crate::object::{
     AddressFlags, BRIDGE_PORT, Named, Names, Record, Rule, RuleSpec, Scope, Tree, Value,
 };
 use crate::state::{Event, LinkEvent, Snapshot};
+use crate::wire::HardwareAddress;
 
 type Entries = [(String, Tree)];
 
@@ -350,7 +351,10 @@ fn route(entries: &Entries) -> Result<RouteSpec, Wrong> {
     let dst = text(tree.key("dst")).ok_or_else(|| Wrong::new("dst", "it is expected"))?;
     let inet6 = |text: &str| text.contains(':');
     let is_v6 = entries.iter().any(|(_, tree)| matches!(tree, Tree::Text(text) if inet6(text)));
-    let mut spec = Route::to(if dst == "default" && is_v6 { "::/0" } else { dst });
+    let mut spec = match dst.parse() {
+        Ok(label) => Route::mpls(label),
+        Err(_) => Route::to(if dst == "default" && is_v6 { "::/0" } else { dst }),
+    };
     for (key, value) in entries {
         let wrong = || Wrong::new(key, format!("`{value}` is none of its values"));
         let number = || match value {
@@ -363,7 +367,12 @@ fn route(entries: &Entries) -> Result<RouteSpec, Wrong> {
             "dst" => spec,
             "type" => spec.kind(RouteType(by(RouteType::NAMES)? as u8)),
             "gateway" => spec.via(word()?),
-            "via" => spec.via(text(value.key("host")).ok_or_else(wrong)?),
+            "via" => match link_of(value).ok_or_else(wrong)? {
+                Ok(address) => spec.via_link(address),
+                Err(host) => spec.via(host),
+            },
+            "to" => spec.newdst(&labels(value).ok_or_else(wrong)?),
+            "ttl-propogate" => spec.ttl_propagate(*value == Tree::Bool(true)),
             "dev" => spec.dev(word()?),
             "table" => spec.table(by(TABLES)? as u32),
             "protocol" => spec.protocol(RouteProtocol(by(RouteProtocol::NAMES)? as u8)),
@@ -411,14 +420,34 @@ fn metrics(mut spec: RouteSpec, list: &Tree) -> Result<RouteSpec, Wrong> {
     Ok(spec)
 }
 
+/// A gateway that is a hardware address, or any other by its text.
+fn link_of(via: &Tree) -> Option<Result<HardwareAddress, &str>> {
+    let host = text(via.key("host"))?;
+    match text(via.key("family")) {
+        Some("link") => Some(Ok(host.parse().ok()?)),
+        _ => Some(Err(host)),
+    }
+}
+
+/// `200/300`, or a single one as a number.
+fn labels(tree: &Tree) -> Option<Vec<u32>> {
+    tree.to_string().split('/').map(|label| label.parse().ok()).collect()
+}
+
 fn hop(leg: &Tree) -> Result<Hop, Wrong> {
+    let wrong = || Wrong::new("nexthops", "`via` is no address");
+    let link = match leg.key("via") {
+        Some(via) => link_of(via).ok_or_else(wrong)?.ok(),
+        None => None,
+    };
     let via = text(leg.key("gateway")).or_else(|| text(leg.key("via")?.key("host")));
     let dev = text(leg.key("dev"));
-    let mut hop = match (via, dev) {
-        (Some(via), Some(dev)) => Hop::via(via).dev(dev),
-        (Some(via), None) => Hop::via(via),
-        (None, Some(dev)) => Hop::direct(dev),
-        (None, None) => return Err(Wrong::new("nexthops", "`gateway` or `dev` is expected")),
+    let mut hop = match (link, via, dev) {
+        (Some(link), _, Some(dev)) => Hop::via_link(link, dev),
+        (_, Some(via), Some(dev)) => Hop::via(via).dev(dev),
+        (_, Some(via), None) => Hop::via(via),
+        (_, None, Some(dev)) => Hop::direct(dev),
+        (_, None, None) => return Err(Wrong::new("nexthops", "`gateway` or `dev` is expected")),
     };
     let Tree::Map(entries) = leg else {
         return Err(Wrong::new("nexthops", "objects are expected"));
@@ -427,6 +456,10 @@ fn hop(leg: &Tree) -> Result<Hop, Wrong> {
         match (key.as_str(), value) {
             ("gateway" | "via" | "dev" | "flags", _) => {}
             ("weight", Tree::Number(weight)) => hop = hop.weight(*weight as u16),
+            ("to", _) => {
+                let why = || Wrong::new(key, format!("`{value}` is none of its values"));
+                hop = hop.newdst(&labels(value).ok_or_else(why)?);
+            }
             _ => return Err(Wrong::new(key, "no such key of a nexthop is read")),
         }
     }

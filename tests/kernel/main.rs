@@ -27,6 +27,7 @@ mod harness;
 mod hooks;
 mod journal;
 mod late;
+mod mpls;
 mod neighbour_commit;
 mod nexthop_commit;
 mod object;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
     cases.extend(hooks::cases());
     cases.extend(journal::cases());
     cases.extend(late::cases());
+    cases.extend(mpls::cases());
     cases.extend(neighbour_commit::cases());
     cases.extend(nexthop_commit::cases());
     cases.extend(object::cases());
