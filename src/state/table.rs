@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use super::Snapshot;
 use super::filter::{UnknownAttribute, filter};
 use super::routes::{Held, each};
-use crate::object::Tree;
-use crate::object::route::{ROUTE, Route, RouteKey, RouteKey4, RouteKey6, TABLE_MAIN};
+use crate::object::route::{ROUTE, Route, RouteKey, RouteKey4, RouteKey6, RouteSpec, TABLE_MAIN};
+use crate::object::{Family, Link, LinkRef, Tree};
 
 /// The routes of one table, or of all, or those of MPLS, at one moment; from [`Snapshot::routes`].
 ///
@@ -223,6 +223,43 @@ impl<'a> RouteTable<'a> {
     pub fn get(self, prefix: IpNet) -> Vec<Route> {
         let Some(table) = self.ip_table() else { return Vec::new() };
         self.to(RouteKey::first_of(table, prefix)).collect()
+    }
+
+    /// The route that the words mean: what they do not name does not count, but for the destination. Of several that
+    /// fit, the one with the least TOS and priority, and of those the one that the kernel uses. In this table, or in the
+    /// first one that has it of [`RouteTable::all`]; words that name another table find none.
+    ///
+    /// ```
+    /// # use netlinkdb::{Db, NetNs};
+    /// use netlinkdb::Route;
+    /// # NetNs::enter_private()?;
+    /// # let db = Db::open()?;
+    /// let mut tx = db.begin();
+    /// tx.interface("lo").up();
+    /// tx.add_route(Route::to("10.2.0.0/16").blackhole().priority(20))?;
+    /// tx.add_route(Route::to("10.2.0.0/16").dev("lo").priority(30).tos(4).table(100))?;
+    /// tx.commit()?;
+    /// let now = db.sync()?;
+    /// let (main, all) = (now.routes(), now.routes().all());
+    /// assert_eq!(main.find(&Route::to("10.2.0.0/16")).unwrap().priority(), 20);
+    /// assert!(main.find(&Route::to("10.2.0.0/16").priority(30)).is_none());
+    /// assert_eq!(all.find(&Route::to("10.2.0.0/16").dev("lo").tos(4)).unwrap().table(), 100);
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn find(self, spec: &RouteSpec) -> Option<Route> {
+        let index = |link: &LinkRef| self.snapshot.link(link.clone()).map(Link::index);
+        let in_table = |table: u32| {
+            let spec = spec.clone().table(table);
+            let found = self.to(spec.place()?).find(|route| spec.selects(route, index));
+            found.filter(|route| (route.family() == Family::MPLS) == (self.table == Which::Mpls))
+        };
+        match (self.table, spec.table_number()) {
+            (Which::Mpls, _) => in_table(TABLE_MAIN),
+            (Which::All, Some(table)) => in_table(table),
+            (Which::All, None) => self.snapshot.tables().into_iter().find_map(in_table),
+            (Which::Table(own), table) if table.is_none_or(|table| table == own) => in_table(own),
+            (Which::Table(_), _) => None,
+        }
     }
 
     /// The routes that are at the keys of a place.

@@ -98,7 +98,11 @@ fn labels_read_as_ip_prints_them() {
     assert!(now.routes().iter().all(|route| route.label().is_none()));
     assert_eq!(now.routes().all().len(), now.routes().all().iter().count());
     assert!(now.routes().label(105).is_none() && now.routes().mpls().default().is_empty());
+    // Found by words.
     let of = now.routes().mpls();
+    assert_eq!(of.find(&Route::mpls(104).via("10.0.1.2")).unwrap().label(), Some(104));
+    assert!(of.find(&Route::mpls(104).via("10.0.1.3")).is_none());
+    assert!(now.routes().find(&Route::mpls(104)).is_none());
     assert!(of.filter("to", "200/300").unwrap().count() == 1);
 }
 
@@ -338,6 +342,7 @@ fn labels_are_brought_in_line_by_themselves() {
     commit(&db, |tx| tx.sync_routes(ours, wanted()).map(drop));
     assert_eq!(labels(&db.snapshot()), [100, 103, 300, 999]);
     agrees(&db);
+    assert!(db.snapshot().routes().find(&Route::to("10.77.0.0/16")).is_some());
     let mut tx = db.begin();
     let stray = tx.sync_routes(RouteFilter::mpls(), [Route::to("10.1.0.0/16").dev("lo")]);
     assert!(stray.map(drop).unwrap_err().to_string().contains("not in the scope"));

@@ -681,6 +681,11 @@ impl RouteSpec {
         Some(self.key()?.of_prefix().0)
     }
 
+    /// The table that it names.
+    pub fn table_number(&self) -> Option<u32> {
+        Some(self.draft.record.value(row::TABLE)?.number()? as u32)
+    }
+
     /// Whether a route with a gateway: it needs another one that leads to the gateway.
     pub fn has_gateway(&self) -> bool {
         self.gateway.is_some()
