@@ -57,8 +57,11 @@
 //! object that a commit took away is brought back by its rollback, but for what the kernel makes by itself. Another
 //! program's deletion of a route over the same interface in the same moment cannot be told from that.
 //!
-//! Never kept: MPLS and multicast routes, the routing cache, and the marks that the kernel flips by
-//! itself (`dead`, `linkdown`, `offload`, how long a route still lasts).
+//! MPLS routes ([`Route::mpls`]) are read, followed and written in the same way where the kernel has them (`mpls_router`).
+//! They are a table of their own, by label: [`RouteTable::mpls`], and [`RouteFilter::mpls`] in scopes.
+//!
+//! Never kept: multicast routes, the routing cache, and the marks that the kernel flips by itself (`dead`, `linkdown`,
+//! `offload`, how long a route still lasts).
 //!
 //! A database may leave routes out, by table, protocol or family ([`DbBuilder::ignore_tables`] and its neighbours): then
 //! [`Snapshot::follows_table`] says of which tables everything is known.

@@ -35,6 +35,7 @@ const RTNLGRP_IPV6_ROUTE: u32 = 11;
 const RTNLGRP_NEIGH: u32 = 3;
 const RTNLGRP_IPV4_RULE: u32 = 8;
 const RTNLGRP_IPV6_RULE: u32 = 19;
+const RTNLGRP_MPLS_ROUTE: u32 = 27;
 const RTNLGRP_NEXTHOP: u32 = 32;
 
 /// How many creations of our own are remembered until their committer looks: far more than one wave has.
@@ -80,7 +81,12 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         groups.extend([RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]);
     }
     if config.views.routes {
-        let families = [(Family::Inet, RTNLGRP_IPV4_ROUTE), (Family::Inet6, RTNLGRP_IPV6_ROUTE)];
+        let families = [
+            (Family::Inet, RTNLGRP_IPV4_ROUTE),
+            (Family::Inet6, RTNLGRP_IPV6_ROUTE),
+            // A group of every kernel, also of one without MPLS.
+            (Family::MPLS, RTNLGRP_MPLS_ROUTE),
+        ];
         let followed = families.into_iter().filter(|(family, _)| config.routes.has_family(*family));
         groups.extend(followed.map(|(_, group)| group));
     }

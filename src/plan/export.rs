@@ -53,6 +53,7 @@ impl Selection {
         let mut filters = self.routes.clone();
         if self.all_routes {
             filters = of.tables().into_iter().map(RouteFilter::table).collect();
+            filters.push(RouteFilter::mpls());
         }
         let index = |link: &LinkRef| of.link(link.clone()).map(|link| link.index());
         let is_meant = |key: &RouteKey, held: &Held| {

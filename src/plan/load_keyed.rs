@@ -13,6 +13,7 @@ use crate::object::{
     Encap, Named, Neighbour, NeighbourSpec, NeighbourState, Nexthop, NexthopSpec, Record, Rule,
     RuleSpec, Tree, Value,
 };
+use crate::wire::HardwareAddress;
 
 fn number_of(names: &[(u64, &str)], tree: &Tree) -> Option<u64> {
     match tree {
@@ -40,7 +41,10 @@ pub(super) fn route(entries: &Entries) -> Result<RouteSpec, Wrong> {
     let inet6 = |text: &str| text.contains(':');
     let is_v6 = is_inet6(&tree)
         || entries.iter().any(|(_, tree)| matches!(tree, Tree::Text(text) if inet6(text)));
-    let mut spec = Route::to(if dst == "default" && is_v6 { "::/0" } else { dst });
+    let mut spec = match dst.parse() {
+        Ok(label) => Route::mpls(label),
+        Err(_) => Route::to(if dst == "default" && is_v6 { "::/0" } else { dst }),
+    };
     for (key, value) in entries {
         let wrong = || Wrong::new(key, format!("`{value}` is none of its values"));
         let number = || match value {
@@ -54,7 +58,12 @@ pub(super) fn route(entries: &Entries) -> Result<RouteSpec, Wrong> {
             "from" => spec.from(word()?),
             "type" => spec.kind(RouteType(by(RouteType::NAMES)? as u8)),
             "gateway" => spec.via(word()?),
-            "via" => spec.via(text(value.key("host")).ok_or_else(wrong)?),
+            "via" => match link_of(value).ok_or_else(wrong)? {
+                Ok(address) => spec.via_link(address),
+                Err(host) => spec.via(host),
+            },
+            "to" => spec.newdst(&labels(value).ok_or_else(wrong)?),
+            "ttl-propogate" => spec.ttl_propagate(*value == Tree::Bool(true)),
             "dev" => spec.dev(word()?),
             "table" => spec.table(by(TABLES)? as u32),
             "protocol" => spec.protocol(RouteProtocol(by(RouteProtocol::NAMES)? as u8)),
@@ -208,13 +217,19 @@ fn hop(leg: &Tree) -> Result<Hop, Wrong> {
     };
     let (entries, encap) = without_tunnel(entries)?;
     let leg = &Tree::Map(entries.clone());
+    let wrong = || Wrong::new("nexthops", "`via` is no address");
+    let link = match leg.key("via") {
+        Some(via) => link_of(via).ok_or_else(wrong)?.ok(),
+        None => None,
+    };
     let via = text(leg.key("gateway")).or_else(|| text(leg.key("via")?.key("host")));
     let dev = text(leg.key("dev"));
-    let mut hop = match (via, dev) {
-        (Some(via), Some(dev)) => Hop::via(via).dev(dev),
-        (Some(via), None) => Hop::via(via),
-        (None, Some(dev)) => Hop::direct(dev),
-        (None, None) => return Err(Wrong::new("nexthops", "`gateway` or `dev` is expected")),
+    let mut hop = match (link, via, dev) {
+        (Some(link), _, Some(dev)) => Hop::via_link(link, dev),
+        (_, Some(via), Some(dev)) => Hop::via(via).dev(dev),
+        (_, Some(via), None) => Hop::via(via),
+        (_, None, Some(dev)) => Hop::direct(dev),
+        (_, None, None) => return Err(Wrong::new("nexthops", "`gateway` or `dev` is expected")),
     };
     for (key, value) in &entries {
         match (key.as_str(), value) {
@@ -226,10 +241,28 @@ fn hop(leg: &Tree) -> Result<Hop, Wrong> {
                 hop = hop.realms(from, to);
             }
             ("weight", Tree::Number(weight)) => hop = hop.weight(*weight as u16),
+            ("to", _) => {
+                let why = || Wrong::new(key, format!("`{value}` is none of its values"));
+                hop = hop.newdst(&labels(value).ok_or_else(why)?);
+            }
             _ => return Err(Wrong::new(key, "no such key of a nexthop is read")),
         }
     }
     Ok(encap.into_iter().fold(hop, Hop::encap))
+}
+
+/// A gateway that is a hardware address, or any other by its text.
+fn link_of(via: &Tree) -> Option<Result<HardwareAddress, &str>> {
+    let host = text(via.key("host"))?;
+    match text(via.key("family")) {
+        Some("link") => Some(Ok(host.parse().ok()?)),
+        _ => Some(Err(host)),
+    }
+}
+
+/// `200/300`, or a single one as a number.
+fn labels(tree: &Tree) -> Option<Vec<u32>> {
+    tree.to_string().split('/').map(|label| label.parse().ok()).collect()
 }
 
 fn has_word(list: &Tree, word: &str) -> bool {

@@ -28,6 +28,7 @@ mod hooks;
 mod inet6_routes;
 mod journal;
 mod late;
+mod mpls;
 mod neighbour_commit;
 mod nexthop_commit;
 mod object;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
     cases.extend(inet6_routes::cases());
     cases.extend(journal::cases());
     cases.extend(late::cases());
+    cases.extend(mpls::cases());
     cases.extend(neighbour_commit::cases());
     cases.extend(nexthop_commit::cases());
     cases.extend(object::cases());

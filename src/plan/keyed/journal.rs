@@ -518,7 +518,7 @@ fn holds(step: &Step, now: &Snapshot, bodies: &mut Bodies, matcher: &mut Matcher
 }
 
 fn is_plain(key: &RouteKey, held: &Held) -> bool {
-    matches!(key, RouteKey::V4(_)) || held.body().is_some_and(|body| body.links().len() < 2)
+    !matches!(key, RouteKey::V6(_)) || held.body().is_some_and(|body| body.links().len() < 2)
 }
 
 /// What the kernel took away along with what this commit did to interfaces and nexthop objects, and nobody named (K4 to
@@ -554,6 +554,13 @@ fn lost_along(
             continue;
         }
         let (was, is) = (key.elements(before, bodies), key.elements(now, bodies));
+        if key.is_single() {
+            // What is left of it gives way; what another program has put there does not.
+            if is.iter().all(|one| was.iter().any(|old| one.is_rest_of(old))) {
+                all.push(key.transform(&is, &was));
+            }
+            continue;
+        }
         let mut target = is.clone();
         for (at, one) in was.iter().enumerate() {
             if causes.takes(one) && !is.iter().any(|other| other.same(one)) {
@@ -624,5 +631,9 @@ fn failure(step: &Step, ack: &Ack, names: &dyn Names) -> Failure {
     let request = step.encode();
     let path = ack.offset.map(|offset| locate(&request, step.header(), offset)).unwrap_or_default();
     let attribute = if path.is_empty() { None } else { step.attribute_name(&path) };
-    Failure { step: step.command(names), why: Why::Refused { ack: ack.clone(), attribute } }
+    // Without MPLS nobody takes the request (`rtnetlink_rcv_msg`).
+    let is_mpls = matches!(step.key, Key::Route(RouteKey::Mpls(_)));
+    let lacks = (is_mpls && ack.errno == libc::EOPNOTSUPP && ack.message.is_none())
+        .then_some("MPLS routes (CONFIG_MPLS_ROUTING, the module mpls_router)");
+    Failure { step: step.command(names), why: Why::Refused { ack: ack.clone(), attribute, lacks } }
 }

@@ -178,6 +178,11 @@ impl Key {
         matches!(self, Key::Rule(_))
     }
 
+    /// Whether only one route can be there: of a label (`mpls_route_add`).
+    fn is_single(&self) -> bool {
+        matches!(self, Key::Route(RouteKey::Mpls(_)))
+    }
+
     /// Whether those that stand there have an order.
     fn is_ordered(&self) -> bool {
         !matches!(self, Key::Route(RouteKey::V6(_)))
@@ -199,6 +204,7 @@ impl Key {
     /// Whether the database follows what stands there.
     fn is_followed(&self, now: &Snapshot) -> bool {
         match self {
+            Key::Route(RouteKey::Mpls(_)) => now.follows_mpls(),
             Key::Route(key) => now.follows_table(key.table()),
             Key::Rule(_) => now.follows_rules(),
             Key::Neighbour(_) => now.follows_neighbours(),
@@ -305,6 +311,14 @@ impl Content {
         }
     }
 
+    /// Whether it is the same route with fewer legs.
+    fn is_rest_of(&self, before: &Content) -> bool {
+        match (self, before) {
+            (Content::Route(left), Content::Route(before)) => route::is_rest_of(left, before),
+            _ => false,
+        }
+    }
+
     /// Whether both cannot be at one key, where those of a key have no order.
     fn is_same_way(&self, other: &Content) -> bool {
         match (self, other) {
@@ -389,6 +403,10 @@ fn command(key: &Key, op: Op, text: &str) -> String {
     match key {
         Key::Route(RouteKey::V4(_)) => format!("ip route {verb} {text}"),
         Key::Route(RouteKey::V6(_)) => format!("ip -6 route {verb} {}", route::asked(text)),
+        Key::Route(RouteKey::Mpls(_)) => {
+            let verb = if matches!(op, Op::Append | Op::Prepend) { "add" } else { verb };
+            format!("ip -f mpls route {verb} {}", route::asked(text))
+        }
         Key::Rule(key) => {
             let verb = if op == Op::Delete { "del" } else { "add" };
             let family = if key.family == Family::Inet6 { "-6 " } else { "" };

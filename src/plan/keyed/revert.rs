@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ipnet::IpNet;
-
 use super::edits::{Edit, RouteSync};
 use super::{Content, Key, Op, Planned, Step, neighbour, rule};
 use crate::object::{Family, Link, LinkRef, Neighbour, Nexthop, Route, RouteSpec, Rule};
@@ -90,6 +88,7 @@ impl Keyed<'_> {
             let tables: BTreeSet<u32> =
                 self.target.tables().into_iter().chain(self.now.tables()).collect();
             filters.extend(tables.into_iter().map(RouteFilter::table));
+            filters.push(RouteFilter::mpls());
         }
         for filter in &selection.routes {
             let covered = selection.all_routes || filters.contains(filter);
@@ -109,22 +108,27 @@ impl Keyed<'_> {
 
     /// Of the routes that are spoken of those at these keys.
     fn these_routes(&mut self, selection: &Selection, keys: &BTreeSet<RouteKey>) {
-        let tables: BTreeSet<u32> = keys.iter().map(RouteKey::table).collect();
-        let whole = tables.into_iter().map(RouteFilter::table);
+        let is_in = |key: &RouteKey, scope: &RouteFilter| {
+            key.table() == scope.table_number()
+                && matches!(key, RouteKey::Mpls(_)) == scope.is_mpls()
+        };
         let scopes: Vec<RouteFilter> = match selection.all_routes {
-            true => whole.collect(),
+            true => {
+                let tables: BTreeSet<u32> = keys.iter().map(RouteKey::table).collect();
+                let whole = tables.into_iter().map(RouteFilter::table);
+                whole.chain([RouteFilter::mpls()]).collect()
+            }
             false => selection.routes.clone(),
         };
         for scope in scopes {
-            let table = scope.table_number();
-            let only: BTreeSet<_> =
-                keys.iter().filter(|key| key.table() == table).copied().collect();
+            let only: BTreeSet<_> = keys.iter().filter(|key| is_in(key, &scope)).copied().collect();
             if !only.is_empty() {
                 self.routes_at(scope, only);
             }
         }
         for which in selection.single_routes.iter().filter(|_| !selection.all_routes) {
-            if which.place().is_some_and(|place| keys.iter().any(|key| is_at(key, place))) {
+            if which.place().is_some_and(|place| keys.iter().any(|key| key.of_prefix().0 == place))
+            {
                 self.single_route(which);
             }
         }
@@ -141,7 +145,7 @@ impl Keyed<'_> {
 
     /// The routes that the words mean, and all that shares their keys.
     fn single_route(&mut self, which: &RouteSpec) {
-        let Some((table, net)) = which.place() else {
+        let Some(place) = which.place() else {
             let refused = which.check().err().map(|error| super::invalid("route", error));
             return self.left.extend(refused);
         };
@@ -150,13 +154,17 @@ impl Keyed<'_> {
             let is_meant = |key: RouteKey, held: &Arc<Held>| {
                 held.body().is_some_and(|body| which.selects(&body.at(key), index))
             };
-            let all = of.keyed_routes_to(table, net);
+            let all = of.keyed_routes_to(place);
             let meant = all.filter(|(key, held)| held.iter().any(|held| is_meant(*key, held)));
             meant.map(|(key, _)| key).collect()
         };
         let only: BTreeSet<RouteKey> =
             keys(self.target).into_iter().chain(keys(self.now)).collect();
-        self.routes_at(RouteFilter::table(table), only);
+        let scope = match place {
+            RouteKey::Mpls(_) => RouteFilter::mpls(),
+            ip => RouteFilter::table(ip.table()),
+        };
+        self.routes_at(scope, only);
     }
 
     fn sync(
@@ -315,20 +323,6 @@ impl Selection {
 
     pub(in crate::plan) fn speaks_of_neighbours(&self) -> bool {
         self.all_neighbours || !self.neighbours_of.is_empty() || !self.neighbours.is_empty()
-    }
-}
-
-/// Whether a key is of a prefix in a table.
-fn is_at(key: &RouteKey, (table, net): (u32, IpNet)) -> bool {
-    match key {
-        RouteKey::V4(own) => {
-            (own.table, own.len) == (table, net.prefix_len())
-                && net.network() == std::net::IpAddr::from(std::net::Ipv4Addr::from(own.dst))
-        }
-        RouteKey::V6(own) => {
-            (own.table, own.len) == (table, net.prefix_len())
-                && net.network() == std::net::IpAddr::from(own.dst)
-        }
     }
 }
 
