@@ -1,5 +1,6 @@
 //! A synthetic internet table, and what it costs: `cargo run --release --example million -- 1000000`. A second word
-//! `follow` leaves out all but the following of another writer, `commit` all but commits of the whole table.
+//! `follow` leaves out all but the following of another writer, `commit` all but commits of the whole table, `one` all but
+//! commits of one change.
 //!
 //! In a namespace of its own, no root. One tab-separated line per figure: name, value, unit, ratio to the limit, budget,
 //! `ok` or `over`. A limit is what bare sockets take for the same in this very run; `-` where there is none.
@@ -38,6 +39,9 @@ fn main() -> Result {
     }
     one_route("one-route commit, 10 routes", &table[..10.min(count)])?;
     flush()?;
+    if std::env::args().nth(2).as_deref() == Some("one") {
+        return Ok(());
+    }
     follow(&table)?;
     if std::env::args().nth(2).as_deref() == Some("follow") {
         return Ok(());
