@@ -484,17 +484,23 @@ fn spec(entry: &Entry) -> RouteSpec {
     Route::to(net).via(Ipv4Addr::new(10, 0, 0, entry.gateway)).protocol(RouteProtocol::BGP)
 }
 
-/// The whole table by bare requests, each with its answer, while a database follows; then in one transaction; then one
-/// that fails after its last route and is rolled back.
+/// The whole table by bare requests while a database follows, with an answer for each and with one for every 64 (the
+/// limit); then in one transaction; then one that fails after its last route and is rolled back.
 fn whole_table(table: &[Entry]) -> Result {
-    let db = Db::builder().receive_buffer(BUFFER).open()?;
-    let start = Instant::now();
-    Bare::new(&[])?.write_answered(table)?;
-    db.sync()?;
-    let limit = start.elapsed().as_secs_f64();
+    let followed = |write: &dyn Fn(&mut Bare) -> Result| -> Result<f64> {
+        let db = Db::builder().receive_buffer(BUFFER).open()?;
+        let start = Instant::now();
+        write(&mut Bare::new(&[])?)?;
+        db.sync()?;
+        let took = start.elapsed().as_secs_f64();
+        drop(db);
+        flush()?;
+        Ok(took)
+    };
+    let answered = followed(&|bare| bare.write_answered(table))?;
+    row("whole table, bare, an answer for each", answered, "s", None, f64::INFINITY);
+    let limit = followed(&|bare| bare.write(table, flags::CREATE | flags::EXCL))?;
     row("whole table, bare", limit, "s", None, f64::INFINITY);
-    drop(db);
-    flush()?;
 
     let db = Db::builder().receive_buffer(BUFFER).patience(Duration::from_secs(60)).open()?;
     let before = resident()?;
