@@ -362,11 +362,11 @@ impl Engine {
             (revision, kicks) = (Some(now.revision()), counted);
             let began = Instant::now();
             if self.look(&now) {
-                due = self.enforce_once(began, stop);
+                self.enforce_once(began, stop);
                 // What the commits have led to is looked at once more.
                 revision = None;
             } else {
-                due = self.next_due(&now);
+                due = self.next_due(&now, began);
             }
         }
         Ok(())
@@ -416,14 +416,16 @@ impl Engine {
         })
     }
 
-    fn next_due(&self, now: &Snapshot) -> Option<Instant> {
+    /// When there is more to do. `looked` is from before the look that found nothing: a pause that has ended since then
+    /// was still one for it.
+    fn next_due(&self, now: &Snapshot, looked: Instant) -> Option<Instant> {
         let state = self.shared.freezes.state.lock();
         let ids = state.entries.keys().copied();
-        ids.filter_map(|id| state.due(id, now)).min()
+        ids.filter_map(|id| state.due(id, now, looked)).min()
     }
 
-    /// Undoes what there is to be undone; gives when there is more.
-    fn enforce_once(&self, began: Instant, stop: &AtomicBool) -> Option<Instant> {
+    /// Undoes what there is to be undone.
+    fn enforce_once(&self, began: Instant, stop: &AtomicBool) {
         let mut requests = self.requests.lock();
         let _enforcing = Enforcing::new(self);
         let ids: Vec<u64> = {
@@ -432,11 +434,10 @@ impl Engine {
         };
         for id in ids {
             if stop.load(Ordering::SeqCst) {
-                return None;
+                return;
             }
             self.enforce_one(id, began, &mut requests);
         }
-        self.next_due(&self.snapshot())
     }
 
     fn enforce_one(&self, id: u64, began: Instant, requests: &mut Requests) {
@@ -690,12 +691,10 @@ impl State {
         })
     }
 
-    /// When the first pause of something that differs is over.
-    fn due(&self, id: u64, now: &Snapshot) -> Option<Instant> {
+    /// When the first pause of something that differs is over, of those that were not over at this moment.
+    fn due(&self, id: u64, now: &Snapshot, moment: Instant) -> Option<Instant> {
         let entry = self.entries.get(&id).filter(|entry| entry.is_active)?;
-        let moment = Instant::now();
-        let fighting = entry.fights.values().any(|fight| fight.is_paused(moment));
-        if !fighting {
+        if !entry.fights.values().any(|fight| fight.is_paused(moment)) {
             return None;
         }
         let keys = self.differing(id, now).into_iter().flat_map(|(_, keys)| keys);
@@ -814,5 +813,45 @@ impl Fight {
         self.pause = FIRST_PAUSE.saturating_mul(1 << doubled.min(20)).min(LONGEST_PAUSE);
         self.until = Some(moment + self.pause);
         (doubled + 1).is_power_of_two()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::{LINK, Record, link};
+    use crate::state::{Event, LinkEvent};
+
+    fn state(mtu: u64) -> Snapshot {
+        let mut record = Record::new(&LINK);
+        record.set(link::row::INDEX, crate::object::Value::Number(7));
+        record.set(link::row::NAME, "v0".into());
+        record.set(link::row::MTU, crate::object::Value::Number(mtu));
+        Snapshot::default().saying(Event::Link(7, LinkEvent::Is(Box::new(record))))
+    }
+
+    /// A pause ended after the look that it held back and before it was asked for when the next one is due: nobody looked
+    /// again until something else changed.
+    #[test]
+    fn a_pause_that_ends_behind_a_look_is_due() {
+        let (mut freezes, looked) = (State::default(), Instant::now());
+        let until = Some(looked + Duration::from_nanos(1));
+        let fight = Fight { times: 6, last: Some(looked), until, ..Fight::default() };
+        let entry = Entry {
+            selection: Selection::interface(7),
+            target: state(1500),
+            is_active: true,
+            fights: [(ObjectKey::Link(7), fight)].into(),
+            quiet: BTreeMap::new(),
+            inbox: Inbox::new().expect("an eventfd"),
+        };
+        freezes.entries.insert(0, entry);
+        while Some(Instant::now()) <= until {}
+        assert_eq!(freezes.due(0, &state(1400), looked), until);
+        // Nothing is due for what does not differ, nor again for whoever has looked since.
+        assert_eq!(freezes.due(0, &state(1500), looked), None);
+        assert_eq!(freezes.due(0, &state(1400), Instant::now()), None);
+        let work = freezes.work(0, &state(1400), &BTreeSet::new());
+        assert_eq!(work.map(|work| work.open.len()), Some(1));
     }
 }

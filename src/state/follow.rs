@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::apply::Doubt;
 use super::event::decode;
-use super::routes::{Bodies, Body, Held, Load};
+use super::routes::{Bodies, Body, Held, Load, is_same};
 use super::view::{Judged, RouteView};
 use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
 use crate::object::Value;
@@ -703,14 +703,12 @@ impl Follower {
         }
         let shown = &self.shown;
         let up = |index: u32| shown.link_by_index(index).is_some_and(Link::is_up);
-        let others_dead = |body: &Body| body.links().iter().all(|leg| *leg == index || !up(*leg));
+        let others_dead = |body: &Body| others_dead(shown, body, index);
         let is_vrf =
             |master: u32| shown.link_by_index(master).is_none_or(|link| link.kind() == Some("vrf"));
         let mut routes = shown.routes.clone();
         let changed = match doubt {
-            Doubt::WentDown => routes.evict(&self.bodies, |body| {
-                body.is_over(index) && !body.is_host() && others_dead(body)
-            }),
+            Doubt::WentDown => routes.evict(&self.bodies, |body| goes_down(shown, body, index)),
             Doubt::Gone(_) => routes.evict(&self.bodies, |body| {
                 body.is_over(index) && (body.is_v4() || others_dead(body))
             }),
@@ -1068,7 +1066,7 @@ impl Follower {
         let mut replayed = BTreeSet::new();
         let mut families = BTreeSet::new();
         let backlog = std::mem::take(&mut self.backlog);
-        let mut coming = announced(&backlog);
+        let mut coming = Coming::of(&backlog);
         for event in backlog {
             match &event {
                 Event::Link(index, LinkEvent::Is(_)) => drop(replayed.insert(*index)),
@@ -1099,23 +1097,26 @@ impl Follower {
 
     /// Applies an event that came while everything was read. The dump may know already what it says, so that nothing
     /// is seen to change; what was announced before it and went with it in silence (K4, K5, K27) goes all the same.
-    /// `coming` are the addresses that later events announce. Whether it is sure what went.
-    fn replay(&mut self, event: Event, coming: &mut BTreeMap<AddressKey, u32>) -> bool {
+    /// Whether it is sure what went.
+    fn replay(&mut self, event: Event, coming: &mut Coming) -> bool {
         let index = event.index();
-        if let Event::AddressNew(address) = &event {
-            let count = AddressKey::of(address).and_then(|key| coming.get_mut(&key));
-            count.into_iter().for_each(|count| *count -= 1);
-        }
+        coming.passes(&event);
+        self.note_fresh(&event, coming);
         let says_down = match &event {
             Event::Link(_, LinkEvent::Is(link)) => {
-                !LinkFlags(link.number(link_row::FLAGS) as u32).contains(LinkFlags::UP)
+                let up = LinkFlags(link.number(link_row::FLAGS) as u32).contains(LinkFlags::UP);
+                let is_first = coming.told.insert(index);
+                if !up && is_first && !self.is_sure_of_down(index, coming) {
+                    return false;
+                }
+                !up
             }
             _ => false,
         };
         let loses_v4 = matches!(&event, Event::AddressGone(address) if address.local().is_ipv4());
         self.apply(event);
         if says_down {
-            self.follow_routes(Doubt::WentDown, index);
+            self.was_down(index, coming);
             self.ask(Query::Addresses(index));
         }
         if !loses_v4 {
@@ -1129,10 +1130,58 @@ impl Follower {
             return true;
         }
         // Those that are left may all have come later: then this was the last, and took the routes along.
-        let may_be_later = |key: &&AddressKey| coming.get(*key).is_some_and(|count| *count > 0);
+        let may_be_later =
+            |key: &&AddressKey| coming.addresses.get(*key).is_some_and(|count| *count > 0);
         let goes = |body: &Body| body.is_v4() && !body.is_host() && !body.outlives_addresses();
         let is_route = |body: &Body| goes(body) && body.is_over(index);
         !(left.iter().all(may_be_later) && self.bodies.any(is_route))
+    }
+
+    /// A replayed route of IPv6 that the dump did not have.
+    fn note_fresh(&self, event: &Event, coming: &mut Coming) {
+        if let Event::Route { key: key @ RouteKey::V6(_), held, gone: false, .. } = event {
+            if !self.shown.routes_at(key).iter().any(|own| is_same(own, held)) {
+                coming.fresh.push((*key, held.clone()));
+            }
+        }
+    }
+
+    /// The first that is heard of an interface is that it is down, while the dump says that it is up. It went down then,
+    /// or it had been down all along and was changed otherwise. The kernel took its IPv6 routes if it went down; if not,
+    /// those of addresses that were given to it while it was down are still there. Sure it is where each of these is
+    /// announced to go, as the kernel does unless `skip_notify_on_dev_down` is set, or where there is none.
+    fn is_sure_of_down(&self, index: u32, coming: &Coming) -> bool {
+        let over = |body: &Body| !body.is_v4() && goes_down(&self.shown, body, index);
+        let is_up = self.shown.link_by_index(index).is_some_and(Link::is_up);
+        if !is_up || !self.views.routes || !self.bodies.any(over) {
+            return true;
+        }
+        let stays = |key: &RouteKey, held: &Arc<Held>| {
+            held.body().is_some_and(over) && !coming.gone.contains(key)
+        };
+        let mut all = self.shown.all_keyed_routes();
+        !all.any(|(key, all)| all.iter().any(|held| stays(&key, held)))
+    }
+
+    /// This interface was down at that moment, and the dump is younger. What it has of IPv6 over the interface is there:
+    /// while it is down, it can be given addresses, and each has its route. What was announced before that moment and
+    /// is not in the dump has gone in silence.
+    fn was_down(&mut self, index: u32, coming: &mut Coming) {
+        let shown = &self.shown;
+        let dies = |body: &Body| goes_down(shown, body, index);
+        let is_gone = |held: &Arc<Held>| held.body().is_some_and(dies);
+        let (gone, fresh) =
+            std::mem::take(&mut coming.fresh).into_iter().partition(|(_, h)| is_gone(h));
+        coming.fresh = fresh;
+        let mut routes = shown.routes.clone();
+        if routes.evict(&self.bodies, |body| body.is_v4() && dies(body)) {
+            self.shown.routes = routes;
+        }
+        for (key, held) in Vec::from(gone) {
+            if !self.shown.routes.take(key, &held, &mut self.bodies) {
+                self.ask_legs(key);
+            }
+        }
     }
 
     /// The next request to be sent.
@@ -1208,17 +1257,52 @@ impl Follower {
     }
 }
 
-/// The addresses that a sequence of events announces, and how often.
-fn announced(events: &[Event]) -> BTreeMap<AddressKey, u32> {
-    let mut counts = BTreeMap::new();
-    for event in events {
+/// What is known while events are replayed of those that follow.
+struct Coming {
+    /// The addresses that are still to be announced, and how often.
+    addresses: BTreeMap<AddressKey, u32>,
+    /// IPv6 routes that are announced to go.
+    gone: BTreeSet<RouteKey>,
+    /// Interfaces of which something has been replayed.
+    told: BTreeSet<u32>,
+    /// IPv6 routes that were replayed, and that the dump did not have.
+    fresh: Vec<(RouteKey, Arc<Held>)>,
+}
+
+impl Coming {
+    fn of(events: &[Event]) -> Self {
+        let (mut addresses, mut gone) = (BTreeMap::new(), BTreeSet::new());
+        for event in events {
+            match event {
+                Event::AddressNew(address) => AddressKey::of(address)
+                    .into_iter()
+                    .for_each(|key| *addresses.entry(key).or_insert(0) += 1),
+                Event::Route { key: key @ RouteKey::V6(_), gone: true, .. } => {
+                    gone.insert(*key);
+                }
+                _ => {}
+            }
+        }
+        Coming { addresses, gone, told: BTreeSet::new(), fresh: Vec::new() }
+    }
+
+    fn passes(&mut self, event: &Event) {
         if let Event::AddressNew(address) = event {
-            AddressKey::of(address)
-                .into_iter()
-                .for_each(|key| *counts.entry(key).or_insert(0) += 1);
+            let count = AddressKey::of(address).and_then(|key| self.addresses.get_mut(&key));
+            count.into_iter().for_each(|count| *count -= 1);
         }
     }
-    counts
+}
+
+/// Whether no other interface that this route leads over is up.
+fn others_dead(shown: &Snapshot, body: &Body, index: u32) -> bool {
+    let up = |index: u32| shown.link_by_index(index).is_some_and(Link::is_up);
+    body.links().iter().all(|leg| *leg == index || !up(*leg))
+}
+
+/// Whether a route goes when this interface goes down.
+fn goes_down(shown: &Snapshot, body: &Body, index: u32) -> bool {
+    body.is_over(index) && !body.is_host() && others_dead(shown, body, index)
 }
 
 impl Follower {
@@ -1518,6 +1602,37 @@ mod tests {
         let last = address4(kind::RTM_DELADDR, 7, 1);
         let now = read_anew(&[link(7, false, 0), up.clone(), last, route(7)], &[up, route(7)]);
         assert_eq!(now.routes().all().len(), 1);
+    }
+
+    fn route6(kind: u16, oif: u32) -> Vec<u8> {
+        let mut record = Record::new(&ROUTE);
+        let numbers = [(row::FAMILY, 10), (row::DST_LEN, 128), (row::TABLE, 255), (row::TYPE, 2)];
+        numbers.into_iter().for_each(|(id, number)| record.set(id, Value::Number(number)));
+        record.set(row::OIF, Value::Number(oif.into()));
+        record.set(row::DST, Value::V6(Ipv6Addr::from_bits(0xfd << 120 | 1)));
+        let mut builder = Builder::new(kind, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        builder.finish()
+    }
+
+    /// An interface that is down can be given IPv6 addresses, and has their routes. It was changed while everything was
+    /// read anew, which says again that it is down, and its routes were taken for gone.
+    #[test]
+    fn routes_of_an_interface_that_is_down_stay_when_it_is_announced_again() {
+        let (up, down) = (link(7, true, 0), link(7, false, 0));
+        let (comes, goes) = (route6(kind::RTM_NEWROUTE, 7), route6(kind::RTM_DELROUTE, 7));
+        let count =
+            |events: &[Vec<u8>], dumps: &[Vec<u8>]| read_anew(events, dumps).routes().all().len();
+        assert_eq!(count(&[down.clone()], &[down.clone(), comes.clone()]), 1);
+        // Up since: whether it had been up before, only another look can tell.
+        let since = [down.clone(), up.clone()];
+        assert_eq!(count(&since, &[up.clone(), comes.clone()]), 1);
+        // Announced, and gone in silence before the dump.
+        assert_eq!(count(&[comes.clone(), down.clone()], &[down.clone()]), 0);
+        // Gone since, in silence or not.
+        let since = [up.clone(), down.clone()];
+        assert_eq!(count(&since, &[up.clone(), comes.clone()]), 0);
+        assert_eq!(count(&[down, goes], &[up, comes]), 0);
     }
 
     fn rule(kind: u16, seq: u32) -> Vec<u8> {
