@@ -401,8 +401,12 @@ impl Follower {
 
     /// Whether all that it was told is in the state that it has shown, and nothing is asked for.
     pub fn is_settled(&self) -> bool {
-        let asks = self.asked.is_some() || !self.queries.is_empty() || !self.out.is_empty();
-        self.is_live() && !self.dirty && !asks && self.held.is_empty()
+        self.is_live() && !self.dirty && !self.is_asking() && self.held.is_empty()
+    }
+
+    /// Whether something is asked for, or is to be.
+    pub fn is_asking(&self) -> bool {
+        self.asked.is_some() || !self.queries.is_empty() || !self.out.is_empty()
     }
 
     /// Whether a state can be shown.

@@ -23,6 +23,9 @@ use crate::wire::{Ack, locate};
 /// for a route (K16).
 const TOGETHER: usize = 2048;
 
+/// Steps that are a whole table.
+const MANY: usize = 4096;
+
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
@@ -170,8 +173,11 @@ impl Journal {
     /// The first step that did not take effect.
     pub(in crate::plan) fn unmet(&mut self, before: &Snapshot, now: &Snapshot) -> Option<Failure> {
         let mut matcher = Matcher::default();
-        for at in 0..self.steps.len() {
-            if self.holds(at, before, now, &mut matcher) || self.is_superseded(at, &mut matcher) {
+        let mut open = self.near_each_other();
+        open.retain(|at| !self.holds(*at, before, now, &mut matcher));
+        open.sort_unstable();
+        for at in open {
+            if self.is_superseded(at, &mut matcher) {
                 continue;
             }
             let step = &self.steps[at];
@@ -185,6 +191,24 @@ impl Journal {
             }));
         }
         None
+    }
+
+    /// All steps, those of a whole table so that each is looked up beside the one before it: in the order in which they
+    /// were sent, which is none, most of the time goes into fetching the tree's nodes over and over again.
+    fn near_each_other(&self) -> Vec<usize> {
+        if self.steps.len() < MANY {
+            return (0..self.steps.len()).collect();
+        }
+        let place = |step: &Step| match &step.key {
+            Key::Route(RouteKey::V4(key)) => u64::from(key.dst),
+            Key::Route(RouteKey::V6(key)) => {
+                key.dst.first_chunk().map_or(0, |b| u64::from_be_bytes(*b))
+            }
+            _ => 0,
+        };
+        let mut all: Vec<_> = self.steps.iter().map(place).zip(0..).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, at)| at).collect()
     }
 
     /// Whether it takes away what a later step puts back: elsewhere in its list.
