@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use netlinkdb::Address;
 use netlinkdb::internals::object::link::{LINK, row};
 use netlinkdb::internals::object::{ADDRESS, ROUTE, Record, Value, route::RouteKey};
-use netlinkdb::internals::plan::{Answer, Commit, Draft, Outcome, Poll, Refusal};
+use netlinkdb::internals::plan::{Answer, Commit, Draft, Failure, Outcome, Poll, Refusal, Why};
 use netlinkdb::internals::state::{
     AddressKey, Ask, Change, Follower, Object, ObjectKey, Outlet, Silence, Snapshot, Update, Views,
     fence_request, is_later, next_fence,
@@ -317,7 +317,8 @@ impl Driver {
     /// Undoes what another database has left that was killed.
     pub fn recover(&mut self, kernel: &mut Kernel, kept: &Kept) -> Outcome {
         let notes: Vec<_> = kept.notes.iter().map(Vec::as_slice).collect();
-        let mut commit = Commit::resume(&kept.testament, &notes, "it").expect("what was kept");
+        let cause = Failure { step: "it".to_owned(), why: Why::CutOff };
+        let mut commit = Commit::resume(&kept.testament, &notes, cause).expect("what was kept");
         let mut never = Crash { requests: usize::MAX, notes: Vec::new() };
         self.drive(kernel, &mut commit, &mut never).expect("an end")
     }
