@@ -655,9 +655,16 @@ fn failure(step: &Step, ack: &Ack, names: &dyn Names) -> Failure {
     let request = step.encode();
     let path = ack.offset.map(|offset| locate(&request, step.header(), offset)).unwrap_or_default();
     let attribute = if path.is_empty() { None } else { step.attribute_name(&path) };
+    let attribute = attribute.or_else(|| reserved(ack));
     // Without MPLS nobody takes the request (`rtnetlink_rcv_msg`).
     let is_mpls = matches!(step.key, Key::Route(RouteKey::Mpls(_)));
     let lacks = (is_mpls && ack.errno == libc::EOPNOTSUPP && ack.message.is_none())
         .then_some("MPLS routes (CONFIG_MPLS_ROUTING, the module mpls_router)");
     Failure { step: step.command(names), why: Why::Refused { ack: ack.clone(), attribute, lacks } }
+}
+
+/// What a kernel means that knows a member's weight up to 255 only (5.10, 6.1): "Reserved fields in nexthop_grp must be 0".
+fn reserved(ack: &Ack) -> Option<&'static str> {
+    let words = ack.message.as_deref()?;
+    words.contains("fields in nexthop_grp").then_some("nexthop_grp.weight_high")
 }
