@@ -38,6 +38,12 @@ enum Kind {
         doing: &'static str,
         error: sys::Error,
     },
+    /// What was tried, and what there is to be said besides: what it takes, what is left.
+    Namespace {
+        doing: String,
+        error: sys::Error,
+        left: String,
+    },
     /// What was waited for, how it was instead, how long.
     Vain {
         what: String,
@@ -81,6 +87,10 @@ impl Error {
 
     pub(super) fn system(doing: &'static str, error: sys::Error) -> Self {
         Error(Box::new(Kind::System { doing, error }))
+    }
+
+    pub(super) fn namespace(doing: String, error: sys::Error, left: String) -> Self {
+        Error(Box::new(Kind::Namespace { doing, error, left }))
     }
 
     pub(super) fn rolled_back(cause: Failure, snapshot: Snapshot) -> Self {
@@ -184,7 +194,7 @@ impl Error {
         match &*self.0 {
             Kind::RolledBack { cause, .. } | Kind::Torn { cause, .. } => cause.errno(),
             Kind::Engine(error) | Kind::CutOff(error) => error.errno(),
-            Kind::System { error, .. } => Some(error.errno()),
+            Kind::System { error, .. } | Kind::Namespace { error, .. } => Some(error.errno()),
             _ => None,
         }
     }
@@ -246,6 +256,7 @@ impl fmt::Display for Error {
                 f.write_str(" the rest is as it was before")
             }
             Kind::System { doing, error } => write!(f, "could not {doing}: {error}"),
+            Kind::Namespace { doing, error, left } => write!(f, "could not {doing}: {error}{left}"),
             Kind::Vain { what, instead, within } => {
                 write!(f, "{what} did not come within {} s", within.as_secs_f32())?;
                 if instead.is_empty() { Ok(()) } else { write!(f, ": {instead}") }

@@ -28,6 +28,7 @@ mod hooks;
 mod journal;
 mod late;
 mod neighbour_commit;
+mod netns;
 mod nexthop_commit;
 mod object;
 mod reading;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
     cases.extend(journal::cases());
     cases.extend(late::cases());
     cases.extend(neighbour_commit::cases());
+    cases.extend(netns::cases());
     cases.extend(nexthop_commit::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
