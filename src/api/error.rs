@@ -346,15 +346,27 @@ impl From<std::convert::Infallible> for Error {
     }
 }
 
-impl From<CommitError> for Error {
-    fn from(error: CommitError) -> Self {
+impl<T> From<CommitError<T>> for Error {
+    fn from(error: CommitError<T>) -> Self {
         error.0.0
     }
 }
 
 /// A commit that did not hold: how it ended, and the transaction, to be mended and committed again.
 #[derive(Clone)]
-pub struct CommitError(pub(super) Box<(Error, Transaction)>);
+pub struct CommitError<T = Transaction>(pub(super) Box<(Error, T)>);
+
+/// What has an id by which errors call it.
+pub trait Identified {
+    /// Which one it is.
+    fn id(&self) -> uuid::Uuid;
+}
+
+impl Identified for Transaction {
+    fn id(&self) -> uuid::Uuid {
+        Transaction::id(self)
+    }
+}
 
 /// How a commit ended that did not hold.
 #[derive(Debug)]
@@ -377,7 +389,7 @@ pub enum Ending<'a> {
     Unreachable,
 }
 
-impl CommitError {
+impl<T> CommitError<T> {
     /// How it ended.
     pub fn ending(&self) -> Ending<'_> {
         match &*self.0.0.0 {
@@ -394,28 +406,28 @@ impl CommitError {
     }
 
     /// The transaction as it was, to be mended and committed again. Its base is still the state at its beginning.
-    pub fn into_transaction(self) -> Transaction {
+    pub fn into_transaction(self) -> T {
         self.0.1
     }
 }
 
-impl std::ops::Deref for CommitError {
+impl<T> std::ops::Deref for CommitError<T> {
     type Target = Error;
     fn deref(&self) -> &Error {
         &self.0.0
     }
 }
 
-impl fmt::Display for CommitError {
+impl<T: Identified> fmt::Display for CommitError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "commit {}: {}", self.0.1.id(), self.0.0)
     }
 }
 
-impl fmt::Debug for CommitError {
+impl<T: Identified> fmt::Debug for CommitError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for CommitError {}
+impl<T: Identified> std::error::Error for CommitError<T> {}

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Error, Result};
+use crate::object::kinds::Place;
 use crate::sys::{self, Namespace, netns};
 
 /// A network namespace, held open: it lives at least as long as this. Two are equal when they are the same namespace.
@@ -111,6 +112,11 @@ impl NetNs {
         let mut command = Command::new(program);
         self.0.begin_in(&mut command);
         command
+    }
+
+    /// As a request names it, while this is held.
+    pub(super) fn place(&self) -> Place {
+        Place { fd: self.0.number() as u32, title: self.0.title().into() }
     }
 
     /// Moves the whole process into a new user namespace, in which it is root, with an empty network namespace of

@@ -25,6 +25,7 @@ mod following_rules;
 mod freeze;
 mod harness;
 mod hooks;
+mod joint;
 mod journal;
 mod late;
 mod neighbour_commit;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
     cases.extend(freeze::cases());
     cases.extend(harness::cases());
     cases.extend(hooks::cases());
+    cases.extend(joint::cases());
     cases.extend(journal::cases());
     cases.extend(late::cases());
     cases.extend(neighbour_commit::cases());

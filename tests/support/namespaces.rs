@@ -163,6 +163,24 @@ pub fn drop_capabilities() {
     assert_eq!(set, 0, "capset");
 }
 
+/// Gives this thread the capabilities that it may have, or takes them from it until they are given back.
+#[allow(unsafe_code)]
+pub fn with_capabilities(given: bool) {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    // Twice effective, permitted, inheritable.
+    let mut sets = [0u32; 6];
+    // SAFETY: version 3 takes a header of two and data of six numbers; both outlive the call.
+    let got = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
+    assert_eq!(got, 0, "capget");
+    for half in [0, 3] {
+        sets[half] = if given { sets[half + 1] } else { 0 };
+    }
+    // SAFETY: as above.
+    let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
+    assert_eq!(set, 0, "capset");
+}
+
 /// Takes the loopback up and down until told to stop.
 pub fn with_loopback_toggling(end: &AtomicBool) {
     const LOOPBACK: i32 = 1;
