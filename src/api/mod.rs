@@ -32,7 +32,7 @@ pub use handles::{RouteHandle, RouteRef, RuleHandle, RuleRef};
 pub use interface::{Edit, Interface, ReadOnly};
 pub use joint::{JointTransaction, JointlyCommitted};
 pub use netns::NetNs;
-pub use recovery::Recovery;
+pub use recovery::{RecoveredCommit, Recovery};
 pub use savepoint::Savepoint;
 pub use transaction::{Committed, NewInterface, Transaction};
 
