@@ -11,7 +11,7 @@ use super::{CommitError, Committed, Db, Error, NetNs, NewInterface, Result, Tran
 use crate::engine::{Member, Terms, commit_together};
 use crate::object::LinkRef;
 use crate::object::kinds::Veth;
-use crate::plan::{Draft, Outcome, Refusal, Residue};
+use crate::plan::{Draft, Origin, Outcome, Refusal, Residue};
 use crate::state::Snapshot;
 
 /// Changes in several network namespaces that hold together or not at all: from [`Db::transaction_over`].
@@ -93,7 +93,7 @@ impl JointTransaction {
     ) -> Result<(NewInterface, NewInterface)> {
         let (before, netns) = (self.at(first)?.clone(), second.netns()?);
         let own = self.at(first)?.create_with_peer_in(veth, &netns)?;
-        let made = self.arrived(first, second);
+        let made = self.arrived(first, second, &before);
         self.kept(made, before).map(|peer| (own, peer))
     }
 
@@ -110,7 +110,7 @@ impl JointTransaction {
     ) -> Result<NewInterface> {
         let (before, netns) = (self.at(from)?.clone(), to.netns()?);
         self.at(from)?.move_to(which, &netns)?;
-        let made = self.arrived(from, to);
+        let made = self.arrived(from, to, &before);
         self.kept(made, before)
     }
 
@@ -127,18 +127,21 @@ impl JointTransaction {
     ) -> Result<NewInterface> {
         let (before, netns) = (self.at(from)?.clone(), to.netns()?);
         self.at(from)?.move_as(which, &netns, name)?;
-        let made = self.arrived(from, to);
+        let made = self.arrived(from, to, &before);
         self.kept(made, before)
     }
 
-    /// What has just been named as going from one to the other is known there too.
-    fn arrived(&mut self, from: &Db, to: &Db) -> Result<NewInterface> {
+    /// What has been named since `before` as going from one to the other is known there too.
+    fn arrived(&mut self, from: &Db, to: &Db, before: &Transaction) -> Result<NewInterface> {
         let (from, to) = (self.position(from)?, self.position(to)?);
         let here = self.members[from].db.netns()?.place();
         self.members[from].abroad.pop();
-        let fd = self.members[to].db.netns()?.place().fd;
-        let departures = self.members[from].draft.departures(&here);
-        let new = departures.into_iter().filter(|(origin, _)| origin.to().fd == fd).last();
+        let known = before.draft.departures(&here);
+        let is_known = |origin: &Origin, name: &str| {
+            known.iter().any(|(known, own)| known.to() == origin.to() && **own == *name)
+        };
+        let mut departures = self.members[from].draft.departures(&here).into_iter();
+        let new = departures.find(|(origin, name)| !is_known(origin, name));
         let Some((origin, name)) = new else {
             return Err(Error::other("what goes to another namespace is not named"));
         };

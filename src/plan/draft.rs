@@ -404,7 +404,7 @@ impl Draft {
     /// Moves an interface to another namespace, under a name that it has there.
     ///
     /// # Errors
-    /// When the name cannot be a name, or the interface is one that this draft makes.
+    /// When the name cannot be a name, or the interface is one that this draft makes or moves already.
     pub fn move_away(
         &mut self,
         target: Target,
@@ -419,7 +419,11 @@ impl Draft {
             return Err(Refusal::Leaves { name: own, used });
         }
         let name = name.into();
-        self.edit(target).away = Some((to, name));
+        let away = &mut self.edit(target).away;
+        if away.is_some() {
+            return Err(Refusal::Leaves { name: own, used: "it moves already".to_owned() });
+        }
+        *away = Some((to, name));
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use crate::state::Snapshot;
 
 /// What the group wants done next.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Joint {
     /// A member wants this done: to send, or to look.
     Member(usize, Poll),

@@ -134,7 +134,7 @@ pub fn create(name: &str) -> Result<Namespace, Error> {
     share_names()?;
     let path = path_of(name)?;
     let mut exclusive = OpenOptions::new();
-    let made = exclusive.write(true).create_new(true).mode(0).open(&path);
+    let made = exclusive.write(true).create_new(true).mode(0o000).open(&path);
     made.map_err(|error| Error::from_io("make its file in /run/netns", &error))?;
     let mounted = thread::scope(|scope| {
         let inside = || {
