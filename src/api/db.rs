@@ -601,7 +601,7 @@ impl DbBuilder {
         self
     }
 
-    /// Leaves out the routes of the other family; the kernel is not asked for them.
+    /// Leaves out the routes of the other families (IPv4, IPv6, [`Family::MPLS`]); the kernel is not asked for them.
     pub fn route_family(mut self, family: Family) -> Self {
         self.config.routes.family = Some(family);
         self

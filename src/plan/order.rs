@@ -207,10 +207,15 @@ fn plan_link(
         return Ok(());
     }
     match &link.create {
-        Some(Create::New(new, lower)) => to.push((
-            Phase::Create(height(draft, link.target, now), Made::Here),
-            create(draft, link.target, new, *lower),
-        )),
+        Some(Create::New(new, lower)) => {
+            let (new, mtu) = rules::told_mtu_later(new, link.set.value(row::MTU));
+            to.push((
+                Phase::Create(height(draft, link.target, now), Made::Here),
+                create(draft, link.target, &new, *lower),
+            ));
+            let set = |value| Action::Set { target: link.target, id: row::MTU, value };
+            to.extend(mtu.into_iter().map(|value| (Phase::Mtu(0), set(value))));
+        }
         Some(Create::Arrival(origin, name)) => {
             let phase = match origin {
                 Origin::Made { .. } => Phase::Create(0, Made::Elsewhere),
