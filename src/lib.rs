@@ -44,7 +44,8 @@
 //!   see [`Frozen`].
 //! - Looking back: [`DbBuilder::history`], [`Db::at`], [`Db::before`].
 //! - Crash safety: [`DbBuilder::journal`], [`Db::recover`].
-//! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
+//! - Namespaces: [`NetNs`], [`DbBuilder::netns`]; [`Transaction::move_to`] sends an interface to another one;
+//!   [`Db::transaction_over`] changes several together, see [`JointTransaction`].
 //!
 //! # Routes
 //!
@@ -122,7 +123,8 @@
 //! # Privileges
 //!
 //! Reading needs none. A commit needs `CAP_NET_ADMIN` in the user namespace that owns the network namespace: otherwise it
-//! ends rolled back, with [`Error::is_permission`].
+//! ends rolled back, with [`Error::is_permission`]. An interface moves only with that in both. To enter another namespace,
+//! also to open its database, takes `CAP_SYS_ADMIN`.
 //!
 //! # Features
 //!
@@ -149,9 +151,9 @@ mod wire;
 
 pub use api::{
     CommitError, Committed, Contest, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue,
-    FreezeReport, Frozen, Interface, InterfaceTransaction, NetNs, NewInterface, ReadOnly,
-    ReadOnlyDb, RecoveredCommit, Recovery, Result, Reversion, RouteHandle, RouteRef, RuleHandle,
-    RuleRef, Savepoint, Thawed, Transaction, Unconfirmed,
+    FreezeReport, Frozen, Interface, InterfaceTransaction, JointTransaction, JointlyCommitted,
+    NetNs, NewInterface, ReadOnly, ReadOnlyDb, RecoveredCommit, Recovery, Result, Reversion,
+    RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint, Thawed, Transaction, Unconfirmed,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};

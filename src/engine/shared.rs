@@ -191,6 +191,11 @@ impl Engine {
         self.shared.event.receive_buffer()
     }
 
+    /// How long an answer of the kernel is waited for.
+    pub fn patience(&self) -> Duration {
+        self.shared.config.patience
+    }
+
     /// Whether this is the reader thread, which must not wait for itself.
     pub(super) fn is_reader(&self) -> bool {
         std::thread::current().id() == self.reader_id

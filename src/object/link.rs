@@ -437,6 +437,8 @@ table! {
         WIRELESS wireless: Bytes = Path(&[11]), "IFLA_WIRELESS", Statistic, form: Hidden;
         /// What another protocol says of it; with family `AF_BRIDGE` its options as a bridge port (K29).
         PROTINFO protinfo: Bytes = Path(&[12]), "IFLA_PROTINFO", Statistic, form: Hidden;
+        /// The namespace that an interface is to be in: a descriptor of the process that asks.
+        NET_NS_FD net_ns_fd: U32 = Path(&[28]), "IFLA_NET_NS_FD", Action, form: Hidden;
         /// The namespace that a request was about, by its number.
         TARGET_NETNSID target_netnsid: I32 = Path(&[46]), "IFLA_TARGET_NETNSID", Statistic, form: Hidden;
     }

@@ -6,7 +6,7 @@
 use super::address::CACHE_INFO;
 use super::encap::{ENCAP_IP, ENCAP_IP6, ENCAP_MPLS, ENCAP_SEG6};
 use super::kinds::bridge::{BRIDGE_ID, QUERIER};
-use super::kinds::{BRIDGE, MACVLAN, NewLink, VETH, VXLAN, vxlan};
+use super::kinds::{BRIDGE, MACVLAN, NewLink, Place, VETH, VXLAN, vxlan};
 use super::link::{LINK, LinkFlags, MAP, STATISTICS, STATISTICS32};
 use super::neighbour::{NEIGHBOUR, NEIGHBOUR_CACHE_INFO};
 use super::nexthop::{MEMBER, NEXTHOP, RESILIENT};
@@ -189,7 +189,8 @@ pack_enum!(RouteKey, "family of a route" {
 pack_struct! {
     RouteKey4 { table, dst, len, tos, priority }
     RouteKey6 { table, dst, len, tos, priority }
-    NewLink { record, data, link, peer }
+    NewLink { record, data, link, peer, peer_place }
+    Place { fd, title }
 }
 
 impl Pack for LinkFlags {

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::action::{Action, Indexes};
+use super::action::{Action, Indexes, Origin};
 use super::fact::{Fact, Field, text};
 use super::keyed::{Causes, Journal, Step, residue};
-use super::order::{Wave, deleted_addresses, plan};
+use super::order::{Phase, Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
 use super::undo::{Entry, Outcome as Sent, causes, orphans, undo};
 use super::{Draft, Failure, Refusal, Target, Why, review, rules};
+use crate::object::kinds::Place;
 use crate::object::link::{LINK, row};
 use crate::object::{Link, LinkRef, Names, Silent};
 use crate::state::{AddressKey, Ask, Snapshot};
@@ -128,6 +129,16 @@ pub(super) enum Stage {
     Finished,
 }
 
+/// What a commit would do next; the least of several has its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Together {
+    /// It goes on with what it does.
+    Busy,
+    Wave(Phase),
+    Check,
+    Verified,
+}
+
 /// How often a rollback looks and undoes before it is torn: restoring a deleted interface takes three.
 const UNDO_ROUNDS: u32 = 8;
 
@@ -143,7 +154,9 @@ pub struct Commit {
     pub(super) before: Snapshot,
     seen: Snapshot,
     pub(super) names: BTreeMap<u64, String>,
-    pub(super) waves: VecDeque<Wave>,
+    pub(super) waves: VecDeque<(Phase, Wave)>,
+    /// The turn of the wave that was sent last.
+    phase: Phase,
     pub(super) indexes: Indexes,
     pub(super) journal: Vec<Entry>,
     in_flight: Vec<usize>,
@@ -212,7 +225,7 @@ impl Commit {
             let (done, left) = (self.undone, self.undoing.len() + self.keyed.left_to_undo());
             return Progress { done, total: done + left, undoing: true };
         }
-        let left: usize = self.waves.iter().map(Wave::len).sum();
+        let left: usize = self.waves.iter().map(|(_, wave)| wave.len()).sum();
         let done = self.journal.len() + self.keyed.len();
         Progress { done, total: done + left, undoing: false }
     }
@@ -226,6 +239,7 @@ impl Commit {
             seen: before.clone(),
             before,
             waves: VecDeque::new(),
+            phase: Phase::Mend,
             indexes: Indexes::default(),
             journal: Vec::new(),
             in_flight: Vec::new(),
@@ -286,23 +300,29 @@ impl Commit {
             self.stage = Stage::Arrival;
             return self.poll();
         }
-        let wave = match self.waves.pop_front() {
-            None => {
-                self.stage = Stage::Check;
-                return self.poll();
-            }
-            Some(Wave::Steps(mut steps)) => {
+        let Some((phase, wave)) = self.waves.pop_front() else {
+            self.stage = Stage::Check;
+            return self.poll();
+        };
+        self.phase = phase;
+        let wave = match wave {
+            Wave::Steps(mut steps) => {
                 let requests = self.keyed.send(&mut steps, &self.indexes);
                 if !steps.is_empty() {
-                    self.waves.push_front(Wave::Steps(steps));
+                    self.waves.push_front((phase, Wave::Steps(steps)));
                 }
                 (self.stage, self.steps_sent) = (Stage::Sent, true);
                 return Poll::Send(requests);
             }
-            Some(Wave::Actions(wave)) => wave,
+            Wave::Actions(wave) => wave,
         };
         self.steps_sent = false;
         self.in_flight.clear();
+        if matches!(wave.first(), Some(Action::Arrive { .. })) {
+            self.expect(wave);
+            self.stage = Stage::Locate;
+            return self.poll();
+        }
         let mut requests = Vec::with_capacity(wave.len());
         for action in wave {
             let Some(action) = self.still_needed(action) else { continue };
@@ -324,7 +344,7 @@ impl Commit {
                 && self.as_they_were.contains(&action.target())
                 && self.indexes.of(action.target()).is_some()
         };
-        matches!(self.waves.front(), Some(Wave::Actions(wave)) if wave.iter().any(edits))
+        matches!(self.waves.front(), Some((_, Wave::Actions(wave))) if wave.iter().any(edits))
     }
 
     /// What is left to do of an action on an interface that has been made again: what it has by itself is not set, of
@@ -340,14 +360,14 @@ impl Commit {
         }
     }
 
-    /// The interfaces that the next wave deletes, what goes with them, and their ports.
+    /// The interfaces that the next wave deletes or moves away, what goes with them, and their ports.
     fn doomed(&self) -> Vec<u32> {
         let wave: &[Action] = match self.waves.front() {
-            Some(Wave::Actions(wave)) => wave,
+            Some((_, Wave::Actions(wave))) => wave,
             _ => &[],
         };
         let deleted = wave.iter().filter_map(|action| match action {
-            Action::Delete { target } => self.indexes.of(*target),
+            Action::Delete { target } | Action::Move { target, .. } => self.indexes.of(*target),
             _ => None,
         });
         let with = |index| {
@@ -388,10 +408,10 @@ impl Commit {
         let (cause, unsent) = self.keyed.handle_answers(answers, &names);
         if !unsent.is_empty() {
             match self.waves.front_mut() {
-                Some(Wave::Steps(rest)) => {
+                Some((_, Wave::Steps(rest))) => {
                     unsent.into_iter().rev().for_each(|one| rest.push_front(one))
                 }
-                _ => self.waves.push_front(Wave::Steps(unsent.into())),
+                _ => self.waves.push_front((self.phase, Wave::Steps(unsent.into()))),
             }
         }
         self.stage = match (&cause, self.keyed.is_lost()) {
@@ -409,7 +429,7 @@ impl Commit {
         let unsent = self.journal.split_off(unsent.first().copied().unwrap_or(self.journal.len()));
         if !unsent.is_empty() {
             let wave = unsent.into_iter().map(|entry| entry.action).collect();
-            self.waves.push_front(Wave::Actions(wave));
+            self.waves.push_front((self.phase, Wave::Actions(wave)));
         }
     }
 
@@ -474,7 +494,7 @@ impl Commit {
         self.match_with(&now);
         self.locate(&now, created);
         match self.stage {
-            Stage::Locate => self.stage = Stage::Send,
+            Stage::Locate => self.await_arrivals(&now),
             Stage::Farewell => {
                 self.last_seen = Some(now);
                 self.stage = Stage::Send;
@@ -494,8 +514,10 @@ impl Commit {
     /// that the kernel has acknowledged as newly made (kernels before 6.2 echo nothing).
     fn locate(&mut self, now: &Snapshot, created: &BTreeMap<u32, u32>) {
         for entry in &self.journal {
-            let Action::Create { target: Target::New(number), peer, .. } = &entry.action else {
-                continue;
+            let (number, peer) = match &entry.action {
+                Action::Create { target: Target::New(number), peer, .. } => (number, peer),
+                Action::Arrive { target: Target::New(number), .. } => (number, &None),
+                _ => continue,
             };
             if let (Some(index), None) = (created.get(&entry.seq), self.indexes.0.get(number)) {
                 self.indexes.0.insert(*number, *index);
@@ -517,6 +539,21 @@ impl Commit {
                     self.indexes.0.insert(number, link.index());
                 }
             }
+        }
+    }
+
+    /// What was asked for in another namespace is here by now: the kernel has said so before it answered there (K2).
+    fn await_arrivals(&mut self, now: &Snapshot) {
+        let arrivals = self.journal.iter().filter(|entry| {
+            matches!(entry.action, Action::Arrive { .. })
+                && self.indexes.of(entry.action.target()).is_none()
+        });
+        let missing = arrivals.map(|entry| self.step(&entry.action)).next();
+        self.stage = if missing.is_some() { Stage::Look } else { Stage::Send };
+        if let Some(step) = missing {
+            let instead = "it did not arrive from the other namespace".to_owned();
+            self.cause.get_or_insert(Failure { step, why: Why::Ignored { instead } });
+            self.seen = now.clone();
         }
     }
 
@@ -554,14 +591,14 @@ impl Commit {
                 self.fallen.links.insert(key.index);
                 self.fallen.sources.insert(key.local);
             }
-            self.waves.push_back(Wave::Actions(mend));
+            self.waves.push_back((Phase::Mend, Wave::Actions(mend)));
             self.stage = Stage::Send;
             return;
         }
         let fallen = std::mem::take(&mut self.fallen);
         let steps = self.keyed.mend(&self.before, &now, &fallen);
         if !steps.is_empty() {
-            self.waves.push_back(Wave::Steps(steps));
+            self.waves.push_back((Phase::Mend, Wave::Steps(steps)));
             self.stage = Stage::Send;
             return;
         }
@@ -660,6 +697,61 @@ impl Commit {
         }
     }
 
+    /// A commit that this one holds or falls with has failed: everything is undone.
+    pub(super) fn turn_back(&mut self, cause: &Failure) {
+        if self.cause.is_none() {
+            self.cause = Some(cause.clone());
+            self.stage = Stage::Look;
+        }
+    }
+
+    /// What was to arrive from other namespaces, and is not awaited any more.
+    pub(super) fn take_arrivals(&mut self) -> Vec<Action> {
+        let mut arrivals = Vec::new();
+        self.waves.retain_mut(|(_, wave)| match wave {
+            Wave::Actions(all) if matches!(all.first(), Some(Action::Arrive { .. })) => {
+                arrivals.append(all);
+                false
+            }
+            _ => true,
+        });
+        arrivals
+    }
+
+    /// These have arrived, whether they were awaited or not: they go back too.
+    pub(super) fn expect(&mut self, arrivals: Vec<Action>) {
+        let arrival = |action| Entry { action, request: Vec::new(), seq: 0, sent: Sent::Done };
+        self.journal.extend(arrivals.into_iter().map(arrival));
+    }
+
+    /// Whether an interface of this name was sent to, or made in, another namespace.
+    pub(super) fn has_sent(&self, to: &Place, name: &str) -> bool {
+        let is_done = |entry: &&Entry| matches!(entry.sent, Sent::Done | Sent::Lost);
+        self.journal.iter().filter(is_done).any(|entry| entry.action.sends(to, name))
+    }
+
+    /// Whether it is being undone, or has been.
+    pub(super) fn cause(&self) -> Option<&Failure> {
+        self.cause.as_ref()
+    }
+
+    /// What it would do next, compared with others that are carried out together.
+    pub(super) fn turn(&self) -> Together {
+        match (self.stage, self.waves.front()) {
+            (Stage::Send, Some((phase, _))) => Together::Wave(*phase),
+            (Stage::Send, None) => Together::Check,
+            (Stage::Verified | Stage::Finished, _) => Together::Verified,
+            _ => Together::Busy,
+        }
+    }
+
+    /// The end of the rollback was too early: others have undone something since.
+    pub(super) fn look_again(&mut self) {
+        if self.stage == Stage::Finished && self.outcome.take().is_some() {
+            self.stage = Stage::Look;
+        }
+    }
+
     /// A [note](Commit::note) could not be written. `true` when the requests of the last [`Poll::Send`] must not be sent:
     /// everything is undone instead. What undoes is sent without.
     pub fn stop(&mut self, cause: Failure) -> bool {
@@ -690,8 +782,10 @@ impl Commit {
             undo.actions = self.others_that_fell(&now);
         }
         self.found.get_or_insert_with(|| now.clone());
+        self.note_returned(&now);
         let causes = causes(&self.journal, &self.before, &self.indexes);
-        let steps = self.steps_left(&now, &causes, undo.actions.is_empty() || stuck);
+        let steps =
+            self.steps_left(&now, &causes, undo.actions.is_empty() && !undo.abroad || stuck);
         if undo.actions.is_empty() && steps.is_empty() || last {
             let mut residue = undo.residue;
             residue.extend(self::residue(&steps, &self.step_failures, &self.before, &now));
@@ -771,6 +865,20 @@ impl Commit {
         }
     }
 
+    /// The same for one that has come back from another namespace.
+    fn note_returned(&mut self, now: &Snapshot) {
+        let moved = self.journal.iter().filter_map(|entry| match &entry.action {
+            Action::Move { target, .. } => self.indexes.of(*target),
+            _ => None,
+        });
+        let returned = moved.filter_map(|index| {
+            let (old, new) = (self.before.link_by_index(index)?, now.link_by_index(index)?);
+            let is_it = rules::is_brought_back(old, new) && old.generation() != new.generation();
+            is_it.then_some((index, old.generation()))
+        });
+        self.restored.extend(returned.collect::<Vec<_>>());
+    }
+
     /// Interfaces that the rollback has brought back: index, and the generation that they had.
     pub fn restored(&self) -> &BTreeMap<u32, u64> {
         &self.restored
@@ -838,7 +946,7 @@ impl Commit {
     /// What was set and the kernel may have set in silence (K51, KERNEL 3I), or announces late: it is asked for.
     fn silent(&self) -> Vec<Ask> {
         let actions = self.journal.iter().map(|entry| &entry.action).chain(&self.undoing);
-        let asks: BTreeSet<_> = actions
+        let asks = actions
             .filter_map(|action| {
                 let index = self.indexes.of(action.target())?;
                 match action {
@@ -849,7 +957,20 @@ impl Commit {
                 }
             })
             .collect();
+        let mut asks: BTreeSet<_> = asks;
+        asks.extend(self.tied().into_iter().map(Ask::Link));
         asks.into_iter().chain(self.keyed.silent()).collect()
+    }
+
+    /// The interfaces that are tied to one that has moved.
+    fn tied(&self) -> Vec<u32> {
+        let moved = self.journal.iter().filter_map(|entry| match &entry.action {
+            Action::Move { target, .. } => self.indexes.of(*target),
+            Action::Arrive { origin: Origin::Moved { index, .. }, .. } => Some(*index),
+            _ => None,
+        });
+        let is_there = |index: &u32| self.seen.link_by_index(*index).is_some();
+        moved.flat_map(|index| rules::tied_to(index, &self.before)).filter(is_there).collect()
     }
 }
 

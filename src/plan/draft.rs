@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::object::kinds::NewLink;
+use crate::object::kinds::{NewLink, Place};
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Link, LinkRef, Record, Silent, Table, Value};
 use crate::state::{AddressKey, Ask, Snapshot};
 
+use super::action::Origin;
 use super::keyed::Edits;
 use super::rules;
 use super::{AddressSpec, Conflicts, Refusal};
@@ -54,6 +55,8 @@ pub struct LinkDraft {
     pub(super) create: Option<Create>,
     /// Whether it is to be deleted.
     pub(super) remove: bool,
+    /// The namespace that it goes to, and its name there.
+    pub(super) away: Option<(Place, Box<str>)>,
     /// Whether it is to be as it was before it was gone: what of that it has by itself is not set.
     pub(super) as_it_was: bool,
     /// Link attributes to be set.
@@ -133,20 +136,23 @@ pub(super) enum Create {
     New(NewLink, Option<Target>),
     /// As the other end of a veth pair, together with the first.
     Peer(Target, Box<str>),
+    /// By what is asked for in another namespace.
+    Arrival(Origin, Box<str>),
 }
 
 impl Create {
     pub(super) fn name(&self) -> &str {
         match self {
             Create::New(new, _) => new.name(),
-            Create::Peer(_, name) => name,
+            Create::Peer(_, name) | Create::Arrival(_, name) => name,
         }
     }
 
-    fn kind(&self) -> &str {
+    fn kind(&self) -> Option<&str> {
         match self {
-            Create::New(new, _) => new.kind(),
-            Create::Peer(..) => "veth",
+            Create::New(new, _) => Some(new.kind()),
+            Create::Peer(..) | Create::Arrival(Origin::Made { .. }, _) => Some("veth"),
+            Create::Arrival(Origin::Moved { kind, .. }, _) => kind.as_deref(),
         }
     }
 }
@@ -157,6 +163,7 @@ impl LinkDraft {
             target,
             create: None,
             remove: false,
+            away: None,
             as_it_was: false,
             set: Record::new(&LINK),
             flags: LinkFlags(0),
@@ -313,15 +320,18 @@ impl Draft {
         new.data.as_ref().map_or(Ok(()), rules::check_settable)?;
         if let Some(peer) = new.peer_name() {
             rules::check_name(peer)?;
-            self.check_free(peer)?;
-            if peer == new.name() {
-                return Err(Refusal::Exists { what: format!("interface `{peer}`") });
+            // One that is made elsewhere has its name there.
+            if new.peer_place.is_none() {
+                self.check_free(peer)?;
+                if peer == new.name() {
+                    return Err(Refusal::Exists { what: format!("interface `{peer}`") });
+                }
             }
         }
         self.check_free(new.name())?;
         let lower = new.lower().map(|which| self.resolve(which)).transpose()?;
         let target = self.new_target();
-        let peer = new.peer_name().map(Box::<str>::from);
+        let peer = new.peer_name().filter(|_| new.peer_place.is_none()).map(Box::<str>::from);
         self.edit(target).create = Some(Create::New(new, lower));
         if let Some(peer) = peer {
             // The other end of a veth pair appears with the first; it can be edited like any new interface.
@@ -391,6 +401,65 @@ impl Draft {
         [Some(first), self.peer_of(first)].into_iter().flatten().collect()
     }
 
+    /// Moves an interface to another namespace, under a name that it has there.
+    ///
+    /// # Errors
+    /// When the name cannot be a name, or the interface is one that this draft makes or moves already.
+    pub fn move_away(
+        &mut self,
+        target: Target,
+        to: Place,
+        name: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let own = self.name_of(target);
+        let name = name.unwrap_or(&own);
+        rules::check_name(name)?;
+        if self.base_link(target).is_none() {
+            let used = "what is made in a transaction is made where it is to be".to_owned();
+            return Err(Refusal::Leaves { name: own, used });
+        }
+        let name = name.into();
+        let away = &mut self.edit(target).away;
+        if away.is_some() {
+            return Err(Refusal::Leaves { name: own, used: "it moves already".to_owned() });
+        }
+        *away = Some((to, name));
+        Ok(())
+    }
+
+    /// An interface that another draft, committed together with this one, makes in this namespace.
+    ///
+    /// # Errors
+    /// When its name is taken.
+    pub fn arrive(&mut self, origin: Origin, name: &str) -> Result<Target, Refusal> {
+        self.check_free(name)?;
+        let target = self.new_target();
+        self.edit(target).create = Some(Create::Arrival(origin, name.into()));
+        Ok(target)
+    }
+
+    /// What it sends to other namespaces, as it arrives there; `here` is how they name this one.
+    pub fn departures(&self, here: &Place) -> Vec<(Origin, Box<str>)> {
+        let departure = |link: &LinkDraft| match (&link.away, &link.create) {
+            (Some((to, name)), _) => {
+                let old = self.base_link(link.target)?;
+                let origin = Origin::Moved {
+                    to: to.clone(),
+                    from: here.clone(),
+                    index: old.index(),
+                    name: old.name().into(),
+                    kind: old.kind().map(Box::from),
+                };
+                Some((origin, name.clone()))
+            }
+            (None, Some(Create::New(new, _))) => {
+                Some((Origin::Made { to: new.peer_place.clone()? }, new.peer_name()?.into()))
+            }
+            _ => None,
+        };
+        self.links.iter().filter_map(departure).collect()
+    }
+
     /// Names a link attribute.
     ///
     /// # Errors
@@ -414,6 +483,11 @@ impl Draft {
         match &mut self.edit(target).create {
             Some(Create::New(new, _)) => new.rename(name, false),
             Some(Create::Peer(_, own)) => *own = name.into(),
+            Some(Create::Arrival(..)) => {
+                let (what, value) = ("interface name", name.to_owned());
+                let why = "it comes from another namespace, where its name is said".to_owned();
+                return Err(Refusal::Invalid { what, value, why });
+            }
             None => self.edit(target).set.set(row::NAME, name.into()),
         }
         Ok(())
@@ -483,7 +557,7 @@ impl Draft {
     pub(super) fn kind_of(&self, target: Target) -> Option<String> {
         let own = self.links.iter().find(|draft| draft.target == target);
         match own.and_then(|draft| draft.create.as_ref()) {
-            Some(create) => Some(create.kind().to_owned()),
+            Some(create) => create.kind().map(str::to_owned),
             None => self.base_link(target)?.kind().map(str::to_owned),
         }
     }

@@ -145,7 +145,7 @@ impl Draft {
             Target::Live { index, .. } => index,
             new => target.link_by_name(&self.name_of(new)).map_or(0, Link::index),
         };
-        for wave in plan(self, now)? {
+        for (_, wave) in plan(self, now)? {
             match wave {
                 Wave::Actions(actions) => {
                     actions.iter().for_each(|action| objects(action, &index, now, &mut touched));

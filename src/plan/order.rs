@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::action::{Action, Indexes};
+use super::action::{Action, Indexes, Origin};
 use super::draft::{Create, LinkDraft};
 use super::fact::text;
 use super::keyed::{Planned, Turn, steps};
@@ -15,15 +15,18 @@ use crate::object::link::row;
 use crate::object::{LinkFlags, Value};
 use crate::state::{AddressKey, Snapshot};
 
-/// When an action has its turn; equal ones go together.
+/// When an action has its turn, also among those of other namespaces; equal ones go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+pub(super) enum Phase {
     /// A name that someone else in this transaction wants is given up.
     FreeName,
     Down,
     Release,
-    /// Lower before upper.
-    Create(u8),
+    /// To another namespace, and there.
+    Move,
+    Arrive,
+    /// Lower before upper; what is made by that in another namespace comes between.
+    Create(u8, Made),
     Rename,
     Attribute,
     /// Raising: lower before upper; lowering: upper before lower. A macvlan may not exceed what it stands on.
@@ -49,6 +52,15 @@ enum Phase {
     LateDown,
     /// Upper before lower. What cannot be undone exactly comes last.
     Delete(u8),
+    /// What the kernel took along and is put back.
+    Mend,
+}
+
+/// In which namespace something is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Made {
+    Here,
+    Elsewhere,
 }
 
 /// What is sent together.
@@ -75,7 +87,7 @@ impl Wave {
 /// # Errors
 /// When a handle is stale, a name is taken, another program has changed the same field, or what is removed is used
 /// too (see [`Refusal`]).
-pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<Wave>, Refusal> {
+pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<(Phase, Wave)>, Refusal> {
     let mut planned = Vec::new();
     for link in draft.links() {
         check_removed(draft, link)?;
@@ -103,7 +115,7 @@ pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<Wave>, Refusal> 
         }
     }
     waves.sort_by_key(|(phase, _)| *phase);
-    Ok(waves.into_iter().map(|(_, wave)| wave).collect())
+    Ok(waves)
 }
 
 /// Where routes change too, addresses go when the routes have moved, and so does an interface that is only taken down.
@@ -127,6 +139,7 @@ fn check_removed(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
         |target: Target| draft.links().iter().any(|link| link.target == target && link.remove);
     let own = draft.name_of(link.target);
     let refuse = |target, used| Err(Refusal::Removed { name: draft.name_of(target), used });
+    check_leaving(draft, link)?;
     if link.remove {
         return match link.is_edited() {
             true => refuse(link.target, "it cannot be edited too".to_owned()),
@@ -150,6 +163,31 @@ fn check_removed(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
     }
 }
 
+/// What goes to another namespace is edited there; nothing can be made on it, or be its port, here.
+fn check_leaving(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
+    let leaves = |target: Target| {
+        draft.links().iter().any(|link| link.target == target && link.away.is_some())
+    };
+    let own = draft.name_of(link.target);
+    let refuse = |target, used| Err(Refusal::Leaves { name: draft.name_of(target), used });
+    if link.away.is_some() {
+        return match (link.remove, link.is_edited()) {
+            (true, _) => refuse(link.target, "it cannot be removed too".to_owned()),
+            (_, true) => refuse(link.target, "it is edited there".to_owned()),
+            _ => Ok(()),
+        };
+    }
+    match (&link.create, link.master) {
+        (Some(Create::New(_, Some(lower))), _) if leaves(*lower) => {
+            refuse(*lower, format!("`{own}` cannot be created on it"))
+        }
+        (_, Some(Some(master))) if leaves(master) => {
+            refuse(master, format!("`{own}` cannot become its port"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn plan_link(
     draft: &Draft,
     link: &LinkDraft,
@@ -162,14 +200,31 @@ fn plan_link(
         to.push((Phase::Delete(u8::MAX - rules::height(index, now)), action));
         return Ok(());
     }
-    if let Some(Create::New(new, lower)) = &link.create {
-        let (new, mtu) = rules::told_mtu_later(new, link.set.value(row::MTU));
-        to.push((
-            Phase::Create(height(draft, link.target, now)),
-            create(draft, link.target, &new, *lower),
-        ));
-        let set = |value| Action::Set { target: link.target, id: row::MTU, value };
-        to.extend(mtu.into_iter().map(|value| (Phase::Mtu(0), set(value))));
+    if let (Some((place, name)), Target::Live { index, .. }) = (&link.away, link.target) {
+        rules::check_movable(index, now)?;
+        let (target, to_place, name) = (link.target, place.clone(), name.clone());
+        to.push((Phase::Move, Action::Move { target, to: to_place, name }));
+        return Ok(());
+    }
+    match &link.create {
+        Some(Create::New(new, lower)) => {
+            let (new, mtu) = rules::told_mtu_later(new, link.set.value(row::MTU));
+            to.push((
+                Phase::Create(height(draft, link.target, now), Made::Here),
+                create(draft, link.target, &new, *lower),
+            ));
+            let set = |value| Action::Set { target: link.target, id: row::MTU, value };
+            to.extend(mtu.into_iter().map(|value| (Phase::Mtu(0), set(value))));
+        }
+        Some(Create::Arrival(origin, name)) => {
+            let phase = match origin {
+                Origin::Made { .. } => Phase::Create(0, Made::Elsewhere),
+                Origin::Moved { .. } => Phase::Arrive,
+            };
+            let (target, origin, name) = (link.target, origin.clone(), name.clone());
+            to.push((phase, Action::Arrive { target, origin, name }));
+        }
+        Some(Create::Peer(..)) | None => {}
     }
     let mut wanted = Vec::new();
     edits(draft, link, now, &mut wanted);
@@ -387,6 +442,7 @@ fn wanted_names(planned: &[(Phase, Action)]) -> Vec<(Target, String)> {
                 wanted.push((*target, new.name().to_owned()));
                 wanted.extend(peer.and_then(|peer| Some((peer, new.peer_name()?.to_owned()))));
             }
+            Action::Arrive { target, name, .. } => wanted.push((*target, name.to_string())),
             Action::Set { target, id: row::NAME, value } => {
                 wanted.push((*target, value.to_string()))
             }

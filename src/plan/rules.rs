@@ -79,6 +79,25 @@ pub(super) fn check_removable(link: &Link) -> Result<(), Refusal> {
     }
 }
 
+/// A VXLAN goes with the interface that it stands on when that leaves the namespace (`vxlan_netdevice_event`), which
+/// nobody asked for.
+pub(super) fn check_movable(index: u32, now: &Snapshot) -> Result<(), Refusal> {
+    let falls = |link: &&Link| link.kind() == Some("vxlan") && lower_of(link) == Some(index);
+    match now.links().find(falls) {
+        None => Ok(()),
+        Some(upper) => Err(Refusal::InUse {
+            what: format!("interface `{}`, which is to leave the namespace", name(index, now)),
+            by: format!("`{}`", upper.name()),
+        }),
+    }
+}
+
+/// What the kernel does not tell of when an interface moves (K32): that the interfaces on top of it, and the other end of a
+/// veth pair, have it elsewhere now, or here again.
+pub(super) fn tied_to(index: u32, in_state: &Snapshot) -> Vec<u32> {
+    in_state.links().filter(|link| link.link() == Some(index)).map(Link::index).collect()
+}
+
 /// An option that only the kernel sets cannot be named.
 pub(super) fn check_settable(options: &Record) -> Result<(), Refusal> {
     match options.fields().find(|(_, row, _)| !row.settable()) {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, Indexes};
+use super::action::{Action, Indexes, Origin};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::keyed::Causes;
@@ -45,6 +45,8 @@ pub(super) struct Undo {
     pub(super) actions: Vec<Action>,
     /// What cannot be.
     pub(super) residue: Vec<Residue>,
+    /// Whether an interface is still in another namespace, from where it may be sent back.
+    pub(super) abroad: bool,
 }
 
 /// Compares and says what is left to undo. Deleted interfaces come back as they were `last_seen`. Collateral changes are
@@ -57,10 +59,10 @@ pub(super) fn undo(
     indexes: &Indexes,
     last: bool,
 ) -> Undo {
-    let mut undo = Undo { actions: Vec::new(), residue: Vec::new() };
+    let mut undo = Undo { actions: Vec::new(), residue: Vec::new(), abroad: false };
     let own: Vec<Fact> = journal
         .iter()
-        .filter(|entry| !matches!(entry.action, Action::Create { .. } | Action::Delete { .. }))
+        .filter(|entry| !is_about_existence(&entry.action))
         .flat_map(|entry| entry.action.facts(indexes))
         .collect();
     let mut restore = Restore { before, last_seen, now, own: &own, done: BTreeSet::new(), last };
@@ -75,6 +77,13 @@ pub(super) fn undo(
                 restore.bring_back(index, &mut undo);
             }
             (Action::Delete { .. }, _) => {}
+            // Of a refused one part may have taken effect (K31): it is gone, and not called as it was to be.
+            (Action::Move { target, .. }, _) => {
+                restore.have_returned(indexes.of(*target).unwrap_or(0), &mut undo)
+            }
+            (Action::Arrive { target, origin, .. }, _) => {
+                send_back(indexes.of(*target), origin, now, &mut undo)
+            }
             (action, Outcome::Refused) if !is_group(action) => {}
             (action, _) => undo_facts(&action.facts(indexes), before, now, &mut undo),
         }
@@ -117,6 +126,10 @@ pub(super) fn causes_of<'a>(
             Action::Delete { .. } => {
                 causes.links.extend(rules::goes_with(index, before).into_iter().chain([index]));
             }
+            // It is taken down, and may take down what stands on it.
+            Action::Move { .. } => {
+                causes.links.extend(rules::goes_with(index, before).into_iter().chain([index]));
+            }
             _ => {}
         }
     }
@@ -150,6 +163,23 @@ fn park_names(actions: &mut Vec<Action>, now: &Snapshot) {
     actions.splice(0..0, parked);
 }
 
+fn is_about_existence(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Create { .. } | Action::Delete { .. } | Action::Move { .. } | Action::Arrive { .. }
+    )
+}
+
+/// What came from another namespace goes back there; what was made from there goes.
+fn send_back(index: Option<u32>, origin: &Origin, now: &Snapshot, undo: &mut Undo) {
+    let Some(index) = index.filter(|index| now.link_by_index(*index).is_some()) else { return };
+    let target = Target::Live { index, generation: 0 };
+    undo.actions.push(match origin.clone() {
+        Origin::Made { .. } => Action::Delete { target },
+        Origin::Moved { from: to, index, name, .. } => Action::Return { target, to, index, name },
+    });
+}
+
 /// Requests that carry several attributes may have taken effect in part although they were refused (K31).
 fn is_group(action: &Action) -> bool {
     matches!(action, Action::Data { .. } | Action::Port { .. } | Action::Flags { .. })
@@ -175,7 +205,8 @@ fn undo_create(
         (_, None) => {
             // Neither the acknowledgement nor the echo arrived. An interface of this name may be ours or another
             // program's: it is left alone, and said so.
-            for name in [Some(new.name()), new.peer_name()].into_iter().flatten() {
+            let peer = new.peer_name().filter(|_| new.peer_place.is_none());
+            for name in [Some(new.name()), peer].into_iter().flatten() {
                 let link = now.link_by_name(name);
                 let new = link.filter(|link| before.link_by_index(link.index()).is_none());
                 undo.residue.extend(new.map(|_| Residue {
@@ -277,34 +308,11 @@ impl Restore<'_> {
             match (old, self.now.link_by_index(index)) {
                 (None, _) => {}
                 (Some(old), Some(new)) if rules::is_brought_back(old, new) => {
-                    let differences = differences(old, new, self.last_seen, self.now);
-                    let left = differences.into_iter().filter(|fact| !self.is_own(fact));
-                    // A new name gives addresses new labels: they come when the name is the old one again.
-                    let ready = self.last || new.name() == rules::name(index, self.before);
-                    let left =
-                        left.filter(|fact| ready || !matches!(fact.field, Field::Address(_)));
-                    let left = left.map(|fact| self.relabel(fact, old));
-                    let left = left.filter(|fact| !fact.holds(self.now));
-                    let left: Vec<_> = left.collect();
-                    undo.actions.extend(joined(left.iter()));
+                    self.give_back(old, new, undo)
                 }
-                (Some(_), Some(thief)) => {
-                    let name = rules::name(index, self.before);
-                    undo.residue.push(Residue {
-                        what: format!("interface `{name}` with index {index}"),
-                        was: "there".to_owned(),
-                        is: format!("`{}` has that index", thief.name()),
-                        failure: None,
-                    });
-                    undo.residue.extend(orphans(index, self.before, self.now));
-                }
+                (Some(_), Some(thief)) => self.is_stolen(index, thief, undo),
                 (Some(old), None) if self.stands_on_another(old) || self.is_alone(old) => {
-                    undo.residue.push(Residue {
-                        what: format!("interface `{}`", rules::name(index, self.before)),
-                        was: "there".to_owned(),
-                        is: "none".to_owned(),
-                        failure: None,
-                    })
+                    self.is_missing(index, undo)
                 }
                 (Some(old), None) => {
                     let peer = (old.kind() == Some("veth"))
@@ -315,6 +323,55 @@ impl Restore<'_> {
                 }
             }
         }
+    }
+
+    /// An interface that went to another namespace is sent back from there, and then gets back what the kernel took from it.
+    fn have_returned(&mut self, index: u32, undo: &mut Undo) {
+        let old = self.last_seen.link_by_index(index).filter(|_| self.done.insert(index));
+        match (old, self.now.link_by_index(index)) {
+            (None, _) => {}
+            (Some(old), Some(new)) if old.generation() == new.generation() => {}
+            (Some(old), Some(new)) if rules::is_brought_back(old, new) => {
+                self.give_back(old, new, undo)
+            }
+            (Some(_), Some(thief)) => self.is_stolen(index, thief, undo),
+            (Some(_), None) => {
+                undo.abroad = true;
+                self.is_missing(index, undo);
+            }
+        }
+    }
+
+    /// Everything that an interface had, and has no more now that it is there again.
+    fn give_back(&self, old: &Link, new: &Link, undo: &mut Undo) {
+        let differences = differences(old, new, self.last_seen, self.now);
+        let left = differences.into_iter().filter(|fact| !self.is_own(fact));
+        // A new name gives addresses new labels: they come when the name is the old one again.
+        let ready = self.last || new.name() == rules::name(old.index(), self.before);
+        let left = left.filter(|fact| ready || !matches!(fact.field, Field::Address(_)));
+        let left = left.map(|fact| self.relabel(fact, old));
+        let left: Vec<_> = left.filter(|fact| !fact.holds(self.now)).collect();
+        undo.actions.extend(joined(left.iter()));
+    }
+
+    fn is_stolen(&self, index: u32, thief: &Link, undo: &mut Undo) {
+        let name = rules::name(index, self.before);
+        undo.residue.push(Residue {
+            what: format!("interface `{name}` with index {index}"),
+            was: "there".to_owned(),
+            is: format!("`{}` has that index", thief.name()),
+            failure: None,
+        });
+        undo.residue.extend(orphans(index, self.before, self.now));
+    }
+
+    fn is_missing(&self, index: u32, undo: &mut Undo) {
+        undo.residue.push(Residue {
+            what: format!("interface `{}`", rules::name(index, self.before)),
+            was: "there".to_owned(),
+            is: "none".to_owned(),
+            failure: None,
+        });
     }
 
     /// Whether another program has taken the index of the interface below one that is to come back.
@@ -523,6 +580,11 @@ fn collateral(
                 rejoined.extend(before.ports_of(index).map(Link::index));
                 readdressed.extend(gone);
                 true
+            }
+            Action::Move { .. } => {
+                rejoined.extend(before.ports_of(index).map(Link::index));
+                readdressed.insert(index);
+                touched.insert(index)
             }
             Action::AddAddress { .. } | Action::DelAddress { .. } => readdressed.insert(index),
             Action::Set { id: row::NAME, .. } => {

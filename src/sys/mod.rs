@@ -8,7 +8,7 @@
 mod batch;
 mod error;
 mod file;
-mod netns;
+pub mod netns;
 mod poll;
 mod process;
 mod socket;

@@ -175,7 +175,7 @@ fn disagreements(now: &Snapshot) -> Vec<String> {
 }
 
 /// What is wrong, if it is still wrong when everything that comes later has come.
-fn settle(mut look: impl FnMut() -> Vec<String>) -> Vec<String> {
+pub fn settle(mut look: impl FnMut() -> Vec<String>) -> Vec<String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let found = look();

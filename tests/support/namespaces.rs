@@ -99,7 +99,7 @@ impl Elsewhere {
 
     /// Runs `f` in it.
     pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
-        netlinkdb::NetNs::open(&self.path).expect("the namespace").run(f).expect("to enter it")
+        netlinkdb::NetNs::from_path(&self.path).expect("the namespace").run(f).expect("to enter it")
     }
 }
 
@@ -109,6 +109,31 @@ impl Drop for Elsewhere {
         drop(end);
         thread.join().expect("the thread that keeps a namespace");
     }
+}
+
+/// Runs `f` on a thread with mounts of its own and nothing in `/run`.
+#[allow(unsafe_code)]
+pub fn with_own_run(f: impl FnOnce() + Send) {
+    let mount = |kind: &std::ffi::CStr, to: &std::ffi::CStr, flags| {
+        // SAFETY: the strings outlive the call, and there are no data.
+        let result = unsafe {
+            libc::mount(kind.as_ptr(), to.as_ptr(), kind.as_ptr(), flags, std::ptr::null())
+        };
+        if result != 0 {
+            skip(format!("mount on {to:?}: {}", std::io::Error::last_os_error()));
+        }
+    };
+    let isolated = || {
+        // SAFETY: no pointers; the flag changes what this thread sees.
+        if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+            skip(format!("no mount namespace here: {}", std::io::Error::last_os_error()));
+        }
+        mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE);
+        mount(c"tmpfs", c"/run", 0);
+        f();
+    };
+    thread::scope(|scope| scope.spawn(isolated).join())
+        .unwrap_or_else(|payload| std::panic::resume_unwind(payload))
 }
 
 /// Whether the kernel knows a link kind: `veth`, `bridge`, `vxlan` ... Asked once per kind.
@@ -155,6 +180,24 @@ pub fn drop_capabilities() {
     assert_eq!(rootless, 0, "prctl");
     // SAFETY: version 3 takes a header of two and data of six numbers; both outlive the call.
     let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
+    assert_eq!(set, 0, "capset");
+}
+
+/// Gives this thread the capabilities that it may have, or takes them from it until they are given back.
+#[allow(unsafe_code)]
+pub fn with_capabilities(given: bool) {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    // Twice effective, permitted, inheritable.
+    let mut sets = [0u32; 6];
+    // SAFETY: version 3 takes a header of two and data of six numbers; both outlive the call.
+    let got = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
+    assert_eq!(got, 0, "capget");
+    for half in [0, 3] {
+        sets[half] = if given { sets[half + 1] } else { 0 };
+    }
+    // SAFETY: as above.
+    let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
     assert_eq!(set, 0, "capset");
 }
 

@@ -12,7 +12,7 @@ pub use ifb::Ifb;
 pub use macvlan::{
     MACVLAN, MacaddrMode, Macvlan, MacvlanData, MacvlanFlags, MacvlanMode, MacvlanOptions,
 };
-pub use new::NewLink;
+pub use new::{NewLink, Place};
 pub use veth::{VETH, Veth};
 pub use vxlan::{VXLAN, Vxlan, VxlanData, VxlanDf, VxlanOptions};
 
