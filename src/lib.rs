@@ -59,8 +59,11 @@
 //! object that a commit took away is brought back by its rollback, but for what the kernel makes by itself. Another
 //! program's deletion of a route over the same interface in the same moment cannot be told from that.
 //!
-//! Never kept: MPLS and multicast routes, the routing cache, and the marks that the kernel flips by
-//! itself (`dead`, `linkdown`, `offload`, how long a route still lasts).
+//! MPLS routes ([`Route::mpls`]) are read, followed and written in the same way where the kernel has them (`mpls_router`).
+//! They are a table of their own, by label: [`RouteTable::mpls`], and [`RouteFilter::mpls`] in scopes.
+//!
+//! Never kept: multicast routes, the routing cache, and the marks that the kernel flips by itself (`dead`, `linkdown`,
+//! `offload`, how long a route still lasts).
 //!
 //! A database may leave routes out, by table, protocol or family ([`DbBuilder::ignore_tables`] and its neighbours): then
 //! [`Snapshot::follows_table`] says of which tables everything is known.
@@ -111,6 +114,10 @@
 //! Of neighbours: proxies are announced neither when they are made nor when they are deleted; the states `INCOMPLETE` and
 //! `DELAY`, and that a forwarding entry has become `stale`, are not either. [`Db::resync`] reads them.
 //!
+//! Of IPv6 routes two things change in silence and are followed: the preferred source that goes with its address, and the
+//! mtu that changes with that of the interface. Where router advertisements gave the interface an IPv6 mtu of its own, and
+//! where before Linux 6.5 an address is that of several interfaces, only [`Db::resync`] reads what became of them.
+//!
 //! Counters ([`Link::statistics`]) are as of the last message about the interface, and never make a difference between
 //! two snapshots.
 //!
@@ -145,8 +152,8 @@ mod wire;
 pub use api::{
     CommitError, Committed, Contest, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue,
     FreezeReport, Frozen, Interface, InterfaceTransaction, NetNs, NewInterface, ReadOnly,
-    ReadOnlyDb, Recovery, Result, Reversion, RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint,
-    Thawed, Transaction, Unconfirmed,
+    ReadOnlyDb, RecoveredCommit, Recovery, Result, Reversion, RouteHandle, RouteRef, RuleHandle,
+    RuleRef, Savepoint, Thawed, Transaction, Unconfirmed,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};

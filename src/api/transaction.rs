@@ -141,6 +141,11 @@ impl Transaction {
     /// [`exactly`](Selection::exactly). Nothing is named that the kernel does by itself, nor what is as it was. The
     /// [review](Transaction::review) shows what that is, and the commit holds or is rolled back like any other.
     ///
+    /// Rules of one priority stand in their order again. The addresses of an interface do not: one that comes back comes
+    /// behind the others, since taking the others away too would take the routes over them along; a rollback, which knows
+    /// what went, does keep that order. Neighbours that the kernel has learned are nobody's to bring back: it learns them
+    /// again.
+    ///
     /// Both states are what the database has heard. Where other programs may have changed something in silence (see
     /// [the list](crate#what-the-kernel-changes-without-a-word)), [`Db::refresh`] comes before [`Db::begin`].
     ///
@@ -217,10 +222,11 @@ impl Transaction {
     }
 
     /// Has everything be so that a description in the words of `ip -json -details` says: interfaces, with their addresses
-    /// in `addr_info`, routes and rules. What is not there is created, what is there otherwise is changed, and what the
+    /// in `addr_info`, nexthop objects, neighbours, routes and rules. What is not there is created, what is there otherwise is changed, and what the
     /// description does not say stays. It is a list of links as `ip -json -details addr` prints it, or an object with the
-    /// lists `links`, `routes` and `rules`, as [`Selection::export`] gives it. Attributes that only the kernel sets are
-    /// passed over. With the feature `serde` a [`Tree`] can be read from any text.
+    /// lists `links`, `nexthops`, `neighbours`, `routes` and `rules`, as [`Selection::export`] gives it. Attributes that
+    /// only the kernel sets are passed over, and so are neighbours that it has learned. A route that expires has the time
+    /// again that was left of it when it was described. With the feature `serde` a [`Tree`] can be read from any text.
     ///
     /// # Errors
     /// When a key is unknown, or a value is none of its values, with its place; when what is described cannot be. Nothing

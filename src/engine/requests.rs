@@ -1,4 +1,8 @@
 //! The request socket: requests out, one answer each back.
+//!
+//! Of many routes only the last asks for an acknowledgement: the kernel works them off in order, answers every one that
+//! it refuses unasked (K40), and says when it has dropped an answer (K12). Each acknowledgement costs a quarter of what
+//! adding the route does. What has none when the last one's is there was done.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -14,6 +18,9 @@ use crate::wire::{Ack, Builder, Message, Messages, flags, kind};
 /// Requests in one system call, at most: their answers must fit the socket's receive buffer (K40), of which each
 /// takes less than 1 KiB plus, for a creation, an echo of about 5 KiB.
 const TOGETHER: usize = 32;
+
+/// The same of routes, of which each refusal takes some 1.2 KiB of the 208 KiB that a socket has by default.
+const ROUTES_TOGETHER: usize = 128;
 
 /// Bytes in one system call, at most, unless one request alone is longer.
 const TOGETHER_BYTES: usize = 32 << 10;
@@ -81,6 +88,11 @@ impl Requests {
             Builder::stamp(request, self.seq);
             answers.push(Answer { seq: self.seq, ..Answer::default() });
         }
+        // With each its own warnings come too, if there are few.
+        let quiet = some.len() > TOGETHER / 2 && some.iter().all(|request| is_route(request));
+        if let (true, [all @ .., _]) = (quiet, &mut *some) {
+            all.iter_mut().for_each(|request| Builder::clear(request, flags::ACK));
+        }
         if let Err(error) = self.socket.send(&some.concat()) {
             // Nothing of it has reached the kernel: the first one is refused, the others were not sent.
             answers.truncate(first + 1);
@@ -88,34 +100,46 @@ impl Requests {
             answers[first].ack = Some(Ack { errno: error.errno(), message, ..Ack::default() });
             return Ok(true);
         }
-        self.collect(&mut answers[first..])?;
+        let all = self.collect(&mut answers[first..], quiet)?;
+        if all && quiet {
+            for answer in &mut answers[first..] {
+                answer.ack.get_or_insert_default();
+            }
+        }
         let refused = |answer: &Answer| answer.ack.as_ref().is_some_and(|ack| !ack.is_ok());
         Ok(answers[first..].iter().any(refused))
     }
 
-    /// Reads until every answer is there. One that is lost with an overrun, or does not come in time, stays
-    /// without an acknowledgement.
-    fn collect(&mut self, answers: &mut [Answer]) -> Result<(), Error> {
+    /// Reads until every answer is there, or where only refusals and the last one are answered, that one; whether nothing
+    /// was lost. One that is lost with an overrun, or does not come in time, stays without an acknowledgement.
+    fn collect(&mut self, answers: &mut [Answer], quiet: bool) -> Result<bool, Error> {
         let deadline = Instant::now() + self.patience;
-        while answers.iter().any(|answer| answer.ack.is_none()) {
+        let lacks = |answer: &Answer| answer.ack.is_none();
+        loop {
+            let waits = match quiet {
+                true => answers.last().is_some_and(lacks),
+                false => answers.iter().any(lacks),
+            };
+            if !waits {
+                return Ok(true);
+            }
             match self
                 .socket
                 .receive(&mut self.batch)
                 .map_err(Error::system("read acknowledgements"))?
             {
                 Received::Datagrams => read(&self.batch, answers),
-                Received::Overrun => return self.drain(answers),
+                Received::Overrun => return self.drain(answers).map(|()| false),
                 Received::Empty => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     let waited = wait([self.socket.as_fd()], Some(left));
                     let [ready] = waited.map_err(Error::system("wait for acknowledgements"))?;
                     if !ready {
-                        return Ok(());
+                        return Ok(false);
                     }
                 }
             }
         }
-        Ok(())
     }
 
     /// After an overrun the socket is deaf until it is empty (K1).
@@ -141,7 +165,15 @@ fn fitting(requests: &[Vec<u8>]) -> usize {
         bytes += request.len();
         bytes <= TOGETHER_BYTES && new_tun(request).is_none()
     };
-    requests.iter().take(TOGETHER).take_while(fits).count().max(1)
+    let routes = requests.iter().take(ROUTES_TOGETHER).take_while(|request| is_route(request));
+    let most = routes.count().max(TOGETHER);
+    requests.iter().take(most).take_while(fits).count().max(1)
+}
+
+/// Whether a request changes a route: then nothing comes back but whether it was done.
+fn is_route(request: &[u8]) -> bool {
+    let kind = Messages::new(request).next().and_then(Result::ok).map(|message| message.kind);
+    matches!(kind, Some(kind::RTM_NEWROUTE | kind::RTM_DELROUTE))
 }
 
 /// What the creation of a tun or tap interface asks for; `None` for every other request.

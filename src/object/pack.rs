@@ -203,6 +203,7 @@ pack_enum!(Family, "family" {
 pack_enum!(RouteKey, "family of a route" {
     4 V4(key),
     6 V6(key),
+    28 Mpls(label),
 });
 
 pack_struct! {

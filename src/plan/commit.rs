@@ -896,7 +896,7 @@ fn failure(action: &Action, request: &[u8], ack: &Ack, step: String) -> Failure 
     let path =
         ack.offset.map(|offset| locate(request, action.header(), offset)).unwrap_or_default();
     let attribute = if path.is_empty() { None } else { action.attribute_name(&path) };
-    Failure { step, why: Why::Refused { ack: ack.clone(), attribute } }
+    Failure { step, why: Why::Refused { ack: ack.clone(), attribute, lacks: None } }
 }
 
 impl std::fmt::Display for Residue {

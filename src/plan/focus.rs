@@ -79,7 +79,7 @@ impl Selection {
                 let table = route.record().number(route_row::TABLE) as u32;
                 let protocol = RouteProtocol(route.record().number(route_row::PROTOCOL) as u8);
                 let of = |filter: &RouteFilter| filter.matches(table, route.family(), protocol);
-                let place = route.destination().map(|net| (table, net));
+                let place = route.key().map(|key| key.of_prefix().0);
                 let single = |spec: &RouteSpec| place.is_some() && spec.place() == place;
                 self.all_routes
                     || self.routes.iter().any(of)

@@ -163,12 +163,13 @@ fn plan_link(
         return Ok(());
     }
     if let Some(Create::New(new, lower)) = &link.create {
-        let (new, later) = kinds::set_later(new.clone());
+        let (new, mtu) = rules::told_mtu_later(new, link.set.value(row::MTU));
+        let (new, later) = kinds::set_later(new);
         let phase = Phase::Create(height(draft, link.target, now));
         to.push((phase, create(draft, link, &new, *lower)));
-        let target = link.target;
-        let set = |(id, value)| (Phase::Attribute, Action::Set { target, id, value });
-        to.extend(later.into_iter().map(set));
+        let set = |id, value| Action::Set { target: link.target, id, value };
+        to.extend(mtu.into_iter().map(|value| (Phase::Mtu(0), set(row::MTU, value))));
+        to.extend(later.into_iter().map(|(id, value)| (Phase::Attribute, set(id, value))));
     }
     let mut wanted = Vec::new();
     edits(draft, link, now, &mut wanted);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::object::kinds::NewLink;
 use crate::object::kinds::bridge::row as bridge;
 use crate::object::kinds::macvlan::{MacaddrMode, row as macvlan};
 use crate::object::kinds::vxlan::row as vxlan;
@@ -246,6 +247,21 @@ pub(super) const FOLLOWS_PORTS: [u16; 2] = [row::ADDRESS, row::MTU];
 /// Whether the master of a port is one that follows its ports.
 pub(super) fn follows_ports(master: &Link) -> bool {
     master.kind() == Some("bridge")
+}
+
+/// A new bridge follows the mtu of its ports even if its creation says one: only an mtu that is set on it, and that it does
+/// not have already, is its own (`br_change_mtu`, which `dev_set_mtu` does not ask for the same value). So it is made
+/// without, and told after it; where that is what it is made with, by way of another. `set` is what is set on it besides.
+pub(super) fn told_mtu_later(new: &NewLink, set: Option<&Value>) -> (NewLink, Vec<Value>) {
+    const MADE_WITH: u64 = 1500;
+    let mut new = new.clone();
+    if new.kind() != "bridge" {
+        return (new, Vec::new());
+    }
+    let said = new.record.remove(row::MTU);
+    let wanted = set.or(said.as_ref()).and_then(Value::number);
+    let detour = wanted.filter(|mtu| *mtu == MADE_WITH).map(|mtu| Value::Number(mtu - 1));
+    (new, detour.into_iter().chain(said.filter(|_| set.is_none())).collect())
 }
 
 /// A name that nobody has, for an interface between two names.

@@ -15,10 +15,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use super::altered::{with_link_mtu, without_source};
 use super::apply::Doubt;
 use super::event::decode;
+use super::holes::{Holes, Sort};
 use super::routes::{Bodies, Body, Held, Load, is_same};
-use super::view::{Judged, RouteView};
+use super::silence::{Silence, Turns};
+use super::view::{AF_MPLS, Judged, RouteView};
 use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
 use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
@@ -27,7 +30,7 @@ use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{ROUTE, RouteKey, RouteKey6, RouteProtocol, split};
 use crate::object::shape::{Ip, Typed};
 use crate::object::{
-    Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
+    Address, Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
 };
 use crate::wire::{Ack, Builder, Message, Messages, flags, kind, put_ne_u32, u16_at};
 
@@ -91,6 +94,8 @@ pub struct Update {
     pub passed: u32,
     /// Links that have appeared by a request of ours: port, sequence number, index (K11).
     pub created: Vec<(u32, u32, u32)>,
+    /// What of it the kernel has not said.
+    pub silence: Silence,
 }
 
 /// What was lost and repaired since the database was opened. Counters only grow.
@@ -105,7 +110,8 @@ pub struct Losses {
     pub malformed: u64,
     /// Datagrams that did not come from the kernel, passed over (K19).
     pub foreign: u64,
-    /// Dumps that the kernel marked as inconsistent and that were repeated (K14).
+    /// Dumps that were repeated because the kernel marked them as inconsistent, or because what they show has changed
+    /// while they came in parts (K14).
     pub interrupted: u64,
     /// Times that everything was read anew; the first is the opening.
     pub resyncs: u64,
@@ -196,6 +202,20 @@ impl Dump {
         (kind, fixed)
     }
 
+    /// What it shows, where the kernel may pass over some of it and not say so.
+    fn sort(self, view: &RouteView) -> Option<Sort> {
+        match self {
+            Dump::Routes(at) => match view.dumps().get(at)?.0 {
+                AF_INET6 => Some(Sort::Routes6),
+                // By their labels, of which none is passed over (`mpls_dump_routes`).
+                AF_MPLS => None,
+                _ => Some(Sort::Routes4),
+            },
+            Dump::Neighbours | Dump::Proxies | Dump::Fdb => Some(Sort::Neighbours),
+            Dump::Links | Dump::Addresses | Dump::Nexthops | Dump::Rules(_) => None,
+        }
+    }
+
     /// Whether this refusal says that the kernel has none of it: nexthop objects are of Linux 5.3, IPv6 may be off, a
     /// table that is asked for is not there (K42).
     fn is_lacking(self, errno: i32) -> bool {
@@ -206,6 +226,8 @@ impl Dump {
         }
     }
 }
+
+const TABLE_LOCAL: u32 = 255;
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
@@ -295,6 +317,7 @@ pub struct Follower {
     shown: Snapshot,
     rebuilt: Snapshot,
     load: Load,
+    holes: Holes<Dump>,
     bodies: Bodies,
     /// Keys of IPv6 groups that have lost their first leg, and are asked for.
     headless: BTreeSet<RouteKey6>,
@@ -316,6 +339,7 @@ pub struct Follower {
     sent_at_drain: u32,
     created: Vec<(u32, u32, u32)>,
     dirty: bool,
+    turns: Turns,
     /// Interfaces or rules have come, gone or been renamed since rules were marked.
     unmarked: bool,
     losses: Losses,
@@ -334,6 +358,7 @@ impl Follower {
             shown: Snapshot::default(),
             rebuilt: Snapshot::default(),
             load: Load::default(),
+            holes: Holes::default(),
             bodies: Bodies::default(),
             headless: BTreeSet::new(),
             unsure: 0,
@@ -352,6 +377,7 @@ impl Follower {
             sent_at_drain: 0,
             created: Vec::new(),
             dirty: false,
+            turns: Turns::default(),
             unmarked: false,
             losses: Losses::default(),
             failure: None,
@@ -375,8 +401,12 @@ impl Follower {
 
     /// Whether all that it was told is in the state that it has shown, and nothing is asked for.
     pub fn is_settled(&self) -> bool {
-        let asks = self.asked.is_some() || !self.queries.is_empty() || !self.out.is_empty();
-        self.is_live() && !self.dirty && !asks && self.held.is_empty()
+        self.is_live() && !self.dirty && !self.is_asking() && self.held.is_empty()
+    }
+
+    /// Whether something is asked for, or is to be.
+    pub fn is_asking(&self) -> bool {
+        self.asked.is_some() || !self.queries.is_empty() || !self.out.is_empty()
     }
 
     /// Whether a state can be shown.
@@ -389,9 +419,9 @@ impl Follower {
         matches!(self.phase, Phase::Draining)
     }
 
-    /// Whether a dump is running.
+    /// Whether a dump is running, or one may still be repeated.
     pub fn is_dumping(&self) -> bool {
-        matches!(self.phase, Phase::Dumping { .. })
+        matches!(self.phase, Phase::Dumping { .. } | Phase::Settling { .. })
     }
 
     /// Notifications were dropped.
@@ -444,6 +474,7 @@ impl Follower {
     fn forget_dump(&mut self) {
         self.rebuilt = Snapshot::default();
         self.load = Load::default();
+        self.holes = Holes::default();
         self.mixed.clear();
         self.last = None;
     }
@@ -462,6 +493,8 @@ impl Follower {
         };
         Builder::stamp(&mut bytes, seq);
         self.out.push_back(Transmit { outlet, bytes });
+        self.holes.begin(what, what.sort(&self.view));
+        self.last = None;
         self.phase = Phase::Dumping { what, seq, tries };
     }
 
@@ -480,6 +513,7 @@ impl Follower {
 
     /// A datagram of the dump socket.
     pub fn handle_dump(&mut self, datagram: &[u8]) {
+        self.holes.part();
         for message in Messages::new(datagram) {
             let Phase::Dumping { what, seq, tries } = self.phase else { return };
             match message {
@@ -502,12 +536,21 @@ impl Follower {
         }
         match Ack::parse(message) {
             Some(Ok(ack)) if ack.is_ok() || what.is_lacking(ack.errno) => {
-                self.dump_done(what, tries);
+                self.dump_done(what, tries, Outlet::Dump);
             }
             Some(Ok(ack)) => self.failure = Some(ack),
             Some(Err(_)) => self.handle_dump_loss(),
+            None if self.is_astray(message, what) => self.dump_done(what, tries, Outlet::FreshDump),
             None => self.gather(message),
         }
+    }
+
+    /// A kernel without MPLS answers the question for its routes with those of all families (`rtnl_dump_all`). Then there
+    /// are none, and the rest is not waited for.
+    fn is_astray(&self, message: &Message<'_>, what: Dump) -> bool {
+        let Dump::Routes(at) = what else { return false };
+        let asked = self.view.dumps().get(at).map(|(family, _)| *family);
+        asked == Some(AF_MPLS) && message.payload.first() != Some(&AF_MPLS)
     }
 
     fn gather(&mut self, message: &Message<'_>) {
@@ -538,6 +581,7 @@ impl Follower {
             judged => judged == Judged::Beside,
         };
         let Some(key) = split(message.payload, &mut self.scratch) else { return };
+        self.holes.shows(&key);
         if self.last.replace((key, is_beside)) == Some((key, !is_beside)) {
             self.mixed.insert(key);
         }
@@ -547,9 +591,12 @@ impl Follower {
         }
     }
 
-    fn dump_done(&mut self, what: Dump, tries: u32) {
-        if let Some(next) = what.after(self.views, self.view.dumps().len()) {
-            return self.start_dump(next, tries, Outlet::Dump);
+    /// `outlet` is where the next one is asked for.
+    fn dump_done(&mut self, what: Dump, tries: u32, outlet: Outlet) {
+        self.holes.end();
+        let after = || what.after(self.views, self.view.dumps().len());
+        if let Some(next) = self.holes.next().unwrap_or_else(after) {
+            return self.start_dump(next, tries, outlet);
         }
         self.load.finish(&mut self.rebuilt.routes, &mut self.bodies);
         let fence = self.next_seq();
@@ -599,6 +646,10 @@ impl Follower {
             return self.gather_legs(message);
         }
         let gone = message.kind == kind::RTM_DELROUTE;
+        if !self.is_live() && message.payload.first() == Some(&AF_INET6) {
+            // Also one that is left out: the kernel walks past it.
+            self.holes.stir(Sort::Routes6);
+        }
         match self.view.judge(message.payload) {
             Judged::Followed => {}
             // Alone at its key, or gone from it: that changes nothing for those that are followed.
@@ -643,10 +694,16 @@ impl Follower {
     fn legs_are(&mut self, table: u32, mut asked: Asked) {
         let own: Vec<_> = self.headless.iter().filter(|key| key.table == table).copied().collect();
         for key in own.into_iter().filter(|key| !asked.routes_touched.contains(key)) {
-            self.headless.remove(&key);
             let all = asked.routes.remove(&key).unwrap_or_default();
+            // Passed over, as in any dump of a table that changes meanwhile (K14).
+            if all.is_empty() && !asked.routes_touched.is_empty() {
+                continue;
+            }
+            self.headless.remove(&key);
             self.dirty |= self.shown.routes.replace(key, all);
         }
+        let shown = &self.shown;
+        self.headless.retain(|key| !shown.routes_at(&RouteKey::V6(*key)).is_empty());
         if self.headless.iter().any(|key| key.table == table) {
             self.ask(Query::Legs(table));
         }
@@ -705,9 +762,13 @@ impl Follower {
         let mut routes = shown.routes.clone();
         let changed = match doubt {
             Doubt::WentDown => routes.evict(&self.bodies, |body| goes_down(shown, body, index)),
-            Doubt::Gone(_) => routes.evict(&self.bodies, |body| {
-                body.is_over(index) && (body.is_v4() || others_dead(body))
-            }),
+            Doubt::Gone(_) => {
+                let gone = |body: &Body| {
+                    let is_ip = body.is_v4() || body.is_v6() && others_dead(body);
+                    body.is_over(index) && is_ip
+                };
+                routes.evict(&self.bodies, gone) | routes.evict_legs(index, &mut self.bodies)
+            }
             Doubt::Unaddressed => routes.evict(&self.bodies, |body| {
                 body.is_v4()
                     && body.is_over(index)
@@ -728,7 +789,7 @@ impl Follower {
         };
         let unsure = self.bodies.any(unsure);
         if changed {
-            self.shown.routes = routes;
+            self.silently(|follower| follower.shown.routes = routes);
         }
         if unsure {
             self.resync();
@@ -741,15 +802,46 @@ impl Follower {
         }
         self.note_created(message);
         if !self.is_live() {
+            match &event {
+                Event::NeighbourNew(_) | Event::NeighbourGone(_) => {
+                    self.holes.stir(Sort::Neighbours);
+                }
+                // With it routes and neighbours may have gone in silence.
+                Event::Link(..) => {
+                    self.holes.stir(Sort::Routes6);
+                    self.holes.stir(Sort::Neighbours);
+                }
+                _ => {}
+            }
             return self.backlog.push(event);
         }
         if self.is_answer(message) {
-            return self.handle_answer_part(event);
+            return self.finding(|follower| follower.handle_answer_part(event));
         }
         if let Some(asked) = &mut self.asked {
             asked.touch(&event);
         }
         self.apply(event);
+    }
+
+    /// Does what the kernel has not said: it is told apart from what it has.
+    fn silently<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        if std::mem::replace(&mut self.turns.is_silent, true) {
+            return act(self);
+        }
+        let told = self.shown.clone();
+        let done = act(self);
+        self.turns.is_silent = false;
+        self.turns.note(told, &self.shown);
+        done
+    }
+
+    /// Takes an answer: what it shows was not announced. But who wants to know of proxies asks for them.
+    fn finding<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        match self.asked.as_ref().map(|asked| asked.query) {
+            Some(Query::Proxies) => act(self),
+            _ => self.silently(act),
+        }
     }
 
     fn is_followed(&self, event: &Event) -> bool {
@@ -790,7 +882,10 @@ impl Follower {
                 }
             }
             Event::NexthopNew(nexthop) => self.dirty |= self.shown.nexthops.put(nexthop),
-            Event::NexthopGone(id) => self.nexthops_gone([id].into()),
+            Event::NexthopGone(id) => {
+                self.shown.nexthops.map.remove(&id);
+                self.nexthops_gone([id].into());
+            }
             Event::RuleNew(_) | Event::RuleGone(_) => {
                 (self.dirty, self.unmarked) = (true, true);
                 self.shown.apply(event, self.stamp);
@@ -808,11 +903,14 @@ impl Follower {
     /// knows.
     fn nexthops_gone(&mut self, gone: BTreeSet<u32>) {
         self.dirty = true;
-        let lost = self.shown.nexthops.remove(gone);
         let by =
             |body: &Body, ids: &BTreeSet<u32>| body.nexthop().is_some_and(|id| ids.contains(&id));
-        self.shown.routes.evict(&self.bodies, |body| by(body, &lost.gone));
-        lost.gone.iter().for_each(|id| self.shown.neighbours.evict_nexthop(*id));
+        let lost = self.silently(|follower| {
+            let lost = follower.shown.nexthops.remove(gone);
+            follower.shown.routes.evict(&follower.bodies, |body| by(body, &lost.gone));
+            lost.gone.iter().for_each(|id| follower.shown.neighbours.evict_nexthop(*id));
+            lost
+        });
         if self.bodies.any(|body| by(body, &lost.shrunk)) {
             self.resync();
         }
@@ -846,14 +944,24 @@ impl Follower {
         let was_up = is_up(&self.shown);
         let addressed = matches!(&event, Event::AddressNew(address) if address.local().is_ipv4());
         let source = match &event {
-            Event::AddressGone(address) => Some(address.local()).filter(IpAddr::is_ipv4),
+            Event::AddressGone(address) if !self.goes_with_inet6(address) => Some(address.local()),
             _ => None,
         };
+        let mtu = |shown: &Snapshot| shown.link_by_index(index).map(Link::mtu);
+        let mtu_was = mtu(&self.shown);
+        if matches!(event, Event::Link(_, LinkEvent::Gone { .. })) {
+            self.silently(|follower| follower.shown.remove_what_is_on(index));
+        }
         let doubt = self.shown.apply(event, self.stamp);
-        let source = source.filter(|source| self.bodies.any_with_source(*source));
-        let left = |source: &IpAddr| self.shown.addresses().any(|own| own.local() == *source);
-        if let Some(source) = source.filter(|source| !left(source)) {
-            self.shown.routes.evict_source(&self.bodies, source);
+        if source.is_some_and(|source| self.bodies.any_with_source(source)) {
+            self.silently(|follower| follower.follow_source(source));
+        }
+        let changed = mtu_was.zip(mtu(&self.shown)).filter(|(was, is)| was != is);
+        if let Some(mtus) = changed.filter(|_| self.views.routes) {
+            self.silently(|follower| {
+                let change = |body: &Body| with_link_mtu(body, index, mtus);
+                follower.shown.routes.alter(&mut follower.bodies, change);
+            });
         }
         if addressed || !was_up && is_up(&self.shown) {
             self.unaddressed.remove(&index);
@@ -884,8 +992,36 @@ impl Follower {
             }
             Doubt::WentDown => {
                 // `pneigh_ifdown`: proxies are never announced.
-                self.shown.neighbours.evict(index, NeighbourKey::is_proxy);
+                self.silently(|follower| {
+                    follower.shown.neighbours.evict(index, NeighbourKey::is_proxy);
+                });
                 self.ask(Query::Addresses(index));
+            }
+        }
+    }
+
+    /// Whether an IPv6 address goes because its interface goes down or has no IPv6 any more: then other interfaces' routes
+    /// keep preferring it (`addrconf_ifdown`, which does not ask them). Its local route goes before it then, and after it
+    /// when it goes by itself (`ipv6_del_addr`).
+    fn goes_with_inet6(&self, address: &Address) -> bool {
+        let IpAddr::V6(own) = address.local() else { return false };
+        let shown = &self.shown;
+        let up = shown.link_by_index(address.index()).is_some_and(Link::is_up);
+        let key =
+            RouteKey6 { table: TABLE_LOCAL, dst: own.octets(), len: 128, tos: 0, priority: 0 };
+        let mut local = shown.keyed_routes_to(RouteKey::V6(key));
+        !up || shown.follows_table(TABLE_LOCAL) && local.next().is_none()
+    }
+
+    /// An address has gone that routes may prefer as their source: of IPv4 they go (K6), of IPv6 they stay without it.
+    fn follow_source(&mut self, source: Option<IpAddr>) {
+        let left = |source: &IpAddr| self.shown.addresses().any(|own| own.local() == *source);
+        let Some(source) = source.filter(|source| !left(source)) else { return };
+        match source.is_ipv4() {
+            true => self.shown.routes.evict_source(&self.bodies, source),
+            false => {
+                let change = |body: &Body| without_source(body, source);
+                self.shown.routes.alter(&mut self.bodies, change);
             }
         }
     }
@@ -978,14 +1114,14 @@ impl Follower {
     /// An ACK or the end of a dump, on the event socket.
     fn answer(&mut self, message: &Message<'_>) {
         if self.is_answer(message) {
-            return self.end_of_answer(message);
+            return self.finding(|follower| follower.end_of_answer(message));
         }
         let inner = message.payload.get(4..).and_then(|request| u16_at(request, 4));
         if message.kind != kind::NLMSG_ERROR || inner != Some(kind::NLMSG_NOOP) {
             return;
         }
         match self.phase {
-            Phase::Settling { fence } if fence == message.seq => self.go_live(),
+            Phase::Settling { fence } if fence == message.seq => self.heard_all(),
             _ if message.seq & OWN == 0 => self.held.push((message.seq, self.asked_total)),
             _ => {}
         }
@@ -1046,6 +1182,19 @@ impl Follower {
         }
     }
 
+    /// All that was announced while everything was dumped has been heard.
+    fn heard_all(&mut self) {
+        if let Some(again) = self.holes.repeat() {
+            self.losses.interrupted += 1;
+            return self.start_dump(again, DUMP_TRIES, Outlet::Dump);
+        }
+        if self.holes.is_beside_an_edge(&self.backlog) && self.unsure < DUMP_TRIES {
+            self.unsure += 1;
+            return self.resync();
+        }
+        self.go_live();
+    }
+
     fn go_live(&mut self) {
         let mut next = std::mem::take(&mut self.rebuilt);
         next.revision = self.shown.revision;
@@ -1057,6 +1206,7 @@ impl Follower {
         self.shown = next;
         self.phase = Phase::Live;
         self.dirty = true;
+        drop(self.turns.take());
         // What came before the dump may be older than it: of a new link the incomplete first notification (K34), of
         // any the fields that change in silence. So these links are asked for.
         let mut replayed = BTreeSet::new();
@@ -1173,7 +1323,7 @@ impl Follower {
         if routes.evict(&self.bodies, |body| body.is_v4() && dies(body)) {
             self.shown.routes = routes;
         }
-        for (key, held) in Vec::from(gone) {
+        for (key, held) in gone {
             if !self.shown.routes.take(key, &held, &mut self.bodies) {
                 self.ask_legs(key);
             }
@@ -1249,7 +1399,8 @@ impl Follower {
             return None;
         }
         let created = std::mem::take(&mut self.created);
-        Some(Update { snapshot: self.last(), passed: self.passed, created })
+        let snapshot = self.last();
+        Some(Update { snapshot, passed: self.passed, created, silence: self.turns.take() })
     }
 }
 
@@ -1296,18 +1447,20 @@ fn others_dead(shown: &Snapshot, body: &Body, index: u32) -> bool {
     body.links().iter().all(|leg| *leg == index || !up(*leg))
 }
 
-/// Whether a route goes when this interface goes down.
+/// Whether a route goes when this interface goes down. MPLS routes stay, dead, until it is gone (`mpls_ifdown`).
 fn goes_down(shown: &Snapshot, body: &Body, index: u32) -> bool {
-    body.is_over(index) && !body.is_host() && others_dead(shown, body, index)
+    body.is_over(index) && !body.is_host() && !body.is_mpls() && others_dead(shown, body, index)
 }
 
 impl Follower {
     /// Which interfaces and rules are there has changed: rules that name them are marked anew, once for a whole batch.
     fn mark_rules(&mut self) {
         if std::mem::take(&mut self.unmarked) && !self.shown.rules.map.is_empty() {
-            let mut rules = std::mem::take(&mut self.shown.rules);
-            rules.mark(|name| self.shown.link_by_name(name).is_some());
-            self.shown.rules = rules;
+            self.silently(|follower| {
+                let mut rules = std::mem::take(&mut follower.shown.rules);
+                rules.mark(|name| follower.shown.link_by_name(name).is_some());
+                follower.shown.rules = rules;
+            });
         }
     }
 }
@@ -1446,7 +1599,7 @@ fn fdb_request(index: u32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::route::row;
+    use crate::object::route::{hop_row, row};
     use crate::object::rule::row as rule_row;
     use crate::wire::put_ne_u32;
 
@@ -1665,6 +1818,90 @@ mod tests {
         }
         assert_eq!(refused, 2);
         assert!(follower.is_live() && follower.failure().is_none());
+    }
+
+    /// A kernel without MPLS answers the question for its routes with those of all families, a million of IPv4 again:
+    /// they are not waited for.
+    #[test]
+    fn an_answer_with_routes_of_other_families_says_that_there_is_no_mpls() {
+        let mut follower = Follower::new(Views::ALL);
+        follower.handle_drained(0);
+        let (mut asked, mut strayed) = (Vec::new(), false);
+        while let Some(transmit) = follower.poll_transmit() {
+            let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
+            if transmit.outlet == Outlet::Event {
+                follower.handle_event(&ack(0, sent.seq, &transmit.bytes));
+                continue;
+            }
+            asked.push((sent.kind, sent.payload[0], transmit.outlet));
+            let mut answer = message(kind::NLMSG_DONE, sent.seq, &[0; 4]);
+            let family = sent.payload[0];
+            if sent.kind == kind::RTM_GETROUTE && family != AF_INET6 {
+                let mut one = route(7);
+                Builder::stamp(&mut one, sent.seq);
+                strayed |= family == AF_MPLS;
+                // Of what is not asked for no end comes.
+                answer = if family == AF_MPLS { one } else { [one, answer].concat() };
+            }
+            follower.handle_dump(&answer);
+        }
+        assert!(strayed && follower.is_live());
+        let behind = asked.iter().position(|(_, family, _)| *family == AF_MPLS).unwrap() + 1;
+        // Its socket is busy.
+        assert_eq!(asked[behind], (kind::RTM_GETRULE, AF_INET, Outlet::FreshDump));
+        let now = follower.poll_update().unwrap().snapshot;
+        assert_eq!((now.routes().len(), now.routes().mpls().len()), (1, 0));
+    }
+
+    fn label(legs: &[u32]) -> Vec<u8> {
+        let mut record = Record::new(&ROUTE);
+        let numbers = [(row::FAMILY, 28), (row::DST_LEN, 20), (row::TABLE, 254), (row::TYPE, 1)];
+        numbers.into_iter().for_each(|(id, number)| record.set(id, Value::Number(number)));
+        record.set(row::DST, Value::V4((100 << 12 | 1 << 8).into()));
+        let leg = |oif: &u32| {
+            let mut leg = Record::new(&crate::object::HOP);
+            let numbers = [(hop_row::OIF, *oif), (hop_row::HOPS, 0), (hop_row::FLAGS, 0)];
+            numbers.into_iter().for_each(|(id, number)| leg.set(id, Value::Number(number.into())));
+            leg
+        };
+        record.set(row::MULTIPATH, Value::Records(legs.iter().map(leg).collect()));
+        let mut builder = Builder::new(kind::RTM_NEWROUTE, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        builder.finish()
+    }
+
+    /// Before Linux 5.13 nobody says that a label has lost a leg; a later kernel says it before it says that the
+    /// interface is gone, and both must come to the same.
+    #[test]
+    fn a_label_loses_its_legs_with_their_interfaces() {
+        let legs = |follower: &mut Follower| -> Option<Vec<u32>> {
+            let now = follower.last();
+            Some(now.routes().mpls().label(100)?.hops().filter_map(|hop| hop.oif()).collect())
+        };
+        for announced in [false, true] {
+            let mut follower = live();
+            for index in [7, 8] {
+                follower.handle_event(&link(index, true, 0));
+                answer(&mut follower, libc::ENODEV);
+            }
+            follower.handle_event(&label(&[7, 8]));
+            follower.handle_event(&link(7, false, 0));
+            assert_eq!(legs(&mut follower), Some(vec![7, 8]));
+            if announced {
+                follower.handle_event(&label(&[8]));
+            }
+            let mut gone = link(7, false, 0);
+            gone[4] = kind::RTM_DELLINK as u8;
+            follower.handle_event(&gone);
+            assert_eq!(legs(&mut follower), Some(vec![8]));
+            let known = follower.last();
+            follower.handle_event(&label(&[8]));
+            assert!(known.diff(&follower.last()).is_empty());
+            let mut gone = link(8, true, 0);
+            gone[4] = kind::RTM_DELLINK as u8;
+            follower.handle_event(&gone);
+            assert_eq!(legs(&mut follower), None);
+        }
     }
 
     /// Of rules that are alike, an announcement that came during the dump may be of one that the dump had, or of

@@ -6,18 +6,21 @@
 //! (`table`); rules, nexthop objects and neighbours have a module each for both. Pure: bytes and facts come in by `handle_*`, bytes to be sent and snapshots go out by
 //! `poll_*`. No socket, thread or clock here; those are `engine`.
 
+mod altered;
 mod apply;
 mod copy;
 mod diff;
 mod event;
 mod filter;
 mod follow;
+mod holes;
 mod neighbours;
 mod nexthops;
 mod pack;
 mod routes;
 mod rules;
 mod scope;
+mod silence;
 mod snapshot;
 mod table;
 mod view;
@@ -36,6 +39,7 @@ pub use pack::{BodyList, Part};
 pub use routes::{Bodies, Body, Held, Routes, is_same, legs};
 pub use rules::{RuleKey, RuleList};
 pub use scope::RouteFilter;
+pub use silence::{Silence, Silent};
 pub use snapshot::{AddressKey, Snapshot};
 pub use table::RouteTable;
 pub use view::RouteView;

@@ -46,6 +46,26 @@ pub fn need_kinds(kinds: &str) {
     kinds.split_whitespace().for_each(need_kind);
 }
 
+/// Skips the test when this kernel has no MPLS routes, not even as a module that can be loaded.
+pub fn need_mpls() {
+    if !has_mpls() {
+        skip("this kernel has no MPLS routes (`mpls_router`)");
+    }
+}
+
+/// Whether this kernel has MPLS routes. Nothing but `modprobe` loads their module.
+pub fn has_mpls() -> bool {
+    static KNOWN: LazyLock<bool> = LazyLock::new(|| {
+        let loaded = || std::path::Path::new("/proc/sys/net/mpls/platform_labels").exists();
+        if !loaded() {
+            // Where it cannot be loaded, or there is no such command, there is none.
+            drop(std::process::Command::new("modprobe").args(["-q", "mpls_router"]).output());
+        }
+        loaded()
+    });
+    *KNOWN
+}
+
 /// Sets `/proc/sys/net/KEY` of this thread's namespace: `sysctl("ipv6.conf.all.keep_addr_on_down", 1)`.
 #[track_caller]
 pub fn sysctl(key: &str, value: u32) {

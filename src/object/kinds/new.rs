@@ -111,7 +111,8 @@ macro_rules! link_setters {
                 self
             }
 
-            /// The largest packet that is sent, without the link-layer header, in bytes.
+            /// The largest packet that is sent, without the link-layer header, in bytes. A bridge keeps it against its
+            /// ports, whose least mtu it would have otherwise.
             pub fn mtu(mut self, bytes: u32) -> Self {
                 self.0.set_number($crate::object::link::row::MTU, bytes);
                 self
