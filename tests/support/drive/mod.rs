@@ -91,6 +91,15 @@ pub struct Kept {
     notes: Vec<Vec<u8>>,
 }
 
+impl Kept {
+    /// The commit that was cut off, to be undone.
+    fn commit(&self) -> Commit {
+        let notes: Vec<_> = self.notes.iter().map(Vec::as_slice).collect();
+        let cause = Failure { step: "it".to_owned(), why: Why::CutOff };
+        Commit::resume(&self.testament, &notes, cause).expect("what was kept")
+    }
+}
+
 impl Driver {
     /// Opens a database and waits for its first snapshot. `capacity` is the event socket's receive buffer.
     pub fn open(kernel: &mut Kernel, capacity: usize) -> Driver {
@@ -320,17 +329,14 @@ impl Driver {
 
     /// Undoes what another database has left that was killed.
     pub fn recover(&mut self, kernel: &mut Kernel, kept: &Kept) -> Outcome {
-        let notes: Vec<_> = kept.notes.iter().map(Vec::as_slice).collect();
-        let cause = Failure { step: "it".to_owned(), why: Why::CutOff };
-        let mut commit = Commit::resume(&kept.testament, &notes, cause).expect("what was kept");
+        let mut commit = kept.commit();
         let mut never = Crash { requests: usize::MAX, notes: Vec::new() };
         self.drive(kernel, &mut commit, &mut never).expect("an end")
     }
 
     /// Likewise, and is killed itself after so many requests, if it has not ended.
     pub fn recover_and_die(&mut self, kernel: &mut Kernel, kept: &Kept, requests: usize) {
-        let notes: Vec<_> = kept.notes.iter().map(Vec::as_slice).collect();
-        let mut commit = Commit::resume(&kept.testament, &notes, "it").expect("what was kept");
+        let mut commit = kept.commit();
         let mut crash = Crash { requests, notes: Vec::new() };
         drop(self.drive(kernel, &mut commit, &mut crash));
     }
