@@ -361,9 +361,16 @@ pub(super) fn is_pair(kind: Option<&str>) -> bool {
     matches!(kind, Some("veth" | "netkit"))
 }
 
-/// User and group number 0 are a choice, not an absence.
-pub(super) fn is_owner(row: &Row) -> bool {
-    matches!(row.constant, "IFLA_TUN_OWNER" | "IFLA_TUN_GROUP")
+/// Where 0 is a choice like any other, and not a switch that is off: user and group 0, a netkit's mode `l2`.
+pub(super) fn is_choice(row: &Row) -> bool {
+    const CHOICES: [&str; 5] = [
+        "IFLA_TUN_OWNER",
+        "IFLA_TUN_GROUP",
+        "IFLA_NETKIT_MODE",
+        "IFLA_NETKIT_SCRUB",
+        "IFLA_NETKIT_PEER_SCRUB",
+    ];
+    CHOICES.contains(&row.constant)
 }
 
 /// A tun or tap interface is made with a name, an index and its options only: what else is said of it is set afterwards.

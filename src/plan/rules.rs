@@ -328,8 +328,8 @@ pub(super) fn needed_at_creation(options: &Record) -> Record {
         row.role == Role::Create
             && is_zero(value)
             && (row.name, id) != ("udp_csum", vxlan::UDP_CSUM)
-            && !kinds::is_owner(row)
-            && !kinds::is_owner(row)
+            && !kinds::is_choice(row)
+            && !kinds::is_choice(row)
     };
     for (id, row, value) in options.fields().filter(|(_, row, _)| row.settable()) {
         if !(later && row.role == Role::Set || off(id, row, value)) {

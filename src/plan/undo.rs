@@ -414,11 +414,16 @@ fn creation(old: &Link) -> Record {
         row::NUM_RX_QUEUES,
     ];
     for id in kept {
-        if let Some(value) = old.record().value(id) {
+        if let Some(value) = old.record().value(id).filter(|value| !is_zeros(value)) {
             record.set(id, value.clone());
         }
     }
     record
+}
+
+/// Nothing can be made with a hardware address of zeros (`is_valid_ether_addr`): who has one was not told any.
+fn is_zeros(value: &Value) -> bool {
+    matches!(value, Value::Hardware(address) if address.as_bytes().iter().all(|byte| *byte == 0))
 }
 
 /// Everything settable in which a restored interface still differs from what it was, in the order in which it can

@@ -86,13 +86,13 @@ table! {
         /// The other end, in a request.
         PEER_INFO peer_info: PeerOf = Path(&[1]), "IFLA_NETKIT_PEER_INFO", Action, form: Hidden;
         /// What goes through the pair.
-        MODE mode: OneOf<NetkitMode> = Path(&[3]), "IFLA_NETKIT_MODE", Create, keyword: "mode", range: 0..=1;
+        MODE mode: OneOf<NetkitMode> = Path(&[5]), "IFLA_NETKIT_MODE", Create, keyword: "mode", range: 0..=1;
         /// Whether this is the primary end: the one that was named first, and through which options are set.
         PRIMARY primary: Switch<U8> = Path(&[2]), "IFLA_NETKIT_PRIMARY", Status, name: "type", form: Custom(show_type);
         /// What becomes of a packet sent here when no program says so.
-        POLICY policy: OneOf<NetkitPolicy> = Path(&[4]), "IFLA_NETKIT_POLICY", Set, keyword: "policy", silent: WhileDown;
+        POLICY policy: OneOf<NetkitPolicy> = Path(&[3]), "IFLA_NETKIT_POLICY", Set, keyword: "policy", silent: WhileDown;
         /// What becomes of a packet sent at the other end when no program says so.
-        PEER_POLICY peer_policy: OneOf<NetkitPolicy> = Path(&[5]), "IFLA_NETKIT_PEER_POLICY", Set, keyword: "peer policy", silent: WhileDown;
+        PEER_POLICY peer_policy: OneOf<NetkitPolicy> = Path(&[4]), "IFLA_NETKIT_PEER_POLICY", Set, keyword: "peer policy", silent: WhileDown;
         /// Whether marks and priorities of packets received here are cleared (Linux 6.13).
         SCRUB scrub: OneOf<NetkitScrub> = Path(&[6]), "IFLA_NETKIT_SCRUB", Create, keyword: "scrub", range: 0..=1;
         /// The same at the other end (Linux 6.13).
