@@ -60,6 +60,7 @@ impl NewTun {
     }
 
     /// `struct ifreq`: 16 bytes of name, ended by NUL, then the flags.
+    #[allow(clippy::host_endian_bytes)] // A C struct of this machine.
     fn ifreq(&self, more: u16) -> Result<[u8; 40], Error> {
         let mut bytes = [0; 40];
         let name = self.name.as_bytes();
