@@ -1248,17 +1248,13 @@ impl Follower {
         let index = event.index();
         coming.passes(&event);
         self.note_fresh(&event, coming);
-        let says_down = match &event {
-            Event::Link(_, LinkEvent::Is(link)) => {
-                let up = LinkFlags(link.number(link_row::FLAGS) as u32).contains(LinkFlags::UP);
-                let is_first = coming.told.insert(index);
-                if !up && is_first && !self.is_sure_of_down(index, coming) {
-                    return false;
-                }
-                !up
-            }
-            _ => false,
-        };
+        let (mut says_down, mut is_sure) = (false, true);
+        if let Event::Link(_, LinkEvent::Is(link)) = &event {
+            says_down = !LinkFlags(link.number(link_row::FLAGS) as u32).contains(LinkFlags::UP);
+            let is_first = coming.told.insert(index);
+            is_sure = !(says_down && is_first) || self.is_sure_of_down(index, coming);
+            is_sure &= !self.takes_routes_along(index, link.number(link_row::MTU) as u32);
+        }
         let loses_v4 = matches!(&event, Event::AddressGone(address) if address.local().is_ipv4());
         self.apply(event);
         if says_down {
@@ -1266,7 +1262,7 @@ impl Follower {
             self.ask(Query::Addresses(index));
         }
         if !loses_v4 {
-            return true;
+            return is_sure;
         }
         let of_v4 =
             self.shown.placed_of(index).map(|(key, _)| key).filter(|key| key.local.is_ipv4());
@@ -1281,6 +1277,15 @@ impl Follower {
         let goes = |body: &Body| body.is_v4() && !body.is_host() && !body.outlives_addresses();
         let is_route = |body: &Body| goes(body) && body.is_over(index);
         !(left.iter().all(may_be_later) && self.bodies.any(is_route))
+    }
+
+    /// Whether IPv6 routes would follow the interface to this mtu. What is replayed says what it was at that moment, and not
+    /// what it had been before: whether the routes of the dump have followed it already only another look can tell.
+    fn takes_routes_along(&self, index: u32, mtu: u32) -> bool {
+        let was = self.shown.link_by_index(index).map(Link::mtu).filter(|was| *was != mtu);
+        let follows =
+            |was| self.bodies.any(|body| with_link_mtu(body, index, (was, mtu)).is_some());
+        self.views.routes && was.is_some_and(follows)
     }
 
     /// A replayed route of IPv6 that the dump did not have.
