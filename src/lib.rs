@@ -36,7 +36,9 @@
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
 //! - Rules, nexthop objects, neighbours: [`Transaction::add_rule`], [`Transaction::add_nexthop`],
 //!   [`Transaction::add_neighbour`]; [`Db::rule`] and [`Db::route`] give handles.
-//! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`], and any other kind by [`NewLink::with_kind`].
+//! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`]; tunnels ([`Gre`], [`Gretap`], [`Erspan`], [`Ip6gre`],
+//!   [`Ip6gretap`], [`Ip6erspan`], [`Ipip`], [`Sit`], [`Ip6tnl`], [`Vti`], [`Vti6`], [`Xfrm`], [`Geneve`], [`Bareudp`],
+//!   [`Wireguard`]); [`Macsec`], [`Netkit`], [`Tun`]; any other kind by [`NewLink::with_kind`].
 //! - Following: [`Db::events`], [`Db::on_event`], [`Db::wait_until`], [`Db::wait_usable`], [`Db::sync`]; [`Db::losses`]
 //!   counts what had to be repaired.
 //! - Guarding: [`Transaction::on_commit`], [`Db::on_commit`]; [`Db::on_notification`].
@@ -98,7 +100,7 @@
 //!
 //! - alias (`IFLA_IFALIAS`), group (`IFLA_GROUP`), alternative names (`IFLA_PROP_LIST`), link mode, protocol down and its
 //!   reasons, carrier;
-//! - every option of a bridge, a VXLAN and a macvlan, and every option of a bridge port that is set as `ip link set dev
+//! - every option of a bridge, a VXLAN, a macvlan, a tunnel and a MACsec interface, and every option of a bridge port that is set as `ip link set dev
 //!   PORT type bridge_slave` does.
 //!
 //! Up or down:
@@ -158,8 +160,16 @@ pub use api::{
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
-    Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
-    NewLink, Veth, Vxlan, VxlanData, VxlanOptions,
+    Bareudp, BareudpData, Bridge, BridgeData, BridgeOptions, Erspan, ErspanData, ErspanDirection,
+    ErspanOptions, Geneve, GeneveData, GeneveDf, GeneveOptions, Gre, GreData, GreOptions, Gretap,
+    GretapData, GretapOptions, Ifb, Ip6TunnelProtocol, Ip6erspan, Ip6erspanData, Ip6erspanOptions,
+    Ip6gre, Ip6greData, Ip6greOptions, Ip6gretap, Ip6gretapData, Ip6gretapOptions, Ip6tnl,
+    Ip6tnlData, Ip6tnlOptions, Ipip, IpipData, IpipOptions, Macsec, MacsecCipher, MacsecData,
+    MacsecOffload, MacsecOptions, MacsecValidation, Macvlan, MacvlanData, MacvlanMode,
+    MacvlanOptions, Netkit, NetkitData, NetkitMode, NetkitOptions, NetkitPolicy, NetkitScrub,
+    NewLink, Sit, SitData, SitOptions, Tun, TunData, TunMode, TunnelEncap, TunnelProtocol, Veth,
+    Vti, Vti6, Vti6Data, Vti6Options, VtiData, VtiOptions, Vxlan, VxlanData, VxlanOptions,
+    Wireguard, Xfrm, XfrmData, XfrmOptions,
 };
 pub use object::port::{BridgePortData, BridgePortOptions};
 pub use object::route::{

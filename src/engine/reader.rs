@@ -30,7 +30,7 @@ use super::trace::tell;
 use super::waiting::Waiting;
 use crate::object::Family;
 use crate::state::{Follower, Losses, Outlet, Silence, Snapshot, Transmit, Update};
-use crate::sys::{Batch, Datagram, Options, Received, Socket, Waker, wait};
+use crate::sys::{Batch, Datagram, Namespace, Options, Received, Socket, Waker, wait};
 
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
@@ -108,6 +108,7 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
     let options = Options { groups, receive_buffer: Some(config.receive_buffer), strict: true };
     let event = Socket::open(&options).map_err(Error::system("open the event socket"))?;
     let request = open_plain("open the request socket")?;
+    let here = Namespace::current().map_err(Error::system("find the network namespace"))?;
     let shared = Shared {
         event,
         waker: Waker::new().map_err(Error::system("open the waker"))?,
@@ -140,7 +141,7 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         panics: Arc::default(),
         config,
     };
-    let requests = Requests::new(request, shared.config.patience);
+    let requests = Requests::new(request, shared.config.patience, here);
     Ok((Arc::new(shared), requests))
 }
 

@@ -8,10 +8,11 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::Error;
+use crate::object::kinds::{TUN, tun};
 use crate::object::link::{LINK, row};
 use crate::object::{Record, Value};
 use crate::plan::Answer;
-use crate::sys::{Batch, Datagram, Received, Socket, wait};
+use crate::sys::{Batch, Datagram, Namespace, NewTun, Received, Socket, wait};
 use crate::wire::{Ack, Builder, Message, Messages, flags, kind};
 
 /// Requests in one system call, at most: their answers must fit the socket's receive buffer (K40), of which each
@@ -30,11 +31,13 @@ pub(super) struct Requests {
     batch: Batch,
     seq: u32,
     patience: Duration,
+    /// Where what rtnetlink does not make is made.
+    namespace: Namespace,
 }
 
 impl Requests {
-    pub(super) fn new(socket: Socket, patience: Duration) -> Self {
-        Requests { socket, batch: Batch::with_slots(16, 1 << 15), seq: 0, patience }
+    pub(super) fn new(socket: Socket, patience: Duration, namespace: Namespace) -> Self {
+        Requests { socket, batch: Batch::with_slots(16, 1 << 15), seq: 0, patience, namespace }
     }
 
     /// The port by which the kernel knows these requests.
@@ -52,9 +55,26 @@ impl Requests {
             let count = fitting(rest);
             let (some, later) = std::mem::take(&mut rest).split_at_mut(count);
             rest = later;
-            refused = self.exchange_some(some, &mut answers)?;
+            refused = match new_tun(&some[0]) {
+                Some(new) => self.make(&new, &mut answers),
+                None => self.exchange_some(some, &mut answers)?,
+            };
         }
         Ok(answers)
+    }
+
+    /// A tun or tap interface is made by calls on a device, which answer as the kernel would.
+    fn make(&mut self, new: &NewTun, answers: &mut Vec<Answer>) -> bool {
+        self.seq = self.seq.wrapping_add(1).max(1);
+        let ack = match new.create(&self.namespace) {
+            Ok(()) => Ack::default(),
+            Err(error) => {
+                Ack { errno: error.errno(), message: Some(error.to_string()), ..Ack::default() }
+            }
+        };
+        let refused = !ack.is_ok();
+        answers.push(Answer { seq: self.seq, ack: Some(ack), created: None });
+        refused
     }
 
     fn exchange_some(
@@ -143,7 +163,7 @@ fn fitting(requests: &[Vec<u8>]) -> usize {
     let mut bytes = 0;
     let fits = |request: &&Vec<u8>| {
         bytes += request.len();
-        bytes <= TOGETHER_BYTES
+        bytes <= TOGETHER_BYTES && new_tun(request).is_none()
     };
     let routes = requests.iter().take(ROUTES_TOGETHER).take_while(|request| is_route(request));
     let most = routes.count().max(TOGETHER);
@@ -154,6 +174,30 @@ fn fitting(requests: &[Vec<u8>]) -> usize {
 fn is_route(request: &[u8]) -> bool {
     let kind = Messages::new(request).next().and_then(Result::ok).map(|message| message.kind);
     matches!(kind, Some(kind::RTM_NEWROUTE | kind::RTM_DELROUTE))
+}
+
+/// What the creation of a tun or tap interface asks for; `None` for every other request.
+fn new_tun(request: &[u8]) -> Option<NewTun> {
+    let message = Messages::new(request).next()?.ok()?;
+    if message.kind != kind::RTM_NEWLINK || message.flags & flags::CREATE == 0 {
+        return None;
+    }
+    let link = Record::decode(&LINK, message.payload).ok()?;
+    let options = link.value(row::DATA).and_then(Value::nested);
+    let options = options.filter(|options| options.table() == &TUN)?;
+    let on = |id: u16, flag: u16| if options.number(id) == 0 { 0 } else { flag };
+    let number = |id: u16| options.value(id).and_then(Value::number).map(|number| number as u32);
+    const IFF_NO_PI: u16 = 0x1000;
+    Some(NewTun {
+        name: link.value(row::NAME).and_then(Value::text).unwrap_or_default().to_owned(),
+        index: link.number(row::INDEX) as u32,
+        flags: options.number(tun::row::TYPE) as u16
+            | (IFF_NO_PI ^ on(tun::row::PI, IFF_NO_PI))
+            | on(tun::row::VNET_HDR, 0x4000)
+            | on(tun::row::MULTI_QUEUE, 0x100),
+        owner: number(tun::row::OWNER),
+        group: number(tun::row::GROUP),
+    })
 }
 
 fn read(batch: &Batch, answers: &mut [Answer]) {

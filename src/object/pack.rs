@@ -6,7 +6,10 @@
 use super::address::CACHE_INFO;
 use super::encap::{ENCAP_IP, ENCAP_IP6, ENCAP_MPLS, ENCAP_SEG6};
 use super::kinds::bridge::{BRIDGE_ID, QUERIER};
-use super::kinds::{BRIDGE, MACVLAN, NewLink, Place, VETH, VXLAN, vxlan};
+use super::kinds::{
+    BAREUDP, BRIDGE, ERSPAN, GENEVE, GRE, GRETAP, IP6ERSPAN, IP6GRE, IP6GRETAP, IP6TNL, IPIP,
+    MACSEC, MACVLAN, NETKIT, NewLink, Place, SIT, TUN, VETH, VTI, VTI6, VXLAN, XFRM, vxlan,
+};
 use super::link::{LINK, LinkFlags, MAP, STATISTICS, STATISTICS32};
 use super::neighbour::{NEIGHBOUR, NEIGHBOUR_CACHE_INFO};
 use super::nexthop::{MEMBER, NEXTHOP, RESILIENT};
@@ -49,6 +52,23 @@ pub static TABLES: &[&Table] = &[
     &NEIGHBOUR_CACHE_INFO,
     &MEMBER,
     &RESILIENT,
+    &GRE,
+    &GRETAP,
+    &ERSPAN,
+    &IP6GRE,
+    &IP6GRETAP,
+    &IP6ERSPAN,
+    &IPIP,
+    &SIT,
+    &IP6TNL,
+    &VTI,
+    &VTI6,
+    &GENEVE,
+    &XFRM,
+    &BAREUDP,
+    &MACSEC,
+    &NETKIT,
+    &TUN,
 ];
 
 /// Changes with the tables: two builds with the same number read each other's records.

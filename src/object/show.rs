@@ -17,7 +17,7 @@ pub fn show(
         Form::Custom(function) => return function(value, record, names, object),
         Form::OnlyTrue | Form::NotZero if number == 0 => return,
         Form::OnlyTrue => Tree::Bool(true),
-        Form::Bool => Tree::Bool(matches!(value, Value::Present) || number != 0),
+        Form::Bool => Tree::Bool(is_on(value)),
         // As C's `%#x` does.
         Form::Hex if number == 0 => Tree::from("0"),
         Form::Hex => Tree::Text(format!("{number:#x}")),
@@ -39,6 +39,11 @@ pub fn show(
         Form::Plain | Form::NotZero => plain(value, names),
     };
     object.push((row.name.to_owned(), tree));
+}
+
+/// Whether a switch is on.
+fn is_on(value: &Value) -> bool {
+    matches!(value, Value::Present) || value.number().unwrap_or(0) != 0
 }
 
 /// An interface by name, as `ip` spells one that it does not know.
@@ -71,7 +76,7 @@ fn plain(value: &Value, names: &dyn Names) -> Tree {
 
 /// Keyword and value as an `ip link` command line has them; empty when the row has no keyword.
 pub fn words(row: &Row, value: &Value, record: &Record, names: &dyn Names) -> String {
-    let on = matches!(value, Value::Present) || value.number().unwrap_or(0) != 0;
+    let on = is_on(value);
     let keyword = row.keyword;
     match row.argument {
         Argument::By(function) => function(value),

@@ -12,7 +12,7 @@ use super::keyed::{Causes, Journal, Step, residue};
 use super::order::{Phase, Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
 use super::undo::{Entry, Outcome as Sent, causes, orphans, undo};
-use super::{Draft, Failure, Refusal, Target, Why, review, rules};
+use super::{Draft, Failure, Refusal, Target, Why, kinds, review, rules};
 use crate::object::kinds::Place;
 use crate::object::link::{LINK, row};
 use crate::object::{Link, LinkRef, Names, Silent};
@@ -327,7 +327,8 @@ impl Commit {
         for action in wave {
             let Some(action) = self.still_needed(action) else { continue };
             // Without an index the creation has failed, and then no further wave is sent.
-            let Some(request) = action.encode(&self.indexes) else { continue };
+            let whole = kinds::whole(&action, &self.indexes, &self.seen);
+            let Some(request) = whole.encode(&self.indexes) else { continue };
             self.in_flight.push(self.journal.len());
             self.journal.push(Entry { action, request: request.clone(), seq: 0, sent: Sent::Lost });
             requests.push(request);
@@ -836,8 +837,12 @@ impl Commit {
             return Poll::Send(steps);
         }
         self.note_restored();
-        let encode = |action: &Action| action.encode(&self.indexes).unwrap_or_default();
-        Poll::Send(self.undoing.iter().map(encode).collect())
+        Poll::Send(self.undoing.iter().map(|action| self.undo_request(action)).collect())
+    }
+
+    fn undo_request(&self, action: &Action) -> Vec<u8> {
+        let whole = kinds::whole(action, &self.indexes, &self.seen);
+        whole.encode(&self.indexes).unwrap_or_default()
     }
 
     fn handle_undo_steps(&mut self, answers: &[Answer]) {
@@ -887,7 +892,7 @@ impl Commit {
     fn handle_undo_answers(&mut self, answers: &[Answer]) {
         for (action, answer) in self.undoing.iter().zip(answers) {
             let Some(ack) = answer.ack.as_ref().filter(|ack| !ack.is_ok()) else { continue };
-            let request = action.encode(&self.indexes).unwrap_or_default();
+            let request = self.undo_request(action);
             self.undo_failures.push(failure(action, &request, ack, self.step(action)));
         }
         self.undone += answers.len();
@@ -998,6 +1003,10 @@ fn is_silent(action: &Action) -> bool {
         Action::Data { options, .. } | Action::Port { options, .. } => {
             options.fields().any(|(_, row, _)| row.silent != Silent::Never)
         }
+        // Some of what a creation says is set when the kernel has told of the interface already (K34).
+        Action::Create { new, .. } => new.data.as_ref().is_some_and(|options| {
+            options.fields().any(|(_, row, _)| row.silent == Silent::Always)
+        }),
         // The list of alternative names is told like other fields: not of a link that is down.
         Action::Master { .. } | Action::Altname { .. } => true,
         _ => false,

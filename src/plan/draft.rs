@@ -10,8 +10,8 @@ use crate::state::{AddressKey, Ask, Snapshot};
 
 use super::action::Origin;
 use super::keyed::Edits;
-use super::rules;
 use super::{AddressSpec, Conflicts, Refusal};
+use super::{kinds, rules};
 
 /// An interface that a transaction edits: one that is there, or one that it creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,8 +134,8 @@ fn has_local(keys: &BTreeMap<AddressKey, u64>, local: IpAddr) -> bool {
 pub(super) enum Create {
     /// By a request of its own, on top of another interface if it has one below.
     New(NewLink, Option<Target>),
-    /// As the other end of a veth pair, together with the first.
-    Peer(Target, Box<str>),
+    /// As the other end of a pair, together with the first: with this name, of this kind.
+    Peer(Target, Box<str>, Box<str>),
     /// By what is asked for in another namespace.
     Arrival(Origin, Box<str>),
 }
@@ -144,14 +144,15 @@ impl Create {
     pub(super) fn name(&self) -> &str {
         match self {
             Create::New(new, _) => new.name(),
-            Create::Peer(_, name) | Create::Arrival(_, name) => name,
+            Create::Peer(_, name, _) | Create::Arrival(_, name) => name,
         }
     }
 
     fn kind(&self) -> Option<&str> {
         match self {
             Create::New(new, _) => Some(new.kind()),
-            Create::Peer(..) | Create::Arrival(Origin::Made { .. }, _) => Some("veth"),
+            Create::Peer(_, _, kind) => Some(kind),
+            Create::Arrival(Origin::Made { .. }, _) => Some("veth"),
             Create::Arrival(Origin::Moved { kind, .. }, _) => kind.as_deref(),
         }
     }
@@ -315,9 +316,13 @@ impl Draft {
     ///
     /// # Errors
     /// When the name cannot be a name or is taken, or the lower interface is unknown.
-    pub fn create(&mut self, new: NewLink) -> Result<Target, Refusal> {
+    pub fn create(&mut self, mut new: NewLink) -> Result<Target, Refusal> {
         rules::check_name(new.name())?;
-        new.data.as_ref().map_or(Ok(()), rules::check_settable)?;
+        new.data = new.data.map(kinds::completed);
+        if let Some(options) = &new.data {
+            rules::check_settable(options)?;
+            kinds::check(options, None)?;
+        }
         if let Some(peer) = new.peer_name() {
             rules::check_name(peer)?;
             // One that is made elsewhere has its name there.
@@ -332,18 +337,19 @@ impl Draft {
         let lower = new.lower().map(|which| self.resolve(which)).transpose()?;
         let target = self.new_target();
         let peer = new.peer_name().filter(|_| new.peer_place.is_none()).map(Box::<str>::from);
+        let kind = Box::<str>::from(new.kind());
         self.edit(target).create = Some(Create::New(new, lower));
         if let Some(peer) = peer {
             // The other end of a veth pair appears with the first; it can be edited like any new interface.
             let other = self.new_target();
-            self.edit(other).create = Some(Create::Peer(target, peer));
+            self.edit(other).create = Some(Create::Peer(target, peer, kind));
         }
         Ok(target)
     }
 
     /// The other end of a veth pair that this draft creates.
     pub fn peer_of(&self, target: Target) -> Option<Target> {
-        let is_peer = |draft: &&LinkDraft| matches!(&draft.create, Some(Create::Peer(of, _)) if *of == target);
+        let is_peer = |draft: &&LinkDraft| matches!(&draft.create, Some(Create::Peer(of, ..)) if *of == target);
         self.links.iter().find(is_peer).map(|draft| draft.target)
     }
 
@@ -394,7 +400,7 @@ impl Draft {
     /// A new interface and, when it is one end of a veth pair, the other.
     fn pair_of(&self, target: Target) -> Vec<Target> {
         let first = self.links.iter().find_map(|draft| match &draft.create {
-            Some(Create::Peer(of, _)) if draft.target == target => Some(*of),
+            Some(Create::Peer(of, ..)) if draft.target == target => Some(*of),
             _ => None,
         });
         let first = first.unwrap_or(target);
@@ -482,7 +488,7 @@ impl Draft {
         }
         match &mut self.edit(target).create {
             Some(Create::New(new, _)) => new.rename(name, false),
-            Some(Create::Peer(_, own)) => *own = name.into(),
+            Some(Create::Peer(_, own, _)) => *own = name.into(),
             Some(Create::Arrival(..)) => {
                 let (what, value) = ("interface name", name.to_owned());
                 let why = "it comes from another namespace, where its name is said".to_owned();
@@ -521,7 +527,20 @@ impl Draft {
         if kind.as_deref() != Some(options.table().name) {
             return Err(self.wrong_kind(target, "this option", options.table(), kind));
         }
-        merge(&mut self.edit(target).data, options);
+        let own = self.links.iter().find(|draft| draft.target == target);
+        let mut named = own.and_then(|own| own.data.clone());
+        merge(&mut named, &kinds::completed(options.clone()));
+        let mut all = own.and_then(|own| match &own.create {
+            Some(Create::New(new, _)) => new.data.clone(),
+            _ => None,
+        });
+        if let Some(named) = &named {
+            merge(&mut all, named);
+        }
+        let base = self.base_link(target);
+        let present = base.and_then(|link| link.record().value(row::DATA)?.nested());
+        all.map_or(Ok(()), |all| kinds::check(&all, present))?;
+        self.edit(target).data = named;
         Ok(())
     }
 
@@ -696,7 +715,8 @@ impl Draft {
     }
 }
 
-fn merge(into: &mut Option<Record>, options: &Record) {
+/// Puts options over those that are named already.
+pub(super) fn merge(into: &mut Option<Record>, options: &Record) {
     let own = into.get_or_insert_with(|| Record::new(options.table()));
     for (id, _, value) in options.fields() {
         own.set(id, value.clone());

@@ -9,7 +9,7 @@ use super::keyed::{Key, Scope, relinked};
 use super::order::{Wave, plan};
 use super::revert::heir;
 use super::selection::{Parts, Selection};
-use super::{Draft, Refusal, Target, rules};
+use super::{Draft, Refusal, Target, kinds, rules};
 use crate::object::link::row;
 use crate::object::route::{RouteKey, row as route_row};
 use crate::object::{Link, LinkRef, NeighbourSpec, RouteProtocol, RouteSpec, Value};
@@ -245,7 +245,7 @@ fn near(named: impl Iterator<Item = u32>, before: &Snapshot, after: &Snapshot) -
             let own = state.link_by_index(index);
             near.extend(own.and_then(Link::master));
             near.extend(
-                own.filter(|link| link.kind() == Some("veth")).and_then(|link| link.link()),
+                own.filter(|link| kinds::is_pair(link.kind())).and_then(|link| link.link()),
             );
         }
     }

@@ -17,6 +17,7 @@ mod focus;
 mod group;
 mod hold;
 mod keyed;
+mod kinds;
 mod load;
 mod load_keyed;
 mod order;

@@ -6,13 +6,13 @@
 use std::collections::VecDeque;
 
 use super::action::{Action, Indexes, Origin};
-use super::draft::{Create, LinkDraft};
+use super::draft::{Create, LinkDraft, merge};
 use super::fact::text;
 use super::keyed::{Planned, Turn, steps};
-use super::{AddressSpec, Conflicts, Draft, Fact, Refusal, Target, rules};
+use super::{AddressSpec, Conflicts, Draft, Fact, Refusal, Target, kinds, rules};
 use crate::object::kinds::NewLink;
 use crate::object::link::row;
-use crate::object::{LinkFlags, Value};
+use crate::object::{LinkFlags, Record, Value};
 use crate::state::{AddressKey, Snapshot};
 
 /// When an action has its turn, also among those of other namespaces; equal ones go together.
@@ -209,12 +209,12 @@ fn plan_link(
     match &link.create {
         Some(Create::New(new, lower)) => {
             let (new, mtu) = rules::told_mtu_later(new, link.set.value(row::MTU));
-            to.push((
-                Phase::Create(height(draft, link.target, now), Made::Here),
-                create(draft, link.target, &new, *lower),
-            ));
-            let set = |value| Action::Set { target: link.target, id: row::MTU, value };
-            to.extend(mtu.into_iter().map(|value| (Phase::Mtu(0), set(value))));
+            let (new, later) = kinds::set_later(new);
+            let phase = Phase::Create(height(draft, link.target, now), Made::Here);
+            to.push((phase, create(draft, link, &new, *lower)));
+            let set = |id, value| Action::Set { target: link.target, id, value };
+            to.extend(mtu.into_iter().map(|value| (Phase::Mtu(0), set(row::MTU, value))));
+            to.extend(later.into_iter().map(|(id, value)| (Phase::Attribute, set(id, value))));
         }
         Some(Create::Arrival(origin, name)) => {
             let phase = match origin {
@@ -234,13 +234,23 @@ fn plan_link(
     Ok(())
 }
 
-fn create(draft: &Draft, target: Target, new: &NewLink, lower: Option<Target>) -> Action {
-    let mut new = Box::new(new.clone());
+/// What is named later of options that the kernel takes as a whole is said at once: there is nothing yet that a change
+/// could send along.
+fn create(draft: &Draft, link: &LinkDraft, new: &NewLink, lower: Option<Target>) -> Action {
+    let (target, mut new) = (link.target, Box::new(new.clone()));
+    if let Some(options) = link.data.as_ref().filter(|options| is_said_at_once(link, options)) {
+        merge(&mut new.data, options);
+    }
+    new.data = new.data.map(kinds::without_nothing);
     let peer = draft.peer_of(target);
     if let Some(peer) = peer {
         new.rename(&draft.name_of(peer), true);
     }
     Action::Create { target, new, lower, peer }
+}
+
+fn is_said_at_once(link: &LinkDraft, options: &Record) -> bool {
+    kinds::takes_whole(options.table()) && matches!(link.create, Some(Create::New(..)))
 }
 
 /// How many interfaces are below a target, new ones included.
@@ -264,9 +274,11 @@ fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
         to.push((phase, Action::Set { target, id, value: value.clone() }));
     }
     flags(draft, link, now, to);
-    if let Some(options) = &link.data {
+    if let Some(options) = link.data.as_ref().filter(|options| !is_said_at_once(link, options)) {
+        // Where it moves the MTU, it comes before the MTU that is named.
+        let phase = if kinds::moves_mtu(options) { Phase::Attribute } else { Phase::Data };
         let action = Action::Data { target, options: options.clone() };
-        to.extend(action.requests().into_iter().map(|action| (Phase::Data, action)));
+        to.extend(action.requests().into_iter().map(|action| (phase, action)));
     }
     if let Some(master) = link.master {
         let phase = if master.is_some() { Phase::Master } else { Phase::Release };

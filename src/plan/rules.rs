@@ -17,7 +17,7 @@ use crate::object::{
 use crate::state::{AddressKey, Snapshot};
 
 use super::fact::{Fact, Field};
-use super::{Action, AddressSpec, Refusal};
+use super::{Action, AddressSpec, Refusal, kinds};
 
 /// `dev_valid_name`: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space.
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
@@ -185,7 +185,7 @@ pub(super) fn goes_with(index: u32, now: &Snapshot) -> Vec<u32> {
 }
 
 fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut Vec<u32>) {
-    let on_top = |link: &&Link| lower_of(link) == Some(index);
+    let on_top = |link: &&Link| lower_of(link) == Some(index) && !kinds::outlives_lower(link);
     for link in now.links().filter(on_top) {
         if seen.insert(link.index()) {
             collect_with(link.index(), now, seen, all);
@@ -197,7 +197,7 @@ fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut 
 /// How many interfaces are below this one: what is below is made, and raised, first.
 pub(super) fn height(index: u32, now: &Snapshot) -> u8 {
     let (mut at, mut height) = (index, 0u8);
-    while let Some(link) = now.link_by_index(at).filter(|link| link.kind() != Some("veth")) {
+    while let Some(link) = now.link_by_index(at).filter(|link| !kinds::is_pair(link.kind())) {
         match lower_of(link) {
             Some(lower) if height < 32 => (at, height) = (lower, height + 1),
             _ => break,
@@ -316,7 +316,7 @@ pub(super) fn is_tolerable(action: &Action, errno: i32) -> bool {
 pub(super) fn requests(options: Record) -> Vec<Record> {
     let ends = options.table() == &BRIDGE && options.value(bridge::STP_STATE).is_some_and(is_zero);
     if !ends || options.value(bridge::FORWARD_DELAY).is_none() {
-        return vec![options];
+        return kinds::requests(options);
     }
     let (mut first, mut second) = (Record::new(options.table()), options);
     second.remove(bridge::STP_STATE).into_iter().for_each(|off| first.set(bridge::STP_STATE, off));
@@ -347,13 +347,15 @@ pub(super) fn needed_at_creation(options: &Record) -> Record {
         row.role == Role::Create
             && is_zero(value)
             && (row.name, id) != ("udp_csum", vxlan::UDP_CSUM)
+            && !kinds::is_choice(row)
+            && !kinds::is_choice(row)
     };
     for (id, row, value) in options.fields().filter(|(_, row, _)| row.settable()) {
         if !(later && row.role == Role::Set || off(id, row, value)) {
             needed.set(id, value.clone());
         }
     }
-    with_order(needed)
+    with_order(kinds::one_ttl(kinds::without_nothing(needed)))
 }
 
 /// The source addresses of a macvlan are taken with an order only: what is to be done with them.

@@ -10,7 +10,7 @@ use super::action::{Action, Indexes, Origin};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::keyed::Causes;
-use super::{AddressSpec, Failure, Target, rules};
+use super::{AddressSpec, Failure, Target, kinds, rules};
 use crate::object::kinds::bridge::row::FORWARD_DELAY;
 use crate::object::kinds::{BRIDGE, NewLink};
 use crate::object::link::{LinkFlags, row};
@@ -315,7 +315,7 @@ impl Restore<'_> {
                     self.is_missing(index, undo)
                 }
                 (Some(old), None) => {
-                    let peer = (old.kind() == Some("veth"))
+                    let peer = kinds::is_pair(old.kind())
                         .then(|| self.last_seen.link_by_index(old.link()?))
                         .flatten();
                     self.done.extend(peer.map(Link::index));
@@ -386,7 +386,7 @@ impl Restore<'_> {
     /// again from here.
     fn is_alone(&self, old: &Link) -> bool {
         let peer = || self.last_seen.link_by_index(old.link()?);
-        old.kind() == Some("veth")
+        kinds::is_pair(old.kind())
             && (old.record().value(row::LINK_NETNSID).is_some() || peer().is_none())
     }
 
@@ -432,6 +432,7 @@ pub(super) fn orphans(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Resi
 }
 
 fn recreate(old: &Link, peer: Option<&Link>) -> Action {
+    let (old, peer) = kinds::primary_first(old, peer);
     let live = |index| Target::Live { index, generation: 0 };
     let lower = rules::lower_of(old).filter(|_| peer.is_none()).map(live);
     Action::Create {
@@ -448,7 +449,7 @@ pub(super) fn blueprint(old: &Link, peer: Option<&Link>) -> NewLink {
     new.record = creation(old);
     new.peer = peer.map(creation);
     match old.record().value(row::DATA) {
-        Some(Value::Nested(options)) if peer.is_none() => {
+        Some(Value::Nested(options)) if peer.is_none() || !options.is_empty() => {
             new.data = Some(rules::needed_at_creation(options))
         }
         Some(raw @ Value::Bytes(_)) => new.record.set(row::DATA, raw.clone()),
@@ -470,11 +471,16 @@ fn creation(old: &Link) -> Record {
         row::NUM_RX_QUEUES,
     ];
     for id in kept {
-        if let Some(value) = old.record().value(id) {
+        if let Some(value) = old.record().value(id).filter(|value| !is_zeros(value)) {
             record.set(id, value.clone());
         }
     }
     record
+}
+
+/// Nothing can be made with a hardware address of zeros (`is_valid_ether_addr`): who has one was not told any.
+fn is_zeros(value: &Value) -> bool {
+    matches!(value, Value::Hardware(address) if address.as_bytes().iter().all(|byte| *byte == 0))
 }
 
 /// Everything settable in which a restored interface still differs from what it was, in the order in which it can
@@ -637,11 +643,20 @@ fn relabelled(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     }));
 }
 
-/// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`).
+/// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`); a tunnel
+/// whose options change gets another MTU.
 fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let Action::Data { options, .. } = action else { return };
-    let fact = stp_delay(index, options, before, now).filter(|fact| !fact.holds(now));
+    let fact = stp_delay(index, options, before, now).or_else(|| mtu_of(index, options, before));
+    let fact = fact.filter(|fact| !fact.holds(now) && now.link_by_index(index).is_some());
     undo.actions.extend(joined(fact.iter()));
+}
+
+/// The MTU that a tunnel had before its options were changed.
+fn mtu_of(index: u32, named: &Record, before: &Snapshot) -> Option<Fact> {
+    let old = before.link_by_index(index).filter(|_| kinds::moves_mtu(named))?;
+    let want = old.record().value(row::MTU).cloned();
+    Some(Fact { index, field: Field::Link(row::MTU), want })
 }
 
 /// Below 1280 bytes the kernel takes IPv6 from an interface, and gives it back as to a new one (`addrconf_notify`): with

@@ -50,6 +50,7 @@ mod stress;
 mod sys;
 mod tables;
 mod trace;
+mod tunnels;
 mod views;
 mod waiting;
 
@@ -105,6 +106,7 @@ fn main() -> ExitCode {
     cases.extend(sys::cases());
     cases.extend(views::cases());
     cases.extend(trace::cases());
+    cases.extend(tunnels::cases());
     cases.extend(waiting::cases());
     let trials = cases.into_iter().map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

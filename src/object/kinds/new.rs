@@ -95,9 +95,12 @@ impl NewLink {
             if let Some(place) = &self.peer_place {
                 peer.set(row::NET_NS_FD, Value::Number(place.fd.into()));
             }
-            let mut pair = Record::new(&super::VETH);
-            pair.set(super::veth::row::PEER, Value::Nested(Box::new(peer)));
-            data = Some(pair);
+            let (table, id) = match self.kind() {
+                "netkit" => (&super::NETKIT, super::netkit::row::PEER_INFO),
+                _ => (&super::VETH, super::veth::row::PEER),
+            };
+            let pair = data.get_or_insert_with(|| Record::new(table));
+            pair.set(id, Value::Nested(Box::new(peer)));
         }
         if let Some(data) = data.filter(|data| !data.is_empty()) {
             record.set(row::DATA, Value::Nested(Box::new(data)));
