@@ -232,7 +232,7 @@ proptest! {
 
     #[test]
     fn a_real_message_can_be_damaged_anywhere(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), by in any::<u8>(), cut in any::<prop::sample::Index>()) {
-        let (_, messages) = which.get(&*CAPTURES);
+        let (_, messages) = which.get(&CAPTURES);
         for message in messages {
             let mut message = message.clone();
             let place = at.index(message.len());
@@ -676,10 +676,11 @@ fn captures_are_written_as_they_were_read() {
     assert!(compared > 400, "{compared}");
 }
 
+#[allow(clippy::host_endian_bytes)] // Netlink is in the machine's own byte order.
 fn attributes(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     let (mut rest, mut all) = (bytes, Vec::new());
     while rest.len() >= 4 {
-        let number = |at: usize| u16::from_le_bytes([rest[at], rest[at + 1]]);
+        let number = |at: usize| u16::from_ne_bytes([rest[at], rest[at + 1]]);
         let length = usize::from(number(0));
         all.push((number(2) & 0x3fff, rest[4..length].to_vec()));
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
