@@ -1604,10 +1604,10 @@ fn fdb_request(index: u32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::slice;
     use crate::object::route::{hop_row, row};
     use crate::object::rule::row as rule_row;
     use crate::wire::put_ne_u32;
+    use std::slice;
 
     /// A message of the kernel's own, or an answer to `seq`.
     fn message(kind: u16, seq: u32, payload: &[u8]) -> Vec<u8> {
