@@ -457,7 +457,12 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.set_mtu(at(draft, "v0")?, 1300)?;
             draft.set_mtu(at(draft, "mv0")?, 1290)
         },
-        expect: &["v0 mtu 1500 -> 1300", "mv0 mtu 1500 -> 1290"],
+        // The route's own mtu follows, in silence (`rt6_mtu_change`).
+        expect: &[
+            "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> metric 2=1300 via 2001:db8::fe dev 7",
+            "v0 mtu 1500 -> 1300",
+            "mv0 mtu 1500 -> 1290",
+        ],
     },
     Scenario {
         name: "a macvlan and its lower get larger",
