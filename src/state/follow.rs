@@ -419,9 +419,9 @@ impl Follower {
         matches!(self.phase, Phase::Draining)
     }
 
-    /// Whether a dump is running, or one may still be repeated.
+    /// Whether a dump is running.
     pub fn is_dumping(&self) -> bool {
-        matches!(self.phase, Phase::Dumping { .. } | Phase::Settling { .. })
+        matches!(self.phase, Phase::Dumping { .. })
     }
 
     /// Notifications were dropped.
@@ -1186,7 +1186,8 @@ impl Follower {
     fn heard_all(&mut self) {
         if let Some(again) = self.holes.repeat() {
             self.losses.interrupted += 1;
-            return self.start_dump(again, DUMP_TRIES, Outlet::Dump);
+            // A new socket: the last dump may have been left before its end (K13).
+            return self.start_dump(again, DUMP_TRIES, Outlet::FreshDump);
         }
         if self.holes.is_beside_an_edge(&self.backlog) && self.unsure < DUMP_TRIES {
             self.unsure += 1;
