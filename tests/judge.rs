@@ -375,7 +375,7 @@ impl Schedule {
         let base = draft_base(&driver);
         let before = Truth::of(&self.kernel);
         let left = driver.borrow_mut().commit_and_die(&mut self.kernel, &draft, killed_at);
-        let kept = match left {
+        let mut kept = match left {
             Ok(Some(kept)) => kept,
             Err(_) => {
                 assert!(self.differences(&before).is_empty());
@@ -396,7 +396,7 @@ impl Schedule {
                 let requests = self.rng.below(12);
                 self.tell(format!("  and who recovers after {requests}"));
                 let driver = Rc::clone(&self.databases[which].driver);
-                driver.borrow_mut().recover_and_die(&mut self.kernel, &kept, requests);
+                driver.borrow_mut().recover_and_die(&mut self.kernel, &mut kept, requests);
                 self.seen.note("killed again");
             }
         }
