@@ -288,7 +288,7 @@ impl Schedule {
             (0..1 + self.rng.below(4)).for_each(|_| self.disturb());
             self.kernel.settle();
         }
-        let twin = (self.rng.below(3) == 0).then(|| self.kernel.twin(self.story.seed));
+        let twin = (self.rng.below(3) == 0).then(|| self.kernel.twin());
         let before = Truth::of(&self.kernel);
         let base = draft_base(&driver);
         let outcome = driver.borrow_mut().commit(&mut self.kernel, &draft);

@@ -44,7 +44,7 @@ pub fn furnished(seed: u64, promote: bool) -> Kernel {
             furnish(&mut kernel, promote);
             kernel
         });
-        first.twin(seed)
+        first.copy(seed)
     })
 }
 
