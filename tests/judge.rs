@@ -120,6 +120,8 @@ impl Seen {
 struct Database {
     driver: Rc<RefCell<Driver>>,
     holds: Holds,
+    /// What the mtus of the interfaces of others were to each freeze of everything.
+    held: BTreeMap<u64, [u32; 2]>,
 }
 
 impl Database {
@@ -127,7 +129,11 @@ impl Database {
         let mut driver = Driver::open(kernel, [30_000, 212_992, ROOMY][rng.below(3)]);
         driver.together = [1, 4, 32][rng.below(3)];
         driver.pace = rng.below(4);
-        Database { driver: Rc::new(RefCell::new(driver)), holds: Holds::default() }
+        Database {
+            driver: Rc::new(RefCell::new(driver)),
+            holds: Holds::default(),
+            held: BTreeMap::new(),
+        }
     }
 }
 
@@ -420,7 +426,8 @@ impl Schedule {
     /// A database holds something fast, and others change it.
     fn freeze(&mut self) {
         let which = self.rng.below(2);
-        let selection = match self.rng.below(4) {
+        let kind = self.rng.below(4);
+        let selection = match kind {
             0 => Selection::everything(),
             1 => Selection::routes(netlinkdb::RouteFilter::table(254)).exactly(),
             _ => Selection::interface(["br0", "v0", "d0", "mv0"][self.rng.below(4)]),
@@ -432,6 +439,9 @@ impl Schedule {
         let holds = &mut self.databases[which].holds;
         let Ok(id) = holds.add(selection, now) else { return };
         holds.activate(id, true);
+        if kind == 0 {
+            self.databases[which].held.insert(id, [self.mtu.get(), self.seconds_mtu]);
+        }
         self.tell(format!("database {which} freezes {id}"));
         // Who fights changes the same thing again and again.
         let fights = self.rng.below(3) == 0;
@@ -477,6 +487,22 @@ impl Schedule {
         let holds = &self.databases[which].holds;
         if rounds > 0 && told == 0 && holds.due(driver.snapshot(), self.clock).is_none() {
             self.seen.note("held");
+        }
+        self.take_held_mtus(which);
+    }
+
+    /// A freeze of everything may put back what others have made of theirs: to what they were when it began, and to
+    /// nothing else.
+    fn take_held_mtus(&mut self, which: usize) {
+        let Database { holds, held, .. } = &self.databases[which];
+        let mtu = |name: &str| self.kernel.link_named(name).map(|link| link.mtu);
+        for [others, seconds] in holds.ids().iter().filter_map(|id| held.get(id)) {
+            if mtu(OTHERS) == Some(*others) {
+                self.mtu.set(*others);
+            }
+            if mtu(SECONDS) == Some(*seconds) {
+                self.seconds_mtu = *seconds;
+            }
         }
     }
 
