@@ -289,7 +289,8 @@ impl Schedule {
             self.seconds_mtu = was;
             return self.rest(which);
         }
-        if self.rng.below(4) == 0 {
+        let disturbed = self.rng.below(4) == 0;
+        if disturbed {
             // What was named may be gone, or another value, when it is committed.
             (0..1 + self.rng.below(4)).for_each(|_| self.disturb());
             self.kernel.settle();
@@ -309,7 +310,7 @@ impl Schedule {
             let holds = &mut self.databases[which].holds;
             holds.handle_commit(&draft, &base, snapshot, created);
             if let Some(twin) = twin {
-                self.judge_twin(twin, scenario, &before);
+                self.judge_twin(twin, (scenario, disturbed), &before);
             }
         }
         if has_others {
@@ -346,11 +347,20 @@ impl Schedule {
         self.tell(format!("  ends: {}", brief(outcome)));
     }
 
-    /// The same commit without any fault has made the same.
-    fn judge_twin(&mut self, mut twin: Kernel, scenario: &Scenario, before: &Truth) {
+    /// The same commit without any fault has made the same. What others have done since the draft can only be that it
+    /// names something that is not there under this name any more.
+    fn judge_twin(
+        &mut self,
+        mut twin: Kernel,
+        (scenario, disturbed): (&Scenario, bool),
+        before: &Truth,
+    ) {
         let mut driver = Driver::open(&mut twin, ROOMY);
         let mut draft = driver.draft();
-        (scenario.edit)(&mut draft).expect("it was in order");
+        if let Err(refusal) = (scenario.edit)(&mut draft) {
+            assert!(disturbed, "it was in order: {refusal}");
+            return;
+        }
         let Ok(Outcome::Committed { .. }) = driver.commit(&mut twin, &draft) else {
             panic!("with faults it was committed, and not without");
         };

@@ -314,7 +314,7 @@ impl Driver {
         draft: &Draft,
         requests: usize,
     ) -> Result<Option<Kept>, Refusal> {
-        let now = self.observe(kernel, &[]);
+        let now = self.observe(kernel, &draft.silent());
         let mut commit = Commit::new(draft, now)?;
         if !commit.sends() {
             return Ok(None);
