@@ -665,7 +665,7 @@ pub const SCENARIOS: &[Scenario] = &[
             "route 0.0.0.0/0 table 100 via 10.1.0.254 dev 2 -> -",
             "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> -",
             "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> proto 12 via 10.0.0.253 dev 7",
-            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> via 2001:db8::fd dev 7 hops 2",
+            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> via 2001:db8::fd dev 7",
             "route 2001:db8:24::/48 table 254 metric 1024 type 7 dev 1 -> -",
             "br0 address 10.1.0.1/24 flags 0x80 place 1 -> -",
         ],
