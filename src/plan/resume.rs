@@ -228,8 +228,12 @@ fn links_in_reach<'a>(
             Target::New(_) => None,
         };
         links.extend(named.into_iter().flatten().chain([action.target()]).filter_map(live));
-        if let (Action::Delete { .. }, Some(index)) = (action, live(action.target())) {
-            deleted.insert(index);
+        match (action, live(action.target())) {
+            (Action::Delete { .. }, Some(index)) => drop(deleted.insert(index)),
+            (Action::Set { id: row::MTU, .. }, Some(index)) => {
+                links.extend(rules::stacked_on(index, before));
+            }
+            _ => {}
         }
     }
     links.extend(deleted.into_iter().flat_map(|index| rules::goes_with(index, before)));

@@ -451,6 +451,16 @@ pub const SCENARIOS: &[Scenario] = &[
         expect: &["v0 address 10.7.0.1/16 flags 0x80 place 2 -> flags 0x80 place 2 label v0:new"],
     },
     Scenario {
+        name: "what a macvlan is on gets smaller",
+        promote: false,
+        edit: |draft| draft.set_mtu(at(draft, "v0")?, 1310),
+        expect: &[
+            "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> metric 2=1310 via 2001:db8::fe dev 7",
+            "v0 mtu 1500 -> 1310",
+            "mv0 mtu 1500 -> 1310",
+        ],
+    },
+    Scenario {
         name: "a macvlan and its lower get smaller",
         promote: false,
         edit: |draft| {
