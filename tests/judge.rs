@@ -120,6 +120,8 @@ impl Seen {
 struct Database {
     driver: Rc<RefCell<Driver>>,
     holds: Holds,
+    /// What the mtus of the interfaces of others were to each freeze of everything.
+    held: BTreeMap<u64, [u32; 2]>,
 }
 
 impl Database {
@@ -127,7 +129,11 @@ impl Database {
         let mut driver = Driver::open(kernel, [30_000, 212_992, ROOMY][rng.below(3)]);
         driver.together = [1, 4, 32][rng.below(3)];
         driver.pace = rng.below(4);
-        Database { driver: Rc::new(RefCell::new(driver)), holds: Holds::default() }
+        Database {
+            driver: Rc::new(RefCell::new(driver)),
+            holds: Holds::default(),
+            held: BTreeMap::new(),
+        }
     }
 }
 
@@ -283,12 +289,13 @@ impl Schedule {
             self.seconds_mtu = was;
             return self.rest(which);
         }
-        if self.rng.below(4) == 0 {
+        let disturbed = self.rng.below(4) == 0;
+        if disturbed {
             // What was named may be gone, or another value, when it is committed.
             (0..1 + self.rng.below(4)).for_each(|_| self.disturb());
             self.kernel.settle();
         }
-        let twin = (self.rng.below(3) == 0).then(|| self.kernel.twin(self.story.seed));
+        let twin = (self.rng.below(3) == 0).then(|| self.kernel.twin());
         let before = Truth::of(&self.kernel);
         let base = draft_base(&driver);
         let outcome = driver.borrow_mut().commit(&mut self.kernel, &draft);
@@ -303,7 +310,7 @@ impl Schedule {
             let holds = &mut self.databases[which].holds;
             holds.handle_commit(&draft, &base, snapshot, created);
             if let Some(twin) = twin {
-                self.judge_twin(twin, scenario, &before);
+                self.judge_twin(twin, (scenario, disturbed), &before);
             }
         }
         if has_others {
@@ -340,11 +347,20 @@ impl Schedule {
         self.tell(format!("  ends: {}", brief(outcome)));
     }
 
-    /// The same commit without any fault has made the same.
-    fn judge_twin(&mut self, mut twin: Kernel, scenario: &Scenario, before: &Truth) {
+    /// The same commit without any fault has made the same. What others have done since the draft can only be that it
+    /// names something that is not there under this name any more.
+    fn judge_twin(
+        &mut self,
+        mut twin: Kernel,
+        (scenario, disturbed): (&Scenario, bool),
+        before: &Truth,
+    ) {
         let mut driver = Driver::open(&mut twin, ROOMY);
         let mut draft = driver.draft();
-        (scenario.edit)(&mut draft).expect("it was in order");
+        if let Err(refusal) = (scenario.edit)(&mut draft) {
+            assert!(disturbed, "it was in order: {refusal}");
+            return;
+        }
         let Ok(Outcome::Committed { .. }) = driver.commit(&mut twin, &draft) else {
             panic!("with faults it was committed, and not without");
         };
@@ -375,7 +391,7 @@ impl Schedule {
         let base = draft_base(&driver);
         let before = Truth::of(&self.kernel);
         let left = driver.borrow_mut().commit_and_die(&mut self.kernel, &draft, killed_at);
-        let kept = match left {
+        let mut kept = match left {
             Ok(Some(kept)) => kept,
             Err(_) => {
                 assert!(self.differences(&before).is_empty());
@@ -396,7 +412,7 @@ impl Schedule {
                 let requests = self.rng.below(12);
                 self.tell(format!("  and who recovers after {requests}"));
                 let driver = Rc::clone(&self.databases[which].driver);
-                driver.borrow_mut().recover_and_die(&mut self.kernel, &kept, requests);
+                driver.borrow_mut().recover_and_die(&mut self.kernel, &mut kept, requests);
                 self.seen.note("killed again");
             }
         }
@@ -420,7 +436,8 @@ impl Schedule {
     /// A database holds something fast, and others change it.
     fn freeze(&mut self) {
         let which = self.rng.below(2);
-        let selection = match self.rng.below(4) {
+        let kind = self.rng.below(4);
+        let selection = match kind {
             0 => Selection::everything(),
             1 => Selection::routes(netlinkdb::RouteFilter::table(254)).exactly(),
             _ => Selection::interface(["br0", "v0", "d0", "mv0"][self.rng.below(4)]),
@@ -432,6 +449,9 @@ impl Schedule {
         let holds = &mut self.databases[which].holds;
         let Ok(id) = holds.add(selection, now) else { return };
         holds.activate(id, true);
+        if kind == 0 {
+            self.databases[which].held.insert(id, [self.mtu.get(), self.seconds_mtu]);
+        }
         self.tell(format!("database {which} freezes {id}"));
         // Who fights changes the same thing again and again.
         let fights = self.rng.below(3) == 0;
@@ -477,6 +497,22 @@ impl Schedule {
         let holds = &self.databases[which].holds;
         if rounds > 0 && told == 0 && holds.due(driver.snapshot(), self.clock).is_none() {
             self.seen.note("held");
+        }
+        self.take_held_mtus(which);
+    }
+
+    /// A freeze of everything may put back what others have made of theirs: to what they were when it began, and to
+    /// nothing else.
+    fn take_held_mtus(&mut self, which: usize) {
+        let Database { holds, held, .. } = &self.databases[which];
+        let mtu = |name: &str| self.kernel.link_named(name).map(|link| link.mtu);
+        for [others, seconds] in holds.ids().iter().filter_map(|id| held.get(id)) {
+            if mtu(OTHERS) == Some(*others) {
+                self.mtu.set(*others);
+            }
+            if mtu(SECONDS) == Some(*seconds) {
+                self.seconds_mtu = *seconds;
+            }
         }
     }
 

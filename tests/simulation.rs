@@ -63,6 +63,12 @@ impl Stage {
         self.driver.commit(&mut self.kernel, &draft)
     }
 
+    /// Another process has the database from now on.
+    fn reopen(&mut self) {
+        let new = Driver::open(&mut self.kernel, ROOMY);
+        std::mem::replace(&mut self.driver, new).close(&mut self.kernel);
+    }
+
     fn differences(&self) -> Vec<Difference> {
         self.before.diff(&Truth::of(&self.kernel))
     }
@@ -281,9 +287,7 @@ fn killed_after_every_request() {
             };
             let all = stage.sent() < requests;
             let Some(kept) = left else { break };
-            let killed =
-                std::mem::replace(&mut stage.driver, Driver::open(&mut stage.kernel, ROOMY));
-            killed.close(&mut stage.kernel);
+            stage.reopen();
             let outcome = Ok(stage.driver.recover(&mut stage.kernel, &kept));
             rolled_back += u32::from(matches!(outcome, Ok(Outcome::RolledBack { .. })));
             stage.kernel.settle();
@@ -292,6 +296,35 @@ fn killed_after_every_request() {
             if all {
                 break;
             }
+        }
+    }
+    println!("rolled back {rolled_back} times");
+    assert!(rolled_back > 100, "{rolled_back}");
+}
+
+/// A process is killed when everything is done, and the one that undoes it after each request; the next one ends it.
+#[test]
+fn every_recovery_killed() {
+    let mut rolled_back = 0;
+    for scenario in SCENARIOS {
+        let everything = counts(scenario).requests;
+        for requests in 0..requests_with_rollback(scenario) - everything {
+            let _label = Label(format!("{}: recovery killed after {requests}", scenario.name));
+            let mut stage = Stage::new(scenario);
+            let mut draft = stage.driver.draft();
+            if (scenario.edit)(&mut draft).is_err() {
+                break;
+            }
+            let left = stage.driver.commit_and_die(&mut stage.kernel, &draft, everything);
+            let Ok(Some(mut kept)) = left else { break };
+            stage.reopen();
+            stage.driver.recover_and_die(&mut stage.kernel, &mut kept, requests);
+            stage.reopen();
+            let outcome = Ok(stage.driver.recover(&mut stage.kernel, &kept));
+            rolled_back += u32::from(matches!(outcome, Ok(Outcome::RolledBack { .. })));
+            stage.kernel.settle();
+            stage.judge(scenario, &outcome);
+            stage.judge_snapshot();
         }
     }
     println!("rolled back {rolled_back} times");

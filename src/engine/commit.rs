@@ -103,7 +103,7 @@ impl Drop for Running<'_> {
 /// Writes down what the journal must hold before anything more is sent. `false` when that cannot be, and the requests
 /// that the commit wanted sent must not be: it turns back.
 fn write_down(commit: &mut Commit, record: Option<Record<'_>>) -> bool {
-    let Some(record) = record.filter(|_| !commit.is_resumed()) else { return true };
+    let Some(record) = record else { return true };
     let Some(note) = commit.note() else { return true };
     let Err(error) = record.journal.lock().note(record.id, &note) else { return true };
     let why = Why::Unwritten(error.to_string());

@@ -4,6 +4,9 @@
 //! each wave: what is about to be sent, and after it what the kernel has refused and which indexes new interfaces have
 //! ([`Commit::note`]). A commit that is [resumed](Commit::resume) from these takes everything that was noted and not
 //! refused for sent and unanswered, looks, and undoes what is so and was not so before, as any rollback does.
+//!
+//! Undoing a list takes some of it away that comes back behind something else. Were the process to end in between, nobody
+//! could tell that from another program's deletion: so this too is noted before it is sent, also by one that was resumed.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +22,7 @@ use crate::state::{Bodies, Part, Snapshot};
 use crate::wire::{Pack, Unpackable, pack_enum};
 
 /// How far what outlives the process has been told.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Noted {
     actions: usize,
     steps: usize,
@@ -59,16 +62,11 @@ impl Commit {
     /// What has come to be known since the last note, and must be kept before anything more is sent; `None` for
     /// nothing.
     pub fn note(&mut self) -> Option<Vec<u8>> {
-        let told = |noted: &Noted| {
-            noted.actions == self.journal.len()
-                && noted.steps == self.keyed.sent_count()
-                && noted.indexes == self.indexes.0.len()
-                && noted.last_seen == self.last_seen.is_some()
-        };
         if self.unwritten {
             return None;
         }
-        if told(&self.noted) && self.refused.is_empty() && !self.keyed.has_refusals() {
+        let refused = !self.refused.is_empty() || self.keyed.has_refusals();
+        if self.noted == self.known() && !refused && !self.keyed.is_withdrawing() {
             return None;
         }
         let mut bytes = Vec::new();
@@ -88,13 +86,18 @@ impl Commit {
         refused.map(|at| (at as u32, doubtful(&at))).collect::<Vec<_>>().pack(&mut bytes);
         self.indexes.0.pack(&mut bytes);
         self.keyed.note(self.noted.steps, &mut bytes);
-        self.noted = Noted {
+        self.noted = self.known();
+        Some(bytes)
+    }
+
+    /// What a note tells of.
+    fn known(&self) -> Noted {
+        Noted {
             actions: self.journal.len(),
             steps: self.keyed.sent_count(),
             indexes: self.indexes.0.len(),
             last_seen: self.last_seen.is_some(),
-        };
-        Some(bytes)
+        }
     }
 
     /// The commit that was carried out by a process that has ended, to be undone: from what it has kept. `cause` is why.
@@ -114,6 +117,7 @@ impl Commit {
         for note in notes {
             commit.take_note(note)?;
         }
+        commit.noted = commit.known();
         commit.resumed = Some(Resumed { indexes: indexes.into_iter().collect(), matched: false });
         commit.cause = Some(cause);
         commit.stage = Stage::Look;
@@ -224,8 +228,12 @@ fn links_in_reach<'a>(
             Target::New(_) => None,
         };
         links.extend(named.into_iter().flatten().chain([action.target()]).filter_map(live));
-        if let (Action::Delete { .. }, Some(index)) = (action, live(action.target())) {
-            deleted.insert(index);
+        match (action, live(action.target())) {
+            (Action::Delete { .. }, Some(index)) => drop(deleted.insert(index)),
+            (Action::Set { id: row::MTU, .. }, Some(index)) => {
+                links.extend(rules::stacked_on(index, before));
+            }
+            _ => {}
         }
     }
     links.extend(deleted.into_iter().flat_map(|index| rules::goes_with(index, before)));

@@ -184,6 +184,19 @@ pub(super) fn goes_with(index: u32, now: &Snapshot) -> Vec<u32> {
     all
 }
 
+/// What is stacked on a link; the lowest first.
+pub(super) fn stacked_on(index: u32, now: &Snapshot) -> Vec<u32> {
+    let mut all = vec![index];
+    let mut at = 0;
+    while let Some(lower) = all.get(at).copied() {
+        let on_top = |link: &&Link| link.kind() != Some("veth") && lower_of(link) == Some(lower);
+        let uppers: Vec<_> = now.links().filter(on_top).map(Link::index).collect();
+        all.extend(uppers.into_iter().filter(|upper| !all.contains(upper)).collect::<Vec<_>>());
+        at += 1;
+    }
+    all.split_off(1)
+}
+
 fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut Vec<u32>) {
     let on_top = |link: &&Link| lower_of(link) == Some(index) && !kinds::outlives_lower(link);
     for link in now.links().filter(on_top) {

@@ -578,7 +578,11 @@ fn collateral(
                 rejoined.insert(index);
                 touched.insert(index)
             }
-            Action::Set { id: row::MTU | row::ADDRESS, .. } => touched.insert(index),
+            Action::Set { id: row::MTU, value, .. } => {
+                shrunk(index, value, before, now, undo);
+                touched.insert(index)
+            }
+            Action::Set { id: row::ADDRESS, .. } => touched.insert(index),
             Action::Delete { .. } => {
                 let gone: Vec<_> =
                     rules::goes_with(index, before).into_iter().chain([index]).collect();
@@ -671,6 +675,26 @@ fn made_anew(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, und
     if !rules::is_replaced(index, before, now) && !fact.holds(now) {
         undo.actions.extend(Action::for_fact(&fact));
     }
+}
+
+/// What is on an interface that gets a smaller mtu gets it too, and keeps it (`macvlan_device_event`,
+/// `vlan_device_event`).
+fn shrunk(index: u32, value: &Value, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    let mtu = |index, snapshot: &Snapshot| snapshot.link_by_index(index).map(Link::mtu);
+    let along = rules::stacked_on(index, before).into_iter().filter(|upper| {
+        let was = mtu(*upper, before).map(u64::from);
+        mtu(*upper, now).map(u64::from) == value.number()
+            && was > value.number()
+            && !rules::is_replaced(*upper, before, now)
+    });
+    let facts: Vec<_> = along
+        .map(|index| Fact {
+            index,
+            field: Field::Link(row::MTU),
+            want: mtu(index, before).map(|mtu| Value::Number(mtu.into())),
+        })
+        .collect();
+    undo.actions.extend(joined(facts.iter()));
 }
 
 fn stp_delay(index: u32, named: &Record, before: &Snapshot, now: &Snapshot) -> Option<Fact> {

@@ -85,6 +85,8 @@ pub(in crate::plan) struct Journal {
     withdrawn: BTreeMap<Key, Vec<Content>>,
     /// Where undoing has taken more than one request: cut short, it may have left another order.
     reordered: BTreeSet<Key>,
+    /// What undoing is about to take away where it takes more than one request, and is not noted yet.
+    withdrawing: Vec<Step>,
 }
 
 impl Journal {
@@ -292,8 +294,8 @@ impl Journal {
             }
         }
         nexthops.into_iter().for_each(|step| restore(vec![step]));
-        let kept = (&known, &self.reordered);
-        lost_along(before, now, &causes, kept, &mut self.bodies).into_iter().for_each(restore);
+        let lost = self.lost_along((before, now), &causes, &known);
+        lost.into_iter().for_each(restore);
         removals.sort_by_key(turn_of);
         let turns = removals.chunk_by_mut(|a, b| turn_of(a) == turn_of(b));
         turns.for_each(|run| scatter(run, |step| step.key.clone()));
@@ -311,8 +313,7 @@ impl Journal {
         causes: &Causes,
     ) -> VecDeque<Planned> {
         let known: BTreeSet<Key> = self.steps.iter().map(|step| step.key.clone()).collect();
-        let kept = (&known, &self.reordered);
-        let lost = lost_along(before, now, causes, kept, &mut self.bodies);
+        let lost = self.lost_along((before, now), causes, &known);
         let mut all: Vec<(Turn, Step)> = Vec::new();
         for steps in lost {
             let turn = turn_together(&steps);
@@ -403,6 +404,82 @@ impl Journal {
         }
     }
 
+    /// What the kernel took away along with what this commit did to interfaces and nexthop objects, and nobody named (K4 to
+    /// K8), one list of steps for each key. What it makes by itself comes back by itself.
+    fn lost_along(
+        &mut self,
+        (before, now): (&Snapshot, &Snapshot),
+        causes: &Causes,
+        known: &BTreeSet<Key>,
+    ) -> Vec<Vec<Step>> {
+        if causes.is_empty() {
+            return Vec::new();
+        }
+        let mut all = Vec::new();
+        let over = |index: &u32| causes.links.contains(index);
+        let is_lost = |entry: &&(&NeighbourKey, &Arc<Neighbour>)| {
+            !over(&entry.0.index) && entry.1.nh_id().is_some_and(|id| causes.nexthops.contains(&id))
+        };
+        let by: Vec<_> = before.neighbours_by_nexthop().collect();
+        let by = by.iter().filter(is_lost).copied();
+        for (key, old) in before.neighbours_over(&causes.links).chain(by) {
+            let key = Key::Neighbour(Arc::new(*key));
+            let gone = key.whole(now).is_empty() && neighbour::is_kept(old);
+            if gone && !known.contains(&key) {
+                all.push(vec![Step { key, content: Content::Neighbour(old.clone()), op: Op::Add }]);
+            }
+        }
+        for (key, held) in before.routes_changed(now) {
+            let key = Key::Route(key);
+            let lost = |held: &Arc<Held>| causes.takes(&Content::Route(held.clone()));
+            if known.contains(&key) || !held.iter().any(lost) {
+                continue;
+            }
+            let (was, is) =
+                (key.elements(before, &mut self.bodies), key.elements(now, &mut self.bodies));
+            if key.is_single() {
+                // What is left of it gives way; what another program has put there does not.
+                if is.iter().all(|one| was.iter().any(|old| one.is_rest_of(old))) {
+                    all.push(key.transform(&is, &was));
+                }
+                continue;
+            }
+            let withdrawn = self.withdrawn.get(&key).map(Vec::as_slice).unwrap_or_default();
+            let among = |all: &[Content], one: &Content| all.iter().any(|other| other.same(one));
+            let mut target = is.clone();
+            for (at, one) in was.iter().enumerate() {
+                if (causes.takes(one) || among(withdrawn, one)) && !among(&is, one) {
+                    put_back(&mut target, &was[..at], one);
+                }
+            }
+            let others = withdrawn.iter().filter(|one| !among(&was, one) && !among(&is, one));
+            target.extend(others.cloned());
+            if key.is_ordered() && self.reordered.contains(&key) {
+                put_in_order(&mut target, &was);
+            }
+            let whole = is.is_empty() && target.len() == was.len();
+            let target = if whole { key.whole(before) } else { target };
+            all.push(key.transform(&is, &target));
+        }
+        all
+    }
+
+    /// What is about to be taken away to come back behind something else, and is not noted yet.
+    pub(super) fn take_withdrawing(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.withdrawing)
+    }
+
+    /// Whether there is something of that.
+    pub(in crate::plan) fn is_withdrawing(&self) -> bool {
+        !self.withdrawing.is_empty()
+    }
+
+    /// A process that has ended was about to take this away, and may have.
+    pub(super) fn note_withdrawn(&mut self, step: Step) {
+        self.reordered.insert(step.key.clone());
+        self.withdrawn.entry(step.key).or_default().push(step.content);
+    }
+
     /// How many steps have been sent.
     pub(in crate::plan) fn len(&self) -> usize {
         self.steps.len()
@@ -416,8 +493,11 @@ impl Journal {
     /// Takes the steps that undo, to be sent in pieces.
     pub(in crate::plan) fn begin_undo(&mut self, steps: Vec<Step>) {
         self.undone_in_silence |= steps.iter().any(|step| step.key.is_silent());
-        let several = steps.chunk_by(|a, b| a.key == b.key).filter(|of_key| of_key.len() > 1);
-        self.reordered.extend(several.map(|of_key| of_key[0].key.clone()));
+        for of_key in steps.chunk_by(|a, b| a.key == b.key).filter(|of_key| of_key.len() > 1) {
+            self.reordered.insert(of_key[0].key.clone());
+            let gone = of_key.iter().filter(|step| step.op == Op::Delete);
+            self.withdrawing.extend(gone.cloned());
+        }
         self.undoing = steps.into();
         self.undo_in_flight = 0;
     }
@@ -543,62 +623,6 @@ fn holds(step: &Step, now: &Snapshot, bodies: &mut Bodies, matcher: &mut Matcher
 
 fn is_plain(key: &RouteKey, held: &Held) -> bool {
     !matches!(key, RouteKey::V6(_)) || held.body().is_some_and(|body| body.links().len() < 2)
-}
-
-/// What the kernel took away along with what this commit did to interfaces and nexthop objects, and nobody named (K4 to
-/// K8), one list of steps for each key. What it makes by itself comes back by itself.
-fn lost_along(
-    before: &Snapshot,
-    now: &Snapshot,
-    causes: &Causes,
-    (known, reordered): (&BTreeSet<Key>, &BTreeSet<Key>),
-    bodies: &mut Bodies,
-) -> Vec<Vec<Step>> {
-    if causes.is_empty() {
-        return Vec::new();
-    }
-    let mut all = Vec::new();
-    let over = |index: &u32| causes.links.contains(index);
-    let is_lost = |entry: &&(&NeighbourKey, &Arc<Neighbour>)| {
-        !over(&entry.0.index) && entry.1.nh_id().is_some_and(|id| causes.nexthops.contains(&id))
-    };
-    let by: Vec<_> = before.neighbours_by_nexthop().collect();
-    let by = by.iter().filter(is_lost).copied();
-    for (key, old) in before.neighbours_over(&causes.links).chain(by) {
-        let key = Key::Neighbour(Arc::new(*key));
-        let gone = key.whole(now).is_empty() && neighbour::is_kept(old);
-        if gone && !known.contains(&key) {
-            all.push(vec![Step { key, content: Content::Neighbour(old.clone()), op: Op::Add }]);
-        }
-    }
-    for (key, held) in before.routes_changed(now) {
-        let key = Key::Route(key);
-        let lost = |held: &Arc<Held>| causes.takes(&Content::Route(held.clone()));
-        if known.contains(&key) || !held.iter().any(lost) {
-            continue;
-        }
-        let (was, is) = (key.elements(before, bodies), key.elements(now, bodies));
-        if key.is_single() {
-            // What is left of it gives way; what another program has put there does not.
-            if is.iter().all(|one| was.iter().any(|old| one.is_rest_of(old))) {
-                all.push(key.transform(&is, &was));
-            }
-            continue;
-        }
-        let mut target = is.clone();
-        for (at, one) in was.iter().enumerate() {
-            if causes.takes(one) && !is.iter().any(|other| other.same(one)) {
-                put_back(&mut target, &was[..at], one);
-            }
-        }
-        if key.is_ordered() && reordered.contains(&key) {
-            put_in_order(&mut target, &was);
-        }
-        let whole = is.is_empty() && target.len() == was.len();
-        let target = if whole { key.whole(before) } else { target };
-        all.push(key.transform(&is, &target));
-    }
-    all
 }
 
 /// What came back behind others goes where it was.

@@ -24,20 +24,17 @@ impl Journal {
         !self.refused.is_empty()
     }
 
-    /// Writes the steps since the first `noted` ones, and what the kernel has refused since the last note.
+    /// Writes the steps since the first `noted` ones, what the kernel has refused since the last note, and what undoing
+    /// is about to take away for a while.
     pub(in crate::plan) fn note(&mut self, noted: usize, to: &mut Vec<u8>) {
         let kept = noted.min(self.steps.len());
         let new = &self.steps[kept..];
         (kept as u32).pack(to);
-        let mut bodies = BodyList::default();
-        let mut steps = Vec::new();
-        new.iter().for_each(|step| pack(step, &mut bodies, &mut steps));
-        bodies.pack(to);
-        (new.len() as u32).pack(to);
-        to.extend(steps);
+        pack_all(new, to);
         let doubtful = |at: usize| self.sent.get(at) == Some(&Sent::Doubtful);
         let refused = std::mem::take(&mut self.refused).into_iter();
         refused.map(|at| (at as u32, doubtful(at))).collect::<Vec<_>>().pack(to);
+        pack_all(&self.take_withdrawing(), to);
     }
 
     /// Reads what [`Journal::note`] wrote.
@@ -48,16 +45,16 @@ impl Journal {
         let kept = u32::unpack(from)? as usize;
         self.steps.truncate(kept);
         self.sent.truncate(kept);
-        let bodies = BodyList::unpack(from, &mut self.bodies)?;
-        for _ in 0..u32::unpack(from)? {
-            self.steps.push(unpack(from, &bodies)?);
-            self.sent.push(Sent::Lost);
-        }
+        let new = unpack_all(from, &mut self.bodies)?;
+        self.sent.resize(self.sent.len() + new.len(), Sent::Lost);
+        self.steps.extend(new);
         for (at, doubtful) in Vec::<(u32, bool)>::unpack(from)? {
             if let Some(sent) = self.sent.get_mut(at as usize) {
                 *sent = if doubtful { Sent::Doubtful } else { Sent::Refused };
             }
         }
+        let withdrawn = unpack_all(from, &mut self.bodies)?;
+        withdrawn.into_iter().for_each(|step| self.note_withdrawn(step));
         Ok(())
     }
 }
@@ -99,6 +96,20 @@ pub(in crate::plan) fn scope<'a>(
     part.routes.extend(before.route_keys(taken));
     part.nexthops.extend(&causes.nexthops);
     part
+}
+
+fn pack_all(all: &[Step], to: &mut Vec<u8>) {
+    let mut bodies = BodyList::default();
+    let mut steps = Vec::new();
+    all.iter().for_each(|step| pack(step, &mut bodies, &mut steps));
+    bodies.pack(to);
+    (all.len() as u32).pack(to);
+    to.extend(steps);
+}
+
+fn unpack_all(from: &mut &[u8], known: &mut Bodies) -> Result<Vec<Step>, Unpackable> {
+    let bodies = BodyList::unpack(from, known)?;
+    (0..u32::unpack(from)?).map(|_| unpack(from, &bodies)).collect()
 }
 
 fn pack(step: &Step, bodies: &mut BodyList, to: &mut Vec<u8>) {

@@ -5,7 +5,8 @@
 //! addresses that the kernel makes (link-local IPv6), and whether an IPv6 address is still tentative.
 //!
 //! Routes are under an interface 0, one field a key: an IPv4 key's routes in their order, an IPv6 key's legs in none. Those
-//! that the kernel makes follow addresses and links, and are told apart.
+//! that the kernel makes follow addresses and links, and are told apart. The weight of an IPv6 leg that is left alone is
+//! left out: the kernel tells it to nobody, so that nobody can bring it back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -126,6 +127,12 @@ fn route_fields(kernel: &Kernel) -> BTreeMap<String, String> {
     let fields = all.into_iter().map(|(field, mut values)| {
         if !in_order(&field) {
             values.sort();
+        }
+        if let (true, [alone]) = (field.contains(':'), &mut values[..]) {
+            let words: Vec<_> = alone.split(' ').collect();
+            if let [kept @ .., "hops", _] = &words[..] {
+                *alone = kept.join(" ");
+            }
         }
         (field, values.join("; "))
     });

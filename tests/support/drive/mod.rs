@@ -82,9 +82,7 @@ const MANY: usize = 1 << 32;
 
 impl Crash {
     fn keep(&mut self, commit: &mut Commit) {
-        if !commit.is_resumed() {
-            self.notes.extend(commit.note());
-        }
+        self.notes.extend(commit.note());
     }
 }
 
@@ -319,7 +317,7 @@ impl Driver {
         draft: &Draft,
         requests: usize,
     ) -> Result<Option<Kept>, Refusal> {
-        let now = self.observe(kernel, &[]);
+        let now = self.observe(kernel, &draft.silent());
         let mut commit = Commit::new(draft, now)?;
         if !commit.sends() {
             return Ok(None);
@@ -337,11 +335,12 @@ impl Driver {
         self.drive(kernel, &mut commit, &mut never).expect("an end")
     }
 
-    /// Likewise, and is killed itself after so many requests, if it has not ended.
-    pub fn recover_and_die(&mut self, kernel: &mut Kernel, kept: &Kept, requests: usize) {
+    /// Likewise, and is killed itself after so many requests, if it has not ended. What it has noted is kept too.
+    pub fn recover_and_die(&mut self, kernel: &mut Kernel, kept: &mut Kept, requests: usize) {
         let mut commit = kept.commit();
         let mut crash = Crash { requests, notes: Vec::new() };
         drop(self.drive(kernel, &mut commit, &mut crash));
+        kept.notes.extend(crash.notes);
     }
 
     /// Links that were brought back have the generations that they had.

@@ -44,7 +44,7 @@ pub fn furnished(seed: u64, promote: bool) -> Kernel {
             furnish(&mut kernel, promote);
             kernel
         });
-        first.twin(seed)
+        first.copy(seed)
     })
 }
 
@@ -451,6 +451,16 @@ pub const SCENARIOS: &[Scenario] = &[
         expect: &["v0 address 10.7.0.1/16 flags 0x80 place 2 -> flags 0x80 place 2 label v0:new"],
     },
     Scenario {
+        name: "what a macvlan is on gets smaller",
+        promote: false,
+        edit: |draft| draft.set_mtu(at(draft, "v0")?, 1310),
+        expect: &[
+            "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> metric 2=1310 via 2001:db8::fe dev 7",
+            "v0 mtu 1500 -> 1310",
+            "mv0 mtu 1500 -> 1310",
+        ],
+    },
+    Scenario {
         name: "a macvlan and its lower get smaller",
         promote: false,
         edit: |draft| {
@@ -670,7 +680,7 @@ pub const SCENARIOS: &[Scenario] = &[
             "route 0.0.0.0/0 table 100 via 10.1.0.254 dev 2 -> -",
             "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> -",
             "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> proto 12 via 10.0.0.253 dev 7",
-            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> via 2001:db8::fd dev 7 hops 2",
+            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> via 2001:db8::fd dev 7",
             "route 2001:db8:24::/48 table 254 metric 1024 type 7 dev 1 -> -",
             "br0 address 10.1.0.1/24 flags 0x80 place 1 -> -",
         ],

@@ -151,7 +151,7 @@ impl Kernel {
 
     /// The same namespace once more, without its sockets and with no fault to come; what is random in it comes from
     /// this seed.
-    pub fn twin(&self, seed: u64) -> Kernel {
+    pub fn copy(&self, seed: u64) -> Kernel {
         Kernel {
             links: self.links.clone(),
             sockets: Vec::new(),
@@ -165,6 +165,11 @@ impl Kernel {
             foreign: None,
             ..*self
         }
+    }
+
+    /// Likewise, but what is random goes on alike in both: a new port's hardware address says whether its bridge takes it.
+    pub fn twin(&self) -> Kernel {
+        Kernel { rng: self.rng.clone(), ..self.copy(0) }
     }
 
     /// Faults still to come, and the hooks between requests.
