@@ -36,7 +36,8 @@
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
 //! - Rules, nexthop objects, neighbours: [`Transaction::add_rule`], [`Transaction::add_nexthop`],
 //!   [`Transaction::add_neighbour`]; [`Db::rule`] and [`Db::route`] give handles.
-//! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`], and any other kind by [`NewLink::with_kind`].
+//! - Creating: [`Bridge`], [`Bond`], [`Vlan`], [`Vrf`], [`Team`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Macvtap`],
+//!   [`Ipvlan`], [`Ipvtap`], [`Hsr`], [`Dummy`], [`Ifb`], [`Nlmon`], and any other kind by [`NewLink::with_kind`].
 //! - Following: [`Db::events`], [`Db::on_event`], [`Db::wait_until`], [`Db::wait_usable`], [`Db::sync`]; [`Db::losses`]
 //!   counts what had to be repaired.
 //! - Guarding: [`Transaction::on_commit`], [`Db::on_commit`]; [`Db::on_notification`].
@@ -94,8 +95,8 @@
 //!
 //! - alias (`IFLA_IFALIAS`), group (`IFLA_GROUP`), alternative names (`IFLA_PROP_LIST`), link mode, protocol down and its
 //!   reasons, carrier;
-//! - every option of a bridge, a VXLAN and a macvlan, and every option of a bridge port that is set as `ip link set dev
-//!   PORT type bridge_slave` does.
+//! - every option of a bridge, a bond, a VLAN, a VXLAN and a macvlan, and every option of a port of a bridge or bond that
+//!   is set as `ip link set dev PORT type bridge_slave` does.
 //!
 //! Up or down:
 //!
@@ -104,7 +105,10 @@
 //! - the IPv4 and IPv6 settings of the interface (`IFLA_AF_SPEC`, with `addr_gen_mode` set by sysctl);
 //! - where the other end of a veth has moved to another namespace, the link to it;
 //! - of a bridge, root, root port, path cost, topology change, querier, and `ageing_time` while the topology changes; of a
-//!   port, the designated bridge, port and cost, acknowledgement and pending; `bc_queue_len_used` of a macvlan.
+//!   port, the designated bridge, port and cost, acknowledgement and pending; `bc_queue_len_used` of a macvlan; mode and
+//!   flags of an ipvlan, which all of one interface have in common;
+//! - of a bond, the active port and the aggregator; of its ports, whether they are used, what the bond thinks of their
+//!   carrier, and their state in LACP.
 //!
 //! Of neighbours: proxies are announced neither when they are made nor when they are deleted; the states `INCOMPLETE` and
 //! `DELAY`, and that a forwarding entry has become `stale`, are not either. [`Db::resync`] reads them.
@@ -149,8 +153,13 @@ pub use api::{
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
-    Bridge, BridgeData, BridgeOptions, Ifb, Macvlan, MacvlanData, MacvlanMode, MacvlanOptions,
-    NewLink, Veth, Vxlan, VxlanData, VxlanOptions,
+    AdInfo, AdSelect, ArpAllTargets, ArpValidate, Bond, BondData, BondMode, BondOptions,
+    BondPortData, BondPortOptions, BondPortState, Bridge, BridgeData, BridgeOptions, Dummy,
+    FailOverMac, Hsr, HsrData, HsrProtocol, Ifb, Ipvlan, IpvlanData, IpvlanFlags, IpvlanMode,
+    IpvlanOptions, Ipvtap, LacpActive, LacpRate, LacpState, Macvlan, MacvlanData, MacvlanFlags,
+    MacvlanMode, MacvlanOptions, Macvtap, MiiStatus, NewLink, Nlmon, PrimaryReselect, Team, Veth,
+    Vlan, VlanData, VlanOptions, VlanProtocol, Vrf, VrfData, VrfPortData, Vxlan, VxlanData,
+    VxlanOptions, XmitHashPolicy,
 };
 pub use object::port::{BridgePortData, BridgePortOptions};
 pub use object::route::{

@@ -6,7 +6,10 @@
 use super::address::CACHE_INFO;
 use super::encap::{ENCAP_IP, ENCAP_IP6, ENCAP_MPLS, ENCAP_SEG6};
 use super::kinds::bridge::{BRIDGE_ID, QUERIER};
-use super::kinds::{BRIDGE, MACVLAN, NewLink, VETH, VXLAN, vxlan};
+use super::kinds::{
+    AD_INFO, BOND, BOND_PORT, BRIDGE, HSR, IPVLAN, IPVTAP, MACVLAN, MACVTAP, NewLink, QOS_MAPPING,
+    VETH, VLAN, VRF, VRF_PORT, VXLAN, vxlan,
+};
 use super::link::{LINK, LinkFlags, MAP, STATISTICS, STATISTICS32};
 use super::neighbour::{NEIGHBOUR, NEIGHBOUR_CACHE_INFO};
 use super::nexthop::{MEMBER, NEXTHOP, RESILIENT};
@@ -49,6 +52,17 @@ pub static TABLES: &[&Table] = &[
     &NEIGHBOUR_CACHE_INFO,
     &MEMBER,
     &RESILIENT,
+    &VLAN,
+    &QOS_MAPPING,
+    &BOND,
+    &BOND_PORT,
+    &AD_INFO,
+    &VRF,
+    &VRF_PORT,
+    &IPVLAN,
+    &IPVTAP,
+    &MACVTAP,
+    &HSR,
 ];
 
 /// Changes with the tables: two builds with the same number read each other's records.
@@ -144,6 +158,10 @@ impl Pack for Value {
                 to.push(12);
                 list(all, to);
             }
+            Value::Ips(all) => {
+                to.push(13);
+                list(all, to);
+            }
         }
     }
 
@@ -162,6 +180,7 @@ impl Pack for Value {
             10 => Value::Hardwares(boxed(from)?),
             11 => Value::Numbers(boxed(from)?),
             12 => Value::Records(boxed(from)?),
+            13 => Value::Ips(boxed(from)?),
             _ => return Err(Unpackable("kind of value")),
         })
     }
