@@ -12,7 +12,7 @@ use super::keyed::{Causes, Journal, Step, residue};
 use super::order::{Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
 use super::undo::{Entry, Outcome as Sent, causes, orphans, undo};
-use super::{Draft, Failure, Refusal, Target, Why, review, rules};
+use super::{Draft, Failure, Refusal, Target, Why, kinds, review, rules};
 use crate::object::link::{LINK, row};
 use crate::object::{Link, LinkRef, Names, Silent};
 use crate::state::{AddressKey, Ask, Snapshot};
@@ -547,6 +547,13 @@ impl Commit {
     }
 
     fn check(&mut self, now: Snapshot) {
+        let ipv6 = self.mend_vrf(&now);
+        if !ipv6.is_empty() && self.mended < MEND_ROUNDS {
+            self.mended += 1;
+            self.waves.push_back(Wave::Actions(ipv6));
+            self.stage = Stage::Send;
+            return;
+        }
         let mend = self.mend(&now);
         if !mend.is_empty() && self.mended < MEND_ROUNDS {
             self.mended += 1;
@@ -583,6 +590,7 @@ impl Commit {
         for entry in self.journal.iter().rev() {
             for fact in entry.action.facts(&self.indexes) {
                 let id = match fact.field {
+                    Field::Flag(bit) => Some((fact.index, row::FLAGS, bit.trailing_zeros() as u16)),
                     Field::Link(id) => Some((fact.index, row::NAME, id)),
                     Field::Option(part, _, id) => Some((fact.index, part, id)),
                     _ => None,
@@ -636,6 +644,36 @@ impl Commit {
             }
         }
         wave
+    }
+
+    /// IPv6 addresses that fell because a VRF took its new or former port down and up again.
+    fn mend_vrf(&self, now: &Snapshot) -> Vec<Action> {
+        let done = self.journal.iter().filter(|entry| matches!(entry.sent, Sent::Done));
+        let deleted = self.journal.iter().filter_map(|entry| match &entry.action {
+            Action::DelAddress { target, spec, .. } => Some(spec.key(self.indexes.of(*target)?)),
+            _ => None,
+        });
+        let deleted: BTreeSet<_> = deleted.collect();
+        let fell = done.flat_map(|entry| {
+            let Some(index) = self.indexes.of(entry.action.target()) else { return Vec::new() };
+            match &entry.action {
+                Action::Master { master, .. } => {
+                    vec![(index, master.and_then(|master| self.indexes.of(master)))]
+                }
+                Action::Delete { .. } => {
+                    self.before.ports_of(index).map(|port| (port.index(), None)).collect()
+                }
+                _ => Vec::new(),
+            }
+        });
+        let fell = fell.flat_map(|(index, master)| {
+            let target = Target::Live { index, generation: 0 };
+            let specs = kinds::fell_with_vrf(index, master, &self.before, now).into_iter();
+            let unnamed = specs.filter(|spec| !deleted.contains(&spec.key(index)));
+            let unnamed = unnamed.collect::<Vec<_>>().into_iter();
+            unnamed.map(move |spec| Action::AddAddress { target, spec })
+        });
+        fell.collect()
     }
 
     fn address_keys<'a>(&'a self, actions: &'a [Action]) -> impl Iterator<Item = AddressKey> + 'a {

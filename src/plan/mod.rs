@@ -15,6 +15,7 @@ pub(crate) mod fact;
 mod failure;
 mod focus;
 mod keyed;
+mod kinds;
 mod load;
 mod order;
 mod refusal;

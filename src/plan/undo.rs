@@ -10,7 +10,7 @@ use super::action::{Action, Indexes};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::keyed::Causes;
-use super::{AddressSpec, Failure, Target, rules};
+use super::{AddressSpec, Failure, Target, kinds, rules};
 use crate::object::kinds::bridge::row::FORWARD_DELAY;
 use crate::object::kinds::{BRIDGE, NewLink};
 use crate::object::link::{LinkFlags, row};
@@ -79,6 +79,9 @@ pub(super) fn undo(
             (action, _) => undo_facts(&action.facts(indexes), before, now, &mut undo),
         }
     }
+    let actions = std::mem::take(&mut undo.actions).into_iter();
+    let whole = actions.map(|action| kinds::whole_maps(action, now));
+    undo.actions = whole.flat_map(|action| kinds::lowered(action, now)).collect();
     park_names(&mut undo.actions, now);
     if undo.actions.is_empty() || last {
         collateral(journal, before, now, indexes, &mut undo);
@@ -116,6 +119,7 @@ pub(super) fn causes_of<'a>(
             }
             Action::Delete { .. } => {
                 causes.links.extend(rules::goes_with(index, before).into_iter().chain([index]));
+                causes.links.extend(before.ports_of(index).map(Link::index));
             }
             _ => {}
         }
@@ -503,6 +507,12 @@ fn collateral(
     let mut renamed = BTreeSet::new();
     let mut followers = BTreeSet::new();
     let mut rejoined = BTreeSet::new();
+    let mut raised = BTreeSet::new();
+    let raises = |master: Option<u32>| {
+        let link = master
+            .and_then(|master| before.link_by_index(master).or_else(|| now.link_by_index(master)));
+        kinds::raises_ports(link.and_then(Link::kind))
+    };
     for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
     {
         let Some(index) = indexes.of(entry.action.target()) else { continue };
@@ -511,8 +521,11 @@ fn collateral(
         match &entry.action {
             Action::Flags { mask, .. } if mask.contains(LinkFlags::UP) => touched.insert(index),
             Action::Master { master, .. } => {
-                followers.extend(master.and_then(|master| indexes.of(master)));
+                let master = master.and_then(|master| indexes.of(master));
+                followers.extend(master);
                 rejoined.insert(index);
+                let former = before.link_by_index(index).and_then(Link::master);
+                raised.extend((raises(master) || raises(former)).then_some(index));
                 touched.insert(index)
             }
             Action::Set { id: row::MTU | row::ADDRESS, .. } => touched.insert(index),
@@ -520,7 +533,10 @@ fn collateral(
                 let gone: Vec<_> =
                     rules::goes_with(index, before).into_iter().chain([index]).collect();
                 touched.extend(&gone);
-                rejoined.extend(before.ports_of(index).map(Link::index));
+                let ports: Vec<_> = before.ports_of(index).map(Link::index).collect();
+                touched.extend(&ports);
+                raised.extend(ports.iter().filter(|_| raises(Some(index))));
+                rejoined.extend(ports);
                 readdressed.extend(gone);
                 true
             }
@@ -532,17 +548,23 @@ fn collateral(
             _ => false,
         };
     }
-    for set in [&mut touched, &mut readdressed, &mut renamed, &mut followers, &mut rejoined] {
+    let sets =
+        [&mut touched, &mut readdressed, &mut renamed, &mut followers, &mut rejoined, &mut raised];
+    for set in sets {
         set.retain(|index| !rules::is_replaced(*index, before, now));
     }
     for index in touched {
         fell(index, before, now, undo);
+        undo.actions.extend(joined(kinds::upper_facts(index, before, now).iter()));
         let of = |snapshot: &Snapshot| snapshot.link_by_index(index).and_then(Link::master);
         let masters = [of(before), of(now), Some(index)].into_iter().flatten();
         followers.extend(masters.filter(|index| !rules::is_replaced(*index, before, now)));
     }
     for index in rejoined {
         forgotten(index, before, now, undo);
+    }
+    for index in raised {
+        undo.actions.extend(joined(kinds::port_facts(index, before, now).iter()));
     }
     followers.into_iter().for_each(|index| follower(index, before, now, undo));
     for index in readdressed {
@@ -575,11 +597,14 @@ fn relabelled(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     }));
 }
 
-/// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`).
+/// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`). A bond
+/// changes options that go with its mode and its way to look after ports.
 fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let Action::Data { options, .. } = action else { return };
     let fact = stp_delay(index, options, before, now).filter(|fact| !fact.holds(now));
     undo.actions.extend(joined(fact.iter()));
+    let moved = kinds::moved_along(index, options, before);
+    undo.actions.extend(joined(moved.iter().filter(|fact| !fact.holds(now))));
 }
 
 /// Below 1280 bytes the kernel takes IPv6 from an interface, and gives it back as to a new one (`addrconf_notify`): with
@@ -628,7 +653,7 @@ fn follower(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
         return;
     };
-    if !rules::follows_ports(old) {
+    if !rules::follows_ports(old) && !kinds::takes_address(old) {
         return;
     }
     for id in rules::FOLLOWS_PORTS {

@@ -26,6 +26,7 @@ mod freeze;
 mod harness;
 mod hooks;
 mod journal;
+mod kinds;
 mod late;
 mod neighbour_commit;
 mod nexthop_commit;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
     cases.extend(harness::cases());
     cases.extend(hooks::cases());
     cases.extend(journal::cases());
+    cases.extend(kinds::cases());
     cases.extend(late::cases());
     cases.extend(neighbour_commit::cases());
     cases.extend(nexthop_commit::cases());

@@ -3,9 +3,7 @@
 
 use super::ip_json;
 use super::oracle::{compare_addresses, compare_links, to_json};
-use netlinkdb::internals::object::kinds::bridge::{BRIDGE, BRIDGE_ID, QUERIER};
-use netlinkdb::internals::object::kinds::{MACVLAN, VXLAN};
-use netlinkdb::internals::object::{ADDRESS, BRIDGE_PORT, LINK, Row, Silent, Table};
+use netlinkdb::internals::object::{Row, Silent, TABLES, Table};
 use netlinkdb::{AddressKey, Db, FieldChange, Link, Object, Snapshot};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -264,8 +262,8 @@ fn is_silent(change: &FieldChange, up: bool) -> bool {
     }
 }
 
-fn tables() -> [&'static Table; 8] {
-    [&LINK, &BRIDGE, &VXLAN, &MACVLAN, &BRIDGE_PORT, &BRIDGE_ID, &QUERIER, &ADDRESS]
+fn tables() -> Vec<&'static Table> {
+    TABLES.to_vec()
 }
 
 /// Keys of `ip -json` that a database may have as they were, for want of a notification.
