@@ -147,8 +147,8 @@ mod wire;
 pub use api::{
     CommitError, Committed, Contest, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue,
     FreezeReport, Frozen, Interface, InterfaceTransaction, NetNs, NewInterface, ReadOnly,
-    ReadOnlyDb, Recovery, Result, Reversion, RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint,
-    Thawed, Transaction, Unconfirmed,
+    ReadOnlyDb, RecoveredCommit, Recovery, Result, Reversion, RouteHandle, RouteRef, RuleHandle,
+    RuleRef, Savepoint, Thawed, Transaction, Unconfirmed,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};

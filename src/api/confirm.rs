@@ -44,7 +44,13 @@ impl Transaction {
     /// other transactions have changed since stays.
     ///
     /// The time is watched by a thread of its own: it comes to an end also when this program hangs meanwhile. A process
-    /// that dies takes that thread along.
+    /// that dies takes that thread along: then the next [`Db::recover`] takes the commit back, where there is a journal
+    /// ([`DbBuilder::journal`](super::DbBuilder::journal)), which holds it until it is confirmed.
+    ///
+    /// Meanwhile others may be committed, also such as wait for a word themselves. What one of them has set again is
+    /// its own and stays when this one is taken back; what stands on something new of this one goes with it. A recovery
+    /// takes back those without a word from the newest to the oldest, so that all is as before the oldest of them, but for
+    /// what was committed for good.
     ///
     /// # Errors
     /// As there. What becomes of it later [`Unconfirmed`] tells.
@@ -111,10 +117,15 @@ impl Unconfirmed {
     /// It holds from now on.
     ///
     /// # Errors
-    /// When it is too late: the commit was taken back ([`Error::is_rolled_back`], [`Error::is_unconfirmed`]), or could not
+    /// When it is too late, or a journal cannot be written: the commit was taken back ([`Error::is_rolled_back`], [`Error::is_unconfirmed`]), or could not
     /// be altogether ([`Error::is_torn`]).
     pub fn confirm(self) -> Result<Committed> {
-        self.shared.close(State::Confirmed);
+        let (engine, id) = (self.committed.db.engine(), self.committed.id);
+        self.shared.close_with(|| match engine.confirm(id) {
+            Ok(()) => State::Confirmed,
+            // The next recovery would undo it: better now than at a time that nobody expects.
+            Err(error) => State::GivenUp(error.to_string()),
+        });
         match self.shared.wait(None) {
             Some(State::TakenBack(error)) => Err(error),
             _ => Ok(self.committed.clone()),
@@ -165,9 +176,13 @@ impl Drop for Unconfirmed {
 impl Shared {
     /// Decides, if nothing was decided yet.
     fn close(&self, how: State) {
+        self.close_with(|| how);
+    }
+
+    fn close_with(&self, how: impl FnOnce() -> State) {
         let mut state = self.state.lock();
         if let State::Open = &*state {
-            *state = how;
+            *state = how();
             self.changed.notify_all();
         }
     }

@@ -64,13 +64,14 @@ impl Db {
         DbBuilder::default()
     }
 
-    /// Undoes what a process that was killed in the middle of a commit has left, from its journal
-    /// ([`DbBuilder::journal`]), in the namespace of the calling thread.
+    /// Undoes what a process that was killed in the middle of a commit has left, or before it confirmed one
+    /// ([`Transaction::commit_confirmed`]), from its journal ([`DbBuilder::journal`]), in the namespace of the calling
+    /// thread.
     ///
     /// It ends as any rollback does: everything that the commit had changed is as before, read back and found so, or the
-    /// error says what could not be undone ([`Error::is_torn`]). What other programs have changed since stays. The commit
-    /// is undone also when it was complete and its process was killed before it knew that. Then the journal is free for
-    /// new commits.
+    /// error says what could not be undone ([`Error::is_torn`]). What other programs, and commits that have ended, have
+    /// changed since stays. The commit is undone also when it was complete and its process was killed before it knew
+    /// that. Of several, the newest is undone first. Then the journal is free for new commits.
     ///
     /// Call it when the program starts, before the database is opened:
     ///
@@ -636,7 +637,8 @@ impl DbBuilder {
     }
 
     /// Keeps the undo of every running commit in this file: on disk before the first request is sent, and void when the
-    /// commit has ended. When the process is killed in the middle of a commit, [`Db::recover`] rolls that back.
+    /// commit has ended; of one that is to be confirmed ([`Transaction::commit_confirmed`]), when it is. When the process
+    /// is killed before that, [`Db::recover`] rolls it back.
     ///
     /// The file is made where it is not there, readable for its owner alone, and stays; its directory must be there. It
     /// is this database's own as long as that is open. It is about one boot of the machine, and so belongs where nothing

@@ -126,7 +126,7 @@ impl Error {
         self.unusable().is_some()
     }
 
-    /// Whether a journal holds a commit that was cut off: [`Db::recover`](super::Db::recover) undoes it.
+    /// Whether a journal holds a commit that was cut off or never confirmed: [`Db::recover`](super::Db::recover) undoes it.
     pub fn is_unfinished(&self) -> bool {
         matches!(self.unusable(), Some(Unusable::Unfinished(_)))
     }

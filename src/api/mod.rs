@@ -30,7 +30,7 @@ pub use freeze::{Contest, FreezeReport, Frozen, Reversion, Thawed};
 pub use handles::{RouteHandle, RouteRef, RuleHandle, RuleRef};
 pub use interface::{Edit, Interface, ReadOnly};
 pub use netns::NetNs;
-pub use recovery::Recovery;
+pub use recovery::{RecoveredCommit, Recovery};
 pub use savepoint::Savepoint;
 pub use transaction::{Committed, NewInterface, Transaction};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::{Error, Result};
-use crate::engine::Recovered;
+use crate::engine::{Recovered, Undone};
 use crate::plan::Outcome;
 use crate::state::{Diff, Snapshot};
 
@@ -18,11 +18,11 @@ pub enum Recovery {
     NoJournal,
     /// Nothing: every commit in the journal has ended, in whatever way.
     NothingToDo,
-    /// A commit that was cut off has been rolled back: everything that it had changed is as before, read back and found
-    /// so.
+    /// What the process had left has been rolled back: everything that its commits had changed is as before, read back
+    /// and found so.
     RolledBack {
-        /// Which transaction ([`Transaction::id`](super::Transaction::id)).
-        id: Uuid,
+        /// Which commits, in the order in which they were rolled back: the newest first.
+        commits: Vec<RecoveredCommit>,
         /// What the recovery has changed, and what others have meanwhile; empty when nothing was left to undo.
         undone: Diff,
         /// The state in which everything was found as before.
@@ -30,19 +30,46 @@ pub enum Recovery {
     },
 }
 
+/// A commit of a process that has ended, as a recovery found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveredCommit {
+    /// Which transaction ([`Transaction::id`](super::Transaction::id)).
+    pub id: Uuid,
+    /// Whether it had been carried out and was never confirmed
+    /// ([`Transaction::commit_confirmed`](super::Transaction::commit_confirmed)); otherwise it was cut off.
+    pub unconfirmed: bool,
+}
+
 impl Recovery {
     pub(super) fn of(recovered: Recovered) -> Result<Self> {
-        match recovered {
-            Recovered::NoJournal => Ok(Recovery::NoJournal),
-            Recovered::Nothing => Ok(Recovery::NothingToDo),
-            Recovered::Undone { id, found, outcome } => match outcome {
+        let (commits, found) = match recovered {
+            Recovered::NoJournal => return Ok(Recovery::NoJournal),
+            Recovered::Nothing => return Ok(Recovery::NothingToDo),
+            Recovered::Undone { commits, found } => (commits, found),
+        };
+        let told = |one: &Undone| RecoveredCommit { id: one.id, unconfirmed: one.unconfirmed };
+        let told: Vec<_> = commits.iter().map(told).collect();
+        // The first that could not be undone names the cause; what is left of all of them is told.
+        let (mut torn, mut left, mut last) = (None, Vec::new(), found.clone());
+        for one in commits {
+            match one.outcome {
                 Outcome::Torn { cause, residue, snapshot } => {
-                    Err(Error::torn(cause, residue, snapshot))
+                    torn.get_or_insert(cause);
+                    left.extend(residue);
+                    last = snapshot;
                 }
                 Outcome::RolledBack { snapshot, .. } | Outcome::Committed { snapshot, .. } => {
-                    Ok(Recovery::RolledBack { id, undone: found.diff(&snapshot), snapshot })
+                    last = snapshot;
                 }
-            },
+            }
+        }
+        match torn {
+            Some(cause) => Err(Error::torn(cause, left, last)),
+            None => {
+                let undone = found.diff(&last);
+                Ok(Recovery::RolledBack { commits: told, undone, snapshot: last })
+            }
         }
     }
 
@@ -60,11 +87,16 @@ impl fmt::Display for Recovery {
             Recovery::NothingToDo => {
                 f.write_str("nothing to recover: every commit in the journal has ended")
             }
-            Recovery::RolledBack { id, undone, .. } => {
-                write!(f, "commit {id} was cut off, and is rolled back:")?;
-                if undone.is_empty() {
-                    return f.write_str(" nothing was left to undo");
+            Recovery::RolledBack { commits, undone, .. } => {
+                for (at, one) in commits.iter().enumerate() {
+                    let how = if one.unconfirmed { "was never confirmed" } else { "was cut off" };
+                    let separator = if at == 0 { "" } else { ";\n" };
+                    write!(f, "{separator}commit {} {how}, and is rolled back", one.id)?;
                 }
+                if undone.is_empty() {
+                    return f.write_str(": nothing was left to undo");
+                }
+                f.write_str(":")?;
                 undone.changes().iter().try_for_each(|change| write!(f, "\n{change}"))
             }
         }

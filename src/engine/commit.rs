@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use super::Error;
 use super::hooks::{Hook, Hooks};
-use super::journal::{Found, Journal, Unusable};
+use super::journal::{Found, Journal, Unfinished, Unusable};
 use super::requests::Requests;
 use super::shared::{Config, Engine};
 use super::trace::{Span, tell};
 use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal, Why};
 use crate::state::Snapshot;
+use crate::wire::Unpackable;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -95,12 +96,38 @@ impl Drop for Running<'_> {
 
 /// Writes down what the journal must hold before anything more is sent. `false` when that cannot be, and the requests
 /// that the commit wanted sent must not be: it turns back.
-fn write_down(commit: &mut Commit, journal: Option<&mut Journal>) -> bool {
-    let Some(journal) = journal.filter(|_| !commit.is_resumed()) else { return true };
+fn write_down(commit: &mut Commit, record: Option<Record<'_>>) -> bool {
+    let Some(record) = record.filter(|_| !commit.is_resumed()) else { return true };
     let Some(note) = commit.note() else { return true };
-    let Err(error) = journal.note(&note) else { return true };
+    let Err(error) = record.journal.lock().note(record.id, &note) else { return true };
     let why = Why::Unwritten(error.to_string());
     !commit.stop(Failure { step: "the next requests".to_owned(), why })
+}
+
+/// Writes down that the commit is as wanted and waits for a confirmation. `false` when that cannot be: it turns back.
+fn write_held(commit: &mut Commit, record: Option<Record<'_>>) -> bool {
+    // Where the new interfaces are it may have learnt since the last requests.
+    if !write_down(commit, record) {
+        return false;
+    }
+    let held = record.map(|record| record.journal.lock().hold(record.id));
+    let Some(Err(error)) = held else { return true };
+    let why = Why::Unwritten(error.to_string());
+    !commit.stop(Failure { step: "that it waits for a confirmation".to_owned(), why })
+}
+
+/// The record of a commit in the journal. That is locked for each piece alone: a confirmation does not wait for a commit
+/// that is under way.
+#[derive(Clone, Copy)]
+struct Record<'a> {
+    journal: &'a Mutex<Journal>,
+    id: Uuid,
+}
+
+impl Record<'_> {
+    fn end(self) -> Result<(), Error> {
+        self.journal.lock().end(self.id)
+    }
 }
 
 /// What came of a recovery.
@@ -111,15 +138,34 @@ pub enum Recovered {
     NoJournal,
     /// Every commit in it has ended.
     Nothing,
-    /// A commit was undone: rolled back, or torn.
+    /// Commits were undone: rolled back, or torn.
     Undone {
-        /// Which transaction.
-        id: Uuid,
+        /// Which, in the order in which they were: the newest first.
+        commits: Vec<Undone>,
         /// The state that was found.
         found: Snapshot,
-        /// How it ended.
-        outcome: Outcome,
     },
+}
+
+/// A commit of a process that has ended, and was undone.
+#[derive(Clone, Debug)]
+pub struct Undone {
+    /// Which transaction.
+    pub id: Uuid,
+    /// Whether it had been carried out, and was never confirmed.
+    pub unconfirmed: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+fn resume(unfinished: &Unfinished) -> Result<Commit, Unpackable> {
+    let why = match unfinished.held {
+        true => Why::Unconfirmed("the process that was to confirm it has ended".to_owned()),
+        false => Why::CutOff,
+    };
+    let cause = Failure { step: format!("commit {}", unfinished.id), why };
+    let notes: Vec<_> = unfinished.notes.iter().map(Vec::as_slice).collect();
+    Commit::resume(&unfinished.testament, &notes, cause)
 }
 
 impl Engine {
@@ -159,12 +205,28 @@ impl Engine {
         let _running = Running::new(self, id);
         let before = self.fence()?;
         commit.fail(why);
-        let ended =
-            self.drive(&mut commit, &mut requests, |_| Ok(()), None, None, Hold::ForGood)?;
+        let record = self.record(id);
+        if let Some(record) = record {
+            record.journal.lock().taking_back(id);
+        }
+        let content = |_| Ok(());
+        let ended = self.drive(&mut commit, &mut requests, content, None, record, Hold::ForGood)?;
         if let Outcome::RolledBack { snapshot, .. } | Outcome::Torn { snapshot, .. } = &ended {
             self.move_frozen(&draft, &before, snapshot, &created);
         }
         Ok(ended)
+    }
+
+    /// A commit that held provisionally holds for good: the journal undoes it no more.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn confirm(&self, id: Uuid) -> Result<(), Error> {
+        self.record(id).map_or(Ok(()), Record::end)
+    }
+
+    fn record(&self, id: Uuid) -> Option<Record<'_>> {
+        self.journal.as_ref().map(|journal| Record { journal, id })
     }
 
     fn run(
@@ -211,10 +273,11 @@ impl Engine {
         };
         let now = now.map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
-        let mut journal = self.journal.as_ref().filter(|_| commit.sends()).map(Mutex::lock);
-        if let Some(journal) = journal.as_deref_mut() {
+        let record = self.record(id).filter(|_| commit.sends());
+        if let Some(Record { journal, .. }) = record {
             let config = &self.shared.config;
-            let begun = journal.begin(id, &config.views, &config.routes, &commit.testament());
+            let testament = commit.testament();
+            let begun = journal.lock().begin(id, &config.views, &config.routes, &testament);
             begun.map_err(Start::Unreached)?;
         }
         let _running = Running::new(self, id);
@@ -225,36 +288,48 @@ impl Engine {
             self.put_down_to(asked.is_err().then_some(id));
             asked
         };
-        let journal = journal.as_deref_mut();
-        let ended = self.drive(&mut commit, requests, ask, terms.watcher, journal, hold);
+        let ended = self.drive(&mut commit, requests, ask, terms.watcher, record, hold);
         Ok((now.clone(), ended.map_err(Start::CutOff)?, commit))
     }
 
-    /// Undoes the commit of a process that has ended, from its journal; opens a database for it, and closes it.
+    /// Undoes the commits of a process that has ended, from its journal; opens a database for it, and closes it.
     ///
     /// # Errors
     /// When the journal cannot be used, see [`Unusable`], or the kernel cannot be reached.
     pub fn recover(mut config: Config, path: &Path) -> Result<Recovered, Error> {
-        let (mut journal, unfinished) = match Journal::find(path, config.namespace.as_ref())? {
+        let (journal, unfinished) = match Journal::find(path, config.namespace.as_ref())? {
             Found::NoJournal => return Ok(Recovered::NoJournal),
             Found::Ended => return Ok(Recovered::Nothing),
             Found::Unfinished(found) => *found,
         };
-        let (testament, notes) = unfinished.pieces();
-        let resumed = Commit::resume(testament, &notes, &format!("commit {}", unfinished.id));
-        let mut commit =
-            resumed.map_err(|what| journal.unusable(Unusable::Corrupt(what.to_string())))?;
-        (config.views, config.routes) = (unfinished.views, unfinished.routes.clone());
+        // Those of one database, which follows the same for all of them.
+        if let Some(last) = unfinished.last() {
+            (config.views, config.routes) = (last.views, last.routes.clone());
+        }
+        // All of them are read before anything is changed.
+        let resumed: Vec<_> = unfinished
+            .into_iter()
+            .map(|unfinished| Ok((resume(&unfinished)?, unfinished)))
+            .collect::<Result<_, Unpackable>>()
+            .map_err(|what| journal.unusable(Unusable::Corrupt(what.to_string())))?;
         config.journal = None;
         let engine = Engine::open(config)?;
-        let mut requests = engine.requests.lock();
+        let journal = Mutex::new(journal);
         let found = engine.fence()?;
-        let _running = Running::new(&engine, unfinished.id);
+        let undo = |(commit, unfinished): (Commit, Unfinished)| {
+            let (id, unconfirmed) = (unfinished.id, unfinished.held);
+            let outcome = engine.undo_resumed(commit, Record { journal: &journal, id })?;
+            Ok(Undone { id, unconfirmed, outcome })
+        };
+        let commits = resumed.into_iter().rev().map(undo).collect::<Result<_, Error>>()?;
+        Ok(Recovered::Undone { commits, found })
+    }
+
+    fn undo_resumed(&self, mut commit: Commit, record: Record<'_>) -> Result<Outcome, Error> {
+        let mut requests = self.requests.lock();
+        let _running = Running::new(self, record.id);
         let content = |_| Ok(());
-        let journal = Some(&mut journal);
-        let outcome =
-            engine.drive(&mut commit, &mut requests, content, None, journal, Hold::ForGood)?;
-        Ok(Recovered::Undone { id: unfinished.id, found, outcome })
+        self.drive(&mut commit, &mut requests, content, None, Some(record), Hold::ForGood)
     }
 
     fn ask_hooks(
@@ -281,7 +356,7 @@ impl Engine {
         requests: &mut Requests,
         ask: impl Fn(Snapshot) -> Result<(), Failure>,
         mut watcher: Option<&Watcher>,
-        mut journal: Option<&mut Journal>,
+        record: Option<Record<'_>>,
         hold: Hold,
     ) -> Result<Outcome, Error> {
         let mut fence = None;
@@ -289,12 +364,12 @@ impl Engine {
             match commit.poll() {
                 Poll::Send(wave) => {
                     let many = wave.len() >= MANY;
-                    if !write_down(commit, journal.as_deref_mut()) {
+                    if !write_down(commit, record) {
                         continue;
                     }
                     tell!(debug, requests = wave.len(), "sends");
                     commit.handle_answers(&requests.exchange(wave)?);
-                    write_down(commit, journal.as_deref_mut());
+                    write_down(commit, record);
                     if many {
                         self.keep_pace(&mut fence)?;
                     }
@@ -315,11 +390,11 @@ impl Engine {
                 }
                 Poll::Verified(found) => match ask(found) {
                     Ok(()) if hold == Hold::Provisionally => {
+                        if !write_held(commit, record) {
+                            continue;
+                        }
                         let outcome = commit.committed();
                         tell_end(&outcome);
-                        if let Some(journal) = journal.as_deref_mut() {
-                            journal.end()?;
-                        }
                         return Ok(outcome);
                     }
                     Ok(()) => commit.accept(),
@@ -328,8 +403,10 @@ impl Engine {
                 Poll::Finished(outcome) => {
                     tell_end(&outcome);
                     let outcome = self.finish(commit, outcome)?;
-                    if let Some(journal) = journal.as_deref_mut() {
-                        journal.end()?;
+                    let ended = record.map_or(Ok(()), Record::end);
+                    // Of one that is rolled back a recovery would find nothing left to undo.
+                    if !matches!(outcome, Outcome::RolledBack { .. }) {
+                        ended?;
                     }
                     return Ok(outcome);
                 }

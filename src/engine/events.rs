@@ -322,7 +322,7 @@ impl Subscription {
             Taken::Lagged(entry) => (entry, true),
             Taken::Nothing | Taken::Due(_) => return,
         };
-        let Entry { snapshot, cause, note, .. } = entry;
+        let Entry { snapshot, cause, silence, note, .. } = entry;
         let revision = snapshot.revision();
         if let Some(words) = note.filter(|_| !has_lagged) {
             return self.ready.push_back(Event { revision, cause, what: What::Panicked(words) });
@@ -336,7 +336,14 @@ impl Subscription {
             let what = What::Lagged(Diff::of(changes));
             return self.ready.push_back(Event { revision, cause: Cause::Several, what });
         }
-        let event = |change| Event { revision, cause, what: What::Changed(Box::new(change)) };
+        let silent = silence.between(&self.before, &self.seen);
+        let event = |change| {
+            let cause = match silent.has(&change) {
+                true => Cause::Silence(cause.transaction()),
+                false => cause,
+            };
+            Event { revision, cause, what: What::Changed(Box::new(change)) }
+        };
         self.ready.extend(changes.into_iter().map(event));
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use uuid::Uuid;
 
-use crate::state::Snapshot;
+use crate::state::{Silence, Snapshot};
 use crate::sys::Waker;
 
 /// Whom a change is put down to.
@@ -27,12 +27,27 @@ pub enum Cause {
     /// Seen while none was: another program's, or the kernel's own, also in late consequence of a transaction (the end
     /// of duplicate address detection, a carrier that comes up).
     Foreign,
+    /// Never told, or only later: what follows from a change that was, as the kernel takes away routes over an interface
+    /// that goes down, and what was found by asking for an object of which it does not say everything. With the
+    /// transaction that the other change is put down to, if it is one's.
+    Silence(Option<Uuid>),
     /// Found when everything was read anew, after a loss or on request: made by whomever.
     Resync,
     /// Of several changes in one piece, made by more than one of these.
     Several,
     /// None: a callback has panicked, which is told to every queue once for each callback.
     Callback,
+}
+
+impl Cause {
+    /// The transaction that it is put down to, also where it follows from that in silence.
+    pub fn transaction(self) -> Option<Uuid> {
+        match self {
+            Cause::Transaction(id) => Some(id),
+            Cause::Silence(of) => of,
+            _ => None,
+        }
+    }
 }
 
 /// How much of the past is remembered.
@@ -49,6 +64,8 @@ pub struct History {
 pub(super) struct Entry {
     pub(super) snapshot: Snapshot,
     pub(super) cause: Cause,
+    /// What of it the kernel has not said.
+    pub(super) silence: Silence,
     pub(super) at: Instant,
     pub(super) time: SystemTime,
     /// The words of a callback that has panicked.
@@ -57,7 +74,8 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(snapshot: Snapshot, cause: Cause) -> Self {
-        Entry { snapshot, cause, at: Instant::now(), time: SystemTime::now(), note: None }
+        let (at, time) = (Instant::now(), SystemTime::now());
+        Entry { snapshot, cause, silence: Silence::default(), at, time, note: None }
     }
 }
 
@@ -249,6 +267,8 @@ impl Log {
         let first = causes.next().map(|entry| entry.cause);
         let is_one = causes.all(|entry| Some(entry.cause) == first);
         newest.cause = first.filter(|_| is_one).unwrap_or(Cause::Several);
+        let all = self.entries.range(skipped..).map(|entry| &entry.silence);
+        newest.silence = Silence::default().and(all.filter(|silence| !silence.is_empty()));
         newest.note = None;
         Some(newest)
     }

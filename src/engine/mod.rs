@@ -20,6 +20,7 @@ mod hooks;
 mod journal;
 mod log;
 mod reader;
+mod records;
 mod registry;
 mod requests;
 mod shared;
@@ -27,7 +28,7 @@ mod sieve;
 mod trace;
 mod waiting;
 
-pub use commit::{Provisional, Recovered, Start, Terms};
+pub use commit::{Provisional, Recovered, Start, Terms, Undone};
 pub use error::Error;
 pub use events::{Event, EventOptions, Filter, Subscription};
 pub use freeze::{Hold, Note, Tally, Trouble};

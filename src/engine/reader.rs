@@ -24,7 +24,7 @@ use super::sieve;
 use super::trace::tell;
 use super::waiting::Waiting;
 use crate::object::Family;
-use crate::state::{Follower, Losses, Outlet, Snapshot, Transmit, Update};
+use crate::state::{Follower, Losses, Outlet, Silence, Snapshot, Transmit, Update};
 use crate::sys::{Batch, Datagram, Options, Received, Socket, Waker, wait};
 
 const RTNLGRP_LINK: u32 = 1;
@@ -398,7 +398,7 @@ impl Reader {
             (published.snapshot, published.lent) = (snapshot, false);
         }
         let mut unwanted = Vec::new();
-        if let Some(Update { snapshot, passed, created }) = update {
+        if let Some(Update { snapshot, passed, created, silence }) = update {
             let is_anew = std::mem::replace(&mut self.resyncs, losses.resyncs) != losses.resyncs;
             if is_anew {
                 tell!(info, resyncs = losses.resyncs, "everything was read");
@@ -406,7 +406,9 @@ impl Reader {
             let own = published.running.map_or(Cause::Foreign, Cause::Transaction);
             let cause = if is_anew { Cause::Resync } else { own };
             if snapshot.revision() != published.revision {
-                unwanted = published.log.push(|| Entry::new(snapshot.clone(), cause));
+                let silence = if is_anew { Silence::default() } else { silence };
+                let entry = || Entry { silence, ..Entry::new(snapshot.clone(), cause) };
+                unwanted = published.log.push(entry);
             }
             published.revision = snapshot.revision();
             published.snapshot = snapshot;

@@ -114,7 +114,7 @@ pub struct Engine {
     pub(super) shared: Arc<Shared>,
     /// Held during a commit: commits of one database are serialized.
     pub(super) requests: Mutex<Requests>,
-    /// Locked while the requests are.
+    /// Locked for a moment at a time, also while the requests are.
     pub(super) journal: Option<Mutex<Journal>>,
     reader: Option<JoinHandle<()>>,
     reader_id: ThreadId,

@@ -40,7 +40,7 @@ impl Nexthop {
         &self.record
     }
 
-    /// The members of a group: number and weight, 1 to 65536; none where it is no group.
+    /// The members of a group: number and weight, 1 to 65535; none where it is no group.
     pub fn group(&self) -> impl ExactSizeIterator<Item = (u32, u32)> {
         self.members().iter().map(|member| (member.number(member_row::ID) as u32, weight(member)))
     }
@@ -190,7 +190,7 @@ table! {
         ID id or 0: U32 = Header(0), "nexthop_grp.id", Identity;
         /// Its share of the traffic less one, the low eight bits.
         WEIGHT weight_low or 0: U8 = Header(4), "nexthop_grp.weight", Set, name: "weight", form: Custom(show_weight);
-        /// The high eight bits (Linux 6.12).
+        /// The high eight bits; a reserved field of older kernels (5.10, 6.1).
         WEIGHT_HIGH weight_high or 0: U8 = Header(5), "nexthop_grp.weight_high", Set, form: Hidden;
     }
 }
@@ -394,11 +394,12 @@ impl NexthopSpec {
         self
     }
 
-    /// One more member: it becomes a group. The weight is 1 to 65536, above 256 from Linux 6.12 on.
+    /// One more member: it becomes a group. The weight is 1 to 65535. Older kernels (5.10, 6.1) refuse what is above 255, and
+    /// the commit is rolled back.
     pub fn member(mut self, id: u32, weight: u32) -> Self {
-        if !(1..=65536).contains(&weight) || id == 0 {
+        if !(1..=65535).contains(&weight) || id == 0 {
             let text = format!("member {id} weight {weight}");
-            self.draft.fail(SpecError::new(text, "a number above 0 and a weight of 1 to 65536"));
+            self.draft.fail(SpecError::new(text, "a number above 0 and a weight of 1 to 65535"));
         }
         let less = weight.saturating_sub(1);
         let mut member = Record::new(&MEMBER);
@@ -537,7 +538,9 @@ mod tests {
             (Nexthop::new(1), "neither a way nor a group"),
             (Nexthop::new(1).via("x"), "no IP address"),
             (Nexthop::new(1).member(2, 1).member(2, 2), "twice"),
-            (Nexthop::new(1).member(2, 0), "1 to 65536"),
+            (Nexthop::new(1).member(2, 0), "1 to 65535"),
+            // 6.18 keeps the last number that 16 bits can say for itself: "Invalid value for weight".
+            (Nexthop::new(1).member(2, 65_536), "1 to 65535"),
             (Nexthop::new(1).member(2, 1).dev("v0"), "no way of its own"),
             (Nexthop::new(1).blackhole().dev("v0"), "no way"),
         ] {

@@ -97,12 +97,11 @@ impl Commit {
         Some(bytes)
     }
 
-    /// The commit that was carried out by a process that has ended, to be undone: from what it has kept. `name` is how
-    /// it is called in what is reported.
+    /// The commit that was carried out by a process that has ended, to be undone: from what it has kept. `cause` is why.
     ///
     /// # Errors
     /// When these are not what a commit has kept.
-    pub fn resume(testament: &[u8], notes: &[&[u8]], name: &str) -> Result<Self, Unpackable> {
+    pub fn resume(testament: &[u8], notes: &[&[u8]], cause: Failure) -> Result<Self, Unpackable> {
         let mut from = testament;
         let names = Pack::unpack(&mut from)?;
         let indexes: Vec<u32> = Pack::unpack(&mut from)?;
@@ -116,7 +115,7 @@ impl Commit {
             commit.take_note(note)?;
         }
         commit.resumed = Some(Resumed { indexes: indexes.into_iter().collect(), matched: false });
-        commit.cause = Some(Failure { step: name.to_owned(), why: Why::CutOff });
+        commit.cause = Some(cause);
         commit.stage = Stage::Look;
         Ok(commit)
     }
@@ -328,6 +327,10 @@ mod tests {
         assert!(Action::whole(&[actions().len() as u8]).is_err(), "one that is not tried here");
     }
 
+    fn cut_off() -> Failure {
+        Failure { step: "it".to_owned(), why: Why::CutOff }
+    }
+
     /// A commit that has sent its first wave, as it outlives its process.
     fn kept() -> (Vec<u8>, Vec<u8>) {
         let mut draft = Draft::new(Snapshot::default(), 0);
@@ -344,7 +347,7 @@ mod tests {
     #[test]
     fn a_commit_is_resumed_with_a_look() {
         let (testament, note) = kept();
-        let mut commit = Commit::resume(&testament, &[&note], "it").unwrap();
+        let mut commit = Commit::resume(&testament, &[&note], cut_off()).unwrap();
         assert!(commit.is_resumed());
         assert!(matches!(commit.poll(), Poll::Observe { resync: false, .. }));
     }
@@ -371,10 +374,10 @@ mod tests {
     fn what_is_not_whole_is_refused() {
         let (testament, note) = kept();
         for length in 0..testament.len() {
-            assert!(Commit::resume(&testament[..length], &[&note], "it").is_err());
+            assert!(Commit::resume(&testament[..length], &[&note], cut_off()).is_err());
         }
         for length in 0..note.len() {
-            assert!(Commit::resume(&testament, &[&note[..length]], "it").is_err());
+            assert!(Commit::resume(&testament, &[&note[..length]], cut_off()).is_err());
         }
     }
 }

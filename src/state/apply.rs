@@ -113,6 +113,11 @@ impl Snapshot {
         let Some(old) = self.links.remove(&index) else { return };
         self.forget_names(&old);
         self.move_port(index, old.master(), None);
+        self.remove_what_is_on(index);
+    }
+
+    /// Addresses and neighbours of an interface, which go with it.
+    pub(super) fn remove_what_is_on(&mut self, index: u32) {
         let keys: Vec<_> = self.placed_of(index).map(|(key, _)| *key).collect();
         for key in keys {
             self.addresses.remove(&key);

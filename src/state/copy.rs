@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::routes::several;
 use super::snapshot::Placed;
-use super::{AddressKey, Held, NeighbourKey, Object, RuleKey, Snapshot};
+use super::{AddressKey, Change, Held, NeighbourKey, Object, RuleKey, Snapshot};
 use crate::object::address::row as address_row;
 use crate::object::link::row;
 use crate::object::neighbour::row as neighbour_row;
@@ -54,6 +54,13 @@ impl Object {
             Object::Rule(rule) => ObjectKey::Rule(RuleKey::of(rule.record())),
             Object::Neighbour(entry) => ObjectKey::Neighbour(NeighbourKey::of(entry.record())?),
         })
+    }
+}
+
+impl Change {
+    /// What tells its object from all others.
+    pub fn key(&self) -> Option<ObjectKey> {
+        self.after().or(self.before())?.key()
     }
 }
 

@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 use super::apply::Doubt;
 use super::event::decode;
+use super::holes::{Holes, Sort};
 use super::routes::{Bodies, Body, Held, Load, is_same};
+use super::silence::{Silence, Turns};
 use super::view::{Judged, RouteView};
 use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
 use crate::object::Value;
@@ -91,6 +93,8 @@ pub struct Update {
     pub passed: u32,
     /// Links that have appeared by a request of ours: port, sequence number, index (K11).
     pub created: Vec<(u32, u32, u32)>,
+    /// What of it the kernel has not said.
+    pub silence: Silence,
 }
 
 /// What was lost and repaired since the database was opened. Counters only grow.
@@ -105,7 +109,8 @@ pub struct Losses {
     pub malformed: u64,
     /// Datagrams that did not come from the kernel, passed over (K19).
     pub foreign: u64,
-    /// Dumps that the kernel marked as inconsistent and that were repeated (K14).
+    /// Dumps that were repeated because the kernel marked them as inconsistent, or because what they show has changed
+    /// while they came in parts (K14).
     pub interrupted: u64,
     /// Times that everything was read anew; the first is the opening.
     pub resyncs: u64,
@@ -194,6 +199,18 @@ impl Dump {
             fixed[NDM_FLAGS] = NeighbourFlags::PROXY.0;
         }
         (kind, fixed)
+    }
+
+    /// What it shows, where the kernel may pass over some of it and not say so.
+    fn sort(self, view: &RouteView) -> Option<Sort> {
+        match self {
+            Dump::Routes(at) => match view.dumps().get(at)?.0 {
+                AF_INET6 => Some(Sort::Routes6),
+                _ => Some(Sort::Routes4),
+            },
+            Dump::Neighbours | Dump::Proxies | Dump::Fdb => Some(Sort::Neighbours),
+            Dump::Links | Dump::Addresses | Dump::Nexthops | Dump::Rules(_) => None,
+        }
     }
 
     /// Whether this refusal says that the kernel has none of it: nexthop objects are of Linux 5.3, IPv6 may be off, a
@@ -295,6 +312,7 @@ pub struct Follower {
     shown: Snapshot,
     rebuilt: Snapshot,
     load: Load,
+    holes: Holes<Dump>,
     bodies: Bodies,
     /// Keys of IPv6 groups that have lost their first leg, and are asked for.
     headless: BTreeSet<RouteKey6>,
@@ -316,6 +334,7 @@ pub struct Follower {
     sent_at_drain: u32,
     created: Vec<(u32, u32, u32)>,
     dirty: bool,
+    turns: Turns,
     /// Interfaces or rules have come, gone or been renamed since rules were marked.
     unmarked: bool,
     losses: Losses,
@@ -334,6 +353,7 @@ impl Follower {
             shown: Snapshot::default(),
             rebuilt: Snapshot::default(),
             load: Load::default(),
+            holes: Holes::default(),
             bodies: Bodies::default(),
             headless: BTreeSet::new(),
             unsure: 0,
@@ -352,6 +372,7 @@ impl Follower {
             sent_at_drain: 0,
             created: Vec::new(),
             dirty: false,
+            turns: Turns::default(),
             unmarked: false,
             losses: Losses::default(),
             failure: None,
@@ -389,9 +410,9 @@ impl Follower {
         matches!(self.phase, Phase::Draining)
     }
 
-    /// Whether a dump is running.
+    /// Whether a dump is running, or one may still be repeated.
     pub fn is_dumping(&self) -> bool {
-        matches!(self.phase, Phase::Dumping { .. })
+        matches!(self.phase, Phase::Dumping { .. } | Phase::Settling { .. })
     }
 
     /// Notifications were dropped.
@@ -444,6 +465,7 @@ impl Follower {
     fn forget_dump(&mut self) {
         self.rebuilt = Snapshot::default();
         self.load = Load::default();
+        self.holes = Holes::default();
         self.mixed.clear();
         self.last = None;
     }
@@ -462,6 +484,8 @@ impl Follower {
         };
         Builder::stamp(&mut bytes, seq);
         self.out.push_back(Transmit { outlet, bytes });
+        self.holes.begin(what, what.sort(&self.view));
+        self.last = None;
         self.phase = Phase::Dumping { what, seq, tries };
     }
 
@@ -480,6 +504,7 @@ impl Follower {
 
     /// A datagram of the dump socket.
     pub fn handle_dump(&mut self, datagram: &[u8]) {
+        self.holes.part();
         for message in Messages::new(datagram) {
             let Phase::Dumping { what, seq, tries } = self.phase else { return };
             match message {
@@ -538,6 +563,7 @@ impl Follower {
             judged => judged == Judged::Beside,
         };
         let Some(key) = split(message.payload, &mut self.scratch) else { return };
+        self.holes.shows(&key);
         if self.last.replace((key, is_beside)) == Some((key, !is_beside)) {
             self.mixed.insert(key);
         }
@@ -548,7 +574,9 @@ impl Follower {
     }
 
     fn dump_done(&mut self, what: Dump, tries: u32) {
-        if let Some(next) = what.after(self.views, self.view.dumps().len()) {
+        self.holes.end();
+        let after = || what.after(self.views, self.view.dumps().len());
+        if let Some(next) = self.holes.next().unwrap_or_else(after) {
             return self.start_dump(next, tries, Outlet::Dump);
         }
         self.load.finish(&mut self.rebuilt.routes, &mut self.bodies);
@@ -599,6 +627,10 @@ impl Follower {
             return self.gather_legs(message);
         }
         let gone = message.kind == kind::RTM_DELROUTE;
+        if !self.is_live() && message.payload.first() == Some(&AF_INET6) {
+            // Also one that is left out: the kernel walks past it.
+            self.holes.stir(Sort::Routes6);
+        }
         match self.view.judge(message.payload) {
             Judged::Followed => {}
             // Alone at its key, or gone from it: that changes nothing for those that are followed.
@@ -643,10 +675,16 @@ impl Follower {
     fn legs_are(&mut self, table: u32, mut asked: Asked) {
         let own: Vec<_> = self.headless.iter().filter(|key| key.table == table).copied().collect();
         for key in own.into_iter().filter(|key| !asked.routes_touched.contains(key)) {
-            self.headless.remove(&key);
             let all = asked.routes.remove(&key).unwrap_or_default();
+            // Passed over, as in any dump of a table that changes meanwhile (K14).
+            if all.is_empty() && !asked.routes_touched.is_empty() {
+                continue;
+            }
+            self.headless.remove(&key);
             self.dirty |= self.shown.routes.replace(key, all);
         }
+        let shown = &self.shown;
+        self.headless.retain(|key| !shown.routes_at(&RouteKey::V6(*key)).is_empty());
         if self.headless.iter().any(|key| key.table == table) {
             self.ask(Query::Legs(table));
         }
@@ -728,7 +766,7 @@ impl Follower {
         };
         let unsure = self.bodies.any(unsure);
         if changed {
-            self.shown.routes = routes;
+            self.silently(|follower| follower.shown.routes = routes);
         }
         if unsure {
             self.resync();
@@ -741,15 +779,46 @@ impl Follower {
         }
         self.note_created(message);
         if !self.is_live() {
+            match &event {
+                Event::NeighbourNew(_) | Event::NeighbourGone(_) => {
+                    self.holes.stir(Sort::Neighbours);
+                }
+                // With it routes and neighbours may have gone in silence.
+                Event::Link(..) => {
+                    self.holes.stir(Sort::Routes6);
+                    self.holes.stir(Sort::Neighbours);
+                }
+                _ => {}
+            }
             return self.backlog.push(event);
         }
         if self.is_answer(message) {
-            return self.handle_answer_part(event);
+            return self.finding(|follower| follower.handle_answer_part(event));
         }
         if let Some(asked) = &mut self.asked {
             asked.touch(&event);
         }
         self.apply(event);
+    }
+
+    /// Does what the kernel has not said: it is told apart from what it has.
+    fn silently<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        if std::mem::replace(&mut self.turns.is_silent, true) {
+            return act(self);
+        }
+        let told = self.shown.clone();
+        let done = act(self);
+        self.turns.is_silent = false;
+        self.turns.note(told, &self.shown);
+        done
+    }
+
+    /// Takes an answer: what it shows was not announced. But who wants to know of proxies asks for them.
+    fn finding<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        match self.asked.as_ref().map(|asked| asked.query) {
+            Some(Query::Proxies) => act(self),
+            _ => self.silently(act),
+        }
     }
 
     fn is_followed(&self, event: &Event) -> bool {
@@ -790,7 +859,10 @@ impl Follower {
                 }
             }
             Event::NexthopNew(nexthop) => self.dirty |= self.shown.nexthops.put(nexthop),
-            Event::NexthopGone(id) => self.nexthops_gone([id].into()),
+            Event::NexthopGone(id) => {
+                self.shown.nexthops.map.remove(&id);
+                self.nexthops_gone([id].into());
+            }
             Event::RuleNew(_) | Event::RuleGone(_) => {
                 (self.dirty, self.unmarked) = (true, true);
                 self.shown.apply(event, self.stamp);
@@ -808,11 +880,14 @@ impl Follower {
     /// knows.
     fn nexthops_gone(&mut self, gone: BTreeSet<u32>) {
         self.dirty = true;
-        let lost = self.shown.nexthops.remove(gone);
         let by =
             |body: &Body, ids: &BTreeSet<u32>| body.nexthop().is_some_and(|id| ids.contains(&id));
-        self.shown.routes.evict(&self.bodies, |body| by(body, &lost.gone));
-        lost.gone.iter().for_each(|id| self.shown.neighbours.evict_nexthop(*id));
+        let lost = self.silently(|follower| {
+            let lost = follower.shown.nexthops.remove(gone);
+            follower.shown.routes.evict(&follower.bodies, |body| by(body, &lost.gone));
+            lost.gone.iter().for_each(|id| follower.shown.neighbours.evict_nexthop(*id));
+            lost
+        });
         if self.bodies.any(|body| by(body, &lost.shrunk)) {
             self.resync();
         }
@@ -849,11 +924,16 @@ impl Follower {
             Event::AddressGone(address) => Some(address.local()).filter(IpAddr::is_ipv4),
             _ => None,
         };
+        if matches!(event, Event::Link(_, LinkEvent::Gone { .. })) {
+            self.silently(|follower| follower.shown.remove_what_is_on(index));
+        }
         let doubt = self.shown.apply(event, self.stamp);
         let source = source.filter(|source| self.bodies.any_with_source(*source));
         let left = |source: &IpAddr| self.shown.addresses().any(|own| own.local() == *source);
         if let Some(source) = source.filter(|source| !left(source)) {
-            self.shown.routes.evict_source(&self.bodies, source);
+            self.silently(|follower| {
+                follower.shown.routes.evict_source(&follower.bodies, source);
+            });
         }
         if addressed || !was_up && is_up(&self.shown) {
             self.unaddressed.remove(&index);
@@ -884,7 +964,9 @@ impl Follower {
             }
             Doubt::WentDown => {
                 // `pneigh_ifdown`: proxies are never announced.
-                self.shown.neighbours.evict(index, NeighbourKey::is_proxy);
+                self.silently(|follower| {
+                    follower.shown.neighbours.evict(index, NeighbourKey::is_proxy);
+                });
                 self.ask(Query::Addresses(index));
             }
         }
@@ -978,14 +1060,14 @@ impl Follower {
     /// An ACK or the end of a dump, on the event socket.
     fn answer(&mut self, message: &Message<'_>) {
         if self.is_answer(message) {
-            return self.end_of_answer(message);
+            return self.finding(|follower| follower.end_of_answer(message));
         }
         let inner = message.payload.get(4..).and_then(|request| u16_at(request, 4));
         if message.kind != kind::NLMSG_ERROR || inner != Some(kind::NLMSG_NOOP) {
             return;
         }
         match self.phase {
-            Phase::Settling { fence } if fence == message.seq => self.go_live(),
+            Phase::Settling { fence } if fence == message.seq => self.heard_all(),
             _ if message.seq & OWN == 0 => self.held.push((message.seq, self.asked_total)),
             _ => {}
         }
@@ -1046,6 +1128,19 @@ impl Follower {
         }
     }
 
+    /// All that was announced while everything was dumped has been heard.
+    fn heard_all(&mut self) {
+        if let Some(again) = self.holes.repeat() {
+            self.losses.interrupted += 1;
+            return self.start_dump(again, DUMP_TRIES, Outlet::Dump);
+        }
+        if self.holes.is_beside_an_edge(&self.backlog) && self.unsure < DUMP_TRIES {
+            self.unsure += 1;
+            return self.resync();
+        }
+        self.go_live();
+    }
+
     fn go_live(&mut self) {
         let mut next = std::mem::take(&mut self.rebuilt);
         next.revision = self.shown.revision;
@@ -1057,6 +1152,7 @@ impl Follower {
         self.shown = next;
         self.phase = Phase::Live;
         self.dirty = true;
+        drop(self.turns.take());
         // What came before the dump may be older than it: of a new link the incomplete first notification (K34), of
         // any the fields that change in silence. So these links are asked for.
         let mut replayed = BTreeSet::new();
@@ -1249,7 +1345,8 @@ impl Follower {
             return None;
         }
         let created = std::mem::take(&mut self.created);
-        Some(Update { snapshot: self.last(), passed: self.passed, created })
+        let snapshot = self.last();
+        Some(Update { snapshot, passed: self.passed, created, silence: self.turns.take() })
     }
 }
 
@@ -1305,9 +1402,11 @@ impl Follower {
     /// Which interfaces and rules are there has changed: rules that name them are marked anew, once for a whole batch.
     fn mark_rules(&mut self) {
         if std::mem::take(&mut self.unmarked) && !self.shown.rules.map.is_empty() {
-            let mut rules = std::mem::take(&mut self.shown.rules);
-            rules.mark(|name| self.shown.link_by_name(name).is_some());
-            self.shown.rules = rules;
+            self.silently(|follower| {
+                let mut rules = std::mem::take(&mut follower.shown.rules);
+                rules.mark(|name| follower.shown.link_by_name(name).is_some());
+                follower.shown.rules = rules;
+            });
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Event queues: what changes, in order, from a state that is known; and states that are remembered.
 
 use crate::support::churn::Churn;
+use crate::support::judge::settle;
 use crate::support::{PATIENCE, batch, ip, need_kinds, quiesce_and_compare, scene, sysctl};
 use netlinkdb::internals::sys;
 use netlinkdb::{
     AddressKey, Bridge, Cause, Db, Event, EventOptions, EventQueue, Filter, Object, ObjectKind,
-    Snapshot, Veth,
+    Route, Snapshot, Veth,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -20,6 +21,9 @@ crate::cases![
     an_event_has_before_and_after_and_its_cause,
     a_rollback_is_put_down_to_its_transaction,
     what_is_read_anew_is_put_down_to_that,
+    what_goes_in_silence_is_put_down_to_that,
+    what_a_nexthop_takes_along_goes_in_silence,
+    silence_is_told_apart_in_one_piece_too,
     what_a_hook_does_is_foreign,
     who_is_too_slow_gets_one_event_with_everything,
     a_queue_holds_as_many_states_as_it_says,
@@ -176,6 +180,106 @@ fn what_is_read_anew_is_put_down_to_that() {
     assert!(queue.try_next().unwrap().is_none());
     set_mtu(&db, "lo", 1400);
     assert!(matches!(queue.try_next().unwrap().unwrap().cause(), Cause::Transaction(_)));
+}
+
+/// `v0` is up, with an address and 200 routes.
+fn furnish_with_routes(db: &Db) {
+    pair(db);
+    let mut tx = db.begin();
+    tx.interface("v1").up();
+    tx.interface("v0").up().add_ip("10.0.0.1/24").unwrap();
+    for net in 0..200 {
+        tx.add_route(Route::to(format!("10.9.{net}.0/24")).via("10.0.0.2")).unwrap();
+    }
+    tx.commit().unwrap();
+    settle(db);
+}
+
+/// What waits: how many routes have gone by which cause, and the causes of everything else.
+fn routes_gone(queue: &mut EventQueue) -> (BTreeMap<String, usize>, Vec<(Cause, String)>) {
+    let (mut gone, mut others) = (BTreeMap::new(), Vec::new());
+    while let Some(event) = queue.try_next().unwrap() {
+        match (event.before(), event.after()) {
+            (Some(Object::Route(route)), None) if route.to_string().starts_with("10.9.") => {
+                *gone.entry(format!("{:?}", event.cause())).or_default() += 1;
+            }
+            _ => others.push((event.cause(), event.to_string())),
+        }
+    }
+    (gone, others)
+}
+
+/// K4: a link goes down, and the kernel says nothing of 200 routes.
+fn what_goes_in_silence_is_put_down_to_that() {
+    let db = Db::open().unwrap();
+    furnish_with_routes(&db);
+    let mut queue = db.events().unwrap();
+    ip(&["link", "set", "v0", "down"]);
+    db.sync().unwrap();
+    let (gone, others) = routes_gone(&mut queue);
+    assert_eq!(gone, [("Silence(None)".to_owned(), 200)].into());
+    let of = |line: &str| others.iter().find(|(_, text)| text.starts_with(line)).unwrap().0;
+    assert_eq!(
+        (of("~ link v0"), of("- route 10.0.0.0/24")),
+        (Cause::Foreign, Cause::Silence(None))
+    );
+    // A transaction's: it is told which.
+    furnish_again(&db);
+    while queue.try_next().unwrap().is_some() {}
+    let done = db.interface("v0").unwrap().down().commit().unwrap();
+    let (gone, others) = routes_gone(&mut queue);
+    let silent = Cause::Silence(Some(done.id()));
+    assert_eq!(gone, [(format!("{silent:?}"), 200)].into());
+    assert_eq!(silent.transaction(), Some(done.id()));
+    let link = others.iter().find(|(_, text)| text.starts_with("~ link v0")).unwrap();
+    assert_eq!(link.0, Cause::Transaction(done.id()));
+}
+
+fn furnish_again(db: &Db) {
+    db.interface("v0").unwrap().up().commit().unwrap();
+    let mut tx = db.begin();
+    for net in 0..200 {
+        tx.add_route(Route::to(format!("10.9.{net}.0/24")).via("10.0.0.2")).unwrap();
+    }
+    tx.commit().unwrap();
+    settle(db);
+}
+
+/// K7: the kernel tells of the nexthop object, and not of the IPv4 routes by it.
+fn what_a_nexthop_takes_along_goes_in_silence() {
+    let db = Db::open().unwrap();
+    pair(&db);
+    scene(
+        "link set v1 up
+        link set v0 up
+        address add 10.0.0.1/24 dev v0
+        nexthop add id 7 via 10.0.0.2 dev v0
+        route add 10.9.1.0/24 nhid 7
+        route add 10.9.2.0/24 nhid 7",
+    );
+    settle(&db);
+    let mut queue = db.events().unwrap();
+    ip(&["nexthop", "del", "id", "7"]);
+    db.sync().unwrap();
+    let (gone, others) = routes_gone(&mut queue);
+    assert_eq!(gone, [("Silence(None)".to_owned(), 2)].into());
+    assert_eq!(others.len(), 1, "{others:?}");
+    assert_eq!((others[0].0, &others[0].1[..12]), (Cause::Foreign, "- nexthop id"));
+}
+
+/// Changes of several states in one piece.
+fn silence_is_told_apart_in_one_piece_too() {
+    let db = Db::open().unwrap();
+    furnish_with_routes(&db);
+    let mut queue = db.events_with(EventOptions::default().debounce(NOW, NOW)).unwrap();
+    ip(&["link", "set", "v0", "mtu", "1400"]);
+    db.sync().unwrap();
+    ip(&["link", "set", "v0", "down"]);
+    db.sync().unwrap();
+    let (gone, others) = routes_gone(&mut queue);
+    assert_eq!(gone, [("Silence(None)".to_owned(), 200)].into());
+    let link = others.iter().find(|(_, text)| text.starts_with("~ link v0")).unwrap();
+    assert_eq!(link.0, Cause::Foreign, "{}", link.1);
 }
 
 fn what_a_hook_does_is_foreign() {

@@ -35,7 +35,15 @@ crate::cases![
     a_commit_that_ends_leaves_nothing_to_recover,
     a_commit_that_cannot_be_written_down_is_not_begun,
     a_commit_that_cannot_be_written_down_any_more_is_rolled_back,
+    killed_before_it_is_confirmed_nothing_is_left,
+    killed_while_it_is_taken_back_nothing_is_left,
+    killed_after_it_is_confirmed_it_stays,
+    several_without_a_word_are_undone_the_newest_first,
+    what_cannot_be_written_down_as_confirmed_is_taken_back,
+    what_is_committed_while_another_waits_for_its_word_takes_no_room,
 ];
+
+const LONG: Duration = Duration::from_secs(600);
 
 /// The variable by which this binary knows that it is to be killed: what to do, and the journal.
 const VARIABLE: &str = "NETLINKDB_TEST_JOURNAL";
@@ -64,6 +72,12 @@ fn commit_and_die(what: &str, path: &Path) -> Result<()> {
         return Db::recover(path).map(drop);
     }
     let db = Db::builder().neighbours(true).journal(path).open()?;
+    if what == "several" {
+        return several(&db);
+    }
+    if what == "unwritable" {
+        return unwritable(&db, path);
+    }
     let mut tx = db.begin();
     if what.contains("routes") {
         let route = |n| Route::to(std::net::Ipv4Addr::from(0x0b00_0000 + n));
@@ -94,7 +108,60 @@ fn commit_and_die(what: &str, path: &Path) -> Result<()> {
     if what.contains("traced") {
         be_traced();
     }
+    if what.contains("confirm") {
+        let pending = tx.commit_confirmed(LONG)?;
+        match what {
+            "everything confirmed" => drop(pending.confirm()?),
+            "everything unconfirmed" => {}
+            _ => return Ok(()),
+        }
+        die()
+    }
     tx.commit()?;
+    Ok(())
+}
+
+/// Two that wait for a word, one that is confirmed, one for good between them, and one that is cut off.
+fn several(db: &Db) -> Result<()> {
+    let mut tx = db.begin();
+    tx.create(Bridge::new("br8"))?;
+    tx.interface("p1").set_mtu(1400).set_alias("one");
+    let _one = tx.commit_confirmed(LONG)?;
+    let mut tx = db.begin();
+    tx.interface("p1").set_alias("good");
+    tx.interface("w1").set_group(5);
+    tx.commit()?;
+    let confirmed = db.interface("w0")?.set_group(6).into_transaction().commit_confirmed(LONG)?;
+    let mut tx = db.begin();
+    tx.interface("p1").set_mtu(1300);
+    tx.add_route(Route::to("10.21.0.0/16").via("10.1.0.7"))?;
+    let _two = tx.commit_confirmed(LONG)?;
+    confirmed.confirm()?;
+    let mut tx = db.begin();
+    tx.interface("p1").set_mtu(1200);
+    tx.on_commit(|_, _| -> Result<(), String> { die() });
+    tx.commit()?;
+    Ok(())
+}
+
+/// The disk is full when the first of two is confirmed, which needs room: the other one stands behind it.
+fn unwritable(db: &Db, path: &Path) -> Result<()> {
+    let group = |name: &str, group| {
+        db.interface(name)?
+            .set_group(group)
+            .into_transaction()
+            .commit_confirmed(LONG)
+            .map_err(Error::from)
+    };
+    let (one, two) = (group("w0", 5)?, group("w1", 6)?);
+    let_no_file_grow_beyond(fs::metadata(path).expect("the journal").len());
+    let error = one.confirm().expect_err("not written");
+    assert!(error.is_unconfirmed() && error.is_rolled_back(), "{error}");
+    assert!(error.to_string().contains("write the journal"), "{error}");
+    assert_eq!((db.interface("w0")?.link()?.group(), db.interface("w1")?.link()?.group()), (0, 6));
+    // Nothing stands behind the last one: that its record has ended takes no room.
+    drop(two);
+    assert_eq!(db.interface("w1")?.link()?.group(), 0);
     Ok(())
 }
 
@@ -386,13 +453,22 @@ fn killed_at_every_step_of_a_rollback_nothing_is_left() {
 }
 
 fn killed_at_random_moments_nothing_is_left() {
+    kill_at_random("everything poison");
+}
+
+/// Its own rollback, in a thread that waited for the word.
+fn killed_while_it_is_taken_back_nothing_is_left() {
+    kill_at_random("everything confirm in vain");
+}
+
+fn kill_at_random(what: &str) {
     machine();
     let world = world();
     let journal = Journal::new();
     let mut seed = 0x9e37_79b9_u64;
     for round in 0..12 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let mut child = journal.child("everything poison");
+        let mut child = journal.child(what);
         thread::sleep(Duration::from_micros(5000 + (seed >> 33) % 60_000));
         child.kill().expect("to kill it");
         child.wait().expect("the child");
@@ -663,5 +739,75 @@ fn a_commit_that_cannot_be_written_down_any_more_is_rolled_back() {
     let ended = journal.child("everything full").wait().expect("the child");
     assert!(ended.success(), "{ended}");
     exactly(&world, "rolled back");
+    assert!(matches!(journal.recover().unwrap(), Recovery::NothingToDo));
+}
+
+fn killed_before_it_is_confirmed_nothing_is_left() {
+    machine();
+    let world = world();
+    let journal = Journal::new();
+    journal.killed("everything unconfirmed");
+    assert!(is_committed());
+    let error = Db::builder().journal(&journal.0).open().unwrap_err();
+    assert!(error.is_unfinished() && error.to_string().contains("never confirmed"), "{error}");
+    let recovery = journal.recover().unwrap();
+    assert!(recovery.to_string().contains("was never confirmed, and is rolled back"), "{recovery}");
+    let Recovery::RolledBack { commits, undone, .. } = recovery else { panic!("{recovery}") };
+    assert_eq!(commits.iter().map(|one| one.unconfirmed).collect::<Vec<_>>(), [true]);
+    assert!(!undone.is_empty());
+    exactly(&world, "recovered");
+    assert!(matches!(journal.recover().unwrap(), Recovery::NothingToDo));
+}
+
+fn killed_after_it_is_confirmed_it_stays() {
+    machine();
+    let journal = Journal::new();
+    journal.killed("everything confirmed");
+    assert!(matches!(journal.recover().unwrap(), Recovery::NothingToDo));
+    assert!(is_committed());
+}
+
+fn several_without_a_word_are_undone_the_newest_first() {
+    machine();
+    let journal = Journal::new();
+    journal.killed("several");
+    let now = Db::open().unwrap().snapshot();
+    assert_eq!(now.link("p1").map(|p1| p1.mtu()), Some(1200));
+    let recovery = journal.recover().unwrap();
+    let Recovery::RolledBack { commits, snapshot, .. } = &recovery else { panic!("{recovery}") };
+    let unconfirmed: Vec<_> = commits.iter().map(|one| one.unconfirmed).collect();
+    assert_eq!(unconfirmed, [false, true, true], "{recovery}");
+    let p1 = snapshot.link("p1").unwrap();
+    assert_eq!((p1.mtu(), p1.alias()), (1500, Some("good")));
+    assert!(snapshot.link("br8").is_none());
+    assert!(snapshot.routes().get("10.21.0.0/16".parse().unwrap()).is_empty());
+    let group = |name: &str| snapshot.link(name).unwrap().group();
+    assert_eq!((group("w0"), group("w1")), (6, 5), "confirmed, and for good");
+    assert!(matches!(journal.recover().unwrap(), Recovery::NothingToDo));
+}
+
+fn what_cannot_be_written_down_as_confirmed_is_taken_back() {
+    machine();
+    let world = world();
+    let journal = Journal::new();
+    let ended = journal.child("unwritable").wait().expect("the child");
+    assert!(ended.success(), "{ended}");
+    exactly(&world, "taken back");
+}
+
+fn what_is_committed_while_another_waits_for_its_word_takes_no_room() {
+    machine();
+    let journal = Journal::new();
+    let db = Db::builder().journal(&journal.0).open().unwrap();
+    let group = |name: &str, group| db.interface(name).unwrap().set_group(group).into_transaction();
+    let pending = group("w0", 5).commit_confirmed(LONG).unwrap();
+    let mut lengths = Vec::new();
+    for number in 1..6 {
+        group("w1", number).commit().unwrap();
+        lengths.push(fs::metadata(&journal.0).unwrap().len());
+    }
+    assert!(lengths.iter().all(|length| *length == lengths[0]), "{lengths:?}");
+    pending.confirm().unwrap();
+    drop(db);
     assert!(matches!(journal.recover().unwrap(), Recovery::NothingToDo));
 }

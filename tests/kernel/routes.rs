@@ -1,7 +1,9 @@
 //! Following routes: K4 to K10 and K20 to K24, against a second database that has just read everything.
 
-use crate::support::{ip, need_kind, try_ip};
+use crate::support::{batch, ip, need_kind, try_ip};
 use netlinkdb::{Db, Object, Snapshot};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
 
 crate::cases![
     a_route_key_keeps_its_list_in_the_kernels_order,
@@ -17,6 +19,7 @@ crate::cases![
     lookups_find_the_longest_prefix,
     a_database_without_routes_has_none,
     changes_of_routes_name_their_interfaces,
+    no_route_falls_into_a_hole_of_the_dump,
     churn_with_routes_ends_in_the_kernels_state,
     churn_with_routes_and_a_tiny_buffer_ends_in_the_kernels_state,
 ];
@@ -31,6 +34,43 @@ fn two_links() {
         ip(&["addr", "add", &format!("10.{net}.0.1/24"), "dev", pair]);
         ip(&["addr", "add", &format!("fd0{net}::1/64"), "dev", pair, "nodad"]);
     }
+}
+
+/// The kernel's dump of an IPv6 table that changes meanwhile passes over as many routes that it has not shown yet as have
+/// gone of those that it has, and says nothing of it (K14): they were missing for good.
+fn no_route_falls_into_a_hole_of_the_dump() {
+    const ROUTES: u32 = 8_000;
+    two_links();
+    let lines = |verb: &str, numbers: std::ops::Range<u32>| -> String {
+        numbers.map(|n| format!("route {verb} 2001:{n:x}::/32 dev ra0 proto 99\n")).collect()
+    };
+    batch(&lines("add", 1..ROUTES));
+    let db = Db::open().unwrap();
+    let end = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Always the first ones, which each dump has shown soon.
+        let other = scope.spawn(|| {
+            while !end.load(SeqCst) {
+                batch(&lines("del", 1..600));
+                batch(&lines("add", 1..600));
+            }
+        });
+        for _ in 0..6 {
+            db.resync().unwrap();
+            let missing = || {
+                let now = db.snapshot();
+                let there = |n: u32| count(&now, &format!("2001:{n:x}::/32")) == 1;
+                (600..ROUTES).filter(|n| !there(*n)).count()
+            };
+            if missing() > 0 {
+                end.store(true, SeqCst);
+            }
+            assert_eq!(missing(), 0);
+        }
+        end.store(true, SeqCst);
+        other.join().unwrap();
+    });
+    assert_eq!(differences(&db), Vec::<String>::new());
 }
 
 /// The routes in which a database differs from one that has just been opened.

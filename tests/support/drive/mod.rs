@@ -8,13 +8,15 @@
 pub mod judge;
 pub mod scenario;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use netlinkdb::Address;
 use netlinkdb::internals::object::link::{LINK, row};
-use netlinkdb::internals::object::{Record, Value};
-use netlinkdb::internals::plan::{Answer, Commit, Draft, Outcome, Poll, Refusal};
+use netlinkdb::internals::object::{ADDRESS, ROUTE, Record, Value, route::RouteKey};
+use netlinkdb::internals::plan::{Answer, Commit, Draft, Failure, Outcome, Poll, Refusal, Why};
 use netlinkdb::internals::state::{
-    Ask, Follower, Outlet, Snapshot, Update, Views, fence_request, is_later, next_fence,
+    AddressKey, Ask, Change, Follower, Object, ObjectKey, Outlet, Silence, Snapshot, Update, Views,
+    fence_request, is_later, next_fence,
 };
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
 
@@ -47,6 +49,12 @@ pub struct Driver {
     passed: u32,
     fence: u32,
     created: Vec<(u32, u32, u32)>,
+    /// Routes and addresses of which a notification has spoken since a state was shown; how often everything had been
+    /// read anew then.
+    told: BTreeSet<ObjectKey>,
+    resyncs: u64,
+    /// Changes that were concluded, so far.
+    pub concluded: usize,
     seq: u32,
     drafts: u64,
     /// Requests in one datagram, at most.
@@ -92,6 +100,9 @@ impl Driver {
             passed: 0,
             fence: 0,
             created: Vec::new(),
+            told: BTreeSet::new(),
+            resyncs: 0,
+            concluded: 0,
             seq: 0,
             drafts: 0,
             together: 32,
@@ -188,7 +199,10 @@ impl Driver {
         match kernel.receive(self.event) {
             Receive::Empty => return false,
             Receive::Overrun => self.follower.handle_overrun(),
-            Receive::Datagram(bytes) => self.follower.handle_event(&bytes),
+            Receive::Datagram(bytes) => {
+                self.told.extend(Messages::new(&bytes).filter_map(|message| told(&message.ok()?)));
+                self.follower.handle_event(&bytes);
+            }
             Receive::Truncated(_) => self.follower.handle_truncated(),
         }
         true
@@ -211,11 +225,39 @@ impl Driver {
     }
 
     fn publish(&mut self) {
-        if let Some(Update { snapshot, passed, created }) = self.follower.poll_update() {
+        if let Some(Update { snapshot, passed, created, silence }) = self.follower.poll_update() {
             assert!(snapshot.revision() >= self.snapshot.revision(), "revisions only grow");
+            self.judge_silence(&snapshot, &silence);
             self.snapshot = snapshot;
             self.passed = passed;
             self.created.extend(created);
+        }
+    }
+
+    /// What was not told, and not found by reading everything anew, was concluded, and is called so.
+    fn judge_silence(&mut self, now: &Snapshot, silence: &Silence) {
+        let told = std::mem::take(&mut self.told);
+        let resyncs = self.follower.losses().resyncs;
+        if std::mem::replace(&mut self.resyncs, resyncs) != resyncs {
+            return;
+        }
+        let silent = silence.between(&self.snapshot, now);
+        let diff = self.snapshot.diff(now);
+        // With an interface that is another one now all its addresses are.
+        let is_link = |change: &Change| matches!(change.key(), Some(ObjectKey::Link(_)));
+        let came_or_went = |change: &Change| change.before().is_none() || change.after().is_none();
+        let replaced = diff.changes().iter().any(|change| is_link(change) && came_or_went(change));
+        for change in diff.changes() {
+            let key = change.key();
+            let is_silent = silent.has(change);
+            self.concluded += usize::from(is_silent);
+            let counts = match change.after().or(change.before()) {
+                Some(Object::Route(_)) => true,
+                Some(Object::Address(..)) => !replaced,
+                _ => false,
+            };
+            let was_told = key.is_some_and(|key| told.contains(&key));
+            assert!(!counts || is_silent || was_told, "nobody has told: {change}");
         }
     }
 
@@ -275,7 +317,8 @@ impl Driver {
     /// Undoes what another database has left that was killed.
     pub fn recover(&mut self, kernel: &mut Kernel, kept: &Kept) -> Outcome {
         let notes: Vec<_> = kept.notes.iter().map(Vec::as_slice).collect();
-        let mut commit = Commit::resume(&kept.testament, &notes, "it").expect("what was kept");
+        let cause = Failure { step: "it".to_owned(), why: Why::CutOff };
+        let mut commit = Commit::resume(&kept.testament, &notes, cause).expect("what was kept");
         let mut never = Crash { requests: usize::MAX, notes: Vec::new() };
         self.drive(kernel, &mut commit, &mut never).expect("an end")
     }
@@ -367,6 +410,21 @@ impl Driver {
                 Receive::Datagram(bytes) => read(&bytes, answers),
             }
         }
+    }
+}
+
+/// What a notification speaks of, if it is a route or an address.
+fn told(message: &netlinkdb::internals::wire::Message<'_>) -> Option<ObjectKey> {
+    match message.kind {
+        kind::RTM_NEWROUTE | kind::RTM_DELROUTE => {
+            let record = Record::decode(&ROUTE, message.payload).ok()?;
+            Some(ObjectKey::Route(RouteKey::of(&record)?))
+        }
+        kind::RTM_NEWADDR | kind::RTM_DELADDR => {
+            let record = Record::decode(&ADDRESS, message.payload).ok()?;
+            Some(ObjectKey::Address(AddressKey::of(&Address::new(record))?))
+        }
+        _ => None,
     }
 }
 
