@@ -636,7 +636,8 @@ fn captures_read_as_the_golden_text_says() {
 }
 
 /// What a kernel said of the options of a kind, or of a port, is what a request that says the same would carry: the same
-/// attributes with the same bytes, in any order. (The kernel says of the flags of a VLAN that it means all 32.)
+/// attributes with the same bytes, in any order. (The kernel says of the flags of a VLAN that it means all 32; a flag that is
+/// off is told, and left out of a request.)
 #[test]
 fn captured_options_are_written_as_they_were_read() {
     let mut seen = Vec::new();
@@ -685,6 +686,7 @@ fn plain(table: &str, bytes: &[u8]) -> Vec<(u16, Vec<Vec<u8>>)> {
         (a.kind, parts)
     };
     let mut all: Vec<_> = Attributes::new(bytes).map(attribute).collect();
+    all.retain(|(kind, parts)| !(table == "vxlan" && *kind == 28 && *parts == [vec![0]]));
     all.sort();
     all
 }

@@ -887,6 +887,18 @@ impl Commit {
                 }
             })
             .collect();
+        // What joins or leaves a bond changes what that uses.
+        let masters = self.journal.iter().filter_map(|entry| match &entry.action {
+            Action::Master { target, master } => {
+                let former = self.before.link_by_index(self.indexes.of(*target)?)?.master();
+                Some([former, master.and_then(|master| self.indexes.of(master))])
+            }
+            _ => None,
+        });
+        let is_bond =
+            |index: &u32| self.before.link_by_index(*index).and_then(Link::kind) == Some("bond");
+        let bonds = masters.flatten().flatten().filter(is_bond).map(Ask::Link);
+        let asks: BTreeSet<_> = asks.into_iter().chain(bonds).collect();
         asks.into_iter().chain(self.keyed.silent()).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! The kernel's manners of single kinds: bonds, teams, VRFs, VLANs. One named function each, seen on 5.10 and 6.1.
 
-use crate::object::kinds::bond::{BondMode, row as bond};
+use crate::object::kinds::bond::{BondMode, MiiStatus, row as bond};
 use std::net::IpAddr;
 
 use crate::object::kinds::hsr::{row as hsr, with_supervision};
@@ -165,6 +165,12 @@ fn modes(id: u16) -> &'static [BondMode] {
     }
 }
 
+/// Whether a bond has an option in its mode: what a former mode has left cannot be set in this one.
+pub(super) fn is_had(options: &Record, id: u16) -> bool {
+    let mode = BondMode(options.number(bond::MODE) as u8);
+    options.table() != &BOND || modes(id).is_empty() || modes(id).contains(&mode)
+}
+
 /// Options that a bond takes only while it is down (EBUSY otherwise).
 const WHILE_DOWN: [u16; 7] = [
     bond::MODE,
@@ -265,15 +271,46 @@ pub(super) fn needs_ports(action: &Action) -> bool {
     }
 }
 
-/// The options in one request, and those that need the ports in another.
+/// The options in one request, those that need the ports in another behind it, and those that the new mode does not have
+/// in one before it: the mode is the first thing that the kernel takes out of a request.
 pub(super) fn with_ports_last(mut options: Record) -> Vec<Record> {
+    let first = former_modes(&mut options);
     let active = (options.table() == &BOND).then(|| options.remove(bond::ACTIVE_SLAVE)).flatten();
     let last = active.map(|active| {
         let mut last = Record::new(options.table());
         last.set(bond::ACTIVE_SLAVE, active);
         last
     });
-    [Some(options), last].into_iter().flatten().filter(|options| !options.is_empty()).collect()
+    [first, Some(options), last]
+        .into_iter()
+        .flatten()
+        .filter(|options| !options.is_empty())
+        .collect()
+}
+
+fn former_modes(options: &mut Record) -> Option<Record> {
+    if options.table() != &BOND {
+        return None;
+    }
+    let mode = BondMode(options.value(bond::MODE).and_then(Value::number)? as u8);
+    let foreign = |id: &u16| !modes(*id).is_empty() && !modes(*id).contains(&mode);
+    let foreign: Vec<_> = options.fields().map(|(id, ..)| id).filter(foreign).collect();
+    let mut first = Record::new(options.table());
+    for id in foreign {
+        options.remove(id).into_iter().for_each(|value| first.set(id, value));
+    }
+    Some(first)
+}
+
+/// The active port changes by itself, with the carriers. Where a commit has moved it, by taking the port away or by
+/// another primary, it goes back if the bond can use it; a port with an `updelay` it cannot yet.
+pub(super) fn active_fact(index: u32, before: &Snapshot, now: &Snapshot) -> Option<Fact> {
+    let (old, new) = (before.link_by_index(index)?.bond()?, now.link_by_index(index)?.bond()?);
+    let active = old.active_slave().filter(|active| new.active_slave() != Some(*active))?;
+    let port = now.link_by_index(active).filter(|port| port.master() == Some(index))?;
+    let is_usable = port.is_up() && port.bond_port()?.mii_status() == Some(MiiStatus::UP);
+    let field = Field::Option(row::DATA, &BOND, bond::ACTIVE_SLAVE);
+    is_usable.then_some(Fact { index, field, want: Some(Value::Number(active.into())) })
 }
 
 /// The active port changes by itself, with the carriers.

@@ -11,7 +11,8 @@ use crate::object::link::row;
 use crate::object::port::row as port_row;
 use crate::object::route::RouteProtocol;
 use crate::object::{
-    Address, AddressFlags, BRIDGE_PORT, Family, Link, LinkRef, Record, Role, Row, Table, Value,
+    Address, AddressFlags, BRIDGE_PORT, Family, Form, Link, LinkRef, Record, Role, Row, Table,
+    Value,
 };
 use crate::state::{AddressKey, Snapshot};
 
@@ -318,6 +319,7 @@ pub(super) fn needed_at_creation(options: &Record) -> Record {
     let later = options.table() == &BRIDGE || kinds::takes_all_later(options.table());
     let off = |id: u16, row: &Row, value: &Value| {
         row.role == Role::Create
+            && matches!(row.form, Form::Bool | Form::OnlyTrue)
             && is_zero(value)
             && (row.name, id) != ("udp_csum", vxlan::UDP_CSUM)
     };
@@ -383,7 +385,8 @@ pub(super) fn option_facts(link: &Link, part: u16) -> Vec<Fact> {
         return Vec::new();
     };
     let kept = |row: &Row| row.role == Role::Set && !runs_by_itself(options.table(), row);
-    let set = options.fields().filter(|(_, row, _)| kept(row));
+    let had = |id: u16| kinds::is_had(options, id);
+    let set = options.fields().filter(|(id, row, _)| kept(row) && had(*id));
     set.map(|(id, _, value)| Fact {
         index: link.index(),
         field: Field::Option(part, options.table(), id),

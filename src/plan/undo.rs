@@ -508,6 +508,7 @@ fn collateral(
     let mut followers = BTreeSet::new();
     let mut rejoined = BTreeSet::new();
     let mut raised = BTreeSet::new();
+    let mut bonds = BTreeSet::new();
     let raises = |master: Option<u32>| {
         let link = master
             .and_then(|master| before.link_by_index(master).or_else(|| now.link_by_index(master)));
@@ -517,6 +518,7 @@ fn collateral(
     {
         let Some(index) = indexes.of(entry.action.target()) else { continue };
         along(index, &entry.action, before, now, undo);
+        bonds.insert(index);
         made_anew(index, &entry.action, before, now, undo);
         match &entry.action {
             Action::Flags { mask, .. } if mask.contains(LinkFlags::UP) => touched.insert(index),
@@ -526,6 +528,7 @@ fn collateral(
                 rejoined.insert(index);
                 let former = before.link_by_index(index).and_then(Link::master);
                 raised.extend((raises(master) || raises(former)).then_some(index));
+                bonds.extend([master, former].into_iter().flatten());
                 touched.insert(index)
             }
             Action::Set { id: row::MTU | row::ADDRESS, .. } => touched.insert(index),
@@ -562,6 +565,9 @@ fn collateral(
     }
     for index in rejoined {
         forgotten(index, before, now, undo);
+    }
+    for fact in bonds.into_iter().filter_map(|index| kinds::active_fact(index, before, now)) {
+        undo.actions.extend(Action::for_fact(&fact));
     }
     for index in raised {
         undo.actions.extend(joined(kinds::port_facts(index, before, now).iter()));
