@@ -475,3 +475,36 @@ pub(super) fn upper_facts(lower: u32, before: &Snapshot, now: &Snapshot) -> Vec<
     facts.retain(|fact| !fact.holds(now));
     facts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::kinds::{BondOptions, LacpRate};
+
+    #[test]
+    fn what_a_mode_does_not_have_is_said_before_it_and_what_needs_ports_last() {
+        let options = BondOptions::new()
+            .mode(BondMode::ACTIVE_BACKUP)
+            .ad_lacp_rate(LacpRate::SLOW)
+            .miimon(50u32)
+            .active_slave(3u32);
+        let all = with_ports_last(options.record().clone()).into_iter();
+        let words: Vec<_> = all.map(|record| record.words(&()).join(" ")).collect();
+        assert_eq!(words, ["lacp_rate slow", "mode active-backup miimon 50", "active_slave if3"]);
+    }
+
+    #[test]
+    fn a_map_takes_away_by_name_what_is_not_to_be() {
+        let map = |pairs: &[(u32, u32)]| {
+            let mut record = Record::new(&VLAN);
+            let all = pairs.iter().map(|(from, to)| mapping(*from, *to)).collect();
+            record.set(vlan::EGRESS_QOS, elements(all));
+            record
+        };
+        let mut named = map(&[(5, 6), (9, 3)]);
+        whole_map(&mut named, &map(&[(0, 7), (5, 1)]), vlan::EGRESS_QOS);
+        assert_eq!(named, map(&[(0, 0), (5, 6), (9, 3)]));
+        let seen = seen(&VLAN, vlan::EGRESS_QOS, named.value(vlan::EGRESS_QOS).unwrap());
+        assert_eq!(seen.as_ref(), map(&[(5, 6), (9, 3)]).value(vlan::EGRESS_QOS));
+    }
+}
