@@ -138,6 +138,10 @@ fn candidates(row: &Row, tree: &Tree, indexes: Indexes<'_>) -> Vec<Value> {
             let number = Value::Number((*on).into());
             if *on { vec![number, Value::Present] } else { vec![number] }
         }
+        // A signed number that is not negative is shown as any other.
+        Tree::Number(number) if matches!(row.shape, Shape::I32) => {
+            i64::try_from(*number).ok().map(Value::Signed).into_iter().collect()
+        }
         Tree::Number(number) => vec![Value::Number(*number)],
         Tree::Signed(number) => vec![Value::Signed(*number)],
         Tree::Decimal(number) => vec![Value::Number((number * 100.0).round() as u64)],

@@ -53,6 +53,18 @@ pub(super) fn lowered(action: Action, now: &Snapshot) -> Vec<Action> {
     vec![action]
 }
 
+/// Whether a fact about a port of a bond or team is what that gives to what joins it: its address, its mtu.
+pub(super) fn given_by_master(port: &Link, fact: &Fact, of: &Snapshot) -> bool {
+    let master = port.master().and_then(|master| of.link_by_index(master));
+    let Some(master) = master.filter(|master| raises_ports(master.kind())) else { return false };
+    match fact.field {
+        Field::Link(id @ (row::ADDRESS | row::MTU)) => {
+            master.record().value(id) == fact.want.as_ref()
+        }
+        _ => false,
+    }
+}
+
 /// Up, or down.
 pub(super) fn raised(target: Target, up: bool) -> Action {
     let flags = LinkFlags(if up { LinkFlags::UP.0 } else { 0 });
