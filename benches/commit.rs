@@ -5,16 +5,12 @@
 
 mod support;
 
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
-use netlinkdb::internals::object::link::row as link_row;
-use netlinkdb::internals::object::{ADDRESS, LINK, Record, Value, address::row as address_row};
-use netlinkdb::internals::state::fence_request;
-use netlinkdb::internals::sys::{Batch, Datagram, Options, Received, Socket, wait};
-use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
+use netlinkdb::internals::wire::kind;
 use netlinkdb::{Db, NetNs, Result, Route, Veth};
+use support::bare::{Bare, address, mtu, route};
 use support::{Table, in_turns};
 
 fn main() -> Result<()> {
@@ -153,85 +149,4 @@ fn journal_of_many(table: &mut Table) -> Result<()> {
     }
     std::fs::remove_file(&path).expect("to delete the journal");
     Ok(())
-}
-
-/// The least: two sockets, one thread.
-struct Bare {
-    event: Socket,
-    request: Socket,
-    batch: Batch,
-    seq: u32,
-}
-
-impl Bare {
-    fn new() -> Self {
-        let listening =
-            Options { groups: vec![1, 5, 7, 9, 11], strict: true, ..Options::default() };
-        Bare {
-            event: Socket::open(&listening).unwrap(),
-            request: Socket::open(&Options { strict: true, ..Options::default() }).unwrap(),
-            batch: Batch::new(),
-            seq: 0,
-        }
-    }
-
-    fn carry_out(&mut self, mut request: Vec<u8>) {
-        self.seq += 1;
-        Builder::stamp(&mut request, self.seq);
-        self.request.send(&request).unwrap();
-        await_ack(&self.request, &mut self.batch, self.seq);
-        self.event.send(&fence_request(self.seq)).unwrap();
-        await_ack(&self.event, &mut self.batch, self.seq);
-    }
-}
-
-fn await_ack(socket: &Socket, batch: &mut Batch, seq: u32) {
-    loop {
-        match socket.receive(batch).unwrap() {
-            Received::Datagrams => {}
-            _ => {
-                wait([socket.as_fd()], None).unwrap();
-                continue;
-            }
-        }
-        for datagram in batch.iter() {
-            let Datagram::Data(bytes) = datagram else { continue };
-            for message in Messages::new(bytes).map_while(std::result::Result::ok) {
-                if let (true, Some(Ok(ack))) = (message.seq == seq, Ack::parse(&message)) {
-                    assert!(ack.is_ok(), "{ack:?}");
-                    return;
-                }
-            }
-        }
-    }
-}
-
-fn mtu(index: u32, bytes: u32) -> Vec<u8> {
-    let mut link = Record::new(&LINK);
-    link.set(link_row::INDEX, Value::Number(index.into()));
-    link.set(link_row::MTU, Value::Number(bytes.into()));
-    request(kind::RTM_NEWLINK, 0, &link)
-}
-
-fn address(index: u32, kind: u16) -> Vec<u8> {
-    let mut address = Record::new(&ADDRESS);
-    address.set(address_row::INDEX, Value::Number(index.into()));
-    address.set(address_row::FAMILY, Value::Number(2));
-    address.set(address_row::PREFIX_LENGTH, Value::Number(24));
-    address.set(address_row::LOCAL, Value::V4([10, 1, 0, 1].into()));
-    let more = if kind == kind::RTM_NEWADDR { flags::CREATE | flags::EXCL } else { 0 };
-    request(kind, more, &address)
-}
-
-fn route(kind: u16) -> Vec<u8> {
-    let spec = Route::to("10.9.0.0/16").blackhole();
-    let more = if kind == kind::RTM_NEWROUTE { flags::CREATE | flags::EXCL } else { 0 };
-    request(kind, more, &spec.record(|_| None).unwrap())
-}
-
-fn request(kind: u16, more: u16, record: &Record) -> Vec<u8> {
-    let header = record.encode_header();
-    let mut message = Builder::new(kind, flags::REQUEST | flags::ACK | more).fixed(&header);
-    record.encode(&mut message);
-    message.finish()
 }

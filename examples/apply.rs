@@ -4,7 +4,7 @@
 //! ip -json -details address show > saved.json
 //! cargo run --features serde --example apply -- saved.json --review    # what it would come to
 //! cargo run --features serde --example apply -- saved.json
-//! cargo run --features serde --example apply -- --save > saved.json    # with routes and rules
+//! cargo run --features serde --example apply -- --save > saved.json    # with nexthops, neighbours, routes and rules
 //! ```
 
 use std::error::Error;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 
 fn apply(file: &str, review: bool) -> Result<(), Box<dyn Error>> {
     let tree: Tree = serde_json::from_str(&std::fs::read_to_string(file)?)?;
-    let db = Db::open()?;
+    let db = Db::builder().neighbours(true).open()?;
     let mut tx = db.begin();
     tx.load(&tree)?;
     println!("{}", tx.review());
@@ -43,7 +43,7 @@ fn apply(file: &str, review: bool) -> Result<(), Box<dyn Error>> {
 }
 
 fn save() -> Result<(), Box<dyn Error>> {
-    let saved = Selection::everything().export(&Db::open()?.snapshot());
+    let saved = Selection::everything().export(&Db::builder().neighbours(true).open()?.snapshot());
     println!("{}", serde_json::to_string_pretty(&saved)?);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! A synthetic internet table, and what it costs: `cargo run --release --example million -- 1000000`. A second word
-//! `follow` leaves out all but the following of another writer, `commit` all but commits of the whole table.
+//! `follow` leaves out all but the following of another writer, `commit` all but commits of the whole table, `one` all but
+//! commits of one change.
 //!
 //! In a namespace of its own, no root. One tab-separated line per figure: name, value, unit, ratio to the limit, budget,
 //! `ok` or `over`. A limit is what bare sockets take for the same in this very run; `-` where there is none.
@@ -38,6 +39,9 @@ fn main() -> Result {
     }
     one_route("one-route commit, 10 routes", &table[..10.min(count)])?;
     flush()?;
+    if std::env::args().nth(2).as_deref() == Some("one") {
+        return Ok(());
+    }
     follow(&table)?;
     if std::env::args().nth(2).as_deref() == Some("follow") {
         return Ok(());
@@ -480,17 +484,23 @@ fn spec(entry: &Entry) -> RouteSpec {
     Route::to(net).via(Ipv4Addr::new(10, 0, 0, entry.gateway)).protocol(RouteProtocol::BGP)
 }
 
-/// The whole table by bare requests, each with its answer, while a database follows; then in one transaction; then one
-/// that fails after its last route and is rolled back.
+/// The whole table by bare requests while a database follows, with an answer for each and with one for every 64 (the
+/// limit); then in one transaction; then one that fails after its last route and is rolled back.
 fn whole_table(table: &[Entry]) -> Result {
-    let db = Db::builder().receive_buffer(BUFFER).open()?;
-    let start = Instant::now();
-    Bare::new(&[])?.write_answered(table)?;
-    db.sync()?;
-    let limit = start.elapsed().as_secs_f64();
+    let followed = |write: &dyn Fn(&mut Bare) -> Result| -> Result<f64> {
+        let db = Db::builder().receive_buffer(BUFFER).open()?;
+        let start = Instant::now();
+        write(&mut Bare::new(&[])?)?;
+        db.sync()?;
+        let took = start.elapsed().as_secs_f64();
+        drop(db);
+        flush()?;
+        Ok(took)
+    };
+    let answered = followed(&|bare| bare.write_answered(table))?;
+    row("whole table, bare, an answer for each", answered, "s", None, f64::INFINITY);
+    let limit = followed(&|bare| bare.write(table, flags::CREATE | flags::EXCL))?;
     row("whole table, bare", limit, "s", None, f64::INFINITY);
-    drop(db);
-    flush()?;
 
     let db = Db::builder().receive_buffer(BUFFER).patience(Duration::from_secs(60)).open()?;
     let before = resident()?;

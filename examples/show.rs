@@ -2,14 +2,15 @@
 //! only.
 //!
 //! `cargo run --features serde --example show -- link --json` prints what `ip -json -details link` prints; `show route`
-//! prints the lines of `ip route show` and those of `ip -6 route show`, and so does `show rule`.
+//! prints the lines of `ip route show` and those of `ip -6 route show`, and so does `show rule`; `show route mpls` those of
+//! `ip -f mpls route show`.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use netlinkdb::{Db, Result, RouteTable, Snapshot};
 
-const USAGE: &str = "usage: show [link | addr | route [table NUMBER|all] | rule | neigh [proxy] | fdb | nexthop] [--json]";
+const USAGE: &str = "usage: show [link | addr | route [table NUMBER|all | mpls] | rule | neigh [proxy] | fdb | nexthop] [--json]";
 
 /// What is to be shown.
 enum What {
@@ -17,6 +18,7 @@ enum What {
     Addresses,
     /// The routes of a table, or of all.
     Routes(Option<u32>),
+    Labels,
     Rules,
     Neighbours,
     Proxies,
@@ -51,6 +53,7 @@ fn parse(words: &[&str]) -> Option<What> {
         [] | ["link"] => What::Links,
         ["addr"] => What::Addresses,
         ["route"] => What::Routes(Some(MAIN)),
+        ["route", "mpls"] => What::Labels,
         ["route", "table", "all"] => What::Routes(None),
         ["route", "table", "main"] => What::Routes(Some(MAIN)),
         ["route", "table", "local"] => What::Routes(Some(255)),
@@ -65,7 +68,7 @@ fn parse(words: &[&str]) -> Option<What> {
 }
 
 fn shown(what: &What, json: bool) -> Result<String> {
-    let routes = matches!(what, What::Routes(_));
+    let routes = matches!(what, What::Routes(_) | What::Labels);
     let neighbours = matches!(what, What::Neighbours | What::Proxies | What::Fdb);
     let db = Db::builder().routes(routes).neighbours(neighbours).open()?;
     let now = db.read_only().snapshot();
@@ -76,6 +79,7 @@ fn shown(what: &What, json: bool) -> Result<String> {
         What::Links => now.links().map(|link| link.line(&now) + "\n").collect(),
         What::Addresses => now.to_string(),
         What::Routes(table) => routes_of(&now, *table).to_string(),
+        What::Labels => now.routes().mpls().to_string(),
         What::Rules => now.rules().to_string(),
         What::Neighbours => now.neighbours().to_string(),
         What::Proxies => now.neighbours().proxies().to_string(),
@@ -94,6 +98,7 @@ fn to_json(now: &Snapshot, what: &What) -> Result<String> {
         What::Links => netlinkdb::Tree::List(now.links().map(|link| link.tree(now)).collect()),
         What::Addresses => now.tree(),
         What::Routes(table) => routes_of(now, *table).tree(),
+        What::Labels => now.routes().mpls().tree(),
         What::Rules => now.rules().tree(),
         What::Neighbours => now.neighbours().tree(),
         What::Proxies => now.neighbours().proxies().tree(),

@@ -37,7 +37,9 @@
 //! - Rules, nexthop objects, neighbours: [`Transaction::add_rule`], [`Transaction::add_nexthop`],
 //!   [`Transaction::add_neighbour`]; [`Db::rule`] and [`Db::route`] give handles.
 //! - Creating: [`Bridge`], [`Bond`], [`Vlan`], [`Vrf`], [`Team`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Macvtap`],
-//!   [`Ipvlan`], [`Ipvtap`], [`Hsr`], [`Dummy`], [`Ifb`], [`Nlmon`], and any other kind by [`NewLink::with_kind`].
+//!   [`Ipvlan`], [`Ipvtap`], [`Hsr`], [`Dummy`], [`Ifb`], [`Nlmon`]; tunnels ([`Gre`], [`Gretap`], [`Erspan`], [`Ip6gre`],
+//!   [`Ip6gretap`], [`Ip6erspan`], [`Ipip`], [`Sit`], [`Ip6tnl`], [`Vti`], [`Vti6`], [`Xfrm`], [`Geneve`], [`Bareudp`],
+//!   [`Wireguard`]); [`Macsec`], [`Netkit`], [`Tun`]; any other kind by [`NewLink::with_kind`].
 //! - Following: [`Db::events`], [`Db::on_event`], [`Db::wait_until`], [`Db::wait_usable`], [`Db::sync`]; [`Db::losses`]
 //!   counts what had to be repaired.
 //! - Guarding: [`Transaction::on_commit`], [`Db::on_commit`]; [`Db::on_notification`].
@@ -45,7 +47,8 @@
 //!   see [`Frozen`].
 //! - Looking back: [`DbBuilder::history`], [`Db::at`], [`Db::before`].
 //! - Crash safety: [`DbBuilder::journal`], [`Db::recover`].
-//! - Namespaces: [`NetNs`], [`DbBuilder::netns`].
+//! - Namespaces: [`NetNs`], [`DbBuilder::netns`]; [`Transaction::move_to`] sends an interface to another one;
+//!   [`Db::transaction_over`] changes several together, see [`JointTransaction`].
 //!
 //! # Routes
 //!
@@ -58,8 +61,11 @@
 //! object that a commit took away is brought back by its rollback, but for what the kernel makes by itself. Another
 //! program's deletion of a route over the same interface in the same moment cannot be told from that.
 //!
-//! Never kept: MPLS and multicast routes, the routing cache, and the marks that the kernel flips by
-//! itself (`dead`, `linkdown`, `offload`, how long a route still lasts).
+//! MPLS routes ([`Route::mpls`]) are read, followed and written in the same way where the kernel has them (`mpls_router`).
+//! They are a table of their own, by label: [`RouteTable::mpls`], and [`RouteFilter::mpls`] in scopes.
+//!
+//! Never kept: multicast routes, the routing cache, and the marks that the kernel flips by itself (`dead`, `linkdown`,
+//! `offload`, how long a route still lasts).
 //!
 //! A database may leave routes out, by table, protocol or family ([`DbBuilder::ignore_tables`] and its neighbours): then
 //! [`Snapshot::follows_table`] says of which tables everything is known.
@@ -95,8 +101,8 @@
 //!
 //! - alias (`IFLA_IFALIAS`), group (`IFLA_GROUP`), alternative names (`IFLA_PROP_LIST`), link mode, protocol down and its
 //!   reasons, carrier;
-//! - every option of a bridge, a bond, a VLAN, a VXLAN and a macvlan, and every option of a port of a bridge or bond that
-//!   is set as `ip link set dev PORT type bridge_slave` does.
+//! - every option of a bridge, a bond, a VLAN, a VXLAN, a macvlan, a tunnel and a MACsec interface, and every option of a
+//!   port of a bridge or bond that is set as `ip link set dev PORT type bridge_slave` does.
 //!
 //! Up or down:
 //!
@@ -113,13 +119,18 @@
 //! Of neighbours: proxies are announced neither when they are made nor when they are deleted; the states `INCOMPLETE` and
 //! `DELAY`, and that a forwarding entry has become `stale`, are not either. [`Db::resync`] reads them.
 //!
+//! Of IPv6 routes two things change in silence and are followed: the preferred source that goes with its address, and the
+//! mtu that changes with that of the interface. Where router advertisements gave the interface an IPv6 mtu of its own, and
+//! where before Linux 6.5 an address is that of several interfaces, only [`Db::resync`] reads what became of them.
+//!
 //! Counters ([`Link::statistics`]) are as of the last message about the interface, and never make a difference between
 //! two snapshots.
 //!
 //! # Privileges
 //!
 //! Reading needs none. A commit needs `CAP_NET_ADMIN` in the user namespace that owns the network namespace: otherwise it
-//! ends rolled back, with [`Error::is_permission`].
+//! ends rolled back, with [`Error::is_permission`]. An interface moves only with that in both. To enter another namespace,
+//! also to open its database, takes `CAP_SYS_ADMIN`.
 //!
 //! # Features
 //!
@@ -146,20 +157,27 @@ mod wire;
 
 pub use api::{
     CommitError, Committed, Contest, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue,
-    FreezeReport, Frozen, Interface, InterfaceTransaction, NetNs, NewInterface, ReadOnly,
-    ReadOnlyDb, RecoveredCommit, Recovery, Result, Reversion, RouteHandle, RouteRef, RuleHandle,
-    RuleRef, Savepoint, Thawed, Transaction, Unconfirmed,
+    FreezeReport, Frozen, Interface, InterfaceTransaction, JointTransaction, JointlyCommitted,
+    NetNs, NewInterface, ReadOnly, ReadOnlyDb, RecoveredCommit, Recovery, Result, Reversion,
+    RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint, Thawed, Transaction, Unconfirmed,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
-    AdInfo, AdSelect, ArpAllTargets, ArpValidate, Bond, BondData, BondMode, BondOptions,
-    BondPortData, BondPortOptions, BondPortState, Bridge, BridgeData, BridgeOptions, Dummy,
-    FailOverMac, Hsr, HsrData, HsrProtocol, Ifb, Ipvlan, IpvlanData, IpvlanFlags, IpvlanMode,
-    IpvlanOptions, Ipvtap, LacpActive, LacpRate, LacpState, Macvlan, MacvlanData, MacvlanFlags,
-    MacvlanMode, MacvlanOptions, Macvtap, MiiStatus, NewLink, Nlmon, PrimaryReselect, Team, Veth,
-    Vlan, VlanData, VlanOptions, VlanProtocol, Vrf, VrfData, VrfPortData, Vxlan, VxlanData,
-    VxlanOptions, XmitHashPolicy,
+    AdInfo, AdSelect, ArpAllTargets, ArpValidate, Bareudp, BareudpData, Bond, BondData, BondMode,
+    BondOptions, BondPortData, BondPortOptions, BondPortState, Bridge, BridgeData, BridgeOptions,
+    Dummy, Erspan, ErspanData, ErspanDirection, ErspanOptions, FailOverMac, Geneve, GeneveData,
+    GeneveDf, GeneveOptions, Gre, GreData, GreOptions, Gretap, GretapData, GretapOptions, Hsr,
+    HsrData, HsrProtocol, Ifb, Ip6TunnelProtocol, Ip6erspan, Ip6erspanData, Ip6erspanOptions,
+    Ip6gre, Ip6greData, Ip6greOptions, Ip6gretap, Ip6gretapData, Ip6gretapOptions, Ip6tnl,
+    Ip6tnlData, Ip6tnlOptions, Ipip, IpipData, IpipOptions, Ipvlan, IpvlanData, IpvlanFlags,
+    IpvlanMode, IpvlanOptions, Ipvtap, LacpActive, LacpRate, LacpState, Macsec, MacsecCipher,
+    MacsecData, MacsecOffload, MacsecOptions, MacsecValidation, Macvlan, MacvlanData, MacvlanFlags,
+    MacvlanMode, MacvlanOptions, Macvtap, MiiStatus, Netkit, NetkitData, NetkitMode, NetkitOptions,
+    NetkitPolicy, NetkitScrub, NewLink, Nlmon, PrimaryReselect, Sit, SitData, SitOptions, Team,
+    Tun, TunData, TunMode, TunnelEncap, TunnelProtocol, Veth, Vlan, VlanData, VlanOptions,
+    VlanProtocol, Vrf, VrfData, VrfPortData, Vti, Vti6, Vti6Data, Vti6Options, VtiData, VtiOptions,
+    Vxlan, VxlanData, VxlanOptions, Wireguard, Xfrm, XfrmData, XfrmOptions, XmitHashPolicy,
 };
 pub use object::port::{BridgePortData, BridgePortOptions};
 pub use object::route::{

@@ -13,12 +13,13 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use drive::announced::{judge_announced, judge_snapshot};
 use drive::judge::{self, Difference, Truth};
-use drive::scenario::{SCENARIOS, Scenario, furnish};
+use drive::scenario::{SCENARIOS, Scenario, furnished};
 use drive::{Driver, ROOMY};
+use netlinkdb::Link;
 use netlinkdb::internals::plan::{Outcome, Refusal};
 use netlinkdb::internals::state::{Object, Snapshot};
-use netlinkdb::{FieldChange, Link};
 use sim::rng::Rng;
 use sim::wire::IfInfo;
 use sim::wire::uapi::{
@@ -49,8 +50,7 @@ struct Stage {
 
 impl Stage {
     fn new(scenario: &Scenario) -> Stage {
-        let mut kernel = Kernel::new(1);
-        furnish(&mut kernel, scenario.promote);
+        let mut kernel = furnished(1, scenario.promote);
         let driver = Driver::open(&mut kernel, ROOMY);
         kernel.faults().reset();
         let before = Truth::of(&kernel);
@@ -132,71 +132,6 @@ impl Stage {
         self.kernel.faults().reset();
         judge_snapshot(&mut self.kernel, &mut self.driver);
     }
-}
-
-/// P1: what a database shows is what a new one shows.
-fn judge_snapshot(kernel: &mut Kernel, driver: &mut Driver) {
-    driver.snapshot().check();
-    let fresh = Driver::open(kernel, ROOMY);
-    let (ours, truth) = (shown(driver.snapshot()), shown(fresh.snapshot()));
-    for (index, link) in &truth {
-        let own = ours.get(index).unwrap_or_else(|| panic!("lacks {link:?}"));
-        let changes = own.0.record().changes(link.0.record());
-        let changes: Vec<_> = changes.iter().filter(|change| !is_silent(change)).collect();
-        let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
-        assert!(changes.is_empty(), "{}: {changes:#?}", link.0.name());
-        assert_eq!(own.1, link.1, "addresses of {}, and their order", link.0.name());
-    }
-    assert_eq!(ours.len(), truth.len(), "a link that is not there");
-    judge_routes(driver.snapshot(), fresh.snapshot());
-    fresh.close(kernel);
-}
-
-/// Every route, and those of an IPv4 key in their order.
-fn judge_routes(ours: &Snapshot, truth: &Snapshot) {
-    let all = |of: &Snapshot| -> BTreeMap<String, Vec<String>> {
-        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for route in of.routes().all().iter() {
-            all.entry(format!("{:?}", route.key())).or_default().push(route.line(of));
-        }
-        // IPv6 routes of a key have no order: a dump that runs while they change may bring another one.
-        let six = |key: &String| key.contains("V6");
-        all.iter_mut().filter(|(key, _)| six(key)).for_each(|(_, lines)| lines.sort());
-        all
-    };
-    let (ours, truth) = (all(ours), all(truth));
-    for key in ours.keys().chain(truth.keys()) {
-        assert_eq!(ours.get(key), truth.get(key), "routes at {key}: ours, and the kernel's");
-    }
-}
-
-type Shown<'a> = BTreeMap<u32, (&'a Link, Vec<String>)>;
-
-fn shown(snapshot: &Snapshot) -> Shown<'_> {
-    let addresses = |index| -> Vec<String> {
-        let all = snapshot.addresses_of(index).into_iter();
-        all.map(|address| format!("{address} {:#x}", address.flags().0)).collect()
-    };
-    let links = snapshot.links();
-    links.map(|link| (link.index(), (link, addresses(link.index())))).collect()
-}
-
-/// What the kernel changes without a word, by something else than a request about it (see `object::link`).
-fn is_silent(change: &FieldChange) -> bool {
-    change.name.starts_with("inet")
-        || change.table == "bridge_id"
-        || matches!(
-            change.name,
-            "tso_max_size"
-                | "promiscuity"
-                | "allmulti"
-                | "qdisc"
-                | "af_spec"
-                | "root_id"
-                | "root_port"
-                | "ageing_time"
-                | "topology_change"
-        )
 }
 
 impl Stage {
@@ -796,8 +731,7 @@ fn a_follower_alone() {
 /// metrics were shown for all, until everything was read anew.
 #[test]
 fn a_leg_with_other_metrics_than_its_group() {
-    let mut kernel = Kernel::new(1);
-    furnish(&mut kernel, false);
+    let mut kernel = furnished(1, false);
     let mut driver = Driver::open(&mut kernel, ROOMY);
     let v0 = kernel.link_named("v0").expect("a link").index;
     let leg = |kind, flags, last: u8, mtu: u32| {
@@ -854,34 +788,6 @@ fn judge_step(before: &Snapshot, now: &Snapshot, handles: &mut BTreeMap<(u32, u6
     assert_eq!(count(before) as i64 + moved.sum::<i64>(), count(now) as i64, "addresses");
 }
 
-/// As [`judge_snapshot`], but for what the kernel does not announce.
-fn judge_announced(kernel: &mut Kernel, driver: &mut Driver) {
-    let fresh = Driver::open(kernel, ROOMY);
-    let (ours, truth) = (shown(driver.snapshot()), shown(fresh.snapshot()));
-    assert_eq!(ours.keys().collect::<Vec<_>>(), truth.keys().collect::<Vec<_>>());
-    for (index, link) in &truth {
-        let own = &ours[index];
-        let changes = own.0.record().changes(link.0.record());
-        let told: Vec<_> = changes
-            .iter()
-            .filter(|change| !is_unannounced(change))
-            .map(ToString::to_string)
-            .collect();
-        assert!(told.is_empty(), "{} for {}: {told:#?}\n{}", own.0, link.0, kernel.text());
-        assert_eq!(own.1, link.1, "addresses of {}, and their order", link.0.name());
-    }
-    judge_routes(driver.snapshot(), fresh.snapshot());
-    fresh.close(kernel);
-}
-
-/// Fields whose change another program can make without a word while the link is down.
-fn is_unannounced(change: &FieldChange) -> bool {
-    is_silent(change)
-        || matches!(change.name, "ifalias" | "group" | "altnames")
-        || change.table == "bridge"
-        || change.table == "bridge_port"
-}
-
 /// Whole runs: drafts of the scenarios, other programs, small buffers and every fault, from a seed.
 #[test]
 fn random_runs() {
@@ -889,8 +795,7 @@ fn random_runs() {
     for seed in seeds(60) {
         let _label = Label(format!("NETLINKDB_SEED={seed}"));
         let mut rng = Rng::new(seed.wrapping_mul(31));
-        let mut kernel = Kernel::new(seed);
-        furnish(&mut kernel, rng.below(2) == 0);
+        let mut kernel = furnished(seed, rng.below(2) == 0);
         let mut driver = Driver::open(&mut kernel, [30_000, 212_992, ROOMY][rng.below(3)]);
         driver.together = [1, 4, 32][rng.below(3)];
         driver.pace = rng.below(4);

@@ -1,6 +1,8 @@
 //! What the benches share: measuring in turns, a table, and a namespace full of interfaces.
 #![allow(dead_code)] // Every bench takes a part of this.
 
+pub mod bare;
+
 use std::time::Instant;
 
 use netlinkdb::{Db, Ifb, Result};
@@ -25,13 +27,13 @@ pub fn median_of(count: usize, mut what: impl FnMut()) -> f64 {
     median((0..count).map(|_| time(&mut what)).collect())
 }
 
-fn time(what: &mut impl FnMut()) -> f64 {
+pub fn time(what: &mut impl FnMut()) -> f64 {
     let start = Instant::now();
     what();
     start.elapsed().as_secs_f64()
 }
 
-fn median(mut all: Vec<f64>) -> f64 {
+pub fn median(mut all: Vec<f64>) -> f64 {
     all.sort_by(f64::total_cmp);
     all[all.len() / 2]
 }

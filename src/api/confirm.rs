@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::{CommitError, Committed, Db, Error, Result, Transaction};
 use crate::engine::Provisional;
-use crate::plan::{Failure, Why};
+use crate::plan::{Failure, Refusal, Why};
 
 /// A commit that is yet to be confirmed. Dropped without a word, it takes the commit back at once, and waits for that.
 #[must_use = "dropped, it takes the commit back"]
@@ -82,6 +82,9 @@ impl Transaction {
     fn begin_confirmed(&self, within: Duration) -> Result<Unconfirmed> {
         if let Some(refusal) = &self.wrong {
             return Err(refusal.clone().into());
+        }
+        if !self.abroad.is_empty() {
+            return Err(Refusal::NotConfirmed.into());
         }
         let shared = Arc::new(Shared { state: Mutex::new(State::Open), changed: Condvar::new() });
         // The thread is there before anything is sent: without it nothing would be taken back.

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    Committed, Edit, Error, EventQueue, Interface, NetNs, ReadOnly, Recovery, Result, RouteHandle,
-    RuleHandle, Transaction,
+    Committed, Edit, Error, EventQueue, Interface, JointTransaction, NetNs, ReadOnly, Recovery,
+    Result, RouteHandle, RuleHandle, Transaction,
 };
 use crate::engine::{
     Config, Engine, Event, EventOptions, Filter, History, Hook, Notification, Registration,
@@ -18,6 +18,7 @@ use crate::object::route::RouteSpec;
 use crate::object::{Family, LinkRef, RouteProtocol, RuleSpec};
 use crate::plan::{Draft, Ensure, Refusal};
 use crate::state::{Ask, Diff, Losses, RouteView, Snapshot, Views};
+use crate::sys::{self, Namespace};
 
 /// The network stack of one namespace as a database that follows the kernel.
 ///
@@ -47,8 +48,12 @@ pub struct Db {
 struct Inner {
     engine: Engine,
     explicit: bool,
-    transactions: AtomicU64,
+    /// Its namespace, as far as that can be had.
+    namespace: std::result::Result<Namespace, sys::Error>,
 }
+
+/// Counts the transactions of this process: what one creates is never taken for what another one does.
+static TRANSACTIONS: AtomicU64 = AtomicU64::new(0);
 
 impl Db {
     /// Opens the database of the calling thread's namespace. Reading needs no privilege.
@@ -185,7 +190,7 @@ impl Db {
 
     /// Begins a transaction on the newest state. Several may be open at once.
     pub fn begin(&self) -> Transaction {
-        let number = self.inner.transactions.fetch_add(1, Ordering::Relaxed);
+        let number = TRANSACTIONS.fetch_add(1, Ordering::Relaxed);
         // Room for 2^24 new interfaces in each transaction before numbers could meet.
         Transaction::new(self.clone(), number << 24)
     }
@@ -224,6 +229,26 @@ impl Db {
         check: impl Fn(&Snapshot, &Diff) -> Result<(), E> + Send + Sync + 'static,
     ) -> Registration {
         self.inner.engine.on_commit(hook(Location::caller(), check))
+    }
+
+    /// Begins one transaction over several databases, each of another namespace: it holds in all of them or in none. See
+    /// [`JointTransaction`].
+    ///
+    /// # Errors
+    /// When two of them are of one namespace.
+    pub fn transaction_over<'a>(
+        databases: impl IntoIterator<Item = &'a Db>,
+    ) -> Result<JointTransaction> {
+        JointTransaction::new(databases.into_iter().map(Db::begin).collect())
+    }
+
+    /// The namespace that it follows.
+    ///
+    /// # Errors
+    /// When it was opened where there is no `/proc` to tell.
+    pub fn netns(&self) -> Result<NetNs> {
+        let namespace = self.inner.namespace.clone().map(NetNs);
+        namespace.map_err(|error| Error::system("find the network namespace", error))
     }
 
     /// The same database, from which nothing can be changed.
@@ -389,6 +414,15 @@ impl Db {
 
     pub(super) fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    /// Whether both are handles on one database.
+    pub(super) fn is(&self, other: &Db) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.inner.engine.patience()
     }
 
     pub(super) fn is_explicit(&self) -> bool {
@@ -567,7 +601,7 @@ impl DbBuilder {
         self
     }
 
-    /// Leaves out the routes of the other family; the kernel is not asked for them.
+    /// Leaves out the routes of the other families (IPv4, IPv6, [`Family::MPLS`]); the kernel is not asked for them.
     pub fn route_family(mut self, family: Family) -> Self {
         self.config.routes.family = Some(family);
         self
@@ -669,8 +703,9 @@ impl DbBuilder {
     pub fn open(self) -> Result<Db> {
         let mut config = self.config;
         config.views.routes &= config.views.addresses;
+        let namespace = config.namespace.clone().map_or_else(Namespace::current, Ok);
         let engine = Engine::open(config).map_err(Error::from)?;
-        let inner = Inner { engine, explicit: self.explicit, transactions: AtomicU64::new(0) };
+        let inner = Inner { engine, explicit: self.explicit, namespace };
         Ok(Db { inner: Arc::new(inner) })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{CommitError, Committed, Edit, Interface, Result, Transaction};
 use crate::object::kinds::{
-    BondOptions, BondPortOptions, BridgeOptions, IpvlanOptions, MacvlanOptions, VlanOptions,
+    self, BondOptions, BondPortOptions, BridgeOptions, IpvlanOptions, MacvlanOptions, VlanOptions,
     VxlanOptions,
 };
 use crate::object::link::{AddrGenMode, LinkFlags, row};
@@ -300,4 +300,50 @@ edits! {
     /// # Errors
     /// When it is no port of a bridge and does not become one in this transaction, or a value is out of range.
     try bridge_port(options: BridgePortOptions) Ok(|draft: &mut Draft, target| draft.set_port(target, options.record()));
+}
+
+/// One edit for each kind that has options.
+macro_rules! kind_options {
+    ($($(#[doc = $doc:literal])* $name:ident $options:ident;)*) => {
+        edits! {$(
+            $(#[doc = $doc])*
+            #[doc = ""]
+            #[doc = "# Errors"]
+            #[doc = "When it is of another kind, or a value is out of range."]
+            try $name(options: kinds::$options) Ok(|draft: &mut Draft, target| draft.set_data(target, options.record()));
+        )*}
+    };
+}
+
+kind_options! {
+    /// Sets options of a GRE tunnel over IPv4.
+    gre GreOptions;
+    /// Sets options of a GRE tunnel of Ethernet frames over IPv4.
+    gretap GretapOptions;
+    /// Sets options of an ERSPAN tunnel over IPv4.
+    erspan ErspanOptions;
+    /// Sets options of a GRE tunnel over IPv6.
+    ip6gre Ip6greOptions;
+    /// Sets options of a GRE tunnel of Ethernet frames over IPv6.
+    ip6gretap Ip6gretapOptions;
+    /// Sets options of an ERSPAN tunnel over IPv6.
+    ip6erspan Ip6erspanOptions;
+    /// Sets options of a tunnel of IPv4 or MPLS in IPv4.
+    ipip IpipOptions;
+    /// Sets options of a tunnel of IPv6, IPv4 or MPLS in IPv4.
+    sit SitOptions;
+    /// Sets options of a tunnel of IPv4 or IPv6 in IPv6.
+    ip6tnl Ip6tnlOptions;
+    /// Sets options of an IPsec tunnel over IPv4.
+    vti VtiOptions;
+    /// Sets options of an IPsec tunnel over IPv6.
+    vti6 Vti6Options;
+    /// Sets options of a Geneve tunnel.
+    geneve GeneveOptions;
+    /// Sets options of an xfrm interface.
+    xfrm XfrmOptions;
+    /// Sets options of a MACsec interface.
+    macsec MacsecOptions;
+    /// Sets options of a netkit pair, at its primary end.
+    netkit NetkitOptions;
 }

@@ -38,6 +38,12 @@ enum Kind {
         doing: &'static str,
         error: sys::Error,
     },
+    /// What was tried, and what there is to be said besides: what it takes, what is left.
+    Namespace {
+        doing: String,
+        error: sys::Error,
+        left: String,
+    },
     /// What was waited for, how it was instead, how long.
     Vain {
         what: String,
@@ -81,6 +87,10 @@ impl Error {
 
     pub(super) fn system(doing: &'static str, error: sys::Error) -> Self {
         Error(Box::new(Kind::System { doing, error }))
+    }
+
+    pub(super) fn namespace(doing: String, error: sys::Error, left: String) -> Self {
+        Error(Box::new(Kind::Namespace { doing, error, left }))
     }
 
     pub(super) fn rolled_back(cause: Failure, snapshot: Snapshot) -> Self {
@@ -184,7 +194,7 @@ impl Error {
         match &*self.0 {
             Kind::RolledBack { cause, .. } | Kind::Torn { cause, .. } => cause.errno(),
             Kind::Engine(error) | Kind::CutOff(error) => error.errno(),
-            Kind::System { error, .. } => Some(error.errno()),
+            Kind::System { error, .. } | Kind::Namespace { error, .. } => Some(error.errno()),
             _ => None,
         }
     }
@@ -246,6 +256,7 @@ impl fmt::Display for Error {
                 f.write_str(" the rest is as it was before")
             }
             Kind::System { doing, error } => write!(f, "could not {doing}: {error}"),
+            Kind::Namespace { doing, error, left } => write!(f, "could not {doing}: {error}{left}"),
             Kind::Vain { what, instead, within } => {
                 write!(f, "{what} did not come within {} s", within.as_secs_f32())?;
                 if instead.is_empty() { Ok(()) } else { write!(f, ": {instead}") }
@@ -335,15 +346,27 @@ impl From<std::convert::Infallible> for Error {
     }
 }
 
-impl From<CommitError> for Error {
-    fn from(error: CommitError) -> Self {
+impl<T> From<CommitError<T>> for Error {
+    fn from(error: CommitError<T>) -> Self {
         error.0.0
     }
 }
 
 /// A commit that did not hold: how it ended, and the transaction, to be mended and committed again.
 #[derive(Clone)]
-pub struct CommitError(pub(super) Box<(Error, Transaction)>);
+pub struct CommitError<T = Transaction>(pub(super) Box<(Error, T)>);
+
+/// What has an id by which errors call it.
+pub trait Identified {
+    /// Which one it is.
+    fn id(&self) -> uuid::Uuid;
+}
+
+impl Identified for Transaction {
+    fn id(&self) -> uuid::Uuid {
+        Transaction::id(self)
+    }
+}
 
 /// How a commit ended that did not hold.
 #[derive(Debug)]
@@ -366,7 +389,7 @@ pub enum Ending<'a> {
     Unreachable,
 }
 
-impl CommitError {
+impl<T> CommitError<T> {
     /// How it ended.
     pub fn ending(&self) -> Ending<'_> {
         match &*self.0.0.0 {
@@ -383,28 +406,28 @@ impl CommitError {
     }
 
     /// The transaction as it was, to be mended and committed again. Its base is still the state at its beginning.
-    pub fn into_transaction(self) -> Transaction {
+    pub fn into_transaction(self) -> T {
         self.0.1
     }
 }
 
-impl std::ops::Deref for CommitError {
+impl<T> std::ops::Deref for CommitError<T> {
     type Target = Error;
     fn deref(&self) -> &Error {
         &self.0.0
     }
 }
 
-impl fmt::Display for CommitError {
+impl<T: Identified> fmt::Display for CommitError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "commit {}: {}", self.0.1.id(), self.0.0)
     }
 }
 
-impl fmt::Debug for CommitError {
+impl<T: Identified> fmt::Debug for CommitError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for CommitError {}
+impl<T: Identified> std::error::Error for CommitError<T> {}

@@ -7,7 +7,8 @@ use crate::plan::{Op, Which};
 use crate::state::RouteFilter;
 
 impl Transaction {
-    /// Adds a route where none is: of the same table, prefix, TOS and priority.
+    /// Adds a route where none is: of the same table, prefix, TOS and priority, or of the same label
+    /// ([`Route::mpls`](crate::Route::mpls)).
     ///
     /// It may go out of an interface, or by a gateway on a network, that the same transaction creates: routes come after
     /// interfaces and addresses, those by a gateway after those that lead to it.
@@ -34,7 +35,7 @@ impl Transaction {
     }
 
     /// Adds a route behind those of the same table, prefix, TOS and priority, if there are any. An IPv6 route by a
-    /// gateway joins them as one more leg.
+    /// gateway joins them as one more leg. Beside an MPLS route there is no other of its label.
     ///
     /// # Errors
     /// When it cannot be, names an unknown interface, or is there already.
@@ -128,7 +129,8 @@ impl Transaction {
 
     /// Brings a whole table in line: what is not among `routes` goes, what is missing or different comes, what is as
     /// wanted is not touched. Routes that the kernel and routers' advertisements make by themselves (the protocols
-    /// `kernel`, `redirect` and `ra`) are left alone.
+    /// `kernel`, `redirect` and `ra`) are left alone, and so are those of MPLS, which are a scope of their own
+    /// ([`RouteFilter::mpls`]).
     ///
     /// # Errors
     /// When a route cannot be, names an unknown interface, or is of another table.

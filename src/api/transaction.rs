@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use super::db::hook;
 use super::handles::Follow;
-use super::{CommitError, Db, Edit, Editor, Error, Interface, Result};
+use super::joint::carry_out_jointly;
+use super::{CommitError, Db, Edit, Editor, Error, Interface, NetNs, Result};
 use crate::engine::{Hook, Terms};
-use crate::object::kinds::NewLink;
+use crate::object::kinds::{NewLink, Place, Veth};
 use crate::object::{LinkRef, Tree};
 use crate::plan::{
     Conflicts, Draft, Ensure, Outcome, Progress, Refusal, Review, Selection, Target,
@@ -51,19 +52,29 @@ pub struct Transaction {
     watcher: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
     /// Handles whose rule or route becomes another one.
     pub(super) follows: Vec<Follow>,
+    /// Namespaces that it sends something to, held open.
+    pub(super) abroad: Vec<NetNs>,
 }
 
 /// An interface that a transaction creates: to be edited in the same transaction, and found after the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewInterface {
-    number: u64,
-    peer: Option<u64>,
+    pub(super) number: u64,
+    pub(super) peer: Option<u64>,
 }
 
 impl NewInterface {
     /// The other end, when it is one end of a veth pair.
     pub fn peer(&self) -> Option<NewInterface> {
         self.peer.map(|number| NewInterface { number, peer: Some(self.number) })
+    }
+}
+
+/// The number that means a target which is new.
+pub(super) fn number(target: Target) -> u64 {
+    match target {
+        Target::New(number) => number,
+        Target::Live { index, .. } => index.into(),
     }
 }
 
@@ -85,6 +96,7 @@ impl Transaction {
             hook_deadline: None,
             watcher: None,
             follows: Vec::new(),
+            abroad: Vec::new(),
         }
     }
 
@@ -115,13 +127,84 @@ impl Transaction {
     /// # Errors
     /// When the name cannot be a name or is taken, an option is out of range, or the interface below is unknown.
     pub fn create(&mut self, new: impl Into<NewLink>) -> Result<NewInterface> {
-        let number = |target| match target {
-            Target::New(number) => number,
-            Target::Live { index, .. } => index.into(),
-        };
         let target = self.draft.create(new.into())?;
         let peer = self.draft.peer_of(target).map(number);
         Ok(NewInterface { number: number(target), peer })
+    }
+
+    /// Creates a veth pair whose other end is in another namespace. That end is seen there before this transaction holds; to
+    /// have it edited in the same transaction, see [`JointTransaction`](super::JointTransaction).
+    ///
+    /// # Errors
+    /// As [`Transaction::create`]; when the namespace is the one of this database.
+    pub fn create_with_peer_in(&mut self, veth: Veth, netns: &NetNs) -> Result<NewInterface> {
+        let mut new = NewLink::from(veth);
+        new.peer_place = Some(self.place(netns)?);
+        let target = self.draft.create(new)?;
+        self.abroad.push(netns.clone());
+        Ok(NewInterface { number: number(target), peer: None })
+    }
+
+    /// Moves an interface to another namespace. It arrives there down, without addresses, routes and master, and with
+    /// everything else that it was, also its index if nobody there has that. A rollback moves it back and gives it again what
+    /// the kernel took from it. To have it edited there in the same transaction, see
+    /// [`JointTransaction`](super::JointTransaction).
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Db, NetNs, Veth};
+    /// # let sleep = std::process::Command::new("unshare").args(["-n", "sleep", "60"]).spawn();
+    /// # let Ok(mut container) = sleep else { return Ok(()) };
+    /// # while NetNs::of_pid(container.id())? == NetNs::current()? { std::thread::yield_now(); }
+    ///
+    /// let db = Db::open()?;
+    /// let mut tx = db.begin();
+    /// tx.create(Veth::new("veth0", "eth0"))?;
+    /// tx.commit()?;
+    ///
+    /// let there = NetNs::of_pid(container.id())?;
+    /// let mut tx = db.begin();
+    /// tx.move_to("eth0", &there)?;
+    /// tx.interface("veth0").up();
+    /// println!("{}", tx.review()); // ip link set dev eth0 netns 4711 ...
+    /// tx.commit()?;
+    /// assert!(Db::builder().netns(&there).open()?.interface("eth0").is_ok());
+    /// # container.kill().ok();
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When it is unknown, one that this transaction creates, or there already.
+    pub fn move_to(&mut self, which: impl Into<LinkRef>, netns: &NetNs) -> Result<()> {
+        self.send(which.into(), netns, None)
+    }
+
+    /// As [`Transaction::move_to`], under a name that it has there.
+    ///
+    /// # Errors
+    /// As there; when the name cannot be a name.
+    pub fn move_as(&mut self, which: impl Into<LinkRef>, netns: &NetNs, name: &str) -> Result<()> {
+        self.send(which.into(), netns, Some(name))
+    }
+
+    fn send(&mut self, which: LinkRef, netns: &NetNs, name: Option<&str>) -> Result<()> {
+        let place = self.place(netns)?;
+        let target = self.draft.resolve(&which)?;
+        self.draft.move_away(target, place, name)?;
+        self.abroad.push(netns.clone());
+        Ok(())
+    }
+
+    /// Another namespace, as a request names it.
+    fn place(&self, netns: &NetNs) -> Result<Place> {
+        match self.db.netns()? == *netns {
+            true => {
+                let why = "it is the one of this database".to_owned();
+                let (what, value) = ("other namespace", netns.to_string());
+                Err(Refusal::Invalid { what, value, why }.into())
+            }
+            false => Ok(netns.place()),
+        }
     }
 
     /// Deletes an interface, and what cannot be without it: its veth peer, macvlans on it. The review names them.
@@ -140,6 +223,11 @@ impl Transaction {
     /// differs and can be set is set; what was not there then stays, unless the selection says
     /// [`exactly`](Selection::exactly). Nothing is named that the kernel does by itself, nor what is as it was. The
     /// [review](Transaction::review) shows what that is, and the commit holds or is rolled back like any other.
+    ///
+    /// Rules of one priority stand in their order again. The addresses of an interface do not: one that comes back comes
+    /// behind the others, since taking the others away too would take the routes over them along; a rollback, which knows
+    /// what went, does keep that order. Neighbours that the kernel has learned are nobody's to bring back: it learns them
+    /// again.
     ///
     /// Both states are what the database has heard. Where other programs may have changed something in silence (see
     /// [the list](crate#what-the-kernel-changes-without-a-word)), [`Db::refresh`] comes before [`Db::begin`].
@@ -217,10 +305,11 @@ impl Transaction {
     }
 
     /// Has everything be so that a description in the words of `ip -json -details` says: interfaces, with their addresses
-    /// in `addr_info`, routes and rules. What is not there is created, what is there otherwise is changed, and what the
+    /// in `addr_info`, nexthop objects, neighbours, routes and rules. What is not there is created, what is there otherwise is changed, and what the
     /// description does not say stays. It is a list of links as `ip -json -details addr` prints it, or an object with the
-    /// lists `links`, `routes` and `rules`, as [`Selection::export`] gives it. Attributes that only the kernel sets are
-    /// passed over. With the feature `serde` a [`Tree`] can be read from any text.
+    /// lists `links`, `nexthops`, `neighbours`, `routes` and `rules`, as [`Selection::export`] gives it. Attributes that
+    /// only the kernel sets are passed over, and so are neighbours that it has learned. A route that expires has the time
+    /// again that was left of it when it was described. With the feature `serde` a [`Tree`] can be read from any text.
     ///
     /// # Errors
     /// When a key is unknown, or a value is none of its values, with its place; when what is described cannot be. Nothing
@@ -383,6 +472,10 @@ impl Transaction {
     fn carry_out(&self) -> Result<(Snapshot, BTreeMap<u64, u32>)> {
         if let Some(refusal) = &self.wrong {
             return Err(refusal.clone().into());
+        }
+        if !self.abroad.is_empty() {
+            let mut ended = carry_out_jointly(&[self])?;
+            return Ok(ended.swap_remove(0));
         }
         let outcome = self.db.engine().commit(&self.draft, &self.terms())?;
         Transaction::ended(outcome)

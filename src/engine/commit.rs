@@ -12,7 +12,7 @@ use super::requests::Requests;
 use super::shared::{Config, Engine};
 use super::trace::{Span, tell};
 use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal, Why};
-use crate::state::Snapshot;
+use crate::state::{Ask, Snapshot};
 use crate::wire::Unpackable;
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -62,7 +62,7 @@ enum Hold {
     Provisionally,
 }
 
-fn tell_end(outcome: &Outcome) {
+pub(super) fn tell_end(outcome: &Outcome) {
     match outcome {
         Outcome::Committed { .. } => {
             tell!(info, "committed");
@@ -78,11 +78,17 @@ fn tell_end(outcome: &Outcome) {
     }
 }
 
+/// One who panics hears no more; the commit goes on.
+pub(super) fn tell_progress(watcher: &mut Option<&Watcher>, progress: Progress) {
+    let tell = |watcher: &&Watcher| catch_unwind(AssertUnwindSafe(|| watcher(progress))).is_ok();
+    *watcher = watcher.take().filter(tell);
+}
+
 /// While it is there, what is seen is put down to the transaction.
-struct Running<'a>(&'a Engine);
+pub(super) struct Running<'a>(&'a Engine);
 
 impl<'a> Running<'a> {
-    fn new(engine: &'a Engine, id: Uuid) -> Self {
+    pub(super) fn new(engine: &'a Engine, id: Uuid) -> Self {
         engine.put_down_to(Some(id));
         Running(engine)
     }
@@ -266,12 +272,7 @@ impl Engine {
     ) -> Result<(Snapshot, Outcome, Commit), Start> {
         let id = terms.id;
         let _span = Span::commit(id);
-        let silent = draft.silent();
-        let now = match silent.is_empty() {
-            true => self.current(),
-            false => self.observe(&silent),
-        };
-        let now = now.map_err(Start::Unreached)?;
+        let now = self.state_for(draft).map_err(Start::Unreached)?;
         let mut commit = Commit::new(draft, now.clone()).map_err(Start::Refused)?;
         let record = self.record(id).filter(|_| commit.sends());
         if let Some(Record { journal, .. }) = record {
@@ -284,12 +285,18 @@ impl Engine {
         let ask = |found: Snapshot| {
             // What changes while they are asked is not done by this transaction.
             self.put_down_to(None);
-            let asked = self.ask_hooks(terms, &now, found);
+            let asked = self.ask_hooks(terms, &now, found, &[self.shared.id]);
             self.put_down_to(asked.is_err().then_some(id));
             asked
         };
         let ended = self.drive(&mut commit, requests, ask, terms.watcher, record, hold);
         Ok((now.clone(), ended.map_err(Start::CutOff)?, commit))
+    }
+
+    /// The state now, with everything in it that a commit of this draft has to know.
+    pub(super) fn state_for(&self, draft: &Draft) -> Result<Snapshot, Error> {
+        let silent = draft.silent();
+        if silent.is_empty() { self.current() } else { self.observe(&silent) }
     }
 
     /// Undoes the commits of a process that has ended, from its journal; opens a database for it, and closes it.
@@ -332,11 +339,13 @@ impl Engine {
         self.drive(&mut commit, &mut requests, content, None, Some(record), Hold::ForGood)
     }
 
-    fn ask_hooks(
+    /// Asks the hooks of a commit; while they run, `awaiting` wait for them.
+    pub(super) fn ask_hooks(
         &self,
         terms: &Terms<'_>,
         before: &Snapshot,
         now: Snapshot,
+        awaiting: &[u64],
     ) -> Result<(), Failure> {
         let hooks = Hooks {
             database: self.shared.hooks.all(),
@@ -347,7 +356,7 @@ impl Engine {
             return Ok(());
         }
         let delta = before.diff(&now);
-        hooks.ask(self.shared.id, now, delta)
+        hooks.ask(awaiting, now, delta)
     }
 
     fn drive(
@@ -363,30 +372,15 @@ impl Engine {
         loop {
             match commit.poll() {
                 Poll::Send(wave) => {
-                    let many = wave.len() >= MANY;
                     if !write_down(commit, record) {
                         continue;
                     }
-                    tell!(debug, requests = wave.len(), "sends");
-                    commit.handle_answers(&requests.exchange(wave)?);
+                    self.send(commit, requests, wave, &mut fence)?;
                     write_down(commit, record);
-                    if many {
-                        self.keep_pace(&mut fence)?;
-                    }
-                    let progress = commit.progress();
-                    // One that panics hears no more; the commit goes on.
-                    let tell = |watcher: &&Watcher| {
-                        catch_unwind(AssertUnwindSafe(|| watcher(progress))).is_ok()
-                    };
-                    watcher = watcher.filter(tell);
+                    tell_progress(&mut watcher, commit.progress());
                 }
                 Poll::Observe { refresh, resync } => {
-                    tell!(trace, asked = refresh.len(), resync, "looks");
-                    if resync {
-                        self.resync()?;
-                    }
-                    let snapshot = self.observe(&refresh)?;
-                    commit.handle_snapshot(snapshot, &self.created(requests.port()));
+                    self.show(commit, requests, &refresh, resync)?
                 }
                 Poll::Verified(found) => match ask(found) {
                     Ok(()) if hold == Hold::Provisionally => {
@@ -414,6 +408,37 @@ impl Engine {
         }
     }
 
+    /// Sends what a commit wants sent, and tells it what came of that.
+    pub(super) fn send(
+        &self,
+        commit: &mut Commit,
+        requests: &mut Requests,
+        wave: Vec<Vec<u8>>,
+        fence: &mut Option<u32>,
+    ) -> Result<(), Error> {
+        let many = wave.len() >= MANY;
+        tell!(debug, requests = wave.len(), "sends");
+        commit.handle_answers(&requests.exchange(wave)?);
+        if many { self.keep_pace(fence) } else { Ok(()) }
+    }
+
+    /// Shows a commit the state behind a fence, with these objects as they are now.
+    pub(super) fn show(
+        &self,
+        commit: &mut Commit,
+        requests: &Requests,
+        refresh: &[Ask],
+        resync: bool,
+    ) -> Result<(), Error> {
+        tell!(trace, asked = refresh.len(), resync, "looks");
+        if resync {
+            self.resync()?;
+        }
+        let snapshot = self.observe(refresh)?;
+        commit.handle_snapshot(snapshot, &self.created(requests.port()));
+        Ok(())
+    }
+
     /// Of many requests the notifications would overrun the event socket: before the next ones are sent the reader has
     /// passed those before these, so that at most two lots of them wait.
     fn keep_pace(&self, fence: &mut Option<u32>) -> Result<(), Error> {
@@ -425,7 +450,7 @@ impl Engine {
     }
 
     /// Handles on interfaces that the rollback has brought back hold again.
-    fn finish(&self, commit: &Commit, mut outcome: Outcome) -> Result<Outcome, Error> {
+    pub(super) fn finish(&self, commit: &Commit, mut outcome: Outcome) -> Result<Outcome, Error> {
         if !commit.restored().is_empty() {
             let restored =
                 commit.restored().iter().map(|(index, generation)| (*index, *generation));

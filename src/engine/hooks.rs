@@ -76,12 +76,12 @@ impl Hooks {
     ///
     /// # Errors
     /// Which hook is not content, and why.
-    pub(super) fn ask(self, database: u64, now: Snapshot, delta: Diff) -> Result<(), Failure> {
+    pub(super) fn ask(self, databases: &[u64], now: Snapshot, delta: Diff) -> Result<(), Failure> {
         let deadline = self.deadline;
         let (to_hooks, questions) = bounded::<Hook>(1);
         let (answer, answers) = bounded(1);
         let mut awaited_by = AWAITED_BY.with_borrow(Vec::clone);
-        awaited_by.push(database);
+        awaited_by.extend(databases);
         let body = move || {
             AWAITED_BY.set(awaited_by);
             // Ends when the commit gives no further hook, also because one has taken too long.

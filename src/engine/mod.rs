@@ -1,8 +1,9 @@
 //! Where the pure floors meet threads, sockets and clocks.
 //!
-//! One reader thread per database owns the [`Follower`](crate::state::Follower) and is the only one that makes
-//! snapshots; committers send requests from their own threads, one at a time, and wait for the reader to pass
-//! their fences. Swap, then notify: a snapshot is in place before anybody is woken for it.
+//! One reader thread per database drives the [`Follower`](crate::state::Follower), which makes the snapshots; committers
+//! send requests from their own threads, one at a time, and wait for it to pass their fences. Whoever waits while the
+//! reader sleeps takes in what there is himself, with the reader's lock held. Swap, then notify: a snapshot is in place
+//! before anybody is woken for it.
 //!
 //! What users bring along runs where it holds up nobody else: commit hooks on a thread of their commit (`hooks`),
 //! callbacks after a change on one of their own (`callbacks`), event queues on the thread that reads them (`events`, from
@@ -16,6 +17,7 @@ mod commit;
 mod error;
 mod events;
 mod freeze;
+mod group;
 mod hooks;
 mod journal;
 mod log;
@@ -32,6 +34,7 @@ pub use commit::{Provisional, Recovered, Start, Terms, Undone};
 pub use error::Error;
 pub use events::{Event, EventOptions, Filter, Subscription};
 pub use freeze::{Hold, Note, Tally, Trouble};
+pub use group::{Member, commit_together};
 pub use hooks::Hook;
 pub use journal::Unusable;
 pub use log::{Cause, History};

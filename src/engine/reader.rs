@@ -2,17 +2,22 @@
 //!
 //! Idle means asleep: the wait has no timeout, and nothing wakes it but a datagram or the waker.
 //!
+//! While it sleeps or wakes, whoever waits for a fence may take in what the event socket holds, and show it: to have a
+//! sleeping thread do it takes longer than the work. That is all they do: what is to be asked, dumped, called or thrown
+//! away is left to the reader, and so are floods.
+//!
 //! The event socket comes first: while more notifications wait than one system call brings, they are all taken out of
 //! the kernel's buffer before the next few are applied, because there the kernel drops what does not fit.
 
 use std::borrow::Cow;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::Error;
 use super::freeze::Freezes;
@@ -25,7 +30,7 @@ use super::trace::tell;
 use super::waiting::Waiting;
 use crate::object::Family;
 use crate::state::{Follower, Losses, Outlet, Silence, Snapshot, Transmit, Update};
-use crate::sys::{Batch, Datagram, Options, Received, Socket, Waker, wait};
+use crate::sys::{Batch, Datagram, Namespace, Options, Received, Socket, Waker, wait};
 
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
@@ -35,6 +40,7 @@ const RTNLGRP_IPV6_ROUTE: u32 = 11;
 const RTNLGRP_NEIGH: u32 = 3;
 const RTNLGRP_IPV4_RULE: u32 = 8;
 const RTNLGRP_IPV6_RULE: u32 = 19;
+const RTNLGRP_MPLS_ROUTE: u32 = 27;
 const RTNLGRP_NEXTHOP: u32 = 32;
 
 /// How many creations of our own are remembered until their committer looks: far more than one wave has.
@@ -46,17 +52,17 @@ const BURST: u32 = 16;
 /// Counts the databases of this process.
 static DATABASES: AtomicU64 = AtomicU64::new(0);
 
-type Started = (Arc<Shared>, Requests, JoinHandle<()>);
+type Opened = (Arc<Shared>, Arc<Mutex<Reader>>, Requests);
 
 /// Starts the reader. The thread enters the namespace and opens every socket there, so that no other thread ever
 /// leaves its own.
-pub(super) fn start(config: Config) -> Result<Started, Error> {
+pub(super) fn start(config: Config) -> Result<(Opened, JoinHandle<()>), Error> {
     let (to_opener, from_reader) = crossbeam_channel::bounded(1);
     let body = move || match open(config) {
         Ok((shared, requests)) => {
-            let mut reader = Reader::new(Arc::clone(&shared));
-            if to_opener.send(Ok((shared, requests))).is_ok() {
-                reader.run();
+            let reader = Arc::new(Mutex::new(Reader::new(Arc::clone(&shared))));
+            if to_opener.send(Ok((shared, Arc::clone(&reader), requests))).is_ok() {
+                Reader::run(reader.lock());
             }
         }
         // Nobody left to tell: the opener has gone.
@@ -65,7 +71,7 @@ pub(super) fn start(config: Config) -> Result<Started, Error> {
     let thread = std::thread::Builder::new().name("netlinkdb".to_owned()).spawn(body);
     let thread = thread.map_err(|error| Error::Thread(error.to_string()))?;
     match from_reader.recv() {
-        Ok(Ok((shared, requests))) => Ok((shared, requests, thread)),
+        Ok(Ok(opened)) => Ok((opened, thread)),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::Thread("it ended before it began".to_owned())),
     }
@@ -80,7 +86,12 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         groups.extend([RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]);
     }
     if config.views.routes {
-        let families = [(Family::Inet, RTNLGRP_IPV4_ROUTE), (Family::Inet6, RTNLGRP_IPV6_ROUTE)];
+        let families = [
+            (Family::Inet, RTNLGRP_IPV4_ROUTE),
+            (Family::Inet6, RTNLGRP_IPV6_ROUTE),
+            // A group of every kernel, also of one without MPLS.
+            (Family::MPLS, RTNLGRP_MPLS_ROUTE),
+        ];
         let followed = families.into_iter().filter(|(family, _)| config.routes.has_family(*family));
         groups.extend(followed.map(|(_, group)| group));
     }
@@ -97,6 +108,7 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
     let options = Options { groups, receive_buffer: Some(config.receive_buffer), strict: true };
     let event = Socket::open(&options).map_err(Error::system("open the event socket"))?;
     let request = open_plain("open the request socket")?;
+    let here = Namespace::current().map_err(Error::system("find the network namespace"))?;
     let shared = Shared {
         event,
         waker: Waker::new().map_err(Error::system("open the waker"))?,
@@ -129,7 +141,7 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
         panics: Arc::default(),
         config,
     };
-    let requests = Requests::new(request, shared.config.patience);
+    let requests = Requests::new(request, shared.config.patience, here);
     Ok((Arc::new(shared), requests))
 }
 
@@ -139,7 +151,8 @@ fn open_plain(doing: &'static str) -> Result<Socket, Error> {
     Socket::open(&options).map_err(Error::system(doing))
 }
 
-struct Reader {
+/// What the reader thread works with. Locked but while that sleeps and all is shown that it has taken in.
+pub(super) struct Reader {
     shared: Arc<Shared>,
     follower: Follower,
     batch: Batch,
@@ -149,6 +162,8 @@ struct Reader {
     /// Whether the snapshot that was shown has been taken back.
     lent: bool,
     dump: Option<(Socket, Batch)>,
+    /// Whether somebody else does its work.
+    has_stand_in: bool,
     /// How often everything had been read when a state was shown last.
     resyncs: u64,
 }
@@ -157,47 +172,106 @@ impl Reader {
     fn new(shared: Arc<Shared>) -> Self {
         let follower = Follower::new(shared.config.views).with_routes(shared.config.routes.clone());
         let (batch, waiting) = (Batch::new(), Waiting::default());
-        let (unshown, lent, resyncs) = (0, false, 0);
-        Reader { shared, follower, batch, waiting, unshown, lent, dump: None, resyncs }
+        let (unshown, resyncs, dump) = (0, 0, None);
+        let (lent, has_stand_in) = (false, false);
+        Reader { shared, follower, batch, waiting, unshown, lent, dump, has_stand_in, resyncs }
     }
 
     /// Follows until it is told to stop or cannot go on; a panic is shown to waiters like any other end.
-    fn run(&mut self) {
-        let end = ShowEnd(self);
-        if let Err(error) = end.0.follow() {
-            end.0.shared.published.lock().ended = Some(error);
+    fn run(reader: MutexGuard<'_, Self>) {
+        let mut end = ShowEnd(reader);
+        if let Err(error) = Self::follow(&mut end.0) {
+            end.0.shared.published.lock().ended.get_or_insert(error);
         }
     }
 
-    fn follow(&mut self) -> Result<(), Error> {
-        while !self.shared.stop.load(Ordering::SeqCst) {
-            if self.shared.resync.swap(false, Ordering::SeqCst) {
-                self.follower.resync();
-            }
-            if self.follower.is_draining() {
-                self.drain()?;
-            }
-            // Wanted before the fence was sent that waits for it, and so seen before that is passed.
-            if self.follower.is_live() && self.shared.proxies.swap(false, Ordering::SeqCst) {
-                self.follower.ask_proxies();
-            }
-            while let Some(transmit) = self.follower.poll_transmit() {
-                self.transmit(&transmit)?;
-            }
-            if let Some(ack) = self.follower.failure() {
-                return Err(Error::Unreadable(ack.clone()));
-            }
-            if !self.follower.is_dumping() {
-                self.dump = None;
-            }
-            self.adopt();
-            if self.is_due() {
-                self.publish();
-            }
-            self.sleep()?;
-            self.apply_some();
+    fn follow(reader: &mut MutexGuard<'_, Self>) -> Result<(), Error> {
+        while !reader.shared.stop.load(Ordering::SeqCst) {
+            reader.catch_up()?;
+            Self::sleep(reader)?;
+            reader.apply_some();
         }
         Ok(())
+    }
+
+    /// Sends what is to be asked, and shows what has come of it.
+    fn catch_up(&mut self) -> Result<(), Error> {
+        if self.shared.resync.swap(false, Ordering::SeqCst) {
+            self.follower.resync();
+        }
+        if self.follower.is_draining() {
+            self.drain()?;
+        }
+        // Wanted before the fence was sent that waits for it, and so seen before that is passed.
+        if self.follower.is_live() && self.shared.proxies.swap(false, Ordering::SeqCst) {
+            self.follower.ask_proxies();
+        }
+        while let Some(transmit) = self.follower.poll_transmit() {
+            self.transmit(&transmit)?;
+        }
+        if let Some(ack) = self.follower.failure() {
+            return Err(Error::Unreadable(ack.clone()));
+        }
+        if !self.follower.is_dumping() {
+            self.dump = None;
+        }
+        self.adopt();
+        if self.is_due() {
+            self.publish();
+        }
+        Ok(())
+    }
+
+    /// Takes in what the event socket holds, and shows it, on the thread of somebody who waits for that. Where there is
+    /// more to do, or there are callbacks, the reader is woken to do it. An error and a panic end the database, as on the
+    /// reader's own thread.
+    pub(super) fn stand_in(&mut self) {
+        if !self.shared.idle.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        self.has_stand_in = true;
+        let done = catch_unwind(AssertUnwindSafe(|| self.take_in()));
+        self.has_stand_in = false;
+        let error = match done {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => Error::Thread("it panicked".to_owned()),
+        };
+        self.shared.published.lock().ended.get_or_insert(error);
+        self.shared.stop.store(true, Ordering::SeqCst);
+        // The waker cannot fail but for a closed descriptor, and it is open as long as this is there.
+        let _ = self.shared.waker.wake();
+    }
+
+    fn take_in(&mut self) -> Result<(), Error> {
+        self.receive_event()?;
+        if self.is_wanted_awake() {
+            return self.shared.waker.wake().map_err(Error::system("wake the reader"));
+        }
+        self.publish();
+        self.shared.idle.store(self.is_idle(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Whether there is more to do before a state is shown. What is wanted together with a fence was wanted before it was
+    /// sent, and so is seen here behind its answer.
+    fn is_wanted_awake(&self) -> bool {
+        let shared = &self.shared;
+        !self.waiting.is_empty()
+            || !self.follower.is_live()
+            || self.follower.is_asking()
+            || shared.resync.load(Ordering::SeqCst)
+            || shared.proxies.load(Ordering::SeqCst)
+            || !shared.restored.lock().is_empty()
+    }
+
+    /// Whether all that was taken in is shown, and nothing is asked for.
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+            && self.unshown == 0
+            && !self.lent
+            && self.dump.is_none()
+            && self.follower.is_settled()
     }
 
     /// Empties the event socket: until then it is deaf, and what is in it is older than what is dumped next (K1).
@@ -231,29 +305,28 @@ impl Reader {
     }
 
     /// Until something is to be read; does not sleep while notifications wait to be applied.
-    fn sleep(&mut self) -> Result<(), Error> {
-        let (event, waker) = (self.shared.event.as_fd(), self.shared.waker.as_fd());
-        let doing = Error::system("wait for the kernel");
-        let within = (!self.waiting.is_empty()).then_some(Duration::ZERO);
-        let is_idle = self.waiting.is_empty()
-            && self.unshown == 0
-            && !self.lent
-            && self.dump.is_none()
-            && self.follower.is_settled();
-        self.shared.idle.store(is_idle, Ordering::SeqCst);
-        let (heard, woken, dumped) = match &self.dump {
-            Some((dump, _)) => {
-                let [heard, woken, dumped] =
-                    wait([event, waker, dump.as_fd()], within).map_err(doing)?;
-                (heard, woken, dumped)
+    fn sleep(reader: &mut MutexGuard<'_, Self>) -> Result<(), Error> {
+        let shared = Arc::clone(&reader.shared);
+        let (event, waker) = (shared.event.as_fd(), shared.waker.as_fd());
+        let within = (!reader.waiting.is_empty()).then_some(Duration::ZERO);
+        let is_idle = reader.is_idle();
+        shared.idle.store(is_idle, Ordering::SeqCst);
+        let dump = reader.dump.as_ref().map(|(dump, _)| dump);
+        let ready = match dump {
+            Some(dump) => wait([event, waker, dump.as_fd()], within),
+            None if is_idle => {
+                let ready = MutexGuard::unlocked(reader, || wait([event, waker], None));
+                ready.map(|[heard, woken]| [heard, woken, false])
             }
-            None => {
-                let [heard, woken] = wait([event, waker], within).map_err(doing)?;
-                (heard, woken, false)
-            }
+            None => wait([event, waker], within).map(|[heard, woken]| [heard, woken, false]),
         };
+        let [heard, woken, dumped] = ready.map_err(Error::system("wait for the kernel"))?;
         // Before anything is taken out of the socket: see `Engine::current`.
-        self.shared.idle.store(false, Ordering::SeqCst);
+        shared.idle.store(false, Ordering::SeqCst);
+        reader.receive(heard, woken, dumped)
+    }
+
+    fn receive(&mut self, heard: bool, woken: bool, dumped: bool) -> Result<(), Error> {
         if woken {
             self.shared.waker.drain().map_err(Error::system("reset the waker"))?;
         }
@@ -292,13 +365,17 @@ impl Reader {
             }
             Received::Empty => {}
             Received::Datagrams => {
+                // Callbacks are called on the reader thread. One that was registered after this look was so after the
+                // kernel has said what is here.
+                let for_reader = self.has_stand_in && !self.shared.sieves.is_empty();
                 // Few, and none before them: they are applied from where they are.
-                let at_once =
-                    self.waiting.is_empty() && !self.batch.is_full() || self.follower.is_draining();
+                let few = self.waiting.is_empty() && !self.batch.is_full();
+                let at_once = few && !for_reader || self.follower.is_draining();
+                let unsifted = self.lent || self.has_stand_in;
                 for datagram in self.batch.iter() {
                     match datagram {
                         Datagram::Data(bytes) if at_once => {
-                            let bytes = sift(&self.shared, &self.follower, self.lent, bytes);
+                            let bytes = sift(&self.shared, &self.follower, unsifted, bytes);
                             self.follower.handle_event(&bytes);
                         }
                         Datagram::Data(bytes) => self.waiting.push(bytes),
@@ -424,9 +501,14 @@ impl Reader {
 }
 
 /// What callbacks leave of a datagram; all of it where it is thrown away anyhow.
-fn sift<'a>(shared: &Shared, follower: &Follower, lent: bool, datagram: &'a [u8]) -> Cow<'a, [u8]> {
+fn sift<'a>(
+    shared: &Shared,
+    follower: &Follower,
+    unsifted: bool,
+    datagram: &'a [u8],
+) -> Cow<'a, [u8]> {
     // A callback that was registered since the snapshot was taken back sees what comes when that is there again.
-    if lent || shared.sieves.is_empty() || follower.is_draining() {
+    if unsifted || shared.sieves.is_empty() || follower.is_draining() {
         return Cow::Borrowed(datagram);
     }
     let mut told = Vec::new();
@@ -436,7 +518,7 @@ fn sift<'a>(shared: &Shared, follower: &Follower, lent: bool, datagram: &'a [u8]
 }
 
 /// Tells every waiter that the reader has ended, also when it ends in a panic, and leaves the last state to be seen.
-struct ShowEnd<'a>(&'a mut Reader);
+struct ShowEnd<'a>(MutexGuard<'a, Reader>);
 
 impl Drop for ShowEnd<'_> {
     fn drop(&mut self) {

@@ -16,12 +16,15 @@ use super::freeze::Freezes;
 use super::hooks::{self, Hook};
 use super::journal::Journal;
 use super::log::{History, Log};
-use super::reader;
+use super::reader::{self, Reader};
 use super::registry::{Registration, Registry};
 use super::requests::Requests;
 use super::sieve::Sieve;
 use crate::state::{Ask, Losses, RouteView, Snapshot, Views, fence_request, is_later, next_fence};
 use crate::sys::{Namespace, Socket, Waker, wait};
+
+/// As long as the reader takes with a few notifications, or a thread to be woken.
+const SHORT: Duration = Duration::from_micros(20);
 
 /// What a database is opened with.
 #[derive(Clone, Debug)]
@@ -116,7 +119,8 @@ pub struct Engine {
     pub(super) requests: Mutex<Requests>,
     /// Locked for a moment at a time, also while the requests are.
     pub(super) journal: Option<Mutex<Journal>>,
-    reader: Option<JoinHandle<()>>,
+    reader: Arc<Mutex<Reader>>,
+    thread: Option<JoinHandle<()>>,
     reader_id: ThreadId,
     /// The thread of the callbacks, once there is one.
     pub(super) callbacks: Mutex<Option<JoinHandle<()>>>,
@@ -131,13 +135,14 @@ impl Engine {
         let patience = config.patience;
         let open = |path: &PathBuf| Journal::open(path, config.namespace.as_ref());
         let journal = config.journal.as_ref().map(open).transpose()?.map(Mutex::new);
-        let (shared, requests, reader) = reader::start(config)?;
-        let reader_id = reader.thread().id();
+        let ((shared, reader, requests), thread) = reader::start(config)?;
+        let reader_id = thread.thread().id();
         let engine = Engine {
             shared,
             requests: Mutex::new(requests),
             journal,
-            reader: Some(reader),
+            reader,
+            thread: Some(thread),
             reader_id,
             callbacks: Mutex::new(None),
         };
@@ -184,6 +189,11 @@ impl Engine {
     /// Bytes of receive buffer that the event socket really has.
     pub fn receive_buffer(&self) -> usize {
         self.shared.event.receive_buffer()
+    }
+
+    /// How long an answer of the kernel is waited for.
+    pub fn patience(&self) -> Duration {
+        self.shared.config.patience
     }
 
     /// Whether this is the reader thread, which must not wait for itself.
@@ -256,7 +266,23 @@ impl Engine {
                 .map_err(Error::system("ask for interfaces and addresses"))?;
         }
         let fence = self.ask_fence()?;
+        self.stand_in();
         self.await_fence(fence)
+    }
+
+    /// Shows what the event socket holds without the reader, which takes longer to wake than that takes. The reader wakes
+    /// from its own part of every notification: where this comes too late, or is not enough, it does the rest.
+    fn stand_in(&self) {
+        let deadline = Instant::now() + SHORT;
+        while self.shared.sieves.is_empty() {
+            if let Some(mut reader) = self.reader.try_lock() {
+                return reader.stand_in();
+            }
+            if Instant::now() >= deadline {
+                return;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Sends a fence, and gives its number.
@@ -374,7 +400,7 @@ impl Drop for Engine {
         self.shared.stop.store(true, Ordering::SeqCst);
         // The waker cannot fail but for a closed descriptor, and it is ours until here.
         let woken = self.shared.waker.wake().is_ok();
-        if let Some(reader) = self.reader.take().filter(|_| woken && !self.is_reader()) {
+        if let Some(reader) = self.thread.take().filter(|_| woken && !self.is_reader()) {
             // A panic of the reader has been shown to every waiter; there is nobody to show it to here.
             drop(reader.join());
         }

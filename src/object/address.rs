@@ -146,6 +146,11 @@ pub enum Family {
     Other(u8),
 }
 
+impl Family {
+    /// MPLS, 28: of routes only.
+    pub const MPLS: Family = Family::Other(28);
+}
+
 /// How long an address lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lifetime {

@@ -184,11 +184,14 @@ fn show_labels(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
     object.push(("dst".to_owned(), Tree::Text(text)));
 }
 
+/// `TUNNEL_*`, as far as `ip` names them.
+pub(crate) const TUNNEL_FLAGS: &[(u64, &str)] = &[(4, "key"), (1, "csum"), (8, "seq")];
+
 fn show_tunnel_flags(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
     let flags = value.number().unwrap_or(0);
-    for (bit, name) in [(4, "key"), (1, "csum"), (8, "seq")] {
+    for (bit, name) in TUNNEL_FLAGS {
         if flags & bit != 0 {
-            object.push((name.to_owned(), Tree::Bool(true)));
+            object.push(((*name).to_owned(), Tree::Bool(true)));
         }
     }
 }
@@ -261,6 +264,16 @@ impl Encap {
     pub fn tos(self, tos: u8) -> Self {
         let name = if self.kind == EncapType::IP6 { "tc" } else { "tos" };
         self.set(name, Value::Number(tos.into()))
+    }
+
+    /// Of what was read, with the flags of a tunnel's header.
+    pub(crate) fn known(kind: EncapType, record: Record, flags: u64) -> Self {
+        let mut own = Encap::of(kind, record);
+        if let (Value::Nested(record), true) = (&mut own.value, flags != 0) {
+            let id = if kind == EncapType::IP6 { ip6_row::FLAGS } else { ip_row::FLAGS };
+            record.set(id, Value::Number(flags));
+        }
+        own
     }
 
     fn of(kind: EncapType, record: Record) -> Self {

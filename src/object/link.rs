@@ -4,11 +4,11 @@
 //!
 //! Measured on 6.18, 2026-11: after each single change the link as last announced (`AF_UNSPEC`, with
 //! `AF_BRIDGE` merged into the port options, K29) was compared with a fresh dump, for bridge, veth, vxlan,
-//! macvlan, ifb and bridge ports. `silent:` in the rows says the same.
+//! macvlan, ifb and bridge ports; of tunnels it is read in the kernel's source. `silent:` in the rows says the same.
 //!
 //! **While the link is down, also after our own request** (`WhileDown`): `IFLA_IFALIAS`, `IFLA_GROUP`,
 //! `IFLA_PROP_LIST`, `IFLA_LINKMODE`, `IFLA_PROTO_DOWN` and its reason, `IFLA_CARRIER`; every option of a
-//! bridge, of a vxlan and of a macvlan (its source addresses and their number too); every bridge port option
+//! bridge, of a vxlan, of a macvlan (its source addresses and their number too), of a tunnel and of a macsec; every bridge port option
 //! set through `IFLA_INFO_SLAVE_DATA` (the same set through `AF_BRIDGE` is announced, as `AF_BRIDGE`).
 //! Up, all of these are announced.
 //!
@@ -140,6 +140,55 @@ impl Link {
         let record = self.record.value(id)?.nested()?;
         std::ptr::eq(record.table(), table).then_some(record)
     }
+}
+
+/// One accessor for each kind that has options.
+macro_rules! kind_data {
+    ($($(#[$meta:meta])* $name:ident $table:ident $data:ident;)*) => {
+        impl Link {$(
+            $(#[$meta])*
+            pub fn $name(&self) -> Option<kinds::$data<'_>> {
+                self.nested(row::DATA, &kinds::$table).map(kinds::$data)
+            }
+        )*}
+    };
+}
+
+kind_data! {
+    /// Its options, if it is a GRE tunnel over IPv4.
+    gre GRE GreData;
+    /// Its options, if it is a GRE tunnel of Ethernet frames over IPv4.
+    gretap GRETAP GretapData;
+    /// Its options, if it is an ERSPAN tunnel over IPv4.
+    erspan ERSPAN ErspanData;
+    /// Its options, if it is a GRE tunnel over IPv6.
+    ip6gre IP6GRE Ip6greData;
+    /// Its options, if it is a GRE tunnel of Ethernet frames over IPv6.
+    ip6gretap IP6GRETAP Ip6gretapData;
+    /// Its options, if it is an ERSPAN tunnel over IPv6.
+    ip6erspan IP6ERSPAN Ip6erspanData;
+    /// Its options, if it is a tunnel of IPv4 or MPLS in IPv4.
+    ipip IPIP IpipData;
+    /// Its options, if it is a tunnel of IPv6, IPv4 or MPLS in IPv4.
+    sit SIT SitData;
+    /// Its options, if it is a tunnel of IPv4 or IPv6 in IPv6.
+    ip6tnl IP6TNL Ip6tnlData;
+    /// Its options, if it is an IPsec tunnel over IPv4.
+    vti VTI VtiData;
+    /// Its options, if it is an IPsec tunnel over IPv6.
+    vti6 VTI6 Vti6Data;
+    /// Its options, if it is a Geneve tunnel.
+    geneve GENEVE GeneveData;
+    /// Its options, if it is an xfrm interface.
+    xfrm XFRM XfrmData;
+    /// Its options, if it is a bare UDP tunnel.
+    bareudp BAREUDP BareudpData;
+    /// Its options, if it is a MACsec interface.
+    macsec MACSEC MacsecData;
+    /// Its options, if it is an end of a netkit pair.
+    netkit NETKIT NetkitData;
+    /// Its options, if it is a tun or tap interface.
+    tun TUN TunData;
 }
 
 impl Link {
@@ -481,6 +530,8 @@ table! {
         WIRELESS wireless: Bytes = Path(&[11]), "IFLA_WIRELESS", Statistic, form: Hidden;
         /// What another protocol says of it; with family `AF_BRIDGE` its options as a bridge port (K29).
         PROTINFO protinfo: Bytes = Path(&[12]), "IFLA_PROTINFO", Statistic, form: Hidden;
+        /// The namespace that an interface is to be in: a descriptor of the process that asks.
+        NET_NS_FD net_ns_fd: U32 = Path(&[28]), "IFLA_NET_NS_FD", Action, form: Hidden;
         /// The namespace that a request was about, by its number.
         TARGET_NETNSID target_netnsid: I32 = Path(&[46]), "IFLA_TARGET_NETNSID", Statistic, form: Hidden;
     }

@@ -50,7 +50,7 @@ pub use route::{
     RouteKey6, RouteMetrics, RouteProtocol, RouteScope, RouteSpec, RouteType,
 };
 pub use rule::{RULE, Rule, RuleAction, RuleFlags, RuleSpec};
-pub use shape::{Named, Shape, Typed, UnknownName};
+pub use shape::{Named, Shape, Typed, UnknownName, Width};
 pub use spec::SpecError;
 pub use table::{Argument, Form, Names, Place, Role, Row, Silent, Table};
 pub use tree::Tree;

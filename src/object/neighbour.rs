@@ -435,6 +435,15 @@ impl NeighbourSpec {
         self
     }
 
+    /// Of a tunnel's forwarding entry: the network identifier that packets come from.
+    pub fn src_vni(mut self, vni: u32) -> Self {
+        if vni > 0xff_ffff {
+            self.draft.fail(SpecError::new(format!("src_vni {vni}"), "at most 16777215"));
+        }
+        self.draft.number(row::SRC_VNI, vni);
+        self
+    }
+
     /// Of a tunnel's forwarding entry: the UDP port.
     pub fn port(mut self, port: u16) -> Self {
         self.draft.number(row::PORT, port);

@@ -7,8 +7,9 @@ use super::address::CACHE_INFO;
 use super::encap::{ENCAP_IP, ENCAP_IP6, ENCAP_MPLS, ENCAP_SEG6};
 use super::kinds::bridge::{BRIDGE_ID, QUERIER};
 use super::kinds::{
-    AD_INFO, BOND, BOND_PORT, BRIDGE, HSR, IPVLAN, IPVTAP, MACVLAN, MACVTAP, NewLink, QOS_MAPPING,
-    VETH, VLAN, VRF, VRF_PORT, VXLAN, vxlan,
+    AD_INFO, BAREUDP, BOND, BOND_PORT, BRIDGE, ERSPAN, GENEVE, GRE, GRETAP, HSR, IP6ERSPAN, IP6GRE,
+    IP6GRETAP, IP6TNL, IPIP, IPVLAN, IPVTAP, MACSEC, MACVLAN, MACVTAP, NETKIT, NewLink, Place,
+    QOS_MAPPING, SIT, TUN, VETH, VLAN, VRF, VRF_PORT, VTI, VTI6, VXLAN, XFRM, vxlan,
 };
 use super::link::{LINK, LinkFlags, MAP, STATISTICS, STATISTICS32};
 use super::neighbour::{NEIGHBOUR, NEIGHBOUR_CACHE_INFO};
@@ -63,6 +64,23 @@ pub static TABLES: &[&Table] = &[
     &IPVTAP,
     &MACVTAP,
     &HSR,
+    &GRE,
+    &GRETAP,
+    &ERSPAN,
+    &IP6GRE,
+    &IP6GRETAP,
+    &IP6ERSPAN,
+    &IPIP,
+    &SIT,
+    &IP6TNL,
+    &VTI,
+    &VTI6,
+    &GENEVE,
+    &XFRM,
+    &BAREUDP,
+    &MACSEC,
+    &NETKIT,
+    &TUN,
 ];
 
 /// Changes with the tables: two builds with the same number read each other's records.
@@ -202,12 +220,14 @@ pack_enum!(Family, "family" {
 pack_enum!(RouteKey, "family of a route" {
     4 V4(key),
     6 V6(key),
+    28 Mpls(label),
 });
 
 pack_struct! {
     RouteKey4 { table, dst, len, tos, priority }
     RouteKey6 { table, dst, len, tos, priority }
-    NewLink { record, data, link, peer }
+    NewLink { record, data, link, peer, peer_place }
+    Place { fd, title }
 }
 
 impl Pack for LinkFlags {

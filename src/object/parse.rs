@@ -2,7 +2,7 @@
 //!
 //! A value is read by finding the one that would be shown so: what shows it and what reads it cannot disagree.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::shape::elements;
 use super::show::show;
@@ -33,6 +33,17 @@ pub fn read(
     indexes: Indexes<'_>,
     to: &mut Record,
 ) -> Result<(), Unread> {
+    if let Tree::Map(entries) = tree {
+        // What stands in an object of its own is read part by part.
+        let is_part =
+            |row: &Row| row.name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+        if entries.len() > 1 && table.rows.iter().any(is_part) {
+            return entries.iter().try_for_each(|entry| {
+                let part = Tree::Map(vec![entry.clone()]);
+                read(table, key, &part, names, indexes, to)
+            });
+        }
+    }
     let unread = |why: &str| Unread { key: key.to_owned(), why: why.to_owned() };
     if read_members(table, key, tree, to) {
         return Ok(());
@@ -87,7 +98,8 @@ fn fits(shape: Shape, value: &Value) -> bool {
         Value::Texts(_) => matches!(shape, Shape::Texts(_)),
         Value::Hardware(_) => matches!(shape, Shape::Hardware | Shape::Mac),
         Value::Hardwares(_) => matches!(shape, Shape::Hardwares(_)),
-        Value::V4(_) | Value::V6(_) => matches!(shape, Shape::Ip | Shape::Via),
+        Value::V4(_) => matches!(shape, Shape::Ip | Shape::Ip4 | Shape::Via),
+        Value::V6(_) => matches!(shape, Shape::Ip | Shape::Ip6 | Shape::Via),
         Value::Ips(_) => matches!(shape, Shape::Ips),
         Value::Records(_) => matches!(shape, Shape::Elements(..)),
         Value::Present => matches!(shape, Shape::Present),
@@ -102,6 +114,8 @@ fn fits(shape: Shape, value: &Value) -> bool {
                 | Shape::Ips
                 | Shape::Elements(..)
                 | Shape::Ip
+                | Shape::Ip4
+                | Shape::Ip6
                 | Shape::Via
                 | Shape::Present
                 | Shape::Struct(_)
@@ -155,6 +169,13 @@ fn candidates(row: &Row, tree: &Tree, indexes: Indexes<'_>) -> Vec<Value> {
             values.extend(text.parse::<HardwareAddress>().ok().map(Value::Hardware));
             values.extend(text.parse().ok().map(Value::V4));
             values.extend(text.parse().ok().map(Value::V6));
+            // A key of a tunnel is shown as an address, and no address as `any`.
+            let key = text.parse::<Ipv4Addr>().ok().map(|key| u32::from(key).into());
+            values.extend(key.map(Value::Number));
+            if text == "any" {
+                values.push(Value::V4(Ipv4Addr::UNSPECIFIED));
+                values.push(Value::V6(Ipv6Addr::UNSPECIFIED));
+            }
             values.push(Value::Text(text.as_str().into()));
             values
         }
@@ -187,7 +208,10 @@ fn candidates(row: &Row, tree: &Tree, indexes: Indexes<'_>) -> Vec<Value> {
                 let inner = entries_of(table, entries, indexes);
                 inner.map(|inner| Value::Nested(Box::new(inner))).into_iter().collect()
             }
-            _ => Vec::new(),
+            _ => match entries.as_slice() {
+                [(_, part)] => candidates(row, part, indexes),
+                _ => Vec::new(),
+            },
         },
     }
 }

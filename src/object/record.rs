@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::show::{show, words};
 use super::table::Lookup;
-use super::{Names, Place, Row, Shape, Table, Tree, Value};
+use super::{Names, Place, Row, Shape, Table, Tree, Value, Width};
 use crate::wire::{Attribute, Attributes, Builder, HEADER, Malformed, put_ne_u16, put_ne_u32};
 
 /// The attributes that one object has, in the order of its table's rows, and those that no row knows.
@@ -239,17 +239,17 @@ impl Record {
         let mut rows: Vec<_> =
             self.fields().filter_map(|(_, row, value)| Some((path(row)?, row, value))).collect();
         rows.sort_by_key(|(path, ..)| *path);
-        let options = merged_options(&rows);
+        let shared = shared_payloads(&rows);
         rows.dedup_by_key(|(path, ..)| *path);
         let mut open: &[u16] = &[];
         for (path, row, value) in rows {
             let (last, nest) = path.split_last().unwrap_or((&0, &[]));
-            let shared = open.iter().zip(nest).take_while(|(a, b)| a == b).count();
-            (shared..open.len()).for_each(|_| to.close());
-            nest[shared..].iter().for_each(|number| to.open(*number));
+            let common = open.iter().zip(nest).take_while(|(a, b)| a == b).count();
+            (common..open.len()).for_each(|_| to.close());
+            nest[common..].iter().for_each(|number| to.open(*number));
             open = nest;
-            match options.iter().find(|(own, ..)| *own == path) {
-                Some((_, on, mask)) => to.attribute(*last, &option_payload(*on, *mask)),
+            match shared.iter().find(|(own, _)| *own == path) {
+                Some((_, payload)) => to.attribute(*last, payload),
                 None => write_value(*last, row, value, to),
             }
         }
@@ -336,19 +336,31 @@ fn path(row: &'static Row) -> Option<&'static [u16]> {
 
 type Rows<'a> = [(&'static [u16], &'static Row, &'a Value)];
 
-/// For each attribute in which several options stand: path, bits that are on, bits that are said.
-fn merged_options(rows: &Rows<'_>) -> Vec<(&'static [u16], u32, u32)> {
-    let mut merged: Vec<(&'static [u16], u32, u32)> = Vec::new();
+/// For each attribute in which several rows stand: its path and payload.
+fn shared_payloads(rows: &Rows<'_>) -> Vec<(&'static [u16], Vec<u8>)> {
+    let mut merged: Vec<(&'static [u16], Option<Width>, u32, u32)> = Vec::new();
     for (path, row, value) in rows {
-        let Shape::Option(bit) = row.shape else { continue };
-        let bit = 1u32.checked_shl(bit.into()).unwrap_or(0);
-        let on = if value.number() == Some(0) { 0 } else { bit };
+        let (width, bits, mask) = match row.shape {
+            Shape::Option(bit) => {
+                let bit = 1u32.checked_shl(bit.into()).unwrap_or(0);
+                (None, if value.number() == Some(0) { 0 } else { bit }, bit)
+            }
+            Shape::Part(mask, width) => {
+                let number = value.number().unwrap_or(0) as u32;
+                (Some(width), (number << mask.trailing_zeros()) & mask, mask)
+            }
+            _ => continue,
+        };
         match merged.iter_mut().find(|(own, ..)| own == path) {
-            Some((_, all, mask)) => (*all, *mask) = (*all | on, *mask | bit),
-            None => merged.push((*path, on, bit)),
+            Some((_, _, all, said)) => (*all, *said) = (*all | bits, *said | mask),
+            None => merged.push((*path, width, bits, mask)),
         }
     }
-    merged
+    let payload = |width: Option<Width>, bits, mask| match width {
+        Some(width) => width.payload(bits),
+        None => option_payload(bits, mask),
+    };
+    merged.into_iter().map(|(path, width, bits, mask)| (path, payload(width, bits, mask))).collect()
 }
 
 fn option_payload(on: u32, mask: u32) -> Vec<u8> {

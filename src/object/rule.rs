@@ -435,7 +435,7 @@ fn show_users(value: &Value, _: &Record, names: &dyn Names, object: Object<'_>) 
 }
 
 /// The names of `/etc/protocols` that are used in rules.
-const IP_PROTOCOLS: &[(u64, &str)] = &[
+pub(crate) const IP_PROTOCOLS: &[(u64, &str)] = &[
     (1, "icmp"),
     (6, "tcp"),
     (17, "udp"),

@@ -40,6 +40,10 @@ pub enum Shape {
     Hardware,
     /// An IP address; its family is the payload's length.
     Ip,
+    /// An IPv4 address.
+    Ip4,
+    /// An IPv6 address.
+    Ip6,
     /// Kept as it is.
     Bytes,
     /// Six bytes of a link-layer address inside a struct.
@@ -64,6 +68,9 @@ pub enum Shape {
     /// One bit of `struct br_boolopt_multi`, a value and a mask of four bytes each. Several rows stand in
     /// the same attribute; each is there when the mask says so.
     Option(u8),
+    /// The bits of this mask in a number of this width. Several rows stand in the same attribute; a request says all of it,
+    /// zero for the bits that are not named.
+    Part(u32, Width),
     /// An address family of two bytes and an address of it (`struct rtvia`); bytes where it is no IP address.
     Via,
     /// MPLS labels, four bytes each, the last one marked as the bottom of the stack.
@@ -90,7 +97,52 @@ pub enum Shape {
     },
 }
 
+/// The number that parts stand in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// Two bytes in the machine's order.
+    U16,
+    /// Four bytes in the machine's order.
+    U32,
+    /// Two bytes in network order.
+    Be16,
+    /// Four bytes in network order.
+    Be32,
+}
+
+impl Width {
+    const fn of(shape: Shape) -> Width {
+        match shape {
+            Shape::U16 => Width::U16,
+            Shape::Be16 => Width::Be16,
+            Shape::Be32 => Width::Be32,
+            _ => Width::U32,
+        }
+    }
+
+    fn shape(self) -> Shape {
+        match self {
+            Width::U16 => Shape::U16,
+            Width::U32 => Shape::U32,
+            Width::Be16 => Shape::Be16,
+            Width::Be32 => Shape::Be32,
+        }
+    }
+
+    /// The number as bytes.
+    pub fn payload(self, number: u32) -> Vec<u8> {
+        let mut payload = Vec::with_capacity(4);
+        self.shape().write(&Value::Number(number.into()), &mut payload);
+        payload
+    }
+}
+
 impl Shape {
+    /// Whether several rows may stand in one attribute.
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Shape::Option(_) | Shape::Part(..))
+    }
+
     /// Reads a payload. Longer payloads than ours are accepted (newer kernels); too short ones are `None`.
     pub fn read(self, payload: &[u8], siblings: &Attributes<'_>) -> Option<Value> {
         let number = |n: u64| Some(Value::Number(n));
@@ -113,6 +165,8 @@ impl Shape {
             Shape::Text => Some(Value::Text(text(payload))),
             Shape::Hardware => HardwareAddress::new(payload).map(Value::Hardware),
             Shape::Ip => ip_value(payload),
+            Shape::Ip4 => ip_value(payload).filter(|value| matches!(value, Value::V4(_))),
+            Shape::Ip6 => ip_value(payload).filter(|value| matches!(value, Value::V6(_))),
             Shape::Mac => HardwareAddress::new(payload.get(..6)?).map(Value::Hardware),
             Shape::U32s => {
                 Some(Value::Numbers(payload.chunks_exact(4).filter_map(ne_u32).collect()))
@@ -125,6 +179,10 @@ impl Shape {
             }
             Shape::Message(_) => None,
             Shape::Option(bit) => option(bit, payload),
+            Shape::Part(mask, width) => {
+                let whole = width.shape().read(payload, siblings)?.number()? as u32;
+                number(((whole & mask) >> mask.trailing_zeros()).into())
+            }
             Shape::Hardwares(inner) => {
                 let all = Attributes::new(payload).map_while(Result::ok);
                 let all = all.filter(|a| a.kind == inner);
@@ -202,8 +260,8 @@ impl Shape {
             (Shape::Hardware | Shape::Mac, Value::Hardware(address)) => {
                 to.extend_from_slice(address.as_bytes())
             }
-            (Shape::Ip, Value::V4(address)) => to.extend_from_slice(&address.octets()),
-            (Shape::Ip, Value::V6(address)) => to.extend_from_slice(&address.octets()),
+            (Shape::Ip | Shape::Ip4, Value::V4(address)) => to.extend_from_slice(&address.octets()),
+            (Shape::Ip | Shape::Ip6, Value::V6(address)) => to.extend_from_slice(&address.octets()),
             (Shape::Via, Value::V4(address)) => {
                 put_ne_u16(to, AF_INET);
                 to.extend_from_slice(&address.octets());
@@ -518,7 +576,7 @@ macro_rules! one_family {
         impl Typed for $name {
             type Out<'a> = $address;
             type In = $address;
-            const SHAPE: Shape = Shape::Ip;
+            const SHAPE: Shape = Shape::$name;
             fn read(value: &Value) -> Option<$address> {
                 match value {
                     Value::$variant(address) => Some(*address),
@@ -720,6 +778,39 @@ impl<const BIT: u8> Typed for OptionBit<BIT> {
     type Out<'a> = bool;
     type In = bool;
     const SHAPE: Shape = Shape::Option(BIT);
+    fn read(value: &Value) -> Option<bool> {
+        value.number().map(|n| n != 0)
+    }
+    fn write(value: bool) -> Value {
+        Value::Number(value.into())
+    }
+}
+
+/// The bits of `MASK` in a number of shape `S`.
+#[derive(Debug)]
+pub struct Part<const MASK: u32, S>(PhantomData<S>);
+
+impl<const MASK: u32, S: Typed> Typed for Part<MASK, S> {
+    type Out<'a> = u32;
+    type In = u32;
+    const SHAPE: Shape = Shape::Part(MASK, Width::of(S::SHAPE));
+    fn read(value: &Value) -> Option<u32> {
+        U32::read(value)
+    }
+    fn write(value: u32) -> Value {
+        Value::Number(value.into())
+    }
+}
+
+/// One bit of a number of shape `S`.
+#[derive(Debug)]
+pub struct Bit<const MASK: u32, S>(PhantomData<S>);
+
+impl<const MASK: u32, S: Typed> Typed for Bit<MASK, S> {
+    type Out<'a> = bool;
+    type In = bool;
+    const SHAPE: Shape = Shape::Part(MASK, Width::of(S::SHAPE));
+    const FORM: Form = Form::OnlyTrue;
     fn read(value: &Value) -> Option<bool> {
         value.number().map(|n| n != 0)
     }

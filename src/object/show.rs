@@ -18,7 +18,7 @@ pub fn show(
         Form::Member(name) => return show_member(row.name, name, number != 0, object),
         Form::OnlyTrue | Form::NotZero if number == 0 => return,
         Form::OnlyTrue => Tree::Bool(true),
-        Form::Bool => Tree::Bool(matches!(value, Value::Present) || number != 0),
+        Form::Bool => Tree::Bool(is_on(value)),
         // As C's `%#x` does.
         Form::Hex if number == 0 => Tree::from("0"),
         Form::Hex => Tree::Text(format!("{number:#x}")),
@@ -49,6 +49,11 @@ fn show_member(key: &str, name: &str, on: bool, object: &mut Vec<(String, Tree)>
         Some((_, Tree::List(all))) => all.extend(member),
         _ => object.push((key.to_owned(), Tree::List(member.into_iter().collect()))),
     }
+}
+
+/// Whether a switch is on.
+fn is_on(value: &Value) -> bool {
+    matches!(value, Value::Present) || value.number().unwrap_or(0) != 0
 }
 
 /// An interface by name, as `ip` spells one that it does not know.
@@ -82,7 +87,7 @@ fn plain(value: &Value, names: &dyn Names) -> Tree {
 
 /// Keyword and value as an `ip link` command line has them; empty when the row has no keyword.
 pub fn words(row: &Row, value: &Value, record: &Record, names: &dyn Names) -> String {
-    let on = matches!(value, Value::Present) || value.number().unwrap_or(0) != 0;
+    let on = is_on(value);
     let keyword = row.keyword;
     match row.argument {
         Argument::By(function) => function(value),

@@ -236,7 +236,7 @@ pub enum Lookup {
     Row(u16),
     /// Rows stand inside it.
     Inside,
-    /// Several rows stand in it, a bit each.
+    /// Several rows stand in it, some bits each.
     Options,
 }
 
@@ -251,7 +251,7 @@ impl Table {
             let Place::Path(own) = row.place else { continue };
             let Some(rest) = own.strip_prefix(path) else { continue };
             match rest {
-                [last] if *last == number && matches!(row.shape, Shape::Option(_)) => {
+                [last] if *last == number && row.shape.is_shared() => {
                     return Lookup::Options;
                 }
                 [last] if *last == number => return Lookup::Row(id as u16),
@@ -286,7 +286,7 @@ impl Table {
             if let Place::Path(path) = rows[i].place {
                 let number = path[0] as usize;
                 index[number] = match (path.len(), rows[i].shape) {
-                    (1, Shape::Option(_)) => Lookup::Options,
+                    (1, shape) if shape.is_shared() => Lookup::Options,
                     (1, _) => Lookup::Row(i as u16),
                     _ => Lookup::Inside,
                 };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fact::{Fact, Field};
 use super::{AddressSpec, Target, rules};
-use crate::object::kinds::{NewLink, master_of};
+use crate::object::kinds::{NewLink, Place, master_of};
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Record, Role, Value};
 use crate::state::Snapshot;
@@ -93,6 +93,67 @@ pub enum Action {
         /// Whether it was a secondary.
         secondary: bool,
     },
+    /// Moves an interface to another namespace (K32).
+    Move {
+        /// Which.
+        target: Target,
+        /// To where.
+        to: Place,
+        /// What it is called there.
+        name: Box<str>,
+    },
+    /// No request: an interface comes from another namespace, by what is asked for there.
+    Arrive {
+        /// Which.
+        target: Target,
+        /// How it comes.
+        origin: Origin,
+        /// What it is called here.
+        name: Box<str>,
+    },
+    /// Moves an interface back to where it came from.
+    Return {
+        /// Which.
+        target: Target,
+        /// To where.
+        to: Place,
+        /// The index that it had there.
+        index: u32,
+        /// What it was called there.
+        name: Box<str>,
+    },
+}
+
+/// How an interface comes from another namespace.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// It is made there: the other end of a veth pair.
+    Made {
+        /// This namespace, as the request there names it.
+        to: Place,
+    },
+    /// It was there.
+    Moved {
+        /// This namespace, as the request there names it.
+        to: Place,
+        /// Where.
+        from: Place,
+        /// Its index there.
+        index: u32,
+        /// What it is called there.
+        name: Box<str>,
+        /// What kind it is of.
+        kind: Option<Box<str>>,
+    },
+}
+
+impl Origin {
+    /// This namespace, as the request there names it.
+    pub fn to(&self) -> &Place {
+        match self {
+            Origin::Made { to } | Origin::Moved { to, .. } => to,
+        }
+    }
 }
 
 /// The indexes of targets: those that are there have theirs, new ones get theirs when they are created.
@@ -122,7 +183,10 @@ impl Action {
             | Action::Master { target, .. }
             | Action::Altname { target, .. }
             | Action::AddAddress { target, .. }
-            | Action::DelAddress { target, .. } => *target,
+            | Action::DelAddress { target, .. }
+            | Action::Move { target, .. }
+            | Action::Arrive { target, .. }
+            | Action::Return { target, .. } => *target,
         }
     }
 
@@ -137,7 +201,9 @@ impl Action {
         }
         let index = indexes.of(self.target())?;
         Some(match self {
-            Action::Create { .. } => return None,
+            Action::Create { .. } | Action::Arrive { .. } => return None,
+            Action::Move { to, name, .. } => travel(index, to, None, name),
+            Action::Return { to, index: old, name, .. } => travel(index, to, Some(*old), name),
             Action::Delete { .. } => {
                 link_message(kind::RTM_DELLINK, 0, index, LinkFlags(0), LinkFlags(0)).finish()
             }
@@ -157,6 +223,17 @@ impl Action {
             }
             Action::DelAddress { spec, .. } => address(kind::RTM_DELADDR, 0, &spec.identity(index)),
         })
+    }
+
+    /// Whether it is what makes, or sends, an interface of this name to another namespace.
+    pub(super) fn sends(&self, place: &Place, called: &str) -> bool {
+        match self {
+            Action::Move { to, name, .. } => to == place && **name == *called,
+            Action::Create { new, .. } => {
+                new.peer_place.as_ref() == Some(place) && new.peer_name() == Some(called)
+            }
+            _ => false,
+        }
     }
 
     /// The length of the fixed struct in its request.
@@ -215,13 +292,19 @@ impl Action {
                 one(Field::Address(spec.clone()), Some(Value::Present))
             }
             Action::DelAddress { spec, .. } => one(Field::Address(spec.clone()), None),
+            Action::Move { .. } | Action::Return { .. } => one(Field::Exists, None),
+            Action::Arrive { .. } => one(Field::Exists, Some(Value::Present)),
         }
     }
 
     /// What of it is not so in a state; `None` when all of it is.
     pub(super) fn lacking(self, now: &Snapshot, indexes: &Indexes) -> Option<Action> {
         match self {
-            Action::Create { .. } | Action::Delete { .. } => Some(self),
+            Action::Create { .. }
+            | Action::Delete { .. }
+            | Action::Move { .. }
+            | Action::Arrive { .. }
+            | Action::Return { .. } => Some(self),
             _ => self.only(indexes, |fact| !fact.holds(now)),
         }
     }
@@ -371,6 +454,20 @@ fn create(record: &Record) -> Vec<u8> {
     let more = flags::CREATE | flags::EXCL | flags::ECHO;
     let mut message =
         Builder::new(kind::RTM_NEWLINK, REQUEST | more).fixed(&record.encode_header());
+    record.encode(&mut message);
+    message.finish()
+}
+
+/// Moves an interface to another namespace, where it has this index if that is asked for (heard from 5.13 on; otherwise,
+/// and before, the one that it has where that is free), and this name.
+fn travel(index: u32, to: &Place, new_index: Option<u32>, name: &str) -> Vec<u8> {
+    let mut record = Record::new(&LINK);
+    record.set(row::NET_NS_FD, Value::Number(to.fd.into()));
+    record.set(row::NAME, name.into());
+    if let Some(index) = new_index.filter(|new| *new != index) {
+        record.set(row::NEW_IFINDEX, Value::Number(index.into()));
+    }
+    let mut message = link_message(kind::RTM_NEWLINK, 0, index, LinkFlags(0), LinkFlags(0));
     record.encode(&mut message);
     message.finish()
 }

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::action::{Action, Indexes};
+use super::action::{Action, Indexes, Origin};
 use super::fact::{Fact, Field, text};
 use super::keyed::{Causes, Journal, Step, residue};
-use super::order::{Wave, deleted_addresses, plan};
+use super::order::{Phase, Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
 use super::undo::{Entry, Outcome as Sent, causes, orphans, undo};
-use super::{Draft, Failure, Refusal, Target, Why, kinds, review, rules};
+use super::{Draft, Failure, Refusal, Target, Why, kinds, ports, review, rules};
+use crate::object::kinds::Place;
 use crate::object::link::{LINK, row};
 use crate::object::{Link, LinkRef, Names, Silent};
 use crate::state::{AddressKey, Ask, Snapshot};
@@ -128,6 +129,16 @@ pub(super) enum Stage {
     Finished,
 }
 
+/// What a commit would do next; the least of several has its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Together {
+    /// It goes on with what it does.
+    Busy,
+    Wave(Phase),
+    Check,
+    Verified,
+}
+
 /// How often a rollback looks and undoes before it is torn: restoring a deleted interface takes three.
 const UNDO_ROUNDS: u32 = 8;
 
@@ -143,7 +154,9 @@ pub struct Commit {
     pub(super) before: Snapshot,
     seen: Snapshot,
     pub(super) names: BTreeMap<u64, String>,
-    pub(super) waves: VecDeque<Wave>,
+    pub(super) waves: VecDeque<(Phase, Wave)>,
+    /// The turn of the wave that was sent last.
+    phase: Phase,
     pub(super) indexes: Indexes,
     pub(super) journal: Vec<Entry>,
     in_flight: Vec<usize>,
@@ -212,7 +225,7 @@ impl Commit {
             let (done, left) = (self.undone, self.undoing.len() + self.keyed.left_to_undo());
             return Progress { done, total: done + left, undoing: true };
         }
-        let left: usize = self.waves.iter().map(Wave::len).sum();
+        let left: usize = self.waves.iter().map(|(_, wave)| wave.len()).sum();
         let done = self.journal.len() + self.keyed.len();
         Progress { done, total: done + left, undoing: false }
     }
@@ -226,6 +239,7 @@ impl Commit {
             seen: before.clone(),
             before,
             waves: VecDeque::new(),
+            phase: Phase::Mend,
             indexes: Indexes::default(),
             journal: Vec::new(),
             in_flight: Vec::new(),
@@ -286,28 +300,35 @@ impl Commit {
             self.stage = Stage::Arrival;
             return self.poll();
         }
-        let wave = match self.waves.pop_front() {
-            None => {
-                self.stage = Stage::Check;
-                return self.poll();
-            }
-            Some(Wave::Steps(mut steps)) => {
+        let Some((phase, wave)) = self.waves.pop_front() else {
+            self.stage = Stage::Check;
+            return self.poll();
+        };
+        self.phase = phase;
+        let wave = match wave {
+            Wave::Steps(mut steps) => {
                 let requests = self.keyed.send(&mut steps, &self.indexes);
                 if !steps.is_empty() {
-                    self.waves.push_front(Wave::Steps(steps));
+                    self.waves.push_front((phase, Wave::Steps(steps)));
                 }
                 (self.stage, self.steps_sent) = (Stage::Sent, true);
                 return Poll::Send(requests);
             }
-            Some(Wave::Actions(wave)) => wave,
+            Wave::Actions(wave) => wave,
         };
         self.steps_sent = false;
         self.in_flight.clear();
+        if matches!(wave.first(), Some(Action::Arrive { .. })) {
+            self.expect(wave);
+            self.stage = Stage::Locate;
+            return self.poll();
+        }
         let mut requests = Vec::with_capacity(wave.len());
         for action in wave {
             let Some(action) = self.still_needed(action) else { continue };
             // Without an index the creation has failed, and then no further wave is sent.
-            let Some(request) = action.encode(&self.indexes) else { continue };
+            let whole = kinds::whole(&action, &self.indexes, &self.seen);
+            let Some(request) = whole.encode(&self.indexes) else { continue };
             self.in_flight.push(self.journal.len());
             self.journal.push(Entry { action, request: request.clone(), seq: 0, sent: Sent::Lost });
             requests.push(request);
@@ -324,7 +345,7 @@ impl Commit {
                 && self.as_they_were.contains(&action.target())
                 && self.indexes.of(action.target()).is_some()
         };
-        matches!(self.waves.front(), Some(Wave::Actions(wave)) if wave.iter().any(edits))
+        matches!(self.waves.front(), Some((_, Wave::Actions(wave))) if wave.iter().any(edits))
     }
 
     /// What is left to do of an action on an interface that has been made again: what it has by itself is not set, of
@@ -340,14 +361,14 @@ impl Commit {
         }
     }
 
-    /// The interfaces that the next wave deletes, what goes with them, and their ports.
+    /// The interfaces that the next wave deletes or moves away, what goes with them, and their ports.
     fn doomed(&self) -> Vec<u32> {
         let wave: &[Action] = match self.waves.front() {
-            Some(Wave::Actions(wave)) => wave,
+            Some((_, Wave::Actions(wave))) => wave,
             _ => &[],
         };
         let deleted = wave.iter().filter_map(|action| match action {
-            Action::Delete { target } => self.indexes.of(*target),
+            Action::Delete { target } | Action::Move { target, .. } => self.indexes.of(*target),
             _ => None,
         });
         let with = |index| {
@@ -388,10 +409,10 @@ impl Commit {
         let (cause, unsent) = self.keyed.handle_answers(answers, &names);
         if !unsent.is_empty() {
             match self.waves.front_mut() {
-                Some(Wave::Steps(rest)) => {
+                Some((_, Wave::Steps(rest))) => {
                     unsent.into_iter().rev().for_each(|one| rest.push_front(one))
                 }
-                _ => self.waves.push_front(Wave::Steps(unsent.into())),
+                _ => self.waves.push_front((self.phase, Wave::Steps(unsent.into()))),
             }
         }
         self.stage = match (&cause, self.keyed.is_lost()) {
@@ -409,7 +430,7 @@ impl Commit {
         let unsent = self.journal.split_off(unsent.first().copied().unwrap_or(self.journal.len()));
         if !unsent.is_empty() {
             let wave = unsent.into_iter().map(|entry| entry.action).collect();
-            self.waves.push_front(Wave::Actions(wave));
+            self.waves.push_front((self.phase, Wave::Actions(wave)));
         }
     }
 
@@ -474,7 +495,7 @@ impl Commit {
         self.match_with(&now);
         self.locate(&now, created);
         match self.stage {
-            Stage::Locate => self.stage = Stage::Send,
+            Stage::Locate => self.await_arrivals(&now),
             Stage::Farewell => {
                 self.last_seen = Some(now);
                 self.stage = Stage::Send;
@@ -494,8 +515,10 @@ impl Commit {
     /// that the kernel has acknowledged as newly made (kernels before 6.2 echo nothing).
     fn locate(&mut self, now: &Snapshot, created: &BTreeMap<u32, u32>) {
         for entry in &self.journal {
-            let Action::Create { target: Target::New(number), peer, .. } = &entry.action else {
-                continue;
+            let (number, peer) = match &entry.action {
+                Action::Create { target: Target::New(number), peer, .. } => (number, peer),
+                Action::Arrive { target: Target::New(number), .. } => (number, &None),
+                _ => continue,
             };
             if let (Some(index), None) = (created.get(&entry.seq), self.indexes.0.get(number)) {
                 self.indexes.0.insert(*number, *index);
@@ -517,6 +540,21 @@ impl Commit {
                     self.indexes.0.insert(number, link.index());
                 }
             }
+        }
+    }
+
+    /// What was asked for in another namespace is here by now: the kernel has said so before it answered there (K2).
+    fn await_arrivals(&mut self, now: &Snapshot) {
+        let arrivals = self.journal.iter().filter(|entry| {
+            matches!(entry.action, Action::Arrive { .. })
+                && self.indexes.of(entry.action.target()).is_none()
+        });
+        let missing = arrivals.map(|entry| self.step(&entry.action)).next();
+        self.stage = if missing.is_some() { Stage::Look } else { Stage::Send };
+        if let Some(step) = missing {
+            let instead = "it did not arrive from the other namespace".to_owned();
+            self.cause.get_or_insert(Failure { step, why: Why::Ignored { instead } });
+            self.seen = now.clone();
         }
     }
 
@@ -550,7 +588,7 @@ impl Commit {
         let ipv6 = self.mend_vrf(&now);
         if !ipv6.is_empty() && self.mended < MEND_ROUNDS {
             self.mended += 1;
-            self.waves.push_back(Wave::Actions(ipv6));
+            self.waves.push_back((Phase::Mend, Wave::Actions(ipv6)));
             self.stage = Stage::Send;
             return;
         }
@@ -561,14 +599,14 @@ impl Commit {
                 self.fallen.links.insert(key.index);
                 self.fallen.sources.insert(key.local);
             }
-            self.waves.push_back(Wave::Actions(mend));
+            self.waves.push_back((Phase::Mend, Wave::Actions(mend)));
             self.stage = Stage::Send;
             return;
         }
         let fallen = std::mem::take(&mut self.fallen);
         let steps = self.keyed.mend(&self.before, &now, &fallen);
         if !steps.is_empty() {
-            self.waves.push_back(Wave::Steps(steps));
+            self.waves.push_back((Phase::Mend, Wave::Steps(steps)));
             self.stage = Stage::Send;
             return;
         }
@@ -668,7 +706,7 @@ impl Commit {
         });
         let fell = fell.flat_map(|(index, master)| {
             let target = Target::Live { index, generation: 0 };
-            let specs = kinds::fell_with_vrf(index, master, &self.before, now).into_iter();
+            let specs = ports::fell_with_vrf(index, master, &self.before, now).into_iter();
             let unnamed = specs.filter(|spec| !deleted.contains(&spec.key(index)));
             let unnamed = unnamed.collect::<Vec<_>>().into_iter();
             unnamed.map(move |spec| Action::AddAddress { target, spec })
@@ -694,6 +732,61 @@ impl Commit {
     pub fn fail(&mut self, cause: Failure) {
         if self.stage == Stage::Verified {
             self.cause = Some(cause);
+            self.stage = Stage::Look;
+        }
+    }
+
+    /// A commit that this one holds or falls with has failed: everything is undone.
+    pub(super) fn turn_back(&mut self, cause: &Failure) {
+        if self.cause.is_none() {
+            self.cause = Some(cause.clone());
+            self.stage = Stage::Look;
+        }
+    }
+
+    /// What was to arrive from other namespaces, and is not awaited any more.
+    pub(super) fn take_arrivals(&mut self) -> Vec<Action> {
+        let mut arrivals = Vec::new();
+        self.waves.retain_mut(|(_, wave)| match wave {
+            Wave::Actions(all) if matches!(all.first(), Some(Action::Arrive { .. })) => {
+                arrivals.append(all);
+                false
+            }
+            _ => true,
+        });
+        arrivals
+    }
+
+    /// These have arrived, whether they were awaited or not: they go back too.
+    pub(super) fn expect(&mut self, arrivals: Vec<Action>) {
+        let arrival = |action| Entry { action, request: Vec::new(), seq: 0, sent: Sent::Done };
+        self.journal.extend(arrivals.into_iter().map(arrival));
+    }
+
+    /// Whether an interface of this name was sent to, or made in, another namespace.
+    pub(super) fn has_sent(&self, to: &Place, name: &str) -> bool {
+        let is_done = |entry: &&Entry| matches!(entry.sent, Sent::Done | Sent::Lost);
+        self.journal.iter().filter(is_done).any(|entry| entry.action.sends(to, name))
+    }
+
+    /// Whether it is being undone, or has been.
+    pub(super) fn cause(&self) -> Option<&Failure> {
+        self.cause.as_ref()
+    }
+
+    /// What it would do next, compared with others that are carried out together.
+    pub(super) fn turn(&self) -> Together {
+        match (self.stage, self.waves.front()) {
+            (Stage::Send, Some((phase, _))) => Together::Wave(*phase),
+            (Stage::Send, None) => Together::Check,
+            (Stage::Verified | Stage::Finished, _) => Together::Verified,
+            _ => Together::Busy,
+        }
+    }
+
+    /// The end of the rollback was too early: others have undone something since.
+    pub(super) fn look_again(&mut self) {
+        if self.stage == Stage::Finished && self.outcome.take().is_some() {
             self.stage = Stage::Look;
         }
     }
@@ -728,8 +821,10 @@ impl Commit {
             undo.actions = self.others_that_fell(&now);
         }
         self.found.get_or_insert_with(|| now.clone());
+        self.note_returned(&now);
         let causes = causes(&self.journal, &self.before, &self.indexes);
-        let steps = self.steps_left(&now, &causes, undo.actions.is_empty() || stuck);
+        let steps =
+            self.steps_left(&now, &causes, undo.actions.is_empty() && !undo.abroad || stuck);
         if undo.actions.is_empty() && steps.is_empty() || last {
             let mut residue = undo.residue;
             residue.extend(self::residue(&steps, &self.step_failures, &self.before, &now));
@@ -780,8 +875,12 @@ impl Commit {
             return Poll::Send(steps);
         }
         self.note_restored();
-        let encode = |action: &Action| action.encode(&self.indexes).unwrap_or_default();
-        Poll::Send(self.undoing.iter().map(encode).collect())
+        Poll::Send(self.undoing.iter().map(|action| self.undo_request(action)).collect())
+    }
+
+    fn undo_request(&self, action: &Action) -> Vec<u8> {
+        let whole = kinds::whole(action, &self.indexes, &self.seen);
+        whole.encode(&self.indexes).unwrap_or_default()
     }
 
     fn handle_undo_steps(&mut self, answers: &[Answer]) {
@@ -809,6 +908,20 @@ impl Commit {
         }
     }
 
+    /// The same for one that has come back from another namespace.
+    fn note_returned(&mut self, now: &Snapshot) {
+        let moved = self.journal.iter().filter_map(|entry| match &entry.action {
+            Action::Move { target, .. } => self.indexes.of(*target),
+            _ => None,
+        });
+        let returned = moved.filter_map(|index| {
+            let (old, new) = (self.before.link_by_index(index)?, now.link_by_index(index)?);
+            let is_it = rules::is_brought_back(old, new) && old.generation() != new.generation();
+            is_it.then_some((index, old.generation()))
+        });
+        self.restored.extend(returned.collect::<Vec<_>>());
+    }
+
     /// Interfaces that the rollback has brought back: index, and the generation that they had.
     pub fn restored(&self) -> &BTreeMap<u32, u64> {
         &self.restored
@@ -817,7 +930,7 @@ impl Commit {
     fn handle_undo_answers(&mut self, answers: &[Answer]) {
         for (action, answer) in self.undoing.iter().zip(answers) {
             let Some(ack) = answer.ack.as_ref().filter(|ack| !ack.is_ok()) else { continue };
-            let request = action.encode(&self.indexes).unwrap_or_default();
+            let request = self.undo_request(action);
             self.undo_failures.push(failure(action, &request, ack, self.step(action)));
         }
         self.undone += answers.len();
@@ -876,7 +989,7 @@ impl Commit {
     /// What was set and the kernel may have set in silence (K51, KERNEL 3I), or announces late: it is asked for.
     fn silent(&self) -> Vec<Ask> {
         let actions = self.journal.iter().map(|entry| &entry.action).chain(&self.undoing);
-        let asks: BTreeSet<_> = actions
+        let asks = actions
             .filter_map(|action| {
                 let index = self.indexes.of(action.target())?;
                 match action {
@@ -887,7 +1000,13 @@ impl Commit {
                 }
             })
             .collect();
-        // What joins or leaves a bond changes what that uses.
+        let mut asks: BTreeSet<_> = asks;
+        asks.extend(self.tied().into_iter().chain(self.bonds()).map(Ask::Link));
+        asks.into_iter().chain(self.keyed.silent()).collect()
+    }
+
+    /// Bonds that a port joins or leaves: that changes what they use.
+    fn bonds(&self) -> Vec<u32> {
         let masters = self.journal.iter().filter_map(|entry| match &entry.action {
             Action::Master { target, master } => {
                 let former = self.before.link_by_index(self.indexes.of(*target)?)?.master();
@@ -897,9 +1016,18 @@ impl Commit {
         });
         let is_bond =
             |index: &u32| self.before.link_by_index(*index).and_then(Link::kind) == Some("bond");
-        let bonds = masters.flatten().flatten().filter(is_bond).map(Ask::Link);
-        let asks: BTreeSet<_> = asks.into_iter().chain(bonds).collect();
-        asks.into_iter().chain(self.keyed.silent()).collect()
+        masters.flatten().flatten().filter(is_bond).collect()
+    }
+
+    /// The interfaces that are tied to one that has moved.
+    fn tied(&self) -> Vec<u32> {
+        let moved = self.journal.iter().filter_map(|entry| match &entry.action {
+            Action::Move { target, .. } => self.indexes.of(*target),
+            Action::Arrive { origin: Origin::Moved { index, .. }, .. } => Some(*index),
+            _ => None,
+        });
+        let is_there = |index: &u32| self.seen.link_by_index(*index).is_some();
+        moved.flat_map(|index| rules::tied_to(index, &self.before)).filter(is_there).collect()
     }
 }
 
@@ -927,6 +1055,10 @@ fn is_silent(action: &Action) -> bool {
         Action::Data { options, .. } | Action::Port { options, .. } => {
             options.fields().any(|(_, row, _)| row.silent != Silent::Never)
         }
+        // Some of what a creation says is set when the kernel has told of the interface already (K34).
+        Action::Create { new, .. } => new.data.as_ref().is_some_and(|options| {
+            options.fields().any(|(_, row, _)| row.silent == Silent::Always)
+        }),
         // The list of alternative names is told like other fields: not of a link that is down.
         Action::Master { .. } | Action::Altname { .. } => true,
         _ => false,
@@ -937,7 +1069,7 @@ fn failure(action: &Action, request: &[u8], ack: &Ack, step: String) -> Failure 
     let path =
         ack.offset.map(|offset| locate(request, action.header(), offset)).unwrap_or_default();
     let attribute = if path.is_empty() { None } else { action.attribute_name(&path) };
-    Failure { step, why: Why::Refused { ack: ack.clone(), attribute } }
+    Failure { step, why: Why::Refused { ack: ack.clone(), attribute, lacks: None } }
 }
 
 impl std::fmt::Display for Residue {

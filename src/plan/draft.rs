@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::object::kinds::{NewLink, master_of, table_for};
+use crate::object::kinds::{NewLink, Place, master_of, table_for};
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Link, LinkRef, Record, Silent, Table, Value};
 use crate::state::{AddressKey, Ask, Snapshot};
 
+use super::action::Origin;
 use super::keyed::Edits;
 use super::{AddressSpec, Conflicts, Refusal};
-use super::{kinds, rules};
+use super::{kinds, ports, rules};
 
 /// An interface that a transaction edits: one that is there, or one that it creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +55,8 @@ pub struct LinkDraft {
     pub(super) create: Option<Create>,
     /// Whether it is to be deleted.
     pub(super) remove: bool,
+    /// The namespace that it goes to, and its name there.
+    pub(super) away: Option<(Place, Box<str>)>,
     /// Whether it is to be as it was before it was gone: what of that it has by itself is not set.
     pub(super) as_it_was: bool,
     /// Link attributes to be set.
@@ -131,22 +134,26 @@ fn has_local(keys: &BTreeMap<AddressKey, u64>, local: IpAddr) -> bool {
 pub(super) enum Create {
     /// By a request of its own, on top of another interface if it has one below.
     New(NewLink, Option<Target>),
-    /// As the other end of a veth pair, together with the first.
-    Peer(Target, Box<str>),
+    /// As the other end of a pair, together with the first: with this name, of this kind.
+    Peer(Target, Box<str>, Box<str>),
+    /// By what is asked for in another namespace.
+    Arrival(Origin, Box<str>),
 }
 
 impl Create {
     pub(super) fn name(&self) -> &str {
         match self {
             Create::New(new, _) => new.name(),
-            Create::Peer(_, name) => name,
+            Create::Peer(_, name, _) | Create::Arrival(_, name) => name,
         }
     }
 
-    fn kind(&self) -> &str {
+    fn kind(&self) -> Option<&str> {
         match self {
-            Create::New(new, _) => new.kind(),
-            Create::Peer(..) => "veth",
+            Create::New(new, _) => Some(new.kind()),
+            Create::Peer(_, _, kind) => Some(kind),
+            Create::Arrival(Origin::Made { .. }, _) => Some("veth"),
+            Create::Arrival(Origin::Moved { kind, .. }, _) => kind.as_deref(),
         }
     }
 }
@@ -157,6 +164,7 @@ impl LinkDraft {
             target,
             create: None,
             remove: false,
+            away: None,
             as_it_was: false,
             set: Record::new(&LINK),
             flags: LinkFlags(0),
@@ -308,33 +316,41 @@ impl Draft {
     ///
     /// # Errors
     /// When the name cannot be a name or is taken, or the lower interface is unknown.
-    pub fn create(&mut self, new: NewLink) -> Result<Target, Refusal> {
+    pub fn create(&mut self, mut new: NewLink) -> Result<Target, Refusal> {
         rules::check_name(new.name())?;
-        new.data.as_ref().map_or(Ok(()), rules::check_settable)?;
-        kinds::check_new(&new)?;
+        new.data = new.data.map(kinds::completed);
+        if let Some(options) = &new.data {
+            rules::check_settable(options)?;
+            kinds::check(options, None)?;
+        }
+        ports::check_new(&new)?;
         if let Some(peer) = new.peer_name() {
             rules::check_name(peer)?;
-            self.check_free(peer)?;
-            if peer == new.name() {
-                return Err(Refusal::Exists { what: format!("interface `{peer}`") });
+            // One that is made elsewhere has its name there.
+            if new.peer_place.is_none() {
+                self.check_free(peer)?;
+                if peer == new.name() {
+                    return Err(Refusal::Exists { what: format!("interface `{peer}`") });
+                }
             }
         }
         self.check_free(new.name())?;
         let lower = new.lower().map(|which| self.resolve(which)).transpose()?;
         let target = self.new_target();
-        let peer = new.peer_name().map(Box::<str>::from);
+        let peer = new.peer_name().filter(|_| new.peer_place.is_none()).map(Box::<str>::from);
+        let kind = Box::<str>::from(new.kind());
         self.edit(target).create = Some(Create::New(new, lower));
         if let Some(peer) = peer {
             // The other end of a veth pair appears with the first; it can be edited like any new interface.
             let other = self.new_target();
-            self.edit(other).create = Some(Create::Peer(target, peer));
+            self.edit(other).create = Some(Create::Peer(target, peer, kind));
         }
         Ok(target)
     }
 
     /// The other end of a veth pair that this draft creates.
     pub fn peer_of(&self, target: Target) -> Option<Target> {
-        let is_peer = |draft: &&LinkDraft| matches!(&draft.create, Some(Create::Peer(of, _)) if *of == target);
+        let is_peer = |draft: &&LinkDraft| matches!(&draft.create, Some(Create::Peer(of, ..)) if *of == target);
         self.links.iter().find(is_peer).map(|draft| draft.target)
     }
 
@@ -385,11 +401,70 @@ impl Draft {
     /// A new interface and, when it is one end of a veth pair, the other.
     fn pair_of(&self, target: Target) -> Vec<Target> {
         let first = self.links.iter().find_map(|draft| match &draft.create {
-            Some(Create::Peer(of, _)) if draft.target == target => Some(*of),
+            Some(Create::Peer(of, ..)) if draft.target == target => Some(*of),
             _ => None,
         });
         let first = first.unwrap_or(target);
         [Some(first), self.peer_of(first)].into_iter().flatten().collect()
+    }
+
+    /// Moves an interface to another namespace, under a name that it has there.
+    ///
+    /// # Errors
+    /// When the name cannot be a name, or the interface is one that this draft makes or moves already.
+    pub fn move_away(
+        &mut self,
+        target: Target,
+        to: Place,
+        name: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let own = self.name_of(target);
+        let name = name.unwrap_or(&own);
+        rules::check_name(name)?;
+        if self.base_link(target).is_none() {
+            let used = "what is made in a transaction is made where it is to be".to_owned();
+            return Err(Refusal::Leaves { name: own, used });
+        }
+        let name = name.into();
+        let away = &mut self.edit(target).away;
+        if away.is_some() {
+            return Err(Refusal::Leaves { name: own, used: "it moves already".to_owned() });
+        }
+        *away = Some((to, name));
+        Ok(())
+    }
+
+    /// An interface that another draft, committed together with this one, makes in this namespace.
+    ///
+    /// # Errors
+    /// When its name is taken.
+    pub fn arrive(&mut self, origin: Origin, name: &str) -> Result<Target, Refusal> {
+        self.check_free(name)?;
+        let target = self.new_target();
+        self.edit(target).create = Some(Create::Arrival(origin, name.into()));
+        Ok(target)
+    }
+
+    /// What it sends to other namespaces, as it arrives there; `here` is how they name this one.
+    pub fn departures(&self, here: &Place) -> Vec<(Origin, Box<str>)> {
+        let departure = |link: &LinkDraft| match (&link.away, &link.create) {
+            (Some((to, name)), _) => {
+                let old = self.base_link(link.target)?;
+                let origin = Origin::Moved {
+                    to: to.clone(),
+                    from: here.clone(),
+                    index: old.index(),
+                    name: old.name().into(),
+                    kind: old.kind().map(Box::from),
+                };
+                Some((origin, name.clone()))
+            }
+            (None, Some(Create::New(new, _))) => {
+                Some((Origin::Made { to: new.peer_place.clone()? }, new.peer_name()?.into()))
+            }
+            _ => None,
+        };
+        self.links.iter().filter_map(departure).collect()
     }
 
     /// Names a link attribute.
@@ -414,7 +489,12 @@ impl Draft {
         }
         match &mut self.edit(target).create {
             Some(Create::New(new, _)) => new.rename(name, false),
-            Some(Create::Peer(_, own)) => *own = name.into(),
+            Some(Create::Peer(_, own, _)) => *own = name.into(),
+            Some(Create::Arrival(..)) => {
+                let (what, value) = ("interface name", name.to_owned());
+                let why = "it comes from another namespace, where its name is said".to_owned();
+                return Err(Refusal::Invalid { what, value, why });
+            }
             None => self.edit(target).set.set(row::NAME, name.into()),
         }
         Ok(())
@@ -450,11 +530,22 @@ impl Draft {
         if kind.as_deref() != Some(options.table().name) {
             return Err(self.wrong_kind(target, "this option", options.table(), kind));
         }
-        let link = self.base_link(target);
-        let present = link.and_then(|link| link.record().value(row::DATA)?.nested());
-        let checked = present.filter(|present| present.table().name == "vlan");
-        checked.map_or(Ok(()), |present| kinds::check_fixed(options, present))?;
-        merge(&mut self.edit(target).data, options);
+        let own = self.links.iter().find(|draft| draft.target == target);
+        let mut named = own.and_then(|own| own.data.clone());
+        merge(&mut named, &kinds::completed(options.clone()));
+        let mut all = own.and_then(|own| match &own.create {
+            Some(Create::New(new, _)) => new.data.clone(),
+            _ => None,
+        });
+        if let Some(named) = &named {
+            merge(&mut all, named);
+        }
+        let base = self.base_link(target);
+        let present = base.and_then(|link| link.record().value(row::DATA)?.nested());
+        let vlan = present.filter(|present| present.table().name == "vlan");
+        vlan.map_or(Ok(()), |present| ports::check_fixed(options, present))?;
+        all.map_or(Ok(()), |all| kinds::check(&all, present))?;
+        self.edit(target).data = named;
         Ok(())
     }
 
@@ -491,7 +582,7 @@ impl Draft {
     pub(super) fn kind_of(&self, target: Target) -> Option<String> {
         let own = self.links.iter().find(|draft| draft.target == target);
         match own.and_then(|draft| draft.create.as_ref()) {
-            Some(create) => Some(create.kind().to_owned()),
+            Some(create) => create.kind().map(str::to_owned),
             None => self.base_link(target)?.kind().map(str::to_owned),
         }
     }
@@ -634,7 +725,8 @@ impl Draft {
     }
 }
 
-fn merge(into: &mut Option<Record>, options: &Record) {
+/// Puts options over those that are named already.
+pub(super) fn merge(into: &mut Option<Record>, options: &Record) {
     let own = into.get_or_insert_with(|| Record::new(options.table()));
     for (id, _, value) in options.fields() {
         own.set(id, value.clone());

@@ -1,6 +1,6 @@
 //! Facts: one thing that a transaction wants to be so, and how to see in a snapshot whether it is.
 
-use super::{AddressSpec, kinds};
+use super::{AddressSpec, ports};
 use crate::object::{LINK, Link, Row, Table, Value};
 use crate::state::Snapshot;
 
@@ -75,7 +75,7 @@ impl Fact {
     /// What is seen of it, where that is not all that a request says.
     fn seen(&self, want: &Value) -> Option<Value> {
         match self.field {
-            Field::Option(_, table, id) => kinds::seen(table, id, want),
+            Field::Option(_, table, id) => ports::seen(table, id, want),
             _ => None,
         }
     }

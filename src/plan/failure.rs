@@ -23,6 +23,8 @@ pub enum Why {
         ack: Ack,
         /// The attribute that the answer points at.
         attribute: Option<&'static str>,
+        /// What the kernel has not, where the answer means that.
+        lacks: Option<&'static str>,
     },
     /// The kernel acknowledged it, and it is not so (K41).
     Ignored {
@@ -55,16 +57,16 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ", self.step)?;
         match &self.why {
-            Why::Refused { ack, attribute } => {
+            Why::Refused { ack, attribute, lacks } => {
                 let words = std::io::Error::from_raw_os_error(ack.errno);
                 write!(f, "was refused: {words}")?;
                 if let Some(message) = &ack.message {
                     write!(f, "; the kernel says: {message}")?;
                 }
-                match attribute {
-                    Some(attribute) => write!(f, " (at {attribute})"),
-                    None => Ok(()),
+                if let Some(attribute) = attribute {
+                    write!(f, " (at {attribute})")?;
                 }
+                lacks.iter().try_for_each(|lacks| write!(f, ": this kernel has no {lacks}"))
             }
             Why::Ignored { instead } => {
                 write!(f, "was acknowledged but did not take effect: {instead}")

@@ -9,7 +9,7 @@ use super::keyed::{Key, Scope, relinked};
 use super::order::{Wave, plan};
 use super::revert::heir;
 use super::selection::{Parts, Selection};
-use super::{Draft, Refusal, Target, rules};
+use super::{Draft, Refusal, Target, kinds, rules};
 use crate::object::link::row;
 use crate::object::route::{RouteKey, row as route_row};
 use crate::object::{Link, LinkRef, NeighbourSpec, RouteProtocol, RouteSpec, Value};
@@ -79,7 +79,7 @@ impl Selection {
                 let table = route.record().number(route_row::TABLE) as u32;
                 let protocol = RouteProtocol(route.record().number(route_row::PROTOCOL) as u8);
                 let of = |filter: &RouteFilter| filter.matches(table, route.family(), protocol);
-                let place = route.destination().map(|net| (table, net));
+                let place = route.key().map(|key| key.of_prefix().0);
                 let single = |spec: &RouteSpec| place.is_some() && spec.place() == place;
                 self.all_routes
                     || self.routes.iter().any(of)
@@ -145,7 +145,7 @@ impl Draft {
             Target::Live { index, .. } => index,
             new => target.link_by_name(&self.name_of(new)).map_or(0, Link::index),
         };
-        for wave in plan(self, now)? {
+        for (_, wave) in plan(self, now)? {
             match wave {
                 Wave::Actions(actions) => {
                     actions.iter().for_each(|action| objects(action, &index, now, &mut touched));
@@ -245,7 +245,7 @@ fn near(named: impl Iterator<Item = u32>, before: &Snapshot, after: &Snapshot) -
             let own = state.link_by_index(index);
             near.extend(own.and_then(Link::master));
             near.extend(
-                own.filter(|link| link.kind() == Some("veth")).and_then(|link| link.link()),
+                own.filter(|link| kinds::is_pair(link.kind())).and_then(|link| link.link()),
             );
         }
     }

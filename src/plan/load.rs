@@ -5,21 +5,22 @@
 
 use std::collections::BTreeMap;
 
+use super::load_keyed::{neighbour, nexthop, route, rule};
 use super::{AddressSpec, Draft, Ensure, Refusal, Selection};
 use crate::object::kinds::{KINDS, PORT_KINDS};
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::parse::{Unread, read};
-use crate::object::route::{Hop, Route, RouteProtocol, RouteScope, RouteSpec, RouteType};
-use crate::object::{
-    AddressFlags, Named, Names, Record, Rule, RuleSpec, Scope, Table, Tree, Value,
-};
+use crate::object::{AddressFlags, Named, Names, Record, Scope, Table, Tree, Value};
 use crate::state::{Event, LinkEvent, Snapshot};
 
-type Entries = [(String, Tree)];
+pub(super) type Entries = [(String, Tree)];
+
+/// The lists of a description, in the order in which what is in them is named.
+const LISTS: [&str; 5] = ["links", "nexthops", "neighbours", "routes", "rules"];
 
 impl Draft {
     /// Names what makes everything be so that `tree` describes: a list of links with their addresses, or an object with
-    /// the lists `links`, `routes`, `rules`.
+    /// the lists `links`, `nexthops`, `neighbours`, `routes`, `rules`.
     ///
     /// # Errors
     /// When a key is unknown or a value none of its values, with its place; when what is described cannot be.
@@ -33,8 +34,9 @@ impl Draft {
             other => return Err(bad("description", other, "a list or an object is expected")),
         };
         for (key, list) in &lists {
-            if !matches!(*key, "links" | "routes" | "rules") {
-                return Err(bad("key", &Tree::from(*key), "only links, routes and rules are read"));
+            if !LISTS.contains(key) {
+                let why = format!("only {} are read", LISTS.join(", "));
+                return Err(bad("key", &Tree::from(*key), &why));
             }
             if !matches!(list, Tree::List(_)) {
                 return Err(bad("description", list, "a list is expected"));
@@ -45,14 +47,12 @@ impl Draft {
             lists.flat_map(|(_, list)| items(list)).collect::<Vec<_>>()
         };
         self.load_links(&of("links"))?;
-        for (at, tree) in of("routes").into_iter().enumerate() {
-            let spec =
-                route(entries(tree, "route")?).map_err(|e| e.at(&format!("routes[{at}]")))?;
-            self.ensure(Ensure::from(spec).adopt())?;
-        }
-        for (at, tree) in of("rules").into_iter().enumerate() {
-            let spec = rule(entries(tree, "rule")?).map_err(|e| e.at(&format!("rules[{at}]")))?;
-            self.ensure(spec.into())?;
+        for (list, what) in LISTS.iter().zip(["link", "nexthop", "neighbour", "route", "rule"]) {
+            for (at, tree) in of(list).into_iter().enumerate().filter(|_| *list != "links") {
+                let spec = keyed(list, entries(tree, what)?);
+                let spec = spec.map_err(|error| error.at(&format!("{list}[{at}]")))?;
+                spec.map_or(Ok(()), |spec| self.ensure(spec))?;
+            }
         }
         Ok(())
     }
@@ -90,11 +90,21 @@ impl Draft {
     }
 }
 
+/// What an element of a list describes; `None` for what no program keeps.
+fn keyed(list: &str, entries: &Entries) -> Result<Option<Ensure>, Wrong> {
+    Ok(match list {
+        "nexthops" => Some(Ensure::from(nexthop(entries)?).adopt()),
+        "neighbours" => neighbour(entries)?.map(|spec| Ensure::from(spec).adopt()),
+        "routes" => Some(Ensure::from(route(entries)?).adopt()),
+        _ => Some(rule(entries)?.into()),
+    })
+}
+
 /// What is wrong, before it is known where.
-struct Wrong(Unread);
+pub(super) struct Wrong(pub(super) Unread);
 
 impl Wrong {
-    fn new(key: &str, why: impl Into<String>) -> Self {
+    pub(super) fn new(key: &str, why: impl Into<String>) -> Self {
         Wrong(Unread { key: key.to_owned(), why: why.into() })
     }
 
@@ -107,7 +117,7 @@ fn bad(what: &'static str, value: &Tree, why: &str) -> Refusal {
     Refusal::Invalid { what, value: value.to_string(), why: why.to_owned() }
 }
 
-fn items(tree: &Tree) -> Vec<&Tree> {
+pub(super) fn items(tree: &Tree) -> Vec<&Tree> {
     match tree {
         Tree::List(items) => items.iter().collect(),
         _ => Vec::new(),
@@ -121,7 +131,7 @@ fn entries<'a>(tree: &'a Tree, what: &'static str) -> Result<&'a Entries, Refusa
     }
 }
 
-fn text(tree: Option<&Tree>) -> Option<&str> {
+pub(super) fn text(tree: Option<&Tree>) -> Option<&str> {
     match tree {
         Some(Tree::Text(text)) => Some(text),
         _ => None,
@@ -342,157 +352,4 @@ fn address(entries: &Entries) -> Result<Option<AddressSpec>, Wrong> {
         }
     }
     Ok((!by_kernel).then_some(spec))
-}
-
-fn number_of(names: &[(u64, &str)], tree: &Tree) -> Option<u64> {
-    match tree {
-        Tree::Number(number) => Some(*number),
-        Tree::Text(text) => {
-            let named = names.iter().find(|(_, name)| name == text).map(|(number, _)| *number);
-            named.or_else(|| text.parse().ok())
-        }
-        _ => None,
-    }
-}
-
-const TABLES: &[(u64, &str)] = &[(255, "local"), (254, "main"), (253, "default")];
-
-fn route(entries: &Entries) -> Result<RouteSpec, Wrong> {
-    let tree = Tree::Map(entries.to_vec());
-    let dst = text(tree.key("dst")).ok_or_else(|| Wrong::new("dst", "it is expected"))?;
-    let inet6 = |text: &str| text.contains(':');
-    let is_v6 = entries.iter().any(|(_, tree)| matches!(tree, Tree::Text(text) if inet6(text)));
-    let mut spec = Route::to(if dst == "default" && is_v6 { "::/0" } else { dst });
-    for (key, value) in entries {
-        let wrong = || Wrong::new(key, format!("`{value}` is none of its values"));
-        let number = || match value {
-            Tree::Number(number) => u32::try_from(*number).map_err(|_| wrong()),
-            _ => Err(wrong()),
-        };
-        let word = || text(Some(value)).ok_or_else(wrong);
-        let by = |names| number_of(names, value).ok_or_else(wrong);
-        spec = match key.as_str() {
-            "dst" => spec,
-            "type" => spec.kind(RouteType(by(RouteType::NAMES)? as u8)),
-            "gateway" => spec.via(word()?),
-            "via" => spec.via(text(value.key("host")).ok_or_else(wrong)?),
-            "dev" => spec.dev(word()?),
-            "table" => spec.table(by(TABLES)? as u32),
-            "protocol" => spec.protocol(RouteProtocol(by(RouteProtocol::NAMES)? as u8)),
-            "scope" => spec.scope(RouteScope(by(RouteScope::NAMES)? as u8)),
-            "metric" => spec.priority(number()?),
-            "tos" => spec.tos(by(&[])? as u8),
-            "prefsrc" => spec.src(word()?),
-            "nhid" => spec.nexthop_id(number()?),
-            "pref" | "cache" | "expires" => spec,
-            "flags" => match items(value).iter().any(|flag| text(Some(flag)) == Some("onlink")) {
-                true => spec.onlink(),
-                false => spec,
-            },
-            "metrics" => metrics(spec, value)?,
-            "nexthops" => {
-                let mut with = spec;
-                for leg in items(value) {
-                    with = with.nexthop(hop(leg)?);
-                }
-                with
-            }
-            _ => return Err(Wrong::new(key, "no such key of a route is read")),
-        };
-    }
-    Ok(spec)
-}
-
-fn metrics(mut spec: RouteSpec, list: &Tree) -> Result<RouteSpec, Wrong> {
-    for one in items(list) {
-        let Tree::Map(entries) = one else { continue };
-        for (key, value) in entries {
-            let Tree::Number(number) = value else {
-                return Err(Wrong::new(key, "a number is expected"));
-            };
-            let number = *number as u32;
-            spec = match key.as_str() {
-                "mtu" => spec.mtu(number),
-                "advmss" => spec.advmss(number),
-                "window" => spec.window(number),
-                "hoplimit" => spec.hoplimit(number),
-                _ => return Err(Wrong::new(key, "no such metric is read")),
-            };
-        }
-    }
-    Ok(spec)
-}
-
-fn hop(leg: &Tree) -> Result<Hop, Wrong> {
-    let via = text(leg.key("gateway")).or_else(|| text(leg.key("via")?.key("host")));
-    let dev = text(leg.key("dev"));
-    let mut hop = match (via, dev) {
-        (Some(via), Some(dev)) => Hop::via(via).dev(dev),
-        (Some(via), None) => Hop::via(via),
-        (None, Some(dev)) => Hop::direct(dev),
-        (None, None) => return Err(Wrong::new("nexthops", "`gateway` or `dev` is expected")),
-    };
-    let Tree::Map(entries) = leg else {
-        return Err(Wrong::new("nexthops", "objects are expected"));
-    };
-    for (key, value) in entries {
-        match (key.as_str(), value) {
-            ("gateway" | "via" | "dev" | "flags", _) => {}
-            ("weight", Tree::Number(weight)) => hop = hop.weight(*weight as u16),
-            _ => return Err(Wrong::new(key, "no such key of a nexthop is read")),
-        }
-    }
-    Ok(hop)
-}
-
-fn rule(entries: &Entries) -> Result<RuleSpec, Wrong> {
-    let tree = Tree::Map(entries.to_vec());
-    let is_v6 = entries.iter().any(|(key, tree)| {
-        matches!(key.as_str(), "src" | "dst") && text(Some(tree)).is_some_and(|t| t.contains(':'))
-    });
-    let mut spec: RuleSpec = Rule::new();
-    if is_v6 || text(tree.key("family")) == Some("inet6") {
-        spec = spec.inet6();
-    }
-    let prefix = |address: &str, length: &str| match tree.key(length) {
-        Some(Tree::Number(bits)) => format!("{address}/{bits}"),
-        _ => address.to_owned(),
-    };
-    for (key, value) in entries {
-        let wrong = || Wrong::new(key, format!("`{value}` is none of its values"));
-        let word = || text(Some(value)).ok_or_else(wrong);
-        let by = |names| number_of(names, value).ok_or_else(wrong);
-        spec = match key.as_str() {
-            "family" | "srclen" | "dstlen" => spec,
-            "src" | "dst" if text(Some(value)) == Some("all") => spec,
-            "src" => spec.from(prefix(word()?, "srclen")),
-            "dst" => spec.to(prefix(word()?, "dstlen")),
-            "priority" => spec.priority(by(&[])? as u32),
-            "table" => spec.table(by(TABLES)? as u32),
-            "protocol" => spec.protocol(RouteProtocol(by(RouteProtocol::NAMES)? as u8)),
-            "iif" => spec.iif(word()?),
-            "oif" => spec.oif(word()?),
-            "fwmark" => {
-                let hex = |tree: Option<&Tree>| {
-                    let text = text(tree)?;
-                    u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
-                };
-                let mask = hex(tree.key("fwmask")).unwrap_or(u32::MAX);
-                spec.fwmark(hex(Some(value)).ok_or_else(wrong)?, mask)
-            }
-            "fwmask" => spec,
-            "goto" => spec.goto(by(&[])? as u32),
-            "not" => spec.not(true),
-            "l3mdev" => spec.l3mdev(),
-            "action" => match word()? {
-                "blackhole" => spec.blackhole(),
-                "unreachable" => spec.unreachable(),
-                "prohibit" => spec.prohibit(),
-                "nop" => spec.nop(),
-                _ => return Err(wrong()),
-            },
-            _ => return Err(Wrong::new(key, "no such key of a rule is read")),
-        };
-    }
-    Ok(spec)
 }

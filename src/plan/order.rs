@@ -5,25 +5,28 @@
 
 use std::collections::VecDeque;
 
-use super::action::{Action, Indexes};
-use super::draft::{Create, LinkDraft};
+use super::action::{Action, Indexes, Origin};
+use super::draft::{Create, LinkDraft, merge};
 use super::fact::text;
 use super::keyed::{Planned, Turn, steps};
-use super::{AddressSpec, Conflicts, Draft, Fact, Refusal, Target, kinds, rules};
+use super::{AddressSpec, Conflicts, Draft, Fact, Refusal, Target, kinds, ports, rules};
 use crate::object::kinds::{BOND, NewLink};
 use crate::object::link::row;
-use crate::object::{Link, LinkFlags, Value};
+use crate::object::{Link, LinkFlags, Record, Value};
 use crate::state::{AddressKey, Snapshot};
 
-/// When an action has its turn; equal ones go together.
+/// When an action has its turn, also among those of other namespaces; equal ones go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+pub(super) enum Phase {
     /// A name that someone else in this transaction wants is given up.
     FreeName,
     Down,
     Release,
-    /// Lower before upper.
-    Create(u8),
+    /// To another namespace, and there.
+    Move,
+    Arrive,
+    /// Lower before upper; what is made by that in another namespace comes between.
+    Create(u8, Made),
     Rename,
     Attribute,
     /// Raising: lower before upper; lowering: upper before lower. A macvlan may not exceed what it stands on.
@@ -53,6 +56,15 @@ enum Phase {
     LateDown,
     /// Upper before lower. What cannot be undone exactly comes last.
     Delete(u8),
+    /// What the kernel took along and is put back.
+    Mend,
+}
+
+/// In which namespace something is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Made {
+    Here,
+    Elsewhere,
 }
 
 /// What is sent together.
@@ -79,7 +91,7 @@ impl Wave {
 /// # Errors
 /// When a handle is stale, a name is taken, another program has changed the same field, or what is removed is used
 /// too (see [`Refusal`]).
-pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<Wave>, Refusal> {
+pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<(Phase, Wave)>, Refusal> {
     let mut planned = Vec::new();
     for link in draft.links() {
         check_removed(draft, link)?;
@@ -107,7 +119,7 @@ pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<Wave>, Refusal> 
         }
     }
     waves.sort_by_key(|(phase, _)| *phase);
-    Ok(waves.into_iter().map(|(_, wave)| wave).collect())
+    Ok(waves)
 }
 
 /// Where routes change too, addresses go when the routes have moved, and so does an interface that is only taken down.
@@ -131,6 +143,7 @@ fn check_removed(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
         |target: Target| draft.links().iter().any(|link| link.target == target && link.remove);
     let own = draft.name_of(link.target);
     let refuse = |target, used| Err(Refusal::Removed { name: draft.name_of(target), used });
+    check_leaving(draft, link)?;
     if link.remove {
         return match link.is_edited() {
             true => refuse(link.target, "it cannot be edited too".to_owned()),
@@ -154,6 +167,31 @@ fn check_removed(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
     }
 }
 
+/// What goes to another namespace is edited there; nothing can be made on it, or be its port, here.
+fn check_leaving(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
+    let leaves = |target: Target| {
+        draft.links().iter().any(|link| link.target == target && link.away.is_some())
+    };
+    let own = draft.name_of(link.target);
+    let refuse = |target, used| Err(Refusal::Leaves { name: draft.name_of(target), used });
+    if link.away.is_some() {
+        return match (link.remove, link.is_edited()) {
+            (true, _) => refuse(link.target, "it cannot be removed too".to_owned()),
+            (_, true) => refuse(link.target, "it is edited there".to_owned()),
+            _ => Ok(()),
+        };
+    }
+    match (&link.create, link.master) {
+        (Some(Create::New(_, Some(lower))), _) if leaves(*lower) => {
+            refuse(*lower, format!("`{own}` cannot be created on it"))
+        }
+        (_, Some(Some(master))) if leaves(master) => {
+            refuse(master, format!("`{own}` cannot become its port"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn plan_link(
     draft: &Draft,
     link: &LinkDraft,
@@ -166,11 +204,31 @@ fn plan_link(
         to.push((Phase::Delete(u8::MAX - rules::height(index, now)), action));
         return Ok(());
     }
-    if let Some(Create::New(new, lower)) = &link.create {
-        to.push((
-            Phase::Create(height(draft, link.target, now)),
-            create(draft, link.target, new, *lower),
-        ));
+    if let (Some((place, name)), Target::Live { index, .. }) = (&link.away, link.target) {
+        rules::check_movable(index, now)?;
+        let (target, to_place, name) = (link.target, place.clone(), name.clone());
+        to.push((Phase::Move, Action::Move { target, to: to_place, name }));
+        return Ok(());
+    }
+    match &link.create {
+        Some(Create::New(new, lower)) => {
+            let (new, mtu) = rules::told_mtu_later(new, link.set.value(row::MTU));
+            let (new, later) = kinds::set_later(new);
+            let phase = Phase::Create(height(draft, link.target, now), Made::Here);
+            to.push((phase, create(draft, link, &new, *lower)));
+            let set = |id, value| Action::Set { target: link.target, id, value };
+            to.extend(mtu.into_iter().map(|value| (Phase::Mtu(0), set(row::MTU, value))));
+            to.extend(later.into_iter().map(|(id, value)| (Phase::Attribute, set(id, value))));
+        }
+        Some(Create::Arrival(origin, name)) => {
+            let phase = match origin {
+                Origin::Made { .. } => Phase::Create(0, Made::Elsewhere),
+                Origin::Moved { .. } => Phase::Arrive,
+            };
+            let (target, origin, name) = (link.target, origin.clone(), name.clone());
+            to.push((phase, Action::Arrive { target, origin, name }));
+        }
+        Some(Create::Peer(..)) | None => {}
     }
     check_bond(draft, link, now)?;
     let mut wanted = Vec::new();
@@ -195,7 +253,7 @@ fn check_bond(draft: &Draft, link: &LinkDraft, now: &Snapshot) -> Result<(), Ref
             Some(Create::New(new, _)) => new.data.as_ref(),
             _ => None,
         };
-        return kinds::check_bond(named, made, false, false);
+        return ports::check_bond(named, made, false, false);
     };
     let lowered = link.mask.contains(LinkFlags::UP) && !link.flags.contains(LinkFlags::UP);
     let present = now.link_by_index(index);
@@ -206,7 +264,7 @@ fn check_bond(draft: &Draft, link: &LinkDraft, now: &Snapshot) -> Result<(), Ref
     let has_ports = now.ports_of(index).any(stays);
     let up = present.is_some_and(Link::is_up) && !lowered;
     let present = present.and_then(|link| link.record().value(row::DATA)?.nested());
-    kinds::check_bond(named, present, up, has_ports)
+    ports::check_bond(named, present, up, has_ports)
 }
 
 /// What is to be down is taken down when what is below has raised it, also when it was down.
@@ -214,7 +272,7 @@ fn staying_down(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(P
     let down = link.mask.contains(LinkFlags::UP) && !link.flags.contains(LinkFlags::UP);
     let known = to.iter().any(|(phase, _)| *phase == Phase::Lowered);
     if down && !known && is_raised_below(draft, link.target, now) {
-        to.push((Phase::Lowered, kinds::raised(link.target, false)));
+        to.push((Phase::Lowered, ports::raised(link.target, false)));
     }
 }
 
@@ -232,28 +290,38 @@ fn joining(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase,
         Target::New(_) => None,
     };
     let former = present.and_then(Link::master).and_then(|master| now.link_by_index(master));
-    let leaves = kinds::raises_ports(former.and_then(Link::kind));
+    let leaves = ports::raises_ports(former.and_then(Link::kind));
     let kind = master.and_then(|master| draft.kind_of(master));
-    let joins = kinds::raises_ports(kind.as_deref());
+    let joins = ports::raises_ports(kind.as_deref());
     if joins && present.is_some_and(Link::is_up) && !leaves {
         to.retain(|(phase, _)| *phase != Phase::Down);
-        to.push((Phase::Down, kinds::raised(target, false)));
+        to.push((Phase::Down, ports::raised(target, false)));
     }
     let named = link.mask.contains(LinkFlags::UP).then(|| link.flags.contains(LinkFlags::UP));
     match (joins, named) {
-        (true, up) => to.push((Phase::Joined, kinds::raised(target, up.unwrap_or(true)))),
-        (false, Some(true)) if leaves => to.push((Phase::Joined, kinds::raised(target, true))),
+        (true, up) => to.push((Phase::Joined, ports::raised(target, up.unwrap_or(true)))),
+        (false, Some(true)) if leaves => to.push((Phase::Joined, ports::raised(target, true))),
         _ => {}
     }
 }
 
-fn create(draft: &Draft, target: Target, new: &NewLink, lower: Option<Target>) -> Action {
-    let mut new = Box::new(new.clone());
+/// What is named later of options that the kernel takes as a whole is said at once: there is nothing yet that a change
+/// could send along.
+fn create(draft: &Draft, link: &LinkDraft, new: &NewLink, lower: Option<Target>) -> Action {
+    let (target, mut new) = (link.target, Box::new(new.clone()));
+    if let Some(options) = link.data.as_ref().filter(|options| is_said_at_once(link, options)) {
+        merge(&mut new.data, options);
+    }
+    new.data = new.data.map(kinds::without_nothing);
     let peer = draft.peer_of(target);
     if let Some(peer) = peer {
         new.rename(&draft.name_of(peer), true);
     }
     Action::Create { target, new, lower, peer }
+}
+
+fn is_said_at_once(link: &LinkDraft, options: &Record) -> bool {
+    kinds::takes_whole(options.table()) && matches!(link.create, Some(Create::New(..)))
 }
 
 /// How many interfaces are below a target, new ones included.
@@ -277,13 +345,14 @@ fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
         to.push((phase, Action::Set { target, id, value: value.clone() }));
     }
     flags(draft, link, now, to);
-    if let Some(options) = &link.data {
+    if let Some(options) = link.data.as_ref().filter(|options| !is_said_at_once(link, options)) {
+        // Where it moves the MTU, it comes before the MTU that is named.
+        let phase = if kinds::moves_mtu(options) { Phase::Attribute } else { Phase::Data };
         let action = Action::Data { target, options: options.clone() };
-        let phase = |action: &Action| match kinds::needs_ports(action) {
-            true => Phase::Port,
-            false => Phase::Data,
-        };
-        to.extend(action.requests().into_iter().map(|action| (phase(&action), action)));
+        to.extend(action.requests().into_iter().map(|action| match ports::needs_ports(&action) {
+            true => (Phase::Port, action),
+            false => (phase, action),
+        }));
     }
     if let Some(master) = link.master {
         let phase = if master.is_some() { Phase::Master } else { Phase::Release };
@@ -336,7 +405,7 @@ fn is_raised_below(draft: &Draft, target: Target, now: &Snapshot) -> bool {
         (Some(Create::New(new, lower)), _) if new.kind() == "vlan" => *lower,
         (None, Target::Live { index, .. }) => now
             .link_by_index(index)
-            .filter(|link| kinds::rises_with_lower(link))
+            .filter(|link| ports::rises_with_lower(link))
             .and_then(rules::lower_of)
             .and_then(|lower| now.link_by_index(lower))
             .map(Target::of),
@@ -404,12 +473,12 @@ fn needed(
         false => action.only(&Indexes::default(), |fact| !contested.contains(fact)),
     };
     let action = action.and_then(|action| match &action {
-        Action::Data { options, .. } if kinds::is_told_only_news(options.table()) => {
+        Action::Data { options, .. } if ports::is_told_only_news(options.table()) => {
             action.lacking(now, &Indexes::default())
         }
         _ => Some(action),
     });
-    let action = action.map(|action| kinds::whole_maps(action, now));
+    let action = action.map(|action| ports::whole_maps(action, now));
     let mut all: Vec<_> = action.into_iter().map(|action| (phase, action)).collect();
     if let Some((_, action)) = all.first() {
         all.extend(in_the_way(draft, action, now));
@@ -488,6 +557,7 @@ fn wanted_names(planned: &[(Phase, Action)]) -> Vec<(Target, String)> {
                 wanted.push((*target, new.name().to_owned()));
                 wanted.extend(peer.and_then(|peer| Some((peer, new.peer_name()?.to_owned()))));
             }
+            Action::Arrive { target, name, .. } => wanted.push((*target, name.to_string())),
             Action::Set { target, id: row::NAME, value } => {
                 wanted.push((*target, value.to_string()))
             }

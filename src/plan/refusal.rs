@@ -86,6 +86,22 @@ pub enum Refusal {
         /// What else is wanted of it.
         used: String,
     },
+    /// The transaction moves the interface to another namespace, and wants something of it too.
+    #[error("`{name}` goes to another namespace in this transaction: {used}")]
+    Leaves {
+        /// The interface.
+        name: String,
+        /// What else is wanted of it.
+        used: String,
+    },
+    /// What reaches into another namespace is not kept in a journal.
+    #[error(
+        "a commit in more than one namespace cannot be kept in a journal, and this database was opened with one"
+    )]
+    NotJournalled,
+    /// It can be taken back only within one namespace.
+    #[error("a commit in more than one namespace cannot wait to be confirmed")]
+    NotConfirmed,
     /// The interface is of another kind.
     #[error("{what} is for a {needs}, and `{name}` is {is}")]
     WrongKind {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, Indexes};
+use super::action::{Action, Indexes, Origin};
 use super::commit::{Commit, Stage};
 use super::keyed::scope;
 use super::order::Wave;
@@ -141,7 +141,7 @@ impl Commit {
 
     /// Everything that it has done or is to do to interfaces.
     fn actions(&self) -> impl Iterator<Item = &Action> {
-        let planned = self.waves.iter().flat_map(|wave| match wave {
+        let planned = self.waves.iter().flat_map(|(_, wave)| match wave {
             Wave::Actions(all) => all.as_slice(),
             Wave::Steps(_) => &[],
         });
@@ -152,7 +152,7 @@ impl Commit {
     fn part(&self) -> Part {
         let links = links_in_reach(self.actions(), &self.before);
         let causes = causes_of(self.actions(), &self.before, &self.indexes);
-        let steps = self.waves.iter().flat_map(|wave| match wave {
+        let steps = self.waves.iter().flat_map(|(_, wave)| match wave {
             Wave::Steps(all) => Some(all.iter()),
             Wave::Actions(_) => None,
         });
@@ -276,6 +276,14 @@ pack_enum!(Action, "action" {
     7 Altname { target, name, add },
     8 AddAddress { target, spec },
     9 DelAddress { target, spec, secondary },
+    10 Move { target, to, name },
+    11 Arrive { target, origin, name },
+    12 Return { target, to, index, name },
+});
+
+pack_enum!(Origin, "origin" {
+    0 Made { to },
+    1 Moved { to, from, index, name, kind },
 });
 
 impl Pack for AddressSpec {
@@ -292,8 +300,17 @@ impl Pack for AddressSpec {
 mod tests {
     use super::super::{Draft, Outcome, Poll};
     use super::*;
-    use crate::object::kinds::{BRIDGE, NewLink};
+    use crate::object::kinds::{BRIDGE, NewLink, Place};
     use crate::object::{BRIDGE_PORT, Bridge, LinkFlags, Record, Value};
+
+    fn place() -> Place {
+        Place { fd: 9, title: "blue".into() }
+    }
+
+    fn moved() -> Origin {
+        let (name, kind) = ("eth0".into(), Some("veth".into()));
+        Origin::Moved { to: place(), from: place(), index: 7, name, kind }
+    }
 
     fn actions() -> Vec<Action> {
         let (live, new) = (Target::Live { index: 7, generation: 1 << 40 }, Target::New(3 << 24));
@@ -312,6 +329,9 @@ mod tests {
             Action::Altname { target: live, name: "other".into(), add: true },
             Action::AddAddress { target: new, spec: spec.clone().label("eth0:1") },
             Action::DelAddress { target: live, spec, secondary: true },
+            Action::Move { target: live, to: place(), name: "eth0".into() },
+            Action::Arrive { target: new, origin: moved(), name: "eth1".into() },
+            Action::Return { target: new, to: place(), index: 7, name: "eth0".into() },
         ]
     }
 

@@ -9,7 +9,7 @@ use super::fact::{Fact, Field};
 use super::focus::Focus;
 use super::selection::{Parts, Selection};
 use super::undo::{blueprint, wanted};
-use super::{AddressSpec, Draft, Refusal, Target, kinds, rules};
+use super::{AddressSpec, Draft, Refusal, Target, kinds, ports, rules};
 use crate::object::kinds::NewLink;
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Form, Link, LinkRef, Record, Role, Value};
@@ -208,10 +208,11 @@ impl<'a> Revert<'a> {
 
     fn create_one(&mut self, link: &Link) -> Result<(), Refusal> {
         let peer = peer(link, self.target);
-        let cannot = link.kind().is_none() || link.kind() == Some("veth") && peer.is_none();
+        let cannot = link.kind().is_none() || kinds::is_pair(link.kind()) && peer.is_none();
         if cannot {
             return Err(Refusal::Unknown(link.name().to_owned()));
         }
+        let (link, peer) = kinds::primary_first(link, peer);
         let mut new = remade(link, peer);
         let index = self.free_index(link, &mut new.record);
         let peer_index = peer.and_then(|peer| self.free_index(peer, new.peer.as_mut()?));
@@ -272,7 +273,7 @@ impl<'a> Revert<'a> {
         });
         // What its master gives it when it joins is not set before: it would be what it gets back when it leaves.
         if present.and_then(Link::master) != old.master() {
-            facts.retain(|fact| !kinds::given_by_master(old, fact, self.target));
+            facts.retain(|fact| !ports::given_by_master(old, fact, self.target));
         }
         // Below 1280 bytes there is no IPv6 on it that this could be said to (EAFNOSUPPORT); with the mtu it comes back.
         if present.is_some_and(|new| new.mtu() < 1280) {
@@ -475,7 +476,7 @@ impl<'a> Revert<'a> {
 /// What an interface is made from again. What stands on another one may not be wider than that is when it is made.
 fn remade(link: &Link, peer: Option<&Link>) -> NewLink {
     let mut new = blueprint(link, peer);
-    let stands = link.kind() != Some("veth") && rules::lower_of(link).is_some();
+    let stands = !kinds::is_pair(link.kind()) && rules::lower_of(link).is_some();
     // A bridge keeps an mtu against its ports only when it is set, not when it is made with it.
     if stands || rules::follows_ports(link) {
         new.record.remove(row::MTU);
@@ -485,7 +486,7 @@ fn remade(link: &Link, peer: Option<&Link>) -> NewLink {
 
 /// The other end of a veth pair, where both are in this namespace.
 fn peer<'a>(link: &Link, of: &'a Snapshot) -> Option<&'a Link> {
-    let is_here = link.kind() == Some("veth") && link.record().value(row::LINK_NETNSID).is_none();
+    let is_here = kinds::is_pair(link.kind()) && link.record().value(row::LINK_NETNSID).is_none();
     of.link_by_index(link.link()?).filter(|_| is_here)
 }
 
@@ -507,7 +508,7 @@ fn is_alike(old: &Link, new: &Link) -> bool {
         let fixed = fields.filter(|(_, row, _)| row.role == Role::Create);
         fixed.map(|(id, _, value)| (id, value.clone())).collect()
     };
-    let peer_or_lower = |link: &Link| link.kind() != Some("veth") && link.link().is_some();
+    let peer_or_lower = |link: &Link| !kinds::is_pair(link.kind()) && link.link().is_some();
     old.kind().is_some() == new.kind().is_some()
         && old.kind() == new.kind()
         && data(old) == data(new)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::action::{Action, Indexes};
+use super::action::{Action, Indexes, Origin};
 use super::fact::{Field, text};
 use super::keyed::{Op, Planned};
 use super::order::{Wave, plan};
@@ -67,7 +67,7 @@ impl Review {
     pub fn new(draft: &Draft, now: &Snapshot) -> Result<Self, Refusal> {
         let mut review = Review::default();
         let mut renamed = BTreeMap::new();
-        for wave in plan(draft, now)? {
+        for (_, wave) in plan(draft, now)? {
             match wave {
                 Wave::Actions(actions) => review.actions(&actions, draft, now, &mut renamed),
                 Wave::Steps(steps) => steps.iter().for_each(|step| review.step(step, now)),
@@ -89,7 +89,10 @@ impl Review {
                 Some(name) => String::clone(name),
                 None => current_name(draft, now)(target),
             };
-            self.commands.push(command(action, &current));
+            // What comes from elsewhere is asked for there.
+            if !matches!(action, Action::Arrive { .. }) {
+                self.commands.push(command(action, &current));
+            }
             self.add(action, now, &name);
             // Later commands find it by the name that it has by then.
             if let Action::Set { target, id: row::NAME, value } = action {
@@ -139,8 +142,14 @@ impl Review {
         };
         match action {
             Action::Create { new, peer, .. } => {
-                let with =
-                    peer.map(|peer| format!(" and its peer {}", name(peer))).unwrap_or_default();
+                let with = match (peer, &new.peer_place) {
+                    (Some(peer), _) => format!(" and its peer {}", name(*peer)),
+                    (None, Some(place)) => {
+                        let peer = new.peer_name().unwrap_or_default();
+                        format!(" and its peer {peer} in namespace {}", place.title)
+                    }
+                    (None, None) => String::new(),
+                };
                 push(Sign::Plus, format!("interface, {}{with}", new.kind()), None, None);
                 for word in options(action) {
                     push(Sign::Plus, word, None, None);
@@ -156,6 +165,19 @@ impl Review {
                         None,
                     );
                 }
+            }
+            Action::Move { to, name, .. } => {
+                let what = format!("interface, which goes to namespace {} as {name}", to.title);
+                push(Sign::Minus, what, None, None);
+            }
+            Action::Arrive { origin, .. } => {
+                let what = match origin {
+                    Origin::Made { .. } => "interface, made in another namespace".to_owned(),
+                    Origin::Moved { from, name, .. } => {
+                        format!("interface {name} of namespace {}", from.title)
+                    }
+                };
+                push(Sign::Plus, what, None, None);
             }
             Action::AddAddress { spec, .. } => {
                 push(Sign::Plus, format!("address {spec}"), None, None)
@@ -296,6 +318,11 @@ pub(super) fn command(action: &Action, name: &dyn Fn(Target) -> String) -> Strin
         Action::Set { .. } | Action::Flags { .. } => {
             format!("ip link set dev {dev} {}", words(action))
         }
+        Action::Move { to, name: new, .. } | Action::Return { to, name: new, .. } => {
+            let renamed = if **new == *dev { String::new() } else { format!(" name {new}") };
+            format!("ip link set dev {dev}{renamed} netns {}", to.title)
+        }
+        Action::Arrive { name, .. } => format!("ip link show dev {name}"),
     }
 }
 
@@ -364,6 +391,10 @@ fn create_command(action: &Action, name: &dyn Fn(Target) -> String) -> String {
     parts.extend(lower.filter(|_| own_dev).map(|lower| format!("dev {lower}")));
     parts.extend(options(action));
     parts.extend(peer.map(|peer| format!("peer name {}", name(peer))));
+    if let Some(place) = &new.peer_place {
+        let peer = new.peer_name().unwrap_or_default();
+        parts.push(format!("peer name {peer} netns {}", place.title));
+    }
     if let Some(mut other) = new.peer.clone() {
         other.remove(row::NAME);
         other.remove(row::KIND);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::object::kinds::NewLink;
 use crate::object::kinds::bridge::row as bridge;
 use crate::object::kinds::macvlan::{MacaddrMode, row as macvlan};
 use crate::object::kinds::vxlan::row as vxlan;
@@ -17,7 +18,7 @@ use crate::object::{
 use crate::state::{AddressKey, Snapshot};
 
 use super::fact::{Fact, Field};
-use super::{Action, AddressSpec, Refusal, kinds};
+use super::{Action, AddressSpec, Refusal, kinds, ports};
 
 /// `dev_valid_name`: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space.
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
@@ -79,13 +80,32 @@ pub(super) fn check_removable(link: &Link) -> Result<(), Refusal> {
     }
 }
 
+/// A VXLAN goes with the interface that it stands on when that leaves the namespace (`vxlan_netdevice_event`), which
+/// nobody asked for.
+pub(super) fn check_movable(index: u32, now: &Snapshot) -> Result<(), Refusal> {
+    let falls = |link: &&Link| link.kind() == Some("vxlan") && lower_of(link) == Some(index);
+    match now.links().find(falls) {
+        None => Ok(()),
+        Some(upper) => Err(Refusal::InUse {
+            what: format!("interface `{}`, which is to leave the namespace", name(index, now)),
+            by: format!("`{}`", upper.name()),
+        }),
+    }
+}
+
+/// What the kernel does not tell of when an interface moves (K32): that the interfaces on top of it, and the other end of a
+/// veth pair, have it elsewhere now, or here again.
+pub(super) fn tied_to(index: u32, in_state: &Snapshot) -> Vec<u32> {
+    in_state.links().filter(|link| link.link() == Some(index)).map(Link::index).collect()
+}
+
 /// An option that only the kernel sets cannot be named.
 pub(super) fn check_settable(options: &Record) -> Result<(), Refusal> {
     match options.fields().find(|(_, row, _)| !row.settable()) {
         None => options
             .fields()
             .try_for_each(|(_, row, value)| check_range(row, value))
-            .and_then(|()| kinds::check_values(options)),
+            .and_then(|()| ports::check_values(options)),
         Some((_, row, value)) => Err(Refusal::Invalid {
             what: row.name,
             value: value.to_string(),
@@ -136,7 +156,7 @@ pub(super) fn is_replaced(index: u32, before: &Snapshot, now: &Snapshot) -> bool
 /// and refuses to be told while it does (`br_set_port_state`): undoing leaves it alone.
 pub(super) fn runs_by_itself(table: &Table, row: &Row) -> bool {
     table.name == BRIDGE_PORT.name && row.constant == "IFLA_BRPORT_STATE"
-        || kinds::moves_by_itself(row)
+        || ports::moves_by_itself(row)
 }
 
 /// Whether what has the index of a deleted interface is what this commit has made in its place, and not another
@@ -170,7 +190,7 @@ pub(super) fn goes_with(index: u32, now: &Snapshot) -> Vec<u32> {
 }
 
 fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut Vec<u32>) {
-    let on_top = |link: &&Link| lower_of(link) == Some(index);
+    let on_top = |link: &&Link| lower_of(link) == Some(index) && !kinds::outlives_lower(link);
     for link in now.links().filter(on_top) {
         if seen.insert(link.index()) {
             collect_with(link.index(), now, seen, all);
@@ -182,7 +202,7 @@ fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut 
 /// How many interfaces are below this one: what is below is made, and raised, first.
 pub(super) fn height(index: u32, now: &Snapshot) -> u8 {
     let (mut at, mut height) = (index, 0u8);
-    while let Some(link) = now.link_by_index(at).filter(|link| link.kind() != Some("veth")) {
+    while let Some(link) = now.link_by_index(at).filter(|link| !kinds::is_pair(link.kind())) {
         match lower_of(link) {
             Some(lower) if height < 32 => (at, height) = (lower, height + 1),
             _ => break,
@@ -253,6 +273,21 @@ pub(super) fn follows_ports(master: &Link) -> bool {
     master.kind() == Some("bridge")
 }
 
+/// A new bridge follows the mtu of its ports even if its creation says one: only an mtu that is set on it, and that it does
+/// not have already, is its own (`br_change_mtu`, which `dev_set_mtu` does not ask for the same value). So it is made
+/// without, and told after it; where that is what it is made with, by way of another. `set` is what is set on it besides.
+pub(super) fn told_mtu_later(new: &NewLink, set: Option<&Value>) -> (NewLink, Vec<Value>) {
+    const MADE_WITH: u64 = 1500;
+    let mut new = new.clone();
+    if new.kind() != "bridge" {
+        return (new, Vec::new());
+    }
+    let said = new.record.remove(row::MTU);
+    let wanted = set.or(said.as_ref()).and_then(Value::number);
+    let detour = wanted.filter(|mtu| *mtu == MADE_WITH).map(|mtu| Value::Number(mtu - 1));
+    (new, detour.into_iter().chain(said.filter(|_| set.is_none())).collect())
+}
+
 /// A name that nobody has, for an interface between two names.
 pub(super) fn parked_name(index: u32, now: &Snapshot) -> Value {
     let taken = |name: &String| now.link(LinkRef::from(name.as_str())).is_some();
@@ -284,13 +319,13 @@ pub(super) fn is_tolerable(action: &Action, errno: i32) -> bool {
 /// while the spanning tree protocol runs it refuses delays outside 2 to 30 s. So the protocol ends in a request of
 /// its own, before the delay.
 pub(super) fn requests(options: Record) -> Vec<Record> {
-    kinds::with_ports_last(options).into_iter().flat_map(in_order).collect()
+    ports::with_ports_last(options).into_iter().flat_map(in_order).collect()
 }
 
 fn in_order(options: Record) -> Vec<Record> {
     let ends = options.table() == &BRIDGE && options.value(bridge::STP_STATE).is_some_and(is_zero);
     if !ends || options.value(bridge::FORWARD_DELAY).is_none() {
-        return vec![options];
+        return kinds::requests(options);
     }
     let (mut first, mut second) = (Record::new(options.table()), options);
     second.remove(bridge::STP_STATE).into_iter().for_each(|off| first.set(bridge::STP_STATE, off));
@@ -316,19 +351,21 @@ pub(super) fn stp_moved_delay(named: &Record, before: u64, now: u64) -> bool {
 /// takes naming one for use of the header bits that go with it, also as off.
 pub(super) fn needed_at_creation(options: &Record) -> Record {
     let mut needed = Record::new(options.table());
-    let later = options.table() == &BRIDGE || kinds::takes_all_later(options.table());
+    let later = options.table() == &BRIDGE || ports::takes_all_later(options.table());
     let off = |id: u16, row: &Row, value: &Value| {
         row.role == Role::Create
             && matches!(row.form, Form::Bool | Form::OnlyTrue)
             && is_zero(value)
             && (row.name, id) != ("udp_csum", vxlan::UDP_CSUM)
+            && !kinds::is_choice(row)
     };
     for (id, row, value) in options.fields().filter(|(_, row, _)| row.settable()) {
         if !(later && row.role == Role::Set || off(id, row, value)) {
             needed.set(id, value.clone());
         }
     }
-    kinds::untold(with_order(needed), options)
+    let needed = with_order(kinds::one_ttl(kinds::without_nothing(needed)));
+    ports::untold(needed, options)
 }
 
 /// The source addresses of a macvlan are taken with an order only: what is to be done with them.
@@ -354,7 +391,7 @@ pub(super) fn none(table: &Table, id: u16) -> Option<Value> {
         ("vxlan", vxlan::GROUP6 | vxlan::LOCAL6) => Some(Value::V6(Ipv6Addr::UNSPECIFIED)),
         ("vxlan", vxlan::LINK) => Some(Value::Number(0)),
         ("macvlan" | "macvtap", macvlan::MACADDR_DATA) => Some(Value::Hardwares(Box::new([]))),
-        _ => kinds::none(table, id).or(row.none.map(Value::Number)),
+        _ => ports::none(table, id).or(row.none.map(Value::Number)),
     }
 }
 
@@ -385,7 +422,7 @@ pub(super) fn option_facts(link: &Link, part: u16) -> Vec<Fact> {
         return Vec::new();
     };
     let kept = |row: &Row| row.role == Role::Set && !runs_by_itself(options.table(), row);
-    let had = |id: u16| kinds::is_had(options, id);
+    let had = |id: u16| ports::is_had(options, id);
     let set = options.fields().filter(|(id, row, _)| kept(row) && had(*id));
     set.map(|(id, _, value)| Fact {
         index: link.index(),
@@ -520,8 +557,8 @@ pub(super) fn labels_lost(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<
 
 /// Whether the address or mtu of a master is what the kernel would choose from its ports: then no program set it.
 pub(super) fn kernel_chose(bridge: &Link, id: u16, now: &Snapshot) -> bool {
-    if kinds::takes_address(bridge) {
-        return id == row::ADDRESS && kinds::bond_chose(bridge, now);
+    if ports::takes_address(bridge) {
+        return id == row::ADDRESS && ports::bond_chose(bridge, now);
     }
     let ports = || now.ports_of(bridge.index());
     match id {

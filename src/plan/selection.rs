@@ -115,12 +115,12 @@ impl Selection {
         self
     }
 
-    /// And the routes of all tables.
+    /// And the routes of all tables, and those of MPLS.
     pub fn and_all_routes(self) -> Self {
         Selection { all_routes: true, ..self }
     }
 
-    /// And the routes that the words mean, with all that shares their key: prefix, table, priority, TOS.
+    /// And the routes that the words mean, with all that shares their key: prefix, table, priority, TOS, or label.
     pub fn and_route(mut self, which: impl Into<RouteSpec>) -> Self {
         self.single_routes.push(which.into());
         self

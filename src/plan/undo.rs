@@ -6,11 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, Indexes};
+use super::action::{Action, Indexes, Origin};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::keyed::Causes;
-use super::{AddressSpec, Failure, Target, kinds, rules};
+use super::{AddressSpec, Failure, Target, kinds, ports, rules};
 use crate::object::kinds::bridge::row::FORWARD_DELAY;
 use crate::object::kinds::{BRIDGE, NewLink};
 use crate::object::link::{LinkFlags, row};
@@ -45,6 +45,8 @@ pub(super) struct Undo {
     pub(super) actions: Vec<Action>,
     /// What cannot be.
     pub(super) residue: Vec<Residue>,
+    /// Whether an interface is still in another namespace, from where it may be sent back.
+    pub(super) abroad: bool,
 }
 
 /// Compares and says what is left to undo. Deleted interfaces come back as they were `last_seen`. Collateral changes are
@@ -57,10 +59,10 @@ pub(super) fn undo(
     indexes: &Indexes,
     last: bool,
 ) -> Undo {
-    let mut undo = Undo { actions: Vec::new(), residue: Vec::new() };
+    let mut undo = Undo { actions: Vec::new(), residue: Vec::new(), abroad: false };
     let own: Vec<Fact> = journal
         .iter()
-        .filter(|entry| !matches!(entry.action, Action::Create { .. } | Action::Delete { .. }))
+        .filter(|entry| !is_about_existence(&entry.action))
         .flat_map(|entry| entry.action.facts(indexes))
         .collect();
     let mut restore = Restore { before, last_seen, now, own: &own, done: BTreeSet::new(), last };
@@ -75,13 +77,20 @@ pub(super) fn undo(
                 restore.bring_back(index, &mut undo);
             }
             (Action::Delete { .. }, _) => {}
+            // Of a refused one part may have taken effect (K31): it is gone, and not called as it was to be.
+            (Action::Move { target, .. }, _) => {
+                restore.have_returned(indexes.of(*target).unwrap_or(0), &mut undo)
+            }
+            (Action::Arrive { target, origin, .. }, _) => {
+                send_back(indexes.of(*target), origin, now, &mut undo)
+            }
             (action, Outcome::Refused) if !is_group(action) => {}
             (action, _) => undo_facts(&action.facts(indexes), before, now, &mut undo),
         }
     }
     let actions = std::mem::take(&mut undo.actions).into_iter();
-    let whole = actions.map(|action| kinds::whole_maps(action, now));
-    undo.actions = whole.flat_map(|action| kinds::lowered(action, now)).collect();
+    let whole = actions.map(|action| ports::whole_maps(action, now));
+    undo.actions = whole.flat_map(|action| ports::lowered(action, now)).collect();
     park_names(&mut undo.actions, now);
     if undo.actions.is_empty() || last {
         collateral(journal, before, now, indexes, &mut undo);
@@ -121,6 +130,10 @@ pub(super) fn causes_of<'a>(
                 causes.links.extend(rules::goes_with(index, before).into_iter().chain([index]));
                 causes.links.extend(before.ports_of(index).map(Link::index));
             }
+            // It is taken down, and may take down what stands on it.
+            Action::Move { .. } => {
+                causes.links.extend(rules::goes_with(index, before).into_iter().chain([index]));
+            }
             _ => {}
         }
     }
@@ -154,6 +167,23 @@ fn park_names(actions: &mut Vec<Action>, now: &Snapshot) {
     actions.splice(0..0, parked);
 }
 
+fn is_about_existence(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Create { .. } | Action::Delete { .. } | Action::Move { .. } | Action::Arrive { .. }
+    )
+}
+
+/// What came from another namespace goes back there; what was made from there goes.
+fn send_back(index: Option<u32>, origin: &Origin, now: &Snapshot, undo: &mut Undo) {
+    let Some(index) = index.filter(|index| now.link_by_index(*index).is_some()) else { return };
+    let target = Target::Live { index, generation: 0 };
+    undo.actions.push(match origin.clone() {
+        Origin::Made { .. } => Action::Delete { target },
+        Origin::Moved { from: to, index, name, .. } => Action::Return { target, to, index, name },
+    });
+}
+
 /// Requests that carry several attributes may have taken effect in part although they were refused (K31).
 fn is_group(action: &Action) -> bool {
     matches!(action, Action::Data { .. } | Action::Port { .. } | Action::Flags { .. })
@@ -179,7 +209,8 @@ fn undo_create(
         (_, None) => {
             // Neither the acknowledgement nor the echo arrived. An interface of this name may be ours or another
             // program's: it is left alone, and said so.
-            for name in [Some(new.name()), new.peer_name()].into_iter().flatten() {
+            let peer = new.peer_name().filter(|_| new.peer_place.is_none());
+            for name in [Some(new.name()), peer].into_iter().flatten() {
                 let link = now.link_by_name(name);
                 let new = link.filter(|link| before.link_by_index(link.index()).is_none());
                 undo.residue.extend(new.map(|_| Residue {
@@ -281,37 +312,14 @@ impl Restore<'_> {
             match (old, self.now.link_by_index(index)) {
                 (None, _) => {}
                 (Some(old), Some(new)) if rules::is_brought_back(old, new) => {
-                    let differences = differences(old, new, self.last_seen, self.now);
-                    let left = differences.into_iter().filter(|fact| !self.is_own(fact));
-                    // A new name gives addresses new labels: they come when the name is the old one again.
-                    let ready = self.last || new.name() == rules::name(index, self.before);
-                    let left =
-                        left.filter(|fact| ready || !matches!(fact.field, Field::Address(_)));
-                    let left = left.map(|fact| self.relabel(fact, old));
-                    let left = left.filter(|fact| !fact.holds(self.now));
-                    let left: Vec<_> = left.collect();
-                    undo.actions.extend(joined(left.iter()));
+                    self.give_back(old, new, undo)
                 }
-                (Some(_), Some(thief)) => {
-                    let name = rules::name(index, self.before);
-                    undo.residue.push(Residue {
-                        what: format!("interface `{name}` with index {index}"),
-                        was: "there".to_owned(),
-                        is: format!("`{}` has that index", thief.name()),
-                        failure: None,
-                    });
-                    undo.residue.extend(orphans(index, self.before, self.now));
-                }
+                (Some(_), Some(thief)) => self.is_stolen(index, thief, undo),
                 (Some(old), None) if self.stands_on_another(old) || self.is_alone(old) => {
-                    undo.residue.push(Residue {
-                        what: format!("interface `{}`", rules::name(index, self.before)),
-                        was: "there".to_owned(),
-                        is: "none".to_owned(),
-                        failure: None,
-                    })
+                    self.is_missing(index, undo)
                 }
                 (Some(old), None) => {
-                    let peer = (old.kind() == Some("veth"))
+                    let peer = kinds::is_pair(old.kind())
                         .then(|| self.last_seen.link_by_index(old.link()?))
                         .flatten();
                     self.done.extend(peer.map(Link::index));
@@ -319,6 +327,55 @@ impl Restore<'_> {
                 }
             }
         }
+    }
+
+    /// An interface that went to another namespace is sent back from there, and then gets back what the kernel took from it.
+    fn have_returned(&mut self, index: u32, undo: &mut Undo) {
+        let old = self.last_seen.link_by_index(index).filter(|_| self.done.insert(index));
+        match (old, self.now.link_by_index(index)) {
+            (None, _) => {}
+            (Some(old), Some(new)) if old.generation() == new.generation() => {}
+            (Some(old), Some(new)) if rules::is_brought_back(old, new) => {
+                self.give_back(old, new, undo)
+            }
+            (Some(_), Some(thief)) => self.is_stolen(index, thief, undo),
+            (Some(_), None) => {
+                undo.abroad = true;
+                self.is_missing(index, undo);
+            }
+        }
+    }
+
+    /// Everything that an interface had, and has no more now that it is there again.
+    fn give_back(&self, old: &Link, new: &Link, undo: &mut Undo) {
+        let differences = differences(old, new, self.last_seen, self.now);
+        let left = differences.into_iter().filter(|fact| !self.is_own(fact));
+        // A new name gives addresses new labels: they come when the name is the old one again.
+        let ready = self.last || new.name() == rules::name(old.index(), self.before);
+        let left = left.filter(|fact| ready || !matches!(fact.field, Field::Address(_)));
+        let left = left.map(|fact| self.relabel(fact, old));
+        let left: Vec<_> = left.filter(|fact| !fact.holds(self.now)).collect();
+        undo.actions.extend(joined(left.iter()));
+    }
+
+    fn is_stolen(&self, index: u32, thief: &Link, undo: &mut Undo) {
+        let name = rules::name(index, self.before);
+        undo.residue.push(Residue {
+            what: format!("interface `{name}` with index {index}"),
+            was: "there".to_owned(),
+            is: format!("`{}` has that index", thief.name()),
+            failure: None,
+        });
+        undo.residue.extend(orphans(index, self.before, self.now));
+    }
+
+    fn is_missing(&self, index: u32, undo: &mut Undo) {
+        undo.residue.push(Residue {
+            what: format!("interface `{}`", rules::name(index, self.before)),
+            was: "there".to_owned(),
+            is: "none".to_owned(),
+            failure: None,
+        });
     }
 
     /// Whether another program has taken the index of the interface below one that is to come back.
@@ -333,7 +390,7 @@ impl Restore<'_> {
     /// again from here.
     fn is_alone(&self, old: &Link) -> bool {
         let peer = || self.last_seen.link_by_index(old.link()?);
-        old.kind() == Some("veth")
+        kinds::is_pair(old.kind())
             && (old.record().value(row::LINK_NETNSID).is_some() || peer().is_none())
     }
 
@@ -379,6 +436,7 @@ pub(super) fn orphans(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Resi
 }
 
 fn recreate(old: &Link, peer: Option<&Link>) -> Action {
+    let (old, peer) = kinds::primary_first(old, peer);
     let live = |index| Target::Live { index, generation: 0 };
     let lower = rules::lower_of(old).filter(|_| peer.is_none()).map(live);
     Action::Create {
@@ -395,7 +453,7 @@ pub(super) fn blueprint(old: &Link, peer: Option<&Link>) -> NewLink {
     new.record = creation(old);
     new.peer = peer.map(creation);
     match old.record().value(row::DATA) {
-        Some(Value::Nested(options)) if peer.is_none() => {
+        Some(Value::Nested(options)) if peer.is_none() || !options.is_empty() => {
             new.data = Some(rules::needed_at_creation(options))
         }
         Some(raw @ Value::Bytes(_)) => new.record.set(row::DATA, raw.clone()),
@@ -417,11 +475,16 @@ fn creation(old: &Link) -> Record {
         row::NUM_RX_QUEUES,
     ];
     for id in kept {
-        if let Some(value) = old.record().value(id) {
+        if let Some(value) = old.record().value(id).filter(|value| !is_zeros(value)) {
             record.set(id, value.clone());
         }
     }
     record
+}
+
+/// Nothing can be made with a hardware address of zeros (`is_valid_ether_addr`): who has one was not told any.
+fn is_zeros(value: &Value) -> bool {
+    matches!(value, Value::Hardware(address) if address.as_bytes().iter().all(|byte| *byte == 0))
 }
 
 /// Everything settable in which a restored interface still differs from what it was, in the order in which it can
@@ -512,7 +575,7 @@ fn collateral(
     let raises = |master: Option<u32>| {
         let link = master
             .and_then(|master| before.link_by_index(master).or_else(|| now.link_by_index(master)));
-        kinds::raises_ports(link.and_then(Link::kind))
+        ports::raises_ports(link.and_then(Link::kind))
     };
     for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
     {
@@ -543,6 +606,11 @@ fn collateral(
                 readdressed.extend(gone);
                 true
             }
+            Action::Move { .. } => {
+                rejoined.extend(before.ports_of(index).map(Link::index));
+                readdressed.insert(index);
+                touched.insert(index)
+            }
             Action::AddAddress { .. } | Action::DelAddress { .. } => readdressed.insert(index),
             Action::Set { id: row::NAME, .. } => {
                 readdressed.insert(index);
@@ -558,7 +626,7 @@ fn collateral(
     }
     for index in touched {
         fell(index, before, now, undo);
-        undo.actions.extend(joined(kinds::upper_facts(index, before, now).iter()));
+        undo.actions.extend(joined(ports::upper_facts(index, before, now).iter()));
         let of = |snapshot: &Snapshot| snapshot.link_by_index(index).and_then(Link::master);
         let masters = [of(before), of(now), Some(index)].into_iter().flatten();
         followers.extend(masters.filter(|index| !rules::is_replaced(*index, before, now)));
@@ -566,11 +634,11 @@ fn collateral(
     for index in rejoined {
         forgotten(index, before, now, undo);
     }
-    for fact in bonds.into_iter().filter_map(|index| kinds::active_fact(index, before, now)) {
+    for fact in bonds.into_iter().filter_map(|index| ports::active_fact(index, before, now)) {
         undo.actions.extend(Action::for_fact(&fact));
     }
     for index in raised {
-        undo.actions.extend(joined(kinds::port_facts(index, before, now).iter()));
+        undo.actions.extend(joined(ports::port_facts(index, before, now).iter()));
     }
     followers.into_iter().for_each(|index| follower(index, before, now, undo));
     for index in readdressed {
@@ -604,13 +672,21 @@ fn relabelled(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
 }
 
 /// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`). A bond
-/// changes options that go with its mode and its way to look after ports.
+/// changes options that go with its mode and its way to look after ports; a tunnel whose options change gets another MTU.
 fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let Action::Data { options, .. } = action else { return };
-    let fact = stp_delay(index, options, before, now).filter(|fact| !fact.holds(now));
+    let fact = stp_delay(index, options, before, now).or_else(|| mtu_of(index, options, before));
+    let fact = fact.filter(|fact| !fact.holds(now) && now.link_by_index(index).is_some());
     undo.actions.extend(joined(fact.iter()));
-    let moved = kinds::moved_along(index, options, before);
+    let moved = ports::moved_along(index, options, before);
     undo.actions.extend(joined(moved.iter().filter(|fact| !fact.holds(now))));
+}
+
+/// The MTU that a tunnel had before its options were changed.
+fn mtu_of(index: u32, named: &Record, before: &Snapshot) -> Option<Fact> {
+    let old = before.link_by_index(index).filter(|_| kinds::moves_mtu(named))?;
+    let want = old.record().value(row::MTU).cloned();
+    Some(Fact { index, field: Field::Link(row::MTU), want })
 }
 
 /// Below 1280 bytes the kernel takes IPv6 from an interface, and gives it back as to a new one (`addrconf_notify`): with
@@ -659,7 +735,7 @@ fn follower(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
         return;
     };
-    if !rules::follows_ports(old) && !kinds::takes_address(old) {
+    if !rules::follows_ports(old) && !ports::takes_address(old) {
         return;
     }
     for id in rules::FOLLOWS_PORTS {

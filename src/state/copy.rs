@@ -77,6 +77,9 @@ impl Snapshot {
             ObjectKey::Nexthop(id) => put(&mut self.nexthops.map, &from.nexthops.map, id),
             ObjectKey::Route(RouteKey::V4(key)) => put(&mut self.routes.v4, &from.routes.v4, key),
             ObjectKey::Route(RouteKey::V6(key)) => put(&mut self.routes.v6, &from.routes.v6, key),
+            ObjectKey::Route(RouteKey::Mpls(label)) => {
+                put(&mut self.routes.mpls, &from.routes.mpls, label)
+            }
             ObjectKey::Rule(key) => put(&mut self.rules.map, &from.rules.map, key),
             ObjectKey::Neighbour(key) => put(&mut self.neighbours.map, &from.neighbours.map, key),
         }
@@ -157,6 +160,7 @@ impl Snapshot {
         match key {
             RouteKey::V4(key) => drop(self.routes.v4.insert(key, held)),
             RouteKey::V6(key) => drop(self.routes.v6.insert(key, held)),
+            RouteKey::Mpls(label) => drop(self.routes.mpls.insert(label, held)),
         }
     }
 }

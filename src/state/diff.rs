@@ -109,6 +109,7 @@ impl Diff {
         let names = [Interfaces(old.links.clone()), Interfaces(new.links.clone())];
         diff.routes(&old.routes.v4, &new.routes.v4, &names, RouteKey::V4);
         diff.routes(&old.routes.v6, &new.routes.v6, &names, RouteKey::V6);
+        diff.routes(&old.routes.mpls, &new.routes.mpls, &names, RouteKey::Mpls);
         diff.by_key(&old.nexthops.map, &new.nexthops.map, &names, Nexthop::record, Object::Nexthop);
         diff.rules(old, new, &names);
         let (old, new) = (&old.neighbours.map, &new.neighbours.map);

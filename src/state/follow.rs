@@ -15,12 +15,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use super::altered::{with_link_mtu, without_source};
 use super::apply::Doubt;
 use super::event::decode;
 use super::holes::{Holes, Sort};
 use super::routes::{Bodies, Body, Held, Load, is_same};
 use super::silence::{Silence, Turns};
-use super::view::{Judged, RouteView};
+use super::view::{AF_MPLS, Judged, RouteView};
 use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
 use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
@@ -29,7 +30,7 @@ use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{ROUTE, RouteKey, RouteKey6, RouteProtocol, split};
 use crate::object::shape::{Ip, Typed};
 use crate::object::{
-    Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
+    Address, Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
 };
 use crate::wire::{Ack, Builder, Message, Messages, flags, kind, put_ne_u32, u16_at};
 
@@ -206,6 +207,8 @@ impl Dump {
         match self {
             Dump::Routes(at) => match view.dumps().get(at)?.0 {
                 AF_INET6 => Some(Sort::Routes6),
+                // By their labels, of which none is passed over (`mpls_dump_routes`).
+                AF_MPLS => None,
                 _ => Some(Sort::Routes4),
             },
             Dump::Neighbours | Dump::Proxies | Dump::Fdb => Some(Sort::Neighbours),
@@ -223,6 +226,8 @@ impl Dump {
         }
     }
 }
+
+const TABLE_LOCAL: u32 = 255;
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
@@ -396,8 +401,12 @@ impl Follower {
 
     /// Whether all that it was told is in the state that it has shown, and nothing is asked for.
     pub fn is_settled(&self) -> bool {
-        let asks = self.asked.is_some() || !self.queries.is_empty() || !self.out.is_empty();
-        self.is_live() && !self.dirty && !asks && self.held.is_empty()
+        self.is_live() && !self.dirty && !self.is_asking() && self.held.is_empty()
+    }
+
+    /// Whether something is asked for, or is to be.
+    pub fn is_asking(&self) -> bool {
+        self.asked.is_some() || !self.queries.is_empty() || !self.out.is_empty()
     }
 
     /// Whether a state can be shown.
@@ -527,12 +536,21 @@ impl Follower {
         }
         match Ack::parse(message) {
             Some(Ok(ack)) if ack.is_ok() || what.is_lacking(ack.errno) => {
-                self.dump_done(what, tries);
+                self.dump_done(what, tries, Outlet::Dump);
             }
             Some(Ok(ack)) => self.failure = Some(ack),
             Some(Err(_)) => self.handle_dump_loss(),
+            None if self.is_astray(message, what) => self.dump_done(what, tries, Outlet::FreshDump),
             None => self.gather(message),
         }
+    }
+
+    /// A kernel without MPLS answers the question for its routes with those of all families (`rtnl_dump_all`). Then there
+    /// are none, and the rest is not waited for.
+    fn is_astray(&self, message: &Message<'_>, what: Dump) -> bool {
+        let Dump::Routes(at) = what else { return false };
+        let asked = self.view.dumps().get(at).map(|(family, _)| *family);
+        asked == Some(AF_MPLS) && message.payload.first() != Some(&AF_MPLS)
     }
 
     fn gather(&mut self, message: &Message<'_>) {
@@ -573,11 +591,12 @@ impl Follower {
         }
     }
 
-    fn dump_done(&mut self, what: Dump, tries: u32) {
+    /// `outlet` is where the next one is asked for.
+    fn dump_done(&mut self, what: Dump, tries: u32, outlet: Outlet) {
         self.holes.end();
         let after = || what.after(self.views, self.view.dumps().len());
         if let Some(next) = self.holes.next().unwrap_or_else(after) {
-            return self.start_dump(next, tries, Outlet::Dump);
+            return self.start_dump(next, tries, outlet);
         }
         self.load.finish(&mut self.rebuilt.routes, &mut self.bodies);
         let fence = self.next_seq();
@@ -743,9 +762,13 @@ impl Follower {
         let mut routes = shown.routes.clone();
         let changed = match doubt {
             Doubt::WentDown => routes.evict(&self.bodies, |body| goes_down(shown, body, index)),
-            Doubt::Gone(_) => routes.evict(&self.bodies, |body| {
-                body.is_over(index) && (body.is_v4() || others_dead(body))
-            }),
+            Doubt::Gone(_) => {
+                let gone = |body: &Body| {
+                    let is_ip = body.is_v4() || body.is_v6() && others_dead(body);
+                    body.is_over(index) && is_ip
+                };
+                routes.evict(&self.bodies, gone) | routes.evict_legs(index, &mut self.bodies)
+            }
             Doubt::Unaddressed => routes.evict(&self.bodies, |body| {
                 body.is_v4()
                     && body.is_over(index)
@@ -921,18 +944,23 @@ impl Follower {
         let was_up = is_up(&self.shown);
         let addressed = matches!(&event, Event::AddressNew(address) if address.local().is_ipv4());
         let source = match &event {
-            Event::AddressGone(address) => Some(address.local()).filter(IpAddr::is_ipv4),
+            Event::AddressGone(address) if !self.goes_with_inet6(address) => Some(address.local()),
             _ => None,
         };
+        let mtu = |shown: &Snapshot| shown.link_by_index(index).map(Link::mtu);
+        let mtu_was = mtu(&self.shown);
         if matches!(event, Event::Link(_, LinkEvent::Gone { .. })) {
             self.silently(|follower| follower.shown.remove_what_is_on(index));
         }
         let doubt = self.shown.apply(event, self.stamp);
-        let source = source.filter(|source| self.bodies.any_with_source(*source));
-        let left = |source: &IpAddr| self.shown.addresses().any(|own| own.local() == *source);
-        if let Some(source) = source.filter(|source| !left(source)) {
+        if source.is_some_and(|source| self.bodies.any_with_source(source)) {
+            self.silently(|follower| follower.follow_source(source));
+        }
+        let changed = mtu_was.zip(mtu(&self.shown)).filter(|(was, is)| was != is);
+        if let Some(mtus) = changed.filter(|_| self.views.routes) {
             self.silently(|follower| {
-                follower.shown.routes.evict_source(&follower.bodies, source);
+                let change = |body: &Body| with_link_mtu(body, index, mtus);
+                follower.shown.routes.alter(&mut follower.bodies, change);
             });
         }
         if addressed || !was_up && is_up(&self.shown) {
@@ -968,6 +996,32 @@ impl Follower {
                     follower.shown.neighbours.evict(index, NeighbourKey::is_proxy);
                 });
                 self.ask(Query::Addresses(index));
+            }
+        }
+    }
+
+    /// Whether an IPv6 address goes because its interface goes down or has no IPv6 any more: then other interfaces' routes
+    /// keep preferring it (`addrconf_ifdown`, which does not ask them). Its local route goes before it then, and after it
+    /// when it goes by itself (`ipv6_del_addr`).
+    fn goes_with_inet6(&self, address: &Address) -> bool {
+        let IpAddr::V6(own) = address.local() else { return false };
+        let shown = &self.shown;
+        let up = shown.link_by_index(address.index()).is_some_and(Link::is_up);
+        let key =
+            RouteKey6 { table: TABLE_LOCAL, dst: own.octets(), len: 128, tos: 0, priority: 0 };
+        let mut local = shown.keyed_routes_to(RouteKey::V6(key));
+        !up || shown.follows_table(TABLE_LOCAL) && local.next().is_none()
+    }
+
+    /// An address has gone that routes may prefer as their source: of IPv4 they go (K6), of IPv6 they stay without it.
+    fn follow_source(&mut self, source: Option<IpAddr>) {
+        let left = |source: &IpAddr| self.shown.addresses().any(|own| own.local() == *source);
+        let Some(source) = source.filter(|source| !left(source)) else { return };
+        match source.is_ipv4() {
+            true => self.shown.routes.evict_source(&self.bodies, source),
+            false => {
+                let change = |body: &Body| without_source(body, source);
+                self.shown.routes.alter(&mut self.bodies, change);
             }
         }
     }
@@ -1194,17 +1248,13 @@ impl Follower {
         let index = event.index();
         coming.passes(&event);
         self.note_fresh(&event, coming);
-        let says_down = match &event {
-            Event::Link(_, LinkEvent::Is(link)) => {
-                let up = LinkFlags(link.number(link_row::FLAGS) as u32).contains(LinkFlags::UP);
-                let is_first = coming.told.insert(index);
-                if !up && is_first && !self.is_sure_of_down(index, coming) {
-                    return false;
-                }
-                !up
-            }
-            _ => false,
-        };
+        let (mut says_down, mut is_sure) = (false, true);
+        if let Event::Link(_, LinkEvent::Is(link)) = &event {
+            says_down = !LinkFlags(link.number(link_row::FLAGS) as u32).contains(LinkFlags::UP);
+            let is_first = coming.told.insert(index);
+            is_sure = !(says_down && is_first) || self.is_sure_of_down(index, coming);
+            is_sure &= !self.takes_routes_along(index, link.number(link_row::MTU) as u32);
+        }
         let loses_v4 = matches!(&event, Event::AddressGone(address) if address.local().is_ipv4());
         self.apply(event);
         if says_down {
@@ -1212,7 +1262,7 @@ impl Follower {
             self.ask(Query::Addresses(index));
         }
         if !loses_v4 {
-            return true;
+            return is_sure;
         }
         let of_v4 =
             self.shown.placed_of(index).map(|(key, _)| key).filter(|key| key.local.is_ipv4());
@@ -1227,6 +1277,15 @@ impl Follower {
         let goes = |body: &Body| body.is_v4() && !body.is_host() && !body.outlives_addresses();
         let is_route = |body: &Body| goes(body) && body.is_over(index);
         !(left.iter().all(may_be_later) && self.bodies.any(is_route))
+    }
+
+    /// Whether IPv6 routes would follow the interface to this mtu. What is replayed says what it was at that moment, and not
+    /// what it had been before: whether the routes of the dump have followed it already only another look can tell.
+    fn takes_routes_along(&self, index: u32, mtu: u32) -> bool {
+        let was = self.shown.link_by_index(index).map(Link::mtu).filter(|was| *was != mtu);
+        let follows =
+            |was| self.bodies.any(|body| with_link_mtu(body, index, (was, mtu)).is_some());
+        self.views.routes && was.is_some_and(follows)
     }
 
     /// A replayed route of IPv6 that the dump did not have.
@@ -1269,7 +1328,7 @@ impl Follower {
         if routes.evict(&self.bodies, |body| body.is_v4() && dies(body)) {
             self.shown.routes = routes;
         }
-        for (key, held) in Vec::from(gone) {
+        for (key, held) in gone {
             if !self.shown.routes.take(key, &held, &mut self.bodies) {
                 self.ask_legs(key);
             }
@@ -1393,9 +1452,9 @@ fn others_dead(shown: &Snapshot, body: &Body, index: u32) -> bool {
     body.links().iter().all(|leg| *leg == index || !up(*leg))
 }
 
-/// Whether a route goes when this interface goes down.
+/// Whether a route goes when this interface goes down. MPLS routes stay, dead, until it is gone (`mpls_ifdown`).
 fn goes_down(shown: &Snapshot, body: &Body, index: u32) -> bool {
-    body.is_over(index) && !body.is_host() && others_dead(shown, body, index)
+    body.is_over(index) && !body.is_host() && !body.is_mpls() && others_dead(shown, body, index)
 }
 
 impl Follower {
@@ -1545,7 +1604,7 @@ fn fdb_request(index: u32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::route::row;
+    use crate::object::route::{hop_row, row};
     use crate::object::rule::row as rule_row;
     use crate::wire::put_ne_u32;
 
@@ -1764,6 +1823,90 @@ mod tests {
         }
         assert_eq!(refused, 2);
         assert!(follower.is_live() && follower.failure().is_none());
+    }
+
+    /// A kernel without MPLS answers the question for its routes with those of all families, a million of IPv4 again:
+    /// they are not waited for.
+    #[test]
+    fn an_answer_with_routes_of_other_families_says_that_there_is_no_mpls() {
+        let mut follower = Follower::new(Views::ALL);
+        follower.handle_drained(0);
+        let (mut asked, mut strayed) = (Vec::new(), false);
+        while let Some(transmit) = follower.poll_transmit() {
+            let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
+            if transmit.outlet == Outlet::Event {
+                follower.handle_event(&ack(0, sent.seq, &transmit.bytes));
+                continue;
+            }
+            asked.push((sent.kind, sent.payload[0], transmit.outlet));
+            let mut answer = message(kind::NLMSG_DONE, sent.seq, &[0; 4]);
+            let family = sent.payload[0];
+            if sent.kind == kind::RTM_GETROUTE && family != AF_INET6 {
+                let mut one = route(7);
+                Builder::stamp(&mut one, sent.seq);
+                strayed |= family == AF_MPLS;
+                // Of what is not asked for no end comes.
+                answer = if family == AF_MPLS { one } else { [one, answer].concat() };
+            }
+            follower.handle_dump(&answer);
+        }
+        assert!(strayed && follower.is_live());
+        let behind = asked.iter().position(|(_, family, _)| *family == AF_MPLS).unwrap() + 1;
+        // Its socket is busy.
+        assert_eq!(asked[behind], (kind::RTM_GETRULE, AF_INET, Outlet::FreshDump));
+        let now = follower.poll_update().unwrap().snapshot;
+        assert_eq!((now.routes().len(), now.routes().mpls().len()), (1, 0));
+    }
+
+    fn label(legs: &[u32]) -> Vec<u8> {
+        let mut record = Record::new(&ROUTE);
+        let numbers = [(row::FAMILY, 28), (row::DST_LEN, 20), (row::TABLE, 254), (row::TYPE, 1)];
+        numbers.into_iter().for_each(|(id, number)| record.set(id, Value::Number(number)));
+        record.set(row::DST, Value::V4((100 << 12 | 1 << 8).into()));
+        let leg = |oif: &u32| {
+            let mut leg = Record::new(&crate::object::HOP);
+            let numbers = [(hop_row::OIF, *oif), (hop_row::HOPS, 0), (hop_row::FLAGS, 0)];
+            numbers.into_iter().for_each(|(id, number)| leg.set(id, Value::Number(number.into())));
+            leg
+        };
+        record.set(row::MULTIPATH, Value::Records(legs.iter().map(leg).collect()));
+        let mut builder = Builder::new(kind::RTM_NEWROUTE, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        builder.finish()
+    }
+
+    /// Before Linux 5.13 nobody says that a label has lost a leg; a later kernel says it before it says that the
+    /// interface is gone, and both must come to the same.
+    #[test]
+    fn a_label_loses_its_legs_with_their_interfaces() {
+        let legs = |follower: &mut Follower| -> Option<Vec<u32>> {
+            let now = follower.last();
+            Some(now.routes().mpls().label(100)?.hops().filter_map(|hop| hop.oif()).collect())
+        };
+        for announced in [false, true] {
+            let mut follower = live();
+            for index in [7, 8] {
+                follower.handle_event(&link(index, true, 0));
+                answer(&mut follower, libc::ENODEV);
+            }
+            follower.handle_event(&label(&[7, 8]));
+            follower.handle_event(&link(7, false, 0));
+            assert_eq!(legs(&mut follower), Some(vec![7, 8]));
+            if announced {
+                follower.handle_event(&label(&[8]));
+            }
+            let mut gone = link(7, false, 0);
+            gone[4] = kind::RTM_DELLINK as u8;
+            follower.handle_event(&gone);
+            assert_eq!(legs(&mut follower), Some(vec![8]));
+            let known = follower.last();
+            follower.handle_event(&label(&[8]));
+            assert!(known.diff(&follower.last()).is_empty());
+            let mut gone = link(8, true, 0);
+            gone[4] = kind::RTM_DELLINK as u8;
+            follower.handle_event(&gone);
+            assert_eq!(legs(&mut follower), None);
+        }
     }
 
     /// Of rules that are alike, an announcement that came during the dump may be of one that the dump had, or of

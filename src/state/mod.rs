@@ -6,6 +6,7 @@
 //! (`table`); rules, nexthop objects and neighbours have a module each for both. Pure: bytes and facts come in by `handle_*`, bytes to be sent and snapshots go out by
 //! `poll_*`. No socket, thread or clock here; those are `engine`.
 
+mod altered;
 mod apply;
 mod copy;
 mod diff;

@@ -50,7 +50,7 @@ impl BodyList {
     pub fn pack(&self, to: &mut Vec<u8>) {
         (self.bodies.len() as u32).pack(to);
         for body in self.bodies.iter().filter_map(|held| held.body()) {
-            body.is_v4().pack(to);
+            packed_family(body.family()).pack(to);
             (body.bytes().len() as u32).pack(to);
             to.extend_from_slice(body.bytes());
         }
@@ -61,10 +61,20 @@ impl BodyList {
     /// # Errors
     /// When something else is there.
     pub fn unpack(from: &mut &[u8], bodies: &mut Bodies) -> Result<Vec<Arc<Held>>, Unpackable> {
-        let all: Vec<(bool, Box<[u8]>)> = Pack::unpack(from)?;
-        let family = |is_v4| if is_v4 { 2 } else { 10 };
-        Ok(all.iter().map(|(is_v4, bytes)| bodies.intern(family(*is_v4), bytes)).collect())
+        let all: Vec<(u8, Box<[u8]>)> = Pack::unpack(from)?;
+        let family = |packed: u8| FAMILIES.iter().find(|(own, _)| *own == packed).map(|own| own.1);
+        let body = |(packed, bytes): &(u8, Box<[u8]>)| {
+            Ok(bodies.intern(family(*packed).ok_or(Unpackable("family of a body"))?, bytes))
+        };
+        all.iter().map(body).collect()
     }
+}
+
+/// The families of bodies: as they are written, and as the kernel numbers them.
+const FAMILIES: [(u8, u8); 3] = [(1, 2), (0, 10), (2, 28)];
+
+fn packed_family(family: u8) -> u8 {
+    FAMILIES.iter().find(|(_, own)| *own == family).map_or(u8::MAX, |(packed, _)| *packed)
 }
 
 impl Snapshot {
@@ -155,6 +165,7 @@ impl Snapshot {
             match key {
                 RouteKey::V4(key) => drop(self.routes.v4.insert(key, held)),
                 RouteKey::V6(key) => drop(self.routes.v6.insert(key, held)),
+                RouteKey::Mpls(label) => drop(self.routes.mpls.insert(label, held)),
             }
         }
         Ok(())
@@ -185,7 +196,9 @@ impl Snapshot {
         let v4 = self.routes.v4.iter().filter(|(_, held)| hit(held));
         let v6 = self.routes.v6.iter().filter(|(_, held)| hit(held));
         let v4 = v4.map(|(key, _)| RouteKey::V4(*key));
-        v4.chain(v6.map(|(key, _)| RouteKey::V6(*key))).collect()
+        let mpls = self.routes.mpls.iter().filter(|(_, held)| hit(held));
+        let ip = v4.chain(v6.map(|(key, _)| RouteKey::V6(*key)));
+        ip.chain(mpls.map(|(label, _)| RouteKey::Mpls(*label))).collect()
     }
 }
 
@@ -210,3 +223,23 @@ pack_enum!(NeighbourTarget, "kind of neighbour" {
     1 Proxy(address),
     2 Fdb { lladdr, vlan, src_vni, remote },
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_read_as_those_of_their_families() {
+        let mut bodies = Bodies::default();
+        let families = [2, 10, 28];
+        let all = families.map(|family| bodies.intern(family, &[4, 0, 1, 0, 0, 0, 0, 0]));
+        let mut list = BodyList::default();
+        assert_eq!(all.each_ref().map(|held| list.number(held)), [0, 1, 2]);
+        let mut bytes = Vec::new();
+        list.pack(&mut bytes);
+        let again = BodyList::unpack(&mut &bytes[..], &mut Bodies::default()).unwrap();
+        let read: Vec<_> = again.iter().map(|held| held.body().unwrap().family()).collect();
+        assert_eq!(read, families);
+        assert!(again.iter().zip(&all).all(|(a, b)| a == b));
+    }
+}

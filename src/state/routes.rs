@@ -1,12 +1,12 @@
 //! Routes: what each key holds, in the order in which the kernel holds it.
 //!
 //! The kernel looks an IPv4 route up by table, prefix, TOS and priority, and keeps a *list* for each such key (K9);
-//! for IPv6 it keeps single routes and groups of legs side by side (K10). What is not key (gateway, device,
+//! for IPv6 it keeps single routes and groups of legs side by side (K10), for MPLS one route a label. What is not key (gateway, device,
 //! metrics ...) is a [`Body`], shared by all routes that have the same: an internet table has a million keys and a
 //! handful of bodies, and a route costs a key and a pointer.
 //!
 //! Never here: the volatile marks of a leg (dead, linkdown, offload; K8), which are not state; a key that holds
-//! nothing; routes of other families than IPv4 and IPv6.
+//! nothing; routes of other families than IPv4, IPv6 and MPLS.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -15,12 +15,11 @@ use std::sync::Arc;
 
 use im::OrdMap;
 use im::ordmap::DiffItem;
-use ipnet::IpNet;
 
 use super::{RouteView, Snapshot};
 use crate::object::route::{
     HOP, LEG_ROWS, Route, RouteKey, RouteKey4, RouteKey6, RouteProtocol, RouteScope, TABLE_MAIN,
-    body, hop_row, row,
+    body, hop_row, metric_row, row,
 };
 use crate::object::{Record, Value};
 use crate::wire::{Builder, HEADER, flags, put_ne_u32};
@@ -47,6 +46,8 @@ pub enum Held {
 }
 
 const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const AF_MPLS: u8 = 28;
 
 impl PartialEq for Held {
     /// The same routes in the same order.
@@ -92,6 +93,8 @@ pub struct Routes {
     pub(super) view: Arc<RouteView>,
     pub(super) v4: OrdMap<RouteKey4, Arc<Held>>,
     pub(super) v6: OrdMap<RouteKey6, Arc<Held>>,
+    /// By their labels.
+    pub(super) mpls: OrdMap<u32, Arc<Held>>,
 }
 
 /// The bodies that are in use, by their bytes.
@@ -99,7 +102,8 @@ pub struct Routes {
 pub struct Bodies {
     v4: HashMap<Box<[u8]>, Arc<Held>, BuildHasherDefault<Words>>,
     v6: HashMap<Box<[u8]>, Arc<Held>, BuildHasherDefault<Words>>,
-    /// The IPv4 bodies that prefer a source address, but for the kernel's own, whose going is announced.
+    mpls: HashMap<Box<[u8]>, Arc<Held>, BuildHasherDefault<Words>>,
+    /// The bodies that prefer a source address, but for the kernel's own, whose going is announced.
     sources: HashMap<IpAddr, Vec<Box<[u8]>>>,
     sweep_at: usize,
 }
@@ -137,22 +141,27 @@ impl Hasher for Words {
 impl Bodies {
     /// The body with these bytes, decoded only when it is new.
     pub fn intern(&mut self, family: u8, bytes: &[u8]) -> Arc<Held> {
-        let known = if family == AF_INET { &mut self.v4 } else { &mut self.v6 };
+        let known = match family {
+            AF_INET => &mut self.v4,
+            AF_INET6 => &mut self.v6,
+            _ => &mut self.mpls,
+        };
         if let Some(known) = known.get(bytes) {
             return known.clone();
         }
         if known.len() >= self.sweep_at {
             known.retain(|_, held| Arc::strong_count(held) > 1);
-            if family == AF_INET {
-                self.sources.retain(|_, all| {
-                    all.retain(|bytes| known.contains_key(bytes));
-                    !all.is_empty()
+            self.sources.retain(|source, all| {
+                // Those of the other family stay.
+                all.retain(|bytes| {
+                    source.is_ipv4() != (family == AF_INET) || known.contains_key(bytes)
                 });
-            }
+                !all.is_empty()
+            });
             self.sweep_at = (2 * known.len()).max(1024);
         }
         let mut record = body(bytes, family);
-        if family != AF_INET {
+        if family == AF_INET6 {
             sort_legs(&mut record);
         }
         let links = legs(&record)
@@ -161,7 +170,7 @@ impl Bodies {
             .map(|n| n as u32)
             .collect();
         let body = Body { bytes: bytes.into(), record, links, family };
-        if let Some(source) = body.prefsrc().filter(|_| body.is_v4() && !body.is_kernels()) {
+        if let Some(source) = body.prefsrc().filter(|_| !body.is_kernels()) {
             self.sources.entry(source).or_default().push(bytes.into());
         }
         let held = Arc::new(Held::One(body));
@@ -172,7 +181,8 @@ impl Bodies {
     /// The bodies in use that prefer a source address, by their address.
     fn with_source(&self, source: IpAddr) -> HashSet<*const Held> {
         let all = self.sources.get(&source).into_iter().flatten();
-        let held = all.filter_map(|bytes| self.v4.get(bytes));
+        let known = if source.is_ipv4() { &self.v4 } else { &self.v6 };
+        let held = all.filter_map(|bytes| known.get(bytes));
         held.filter(|held| Arc::strong_count(held) > 1).map(Arc::as_ptr).collect()
     }
 
@@ -188,14 +198,14 @@ impl Bodies {
 
     /// The bodies in use for which `dead` holds, by their address.
     fn which(&self, dead: impl Fn(&Body) -> bool) -> HashSet<*const Held> {
-        let used =
-            self.v4.values().chain(self.v6.values()).filter(|held| Arc::strong_count(held) > 1);
+        let all = self.v4.values().chain(self.v6.values()).chain(self.mpls.values());
+        let used = all.filter(|held| Arc::strong_count(held) > 1);
         used.filter(|held| held.body().is_some_and(&dead)).map(Arc::as_ptr).collect()
     }
 }
 
 impl Routes {
-    /// How many routes there are: a key may hold several.
+    /// How many IPv4 and IPv6 routes there are: a key may hold several.
     pub fn count(&self) -> usize {
         let all = self.v4.values().chain(self.v6.values());
         all.map(|held| each(held).len()).sum()
@@ -208,6 +218,7 @@ impl Routes {
             RouteKey::V6(key) => {
                 put(&mut self.v6, key, held, |old, new| join_v6(old, new, how, bodies));
             }
+            RouteKey::Mpls(label) => put(&mut self.mpls, label, held, join_one),
         }
     }
 
@@ -228,6 +239,11 @@ impl Routes {
                 keep(&mut self.v6, key, left);
                 is_sure
             }
+            // There is but one, whatever has become of its legs (`mpls_ifdown`).
+            RouteKey::Mpls(label) => {
+                self.mpls.remove(&label);
+                true
+            }
         }
     }
 
@@ -246,7 +262,39 @@ impl Routes {
         if dead.is_empty() {
             return false;
         }
-        evict_from(&mut self.v4, &dead, |_| true) | evict_from(&mut self.v6, &dead, |_| true)
+        evict_from(&mut self.v4, &dead, |_| true)
+            | evict_from(&mut self.v6, &dead, |_| true)
+            | evict_from(&mut self.mpls, &dead, |_| true)
+    }
+
+    /// MPLS routes lose the legs over an interface that is gone, and go with the last of them (`mpls_ifdown`). Before
+    /// Linux 5.13 only their going is announced. Whether any has.
+    pub(super) fn evict_legs(&mut self, index: u32, bodies: &mut Bodies) -> bool {
+        let over = |held: &&Arc<Held>| held.body().is_some_and(|body| body.is_over(index));
+        let all = self.mpls.iter().filter(|(_, held)| over(held));
+        let all: Vec<_> = all.map(|(label, held)| (*label, held.clone())).collect();
+        for (label, held) in &all {
+            let left = held.body().and_then(|body| body.without_legs_over(index, bodies));
+            keep(&mut self.mpls, *label, left.into_iter().collect());
+        }
+        !all.is_empty()
+    }
+
+    /// IPv6 routes that the kernel has changed without a word: those with a body of which `change` makes another one.
+    pub(super) fn alter(&mut self, bodies: &mut Bodies, change: impl Fn(&Body) -> Option<Record>) {
+        let used = bodies.v6.values().filter(|held| Arc::strong_count(held) > 1);
+        let changed = used.filter_map(|held| Some((Arc::as_ptr(held), change(held.body()?)?)));
+        let changed: Vec<_> = changed.collect();
+        let new = changed.iter().map(|(old, record)| (*old, of_record(AF_INET6, record, bodies)));
+        let new: HashMap<_, _> = new.collect();
+        let altered = |one: &Arc<Held>| new.get(&Arc::as_ptr(one)).cloned();
+        let hit = |held: &Arc<Held>| each(held).iter().any(|one| altered(one).is_some());
+        let keys = self.v6.iter().filter(|(_, held)| !new.is_empty() && hit(held));
+        for key in keys.map(|(key, _)| *key).collect::<Vec<_>>() {
+            let all = self.v6.get(&key).map(each).unwrap_or_default();
+            let all = all.iter().map(|one| altered(one).unwrap_or_else(|| one.clone())).collect();
+            keep(&mut self.v6, key, all);
+        }
     }
 
     /// Takes out the IPv4 routes of the main table that prefer a source address which is gone (`fib_sync_down_addr`,
@@ -392,6 +440,11 @@ fn join_v4(old: &Arc<Held>, new: Arc<Held>, how: u16) -> Arc<Held> {
         (false, None) => all.insert(0, new.clone()),
     }
     several(all).unwrap_or(new)
+}
+
+/// `mpls_route_update`: what comes takes the place of what was there.
+fn join_one(old: &Arc<Held>, new: Arc<Held>) -> Arc<Held> {
+    if is_same(old, &new) { old.clone() } else { new }
 }
 
 /// `fib6_add_rt2node` (K10): routes by a gateway are one group, and a message shows all of it; others stay side by
@@ -555,43 +608,50 @@ impl Snapshot {
         let held = match key {
             RouteKey::V4(key) => self.routes.v4.get(key),
             RouteKey::V6(key) => self.routes.v6.get(key),
+            RouteKey::Mpls(label) => self.routes.mpls.get(label),
         };
         held.map(each).unwrap_or_default()
     }
 
-    /// The keys of a table with what they hold, IPv4 before IPv6, in their order.
+    /// The keys of a table with what they hold, IPv4 before IPv6, in their order; behind those of the main table the
+    /// labels, which the kernel says to be in it.
     pub fn keyed_routes(&self, table: u32) -> impl Iterator<Item = (RouteKey, &[Arc<Held>])> {
         let v4 = self.routes.v4.range(RouteKey4 { table, ..RouteKey4::default() }..);
         let v4 = v4.take_while(move |(key, _)| key.table == table);
         let v6 = self.routes.v6.range(RouteKey6 { table, ..RouteKey6::default() }..);
         let v6 = v6.take_while(move |(key, _)| key.table == table);
         let v4 = v4.map(|(key, held)| (RouteKey::V4(*key), each(held)));
-        v4.chain(v6.map(|(key, held)| (RouteKey::V6(*key), each(held))))
+        let ip = v4.chain(v6.map(|(key, held)| (RouteKey::V6(*key), each(held))));
+        let labels = self.keyed_labels().filter(move |(key, _)| key.table() == table);
+        ip.chain(labels)
     }
 
-    /// The keys of every table with what they hold, IPv4 before IPv6.
+    /// The keys of every table with what they hold, IPv4 before IPv6 before MPLS.
     pub fn all_keyed_routes(&self) -> impl Iterator<Item = (RouteKey, &[Arc<Held>])> {
         let v4 = self.routes.v4.iter().map(|(key, held)| (RouteKey::V4(*key), each(held)));
-        v4.chain(self.routes.v6.iter().map(|(key, held)| (RouteKey::V6(*key), each(held))))
+        let v6 = self.routes.v6.iter().map(|(key, held)| (RouteKey::V6(*key), each(held)));
+        v4.chain(v6).chain(self.keyed_labels())
     }
 
-    /// The keys of exactly this prefix in a table, every TOS and priority of it, with what they hold.
+    /// The labels of MPLS routes with what they hold.
+    pub fn keyed_labels(&self) -> impl Iterator<Item = (RouteKey, &[Arc<Held>])> {
+        self.routes.mpls.iter().map(|(label, held)| (RouteKey::Mpls(*label), each(held)))
+    }
+
+    /// The keys of exactly the prefix and table that this is the first key of, every TOS and priority of it, with what
+    /// they hold.
     pub fn keyed_routes_to(
         &self,
-        table: u32,
-        prefix: IpNet,
+        first: RouteKey,
     ) -> impl Iterator<Item = (RouteKey, &[Arc<Held>])> {
         let (mut first4, mut first6) = (None, None);
-        match prefix.trunc() {
-            IpNet::V4(net) => {
-                let (dst, len) = (net.addr().into(), net.prefix_len());
-                first4 = Some(RouteKey4 { table, dst, len, ..RouteKey4::default() });
-            }
-            IpNet::V6(net) => {
-                let (dst, len) = (net.addr().octets(), net.prefix_len());
-                first6 = Some(RouteKey6 { table, dst, len, ..RouteKey6::default() });
-            }
+        match first {
+            RouteKey::V4(key) => first4 = Some(key),
+            RouteKey::V6(key) => first6 = Some(key),
+            RouteKey::Mpls(_) => {}
         }
+        let label = self.routes_at(&first);
+        let is_label = matches!(first, RouteKey::Mpls(_)) && !label.is_empty();
         let v4 = first4.into_iter().flat_map(|first| {
             let of = move |key: &RouteKey4| {
                 (key.table, key.dst, key.len) == (first.table, first.dst, first.len)
@@ -605,7 +665,8 @@ impl Snapshot {
             self.routes.v6.range(first..).take_while(move |(key, _)| of(key))
         });
         let v4 = v4.map(|(key, held)| (RouteKey::V4(*key), each(held)));
-        v4.chain(v6.map(|(key, held)| (RouteKey::V6(*key), each(held))))
+        let ip = v4.chain(v6.map(|(key, held)| (RouteKey::V6(*key), each(held))));
+        ip.chain(is_label.then_some((first, label)))
     }
 
     /// The keys that hold something else in `later`, with what they hold here. Costs what has changed.
@@ -615,8 +676,10 @@ impl Snapshot {
     ) -> impl Iterator<Item = (RouteKey, &'a [Arc<Held>])> {
         let v4 = self.routes.v4.diff(&later.routes.v4).filter_map(earlier);
         let v6 = self.routes.v6.diff(&later.routes.v6).filter_map(earlier);
+        let mpls = self.routes.mpls.diff(&later.routes.mpls).filter_map(earlier);
         let v4 = v4.map(|(key, held)| (RouteKey::V4(*key), each(held)));
-        v4.chain(v6.map(|(key, held)| (RouteKey::V6(*key), each(held))))
+        let v6 = v6.map(|(key, held)| (RouteKey::V6(*key), each(held)));
+        v4.chain(v6).chain(mpls.map(|(label, held)| (RouteKey::Mpls(*label), each(held))))
     }
 }
 
@@ -661,6 +724,20 @@ impl Body {
         legs(&body(&self.bytes, self.family))
     }
 
+    /// The same without the legs over an interface; `None` when none is left. The kernel shows the last one as a list
+    /// of one (`mpls_dump_route`).
+    fn without_legs_over(&self, index: u32, bodies: &mut Bodies) -> Option<Arc<Held>> {
+        let Some(Value::Records(all)) = self.record.value(row::MULTIPATH) else { return None };
+        let is_left = |leg: &&Record| leg.number(hop_row::OIF) != u64::from(index);
+        let left: Box<[Record]> = all.iter().filter(is_left).cloned().collect();
+        if left.is_empty() {
+            return None;
+        }
+        let mut record = self.record.clone();
+        record.set(row::MULTIPATH, Value::Records(left));
+        Some(of_record(self.family, &record, bodies))
+    }
+
     /// The interfaces that its ways leave by.
     pub fn links(&self) -> &[u32] {
         &self.links
@@ -669,6 +746,21 @@ impl Body {
     /// Whether it is of IPv4.
     pub fn is_v4(&self) -> bool {
         self.family == AF_INET
+    }
+
+    /// Whether it is of IPv6.
+    pub fn is_v6(&self) -> bool {
+        self.family == AF_INET6
+    }
+
+    /// Whether it is of MPLS.
+    pub(super) fn is_mpls(&self) -> bool {
+        self.family == AF_MPLS
+    }
+
+    /// `AF_INET` 2, `AF_INET6` 10 or `AF_MPLS` 28.
+    pub fn family(&self) -> u8 {
+        self.family
     }
 
     /// Whether one of its ways leaves by this interface.
@@ -695,6 +787,12 @@ impl Body {
             Value::V6(address) => Some((*address).into()),
             _ => None,
         }
+    }
+
+    /// The mtu that is said of it.
+    pub fn mtu(&self) -> Option<u32> {
+        let metrics = self.record.value(row::METRICS)?.nested()?;
+        Some(metrics.value(metric_row::MTU)?.number()? as u32)
     }
 
     /// Whether the kernel made it by itself.

@@ -1,9 +1,10 @@
 //! Which routes are spoken of.
 
 use crate::object::Family;
-use crate::object::route::RouteProtocol;
+use crate::object::route::{RouteProtocol, TABLE_MAIN};
 
-/// Which routes are spoken of, by table, and where it is said by protocol and family.
+/// Which routes are spoken of, by table, and where it is said by protocol and family: of IPv4 and IPv6, unless it is
+/// said that those of MPLS are meant.
 ///
 /// ```
 /// use netlinkdb::{Family, RouteFilter, RouteProtocol};
@@ -25,6 +26,11 @@ impl RouteFilter {
         RouteFilter { table, protocol: None, family: None }
     }
 
+    /// The MPLS routes.
+    pub fn mpls() -> Self {
+        RouteFilter::table(TABLE_MAIN).family(Family::MPLS)
+    }
+
     /// Of these, those that this protocol made.
     pub fn protocol(self, protocol: RouteProtocol) -> Self {
         RouteFilter { protocol: Some(protocol), ..self }
@@ -40,11 +46,16 @@ impl RouteFilter {
         self.table
     }
 
+    /// Whether it speaks of MPLS routes.
+    pub fn is_mpls(&self) -> bool {
+        self.family == Some(Family::MPLS)
+    }
+
     /// Whether a route is spoken of.
     pub fn matches(&self, table: u32, family: Family, protocol: RouteProtocol) -> bool {
         self.table == table
             && self.protocol.is_none_or(|own| own == protocol)
-            && self.family.is_none_or(|own| own == family)
+            && self.family.map_or(family != Family::MPLS, |own| own == family)
     }
 }
 
@@ -57,6 +68,7 @@ impl std::fmt::Display for RouteFilter {
             None => Ok(()),
             Some(Family::Inet) => f.write_str(" inet"),
             Some(Family::Inet6) => f.write_str(" inet6"),
+            Some(Family::MPLS) => f.write_str(" mpls"),
             Some(Family::Other(number)) => write!(f, " family {number}"),
         }
     }

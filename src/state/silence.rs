@@ -117,6 +117,7 @@ impl Snapshot {
             && self.addresses.ptr_eq(&other.addresses)
             && self.routes.v4.ptr_eq(&other.routes.v4)
             && self.routes.v6.ptr_eq(&other.routes.v6)
+            && self.routes.mpls.ptr_eq(&other.routes.mpls)
             && self.rules.map.ptr_eq(&other.rules.map)
             && self.nexthops.map.ptr_eq(&other.nexthops.map)
             && self.neighbours.map.ptr_eq(&other.neighbours.map)

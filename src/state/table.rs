@@ -10,10 +10,10 @@ use ipnet::IpNet;
 use super::Snapshot;
 use super::filter::{UnknownAttribute, filter};
 use super::routes::{Held, each};
-use crate::object::Tree;
-use crate::object::route::{ROUTE, Route, RouteKey, RouteKey4, RouteKey6, TABLE_MAIN};
+use crate::object::route::{ROUTE, Route, RouteKey, RouteKey4, RouteKey6, RouteSpec, TABLE_MAIN};
+use crate::object::{Family, Link, LinkRef, Tree};
 
-/// The routes of one table, or of all, at one moment; from [`Snapshot::routes`].
+/// The routes of one table, or of all, or those of MPLS, at one moment; from [`Snapshot::routes`].
 ///
 /// Routes come in the order of their tables, prefixes, TOS and priorities, IPv4 before IPv6; those that share all of
 /// these in the kernel's order, of which the first is used. What the kernel flips by itself (the flags `dead`,
@@ -39,18 +39,29 @@ use crate::object::route::{ROUTE, Route, RouteKey, RouteKey4, RouteKey6, TABLE_M
 #[derive(Clone, Copy, Debug)]
 pub struct RouteTable<'a> {
     snapshot: &'a Snapshot,
-    table: Option<u32>,
+    table: Which,
+}
+
+/// Which routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    /// Those of IPv4 and IPv6 in this table.
+    Table(u32),
+    /// Those of IPv4 and IPv6 in every table.
+    All,
+    Mpls,
 }
 
 impl Snapshot {
-    /// The routes of the main table (254); [`RouteTable::table`] and [`RouteTable::all`] lead to the others.
+    /// The routes of the main table (254); [`RouteTable::table`] and [`RouteTable::all`] lead to the others,
+    /// [`RouteTable::mpls`] to those of MPLS.
     ///
     /// None where routes are not followed, see [`Snapshot::follows_routes`].
     pub fn routes(&self) -> RouteTable<'_> {
-        RouteTable { snapshot: self, table: Some(TABLE_MAIN) }
+        RouteTable { snapshot: self, table: Which::Table(TABLE_MAIN) }
     }
 
-    /// Whether every route is followed, in every table. A database may leave out all (`Db::builder().routes(false)`)
+    /// Whether every route is followed, in every table, and of MPLS. A database may leave out all (`Db::builder().routes(false)`)
     /// or some (`ignore_tables`, `only_tables`, `ignore_protocols`, `only_protocols`, `route_family`): then what is not
     /// here may still be there. Of a single table [`Snapshot::follows_table`] says more.
     pub fn follows_routes(&self) -> bool {
@@ -61,6 +72,12 @@ impl Snapshot {
     /// here is not there.
     pub fn follows_table(&self, table: u32) -> bool {
         self.routes.followed && self.routes.view.is_whole(table)
+    }
+
+    /// Whether every MPLS route is followed. On a kernel without MPLS (`CONFIG_MPLS_ROUTING`, the module `mpls_router`)
+    /// there are none.
+    pub fn follows_mpls(&self) -> bool {
+        self.routes.followed && self.routes.view.has_all_mpls()
     }
 
     /// The routing tables that have routes of either family, by number, 1 to 4294967295.
@@ -99,17 +116,46 @@ fn tables_of<K: Ord + Clone>(
 impl<'a> RouteTable<'a> {
     /// Another table, 1 to 4294967295: 254 is main, 255 local, 253 default.
     pub fn table(self, table: u32) -> Self {
-        RouteTable { table: Some(table), ..self }
+        RouteTable { table: Which::Table(table), ..self }
     }
 
-    /// Every table.
+    /// Every table of IPv4 and IPv6.
     pub fn all(self) -> Self {
-        RouteTable { table: None, ..self }
+        RouteTable { table: Which::All, ..self }
+    }
+
+    /// The MPLS routes, in the order of their labels. They are in a table of their own, although the kernel calls it main
+    /// too: none of them is in [`RouteTable::all`].
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// # let db = netlinkdb::Db::open()?;
+    /// let now = db.snapshot();
+    /// for route in now.routes().mpls().iter() {
+    ///     println!("{:?}: {}", route.label(), route.line(&now)); // 100 as to 200 via inet 10.0.0.2 dev eth0
+    /// }
+    /// assert!(now.routes().mpls().label(100).is_none() && now.follows_mpls());
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn mpls(self) -> Self {
+        RouteTable { table: Which::Mpls, ..self }
+    }
+
+    /// The MPLS route of a label.
+    pub fn label(self, label: u32) -> Option<Route> {
+        let key = RouteKey::Mpls(label);
+        self.snapshot.routes.mpls.get(&label).and_then(|held| routes(key, held).next())
     }
 
     /// The routes, decoded one by one as they are taken.
     pub fn iter(self) -> impl Iterator<Item = Route> + use<'a> {
-        let (from, to) = (self.table.unwrap_or(0), self.table.unwrap_or(u32::MAX));
+        let (from, to) = match self.table {
+            Which::Table(table) => (table, table),
+            Which::All => (0, u32::MAX),
+            Which::Mpls => (1, 0),
+        };
+        let labels = (self.table == Which::Mpls).then_some(&self.snapshot.routes.mpls);
+        let labels = labels.into_iter().flatten();
         let first4 = RouteKey4 { table: from, ..RouteKey4::default() };
         let first6 = RouteKey6 { table: from, ..RouteKey6::default() };
         let v4 =
@@ -117,7 +163,8 @@ impl<'a> RouteTable<'a> {
         let v6 =
             self.snapshot.routes.v6.range(first6..).take_while(move |(key, _)| key.table <= to);
         let v4 = v4.flat_map(|(key, held)| routes(RouteKey::V4(*key), held));
-        v4.chain(v6.flat_map(|(key, held)| routes(RouteKey::V6(*key), held)))
+        let v6 = v6.flat_map(|(key, held)| routes(RouteKey::V6(*key), held));
+        v4.chain(v6).chain(labels.flat_map(|(label, held)| routes(RouteKey::Mpls(*label), held)))
     }
 
     /// The routes of which a way leaves by the interface with this index. It looks at every route.
@@ -144,8 +191,9 @@ impl<'a> RouteTable<'a> {
     /// How many routes there are.
     pub fn len(self) -> usize {
         match self.table {
-            None => self.snapshot.routes.count(),
-            Some(_) => self.iter().count(),
+            Which::All => self.snapshot.routes.count(),
+            Which::Mpls => self.snapshot.routes.mpls.len(),
+            Which::Table(_) => self.iter().count(),
         }
     }
 
@@ -155,7 +203,7 @@ impl<'a> RouteTable<'a> {
     }
 
     /// The routes to exactly this prefix, every TOS and priority of it, the least first. Bits of the address beyond the
-    /// prefix do not count. Of [`RouteTable::all`] those of the main table.
+    /// prefix do not count. Of [`RouteTable::all`] those of the main table; none of [`RouteTable::mpls`].
     ///
     /// ```
     /// # use netlinkdb::{Bridge, Db, NetNs};
@@ -173,10 +221,61 @@ impl<'a> RouteTable<'a> {
     /// # Ok::<(), netlinkdb::Error>(())
     /// ```
     pub fn get(self, prefix: IpNet) -> Vec<Route> {
-        let table = self.table.unwrap_or(TABLE_MAIN);
-        let all = self.snapshot.keyed_routes_to(table, prefix);
+        let Some(table) = self.ip_table() else { return Vec::new() };
+        self.to(RouteKey::first_of(table, prefix)).collect()
+    }
+
+    /// The route that the words mean: what they do not name does not count, but for the destination. Of several that
+    /// fit, the one with the least TOS and priority, and of those the one that the kernel uses. In this table, or in the
+    /// first one that has it of [`RouteTable::all`]; words that name another table find none.
+    ///
+    /// ```
+    /// # use netlinkdb::{Db, NetNs};
+    /// use netlinkdb::Route;
+    /// # NetNs::enter_private()?;
+    /// # let db = Db::open()?;
+    /// let mut tx = db.begin();
+    /// tx.interface("lo").up();
+    /// tx.add_route(Route::to("10.2.0.0/16").blackhole().priority(20))?;
+    /// tx.add_route(Route::to("10.2.0.0/16").dev("lo").priority(30).tos(4).table(100))?;
+    /// tx.commit()?;
+    /// let now = db.sync()?;
+    /// let (main, all) = (now.routes(), now.routes().all());
+    /// assert_eq!(main.find(&Route::to("10.2.0.0/16")).unwrap().priority(), 20);
+    /// assert!(main.find(&Route::to("10.2.0.0/16").priority(30)).is_none());
+    /// assert_eq!(all.find(&Route::to("10.2.0.0/16").dev("lo").tos(4)).unwrap().table(), 100);
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    pub fn find(self, spec: &RouteSpec) -> Option<Route> {
+        let index = |link: &LinkRef| self.snapshot.link(link.clone()).map(Link::index);
+        let in_table = |table: u32| {
+            let spec = spec.clone().table(table);
+            let found = self.to(spec.place()?).find(|route| spec.selects(route, index));
+            found.filter(|route| (route.family() == Family::MPLS) == (self.table == Which::Mpls))
+        };
+        match (self.table, spec.table_number()) {
+            (Which::Mpls, _) => in_table(TABLE_MAIN),
+            (Which::All, Some(table)) => in_table(table),
+            (Which::All, None) => self.snapshot.tables().into_iter().find_map(in_table),
+            (Which::Table(own), table) if table.is_none_or(|table| table == own) => in_table(own),
+            (Which::Table(_), _) => None,
+        }
+    }
+
+    /// The routes that are at the keys of a place.
+    fn to(self, place: RouteKey) -> impl Iterator<Item = Route> + use<'a> {
+        let all = self.snapshot.keyed_routes_to(place);
         let each = all.flat_map(|(key, held)| held.iter().map(move |held| (key, held)));
-        each.filter_map(|(key, held)| Some(held.body()?.at(key))).collect()
+        each.filter_map(|(key, held)| Some(held.body()?.at(key)))
+    }
+
+    /// The table to look up in: of all the main one.
+    fn ip_table(self) -> Option<u32> {
+        match self.table {
+            Which::Table(table) => Some(table),
+            Which::All => Some(TABLE_MAIN),
+            Which::Mpls => None,
+        }
     }
 
     /// The routes to `0.0.0.0/0` and `::/0`, as [`RouteTable::get`] finds them.
@@ -207,7 +306,7 @@ impl<'a> RouteTable<'a> {
     /// # Ok::<(), netlinkdb::Error>(())
     /// ```
     pub fn lookup(self, address: IpAddr) -> Option<Route> {
-        let table = self.table.unwrap_or(TABLE_MAIN);
+        let table = self.ip_table()?;
         match address {
             IpAddr::V4(address) => {
                 let (key, held) = longest_v4(&self.snapshot.routes.v4, table, address.into())?;
@@ -231,13 +330,13 @@ impl RouteTable<'_> {
     /// As `ip` shows one table, without saying of each route which.
     fn shown(self) -> impl Iterator<Item = Route> {
         self.iter().map(move |route| match self.table {
-            Some(_) => route.without_table(),
-            None => route,
+            Which::Table(_) | Which::Mpls => route.without_table(),
+            Which::All => route,
         })
     }
 }
 
-/// As `ip route show` and `ip -6 route show` read: a line for each route.
+/// As `ip route show` and `ip -6 route show` read, or `ip -f mpls route show`: a line for each route.
 impl fmt::Display for RouteTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.shown().try_for_each(|route| writeln!(f, "{}", route.line(self.snapshot)))

@@ -1,7 +1,7 @@
 //! Which routes a database follows.
 
 use crate::object::Family;
-use crate::object::route::RouteProtocol;
+use crate::object::route::{RouteProtocol, TABLE_MAIN};
 use crate::wire::{Attributes, ne_u32};
 
 /// Which routes a database follows: by table, protocol and family. The default: all.
@@ -15,7 +15,7 @@ pub struct RouteView {
     pub only_protocols: Option<Vec<RouteProtocol>>,
     /// These are left out.
     pub without_protocols: Vec<RouteProtocol>,
-    /// `None` is both.
+    /// `None` is all.
     pub family: Option<Family>,
 }
 
@@ -52,7 +52,12 @@ impl RouteView {
         self.family.is_none() && !self.cuts_protocols() && self.has_table(table)
     }
 
-    /// What the kernel is asked for: family and table, where 0 is every table.
+    /// Whether every MPLS route is followed.
+    pub fn has_all_mpls(&self) -> bool {
+        self.has_family(Family::MPLS) && !self.cuts_protocols() && self.has_table(TABLE_MAIN)
+    }
+
+    /// What the kernel is asked for: family and table, where 0 is every table. MPLS has but one.
     ///
     /// Not by protocol, which it could do too: routes of several protocols may share a key, and who replaces the first of
     /// them must be known (K20).
@@ -63,7 +68,9 @@ impl RouteView {
             || tables.iter().copied().filter(|table| self.has_table(*table) || *table == 0);
         let families = [(AF_INET, Family::Inet), (AF_INET6, Family::Inet6)];
         let families = families.into_iter().filter(|(_, family)| self.has_family(*family));
-        families.flat_map(|(number, _)| tables().map(move |table| (number, table))).collect()
+        let ip = families.flat_map(|(number, _)| tables().map(move |table| (number, table)));
+        let has_mpls = self.has_family(Family::MPLS) && self.has_table(TABLE_MAIN);
+        ip.chain(has_mpls.then_some((AF_MPLS, 0))).collect()
     }
 
     /// Whether the payload of a message is of a route that is followed, without decoding it.
@@ -72,6 +79,7 @@ impl RouteView {
         let in_family = match fixed[0] {
             AF_INET => self.has_family(Family::Inet),
             AF_INET6 => self.has_family(Family::Inet6),
+            AF_MPLS => self.has_family(Family::MPLS),
             _ => false,
         };
         if !in_family || !self.has_table(table_of(fixed, payload)) {
@@ -97,6 +105,7 @@ pub(super) enum Judged {
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
+pub(super) const AF_MPLS: u8 = 28;
 const RTMSG: usize = 12;
 const RTA_TABLE: u16 = 15;
 
@@ -152,8 +161,24 @@ mod tests {
     #[test]
     fn the_default_is_everything() {
         let all = RouteView::default();
-        assert_eq!(all.dumps(), [(2, 0), (10, 0)]);
+        assert_eq!(all.dumps(), [(2, 0), (10, 0), (28, 0)]);
         assert!(all.is_all() && all.is_whole(7));
         assert_eq!(all.judge(&payload(10, 70_000, 2)), Judged::Followed);
+        assert_eq!(all.judge(&payload(28, 254, 2)), Judged::Followed);
+        assert!(all.has_all_mpls());
+    }
+
+    /// The kernel says of MPLS routes that they are in the main table; it has no other.
+    #[test]
+    fn labels_are_where_the_main_table_is() {
+        let only =
+            |tables: &[u32]| RouteView { only_tables: Some(tables.into()), ..RouteView::default() };
+        assert_eq!(only(&[100]).dumps(), [(2, 100), (10, 100)]);
+        assert_eq!(only(&[100]).judge(&payload(28, 254, 2)), Judged::Elsewhere);
+        assert_eq!(only(&[254]).dumps(), [(2, 254), (10, 254), (28, 0)]);
+        assert!(only(&[254]).has_all_mpls() && !only(&[100]).has_all_mpls());
+        let alone = RouteView { family: Some(Family::MPLS), ..RouteView::default() };
+        assert_eq!(alone.dumps(), [(28, 0)]);
+        assert!(alone.has_all_mpls() && !alone.is_whole(254));
     }
 }

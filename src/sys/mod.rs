@@ -8,10 +8,11 @@
 mod batch;
 mod error;
 mod file;
-mod netns;
+pub mod netns;
 mod poll;
 mod process;
 mod socket;
+mod tun;
 
 pub use batch::{Batch, Datagram};
 pub use error::Error;
@@ -20,3 +21,4 @@ pub use netns::{Namespace, enter_private, unshare_network};
 pub use poll::{Waker, wait};
 pub use process::{has_net_admin, monotonic};
 pub use socket::{Options, Received, Socket};
+pub use tun::NewTun;

@@ -1,19 +1,27 @@
 //! Network namespaces: naming one, running in one, making one.
 
 use super::error::{Error, check};
-use std::fs::{self, File};
+use std::ffi::{CStr, CString, OsStr};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::{panic, thread};
+
+/// Where `ip netns` keeps the names of namespaces, each a file on which a namespace is mounted: ip-netns(8).
+pub const NAMES: &str = "/run/netns";
 
 /// A network namespace that is held open: it lives at least as long as this. Clones share one descriptor.
 #[derive(Debug, Clone)]
 pub struct Namespace {
     fd: Arc<OwnedFd>,
     identity: (u64, u64),
+    path: Arc<Path>,
 }
 
 impl Namespace {
@@ -32,6 +40,26 @@ impl Namespace {
     /// The device and inode numbers, by which two descriptors are seen to be one namespace.
     pub fn identity(&self) -> (u64, u64) {
         self.identity
+    }
+
+    /// The descriptor by which a request can name it (`IFLA_NET_NS_FD`), for as long as this lives.
+    pub fn number(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// What `ip link set ... netns` calls it where it can: its name, or the process; otherwise its file, and of one that
+    /// was had from a thread its inode number.
+    pub fn title(&self) -> String {
+        let text = self.path.to_string_lossy();
+        let within = |text: &str, before: &str, after: &str| {
+            let inner = text.strip_prefix(before)?.strip_suffix(after)?;
+            (!inner.contains('/')).then(|| inner.to_owned())
+        };
+        if text.starts_with("/proc/thread-self/") || text.starts_with("/proc/self/") {
+            return format!("net:[{}]", self.identity.1);
+        }
+        let named = within(&text, "/run/netns/", "").or(within(&text, "/var/run/netns/", ""));
+        named.or(within(&text, "/proc/", "/ns/net")).unwrap_or_else(|| text.into_owned())
     }
 
     /// Runs `f` in this namespace; a panic in `f` goes on in the caller.
@@ -60,7 +88,16 @@ impl Namespace {
             Ok((file, (about.dev(), about.ino())))
         };
         let (file, identity) = open().map_err(|error: io::Error| Error::from_io(what, &error))?;
-        Ok(Namespace { fd: Arc::new(file.into()), identity })
+        Ok(Namespace { fd: Arc::new(file.into()), identity, path: path.into() })
+    }
+
+    /// Has the program that `command` starts begin in this namespace.
+    pub fn begin_in(&self, command: &mut Command) {
+        let namespace = self.clone();
+        let enter = move || enter_in_child(namespace.fd.as_raw_fd(), namespace.identity);
+        // SAFETY: what runs between fork and exec makes two system calls with values that were made before the fork, and
+        // allocates nothing.
+        unsafe { command.pre_exec(enter) };
     }
 
     /// Moves this thread, and no other, into the namespace. Where it is already, nothing is asked of the kernel:
@@ -73,6 +110,123 @@ impl Namespace {
         let result = unsafe { libc::setns(self.fd.as_raw_fd(), libc::CLONE_NEWNET) };
         check("setns(CLONE_NEWNET)", result).map(drop)
     }
+}
+
+/// As [`Namespace::enter`], between fork and exec: nothing may be allocated there.
+fn enter_in_child(namespace: RawFd, identity: (u64, u64)) -> io::Result<()> {
+    // SAFETY: a struct of plain numbers, for which zero is valid.
+    let mut own: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the path is a C string and `own` a stat that outlives the call.
+    let seen = unsafe { libc::stat(c"/proc/self/ns/net".as_ptr(), &raw mut own) };
+    if seen == 0 && (own.st_dev, own.st_ino) == identity {
+        return Ok(());
+    }
+    // SAFETY: no pointers; the descriptor is open in the child too.
+    match unsafe { libc::setns(namespace, libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes a new namespace of this name, as `ip netns add` does. What has been made of it is taken away again when a step
+/// fails.
+pub fn create(name: &str) -> Result<Namespace, Error> {
+    share_names()?;
+    let path = path_of(name)?;
+    let mut exclusive = OpenOptions::new();
+    let made = exclusive.write(true).create_new(true).mode(0o000).open(&path);
+    made.map_err(|error| Error::from_io("make its file in /run/netns", &error))?;
+    let mounted = thread::scope(|scope| {
+        let inside = || {
+            unshare_network()?;
+            bind(c"/proc/thread-self/ns/net", &c_path(&path)?)
+        };
+        let thread = thread::Builder::new().spawn_scoped(scope, inside);
+        let thread = thread.map_err(|error| Error::from_io("start a thread", &error))?;
+        thread.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+    });
+    let opened = mounted.and_then(|()| Namespace::open(&path));
+    if opened.is_err() {
+        // What it failed of is told; that the name could not be freed is seen by the next who wants it.
+        let _ = remove(name);
+    }
+    opened
+}
+
+/// Takes a name away, as `ip netns del` does. The namespace lives on for as long as something else holds it.
+pub fn remove(name: &str) -> Result<(), Error> {
+    let path = path_of(name)?;
+    let file = c_path(&path)?;
+    // SAFETY: the path is a C string that outlives the call.
+    let unmounted = unsafe { libc::umount2(file.as_ptr(), libc::MNT_DETACH) };
+    match check("umount2(/run/netns/...)", unmounted) {
+        // Nothing is mounted on it: something was cut off while it made the name.
+        Err(error) if error.errno != libc::EINVAL => return Err(error),
+        _ => {}
+    }
+    fs::remove_file(&path).map_err(|error| Error::from_io("unlink /run/netns/...", &error))
+}
+
+/// The names that are there, sorted.
+pub fn names() -> Result<Vec<String>, Error> {
+    let listed = match fs::read_dir(NAMES) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.and_then(|all| all.collect::<io::Result<Vec<_>>>()),
+    };
+    let listed = listed.map_err(|error| Error::from_io("list /run/netns", &error))?;
+    let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    let mut names: Vec<_> = listed.into_iter().map(name).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// `/run/netns/NAME`. A name is a file name: neither empty nor `.` nor `..`, and without a slash.
+pub fn path_of(name: &str) -> Result<PathBuf, Error> {
+    let path = Path::new(NAMES).join(name);
+    match path.file_name() == Some(OsStr::new(name)) && !name.contains('\0') {
+        true => Ok(path),
+        false => Err(Error { what: "a name of a namespace is a file name", errno: libc::EINVAL }),
+    }
+}
+
+/// Makes `/run/netns` a mount point whose mounts other mount namespaces see, also those that are there already: a
+/// namespace that is removed would otherwise be held by them.
+fn share_names() -> Result<(), Error> {
+    let made = DirBuilder::new().mode(0o755).create(NAMES);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(Error::from_io("make /run/netns", &error));
+        }
+        _ => {}
+    }
+    match share() {
+        // It is no mount point yet.
+        Err(error) if error.errno == libc::EINVAL => {
+            bind(c"/run/netns", c"/run/netns")?;
+            share()
+        }
+        shared => shared,
+    }
+}
+
+fn share() -> Result<(), Error> {
+    mount("mount --make-shared /run/netns", c"none", c"/run/netns", libc::MS_SHARED | libc::MS_REC)
+}
+
+fn bind(what: &CStr, to: &CStr) -> Result<(), Error> {
+    mount("mount --bind in /run/netns", what, to, libc::MS_BIND | libc::MS_REC)
+}
+
+fn mount(what: &'static str, source: &CStr, to: &CStr, flags: libc::c_ulong) -> Result<(), Error> {
+    let (kind, data) = (c"none".as_ptr(), std::ptr::null());
+    // SAFETY: all strings outlive the call; without data there is none to be read.
+    let result = unsafe { libc::mount(source.as_ptr(), to.as_ptr(), kind, flags, data) };
+    check(what, result).map(drop)
+}
+
+fn c_path(path: &Path) -> Result<CString, Error> {
+    let nul = |_| Error { what: "a path with a zero byte", errno: libc::EINVAL };
+    CString::new(path.as_os_str().as_bytes()).map_err(nul)
 }
 
 /// Moves this thread, and no other, into a new and empty network namespace.

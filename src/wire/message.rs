@@ -212,6 +212,15 @@ impl Builder {
         }
     }
 
+    /// Takes a flag out of a finished message.
+    pub fn clear(message: &mut [u8], flag: u16) {
+        if let Some([a, b]) = message.get_mut(6..8) {
+            let mut number = Vec::with_capacity(2);
+            put_ne_u16(&mut number, !flag);
+            (*a, *b) = (*a & number[0], *b & number[1]);
+        }
+    }
+
     fn pad(&mut self) {
         self.bytes.resize(align(self.bytes.len()), 0);
     }

@@ -18,6 +18,7 @@ use std::process::Command;
 use std::thread;
 
 crate::cases![
+    a_new_bridge_keeps_its_mtu_against_its_ports,
     four_threads_commit_to_interfaces_of_their_own,
     four_threads_on_one_interface_take_turns_and_conflicts_are_named,
     names_move_along_a_chain_and_in_a_circle,
@@ -1059,4 +1060,28 @@ fn a_port_that_leaves_is_no_more_a_backup() {
         assert_eq!(backup(), None);
         agrees(&db);
     }
+}
+
+/// A bridge that was made with an mtu followed its first port all the same, and the commit was rolled back.
+fn a_new_bridge_keeps_its_mtu_against_its_ports() {
+    let db = open();
+    scene("link add v0 type veth peer name v1\nlink add w0 mtu 1400 type veth peer name w1");
+    db.sync().expect("a snapshot");
+    let mut tx = db.begin();
+    for (name, mtu, port) in [("br0", 1400, "v0"), ("br1", 9000, "v1"), ("br2", 1500, "w0")] {
+        let bridge = tx.create(Bridge::new(name).mtu(mtu)).expect("a bridge");
+        tx.interface(&bridge).add_port(port).expect("a port").up();
+    }
+    let set = tx.create(Bridge::new("br3").mtu(1280)).expect("a bridge");
+    tx.interface(&set).add_port("w1").expect("a port").set_mtu(1500);
+    let now = tx.commit().expect("a commit").snapshot().clone();
+    let mtu = |name: &str| now.link(name).map(|link| link.mtu());
+    let all = ["br0", "br1", "br2", "br3"].map(mtu);
+    assert_eq!(all, [Some(1400), Some(9000), Some(1500), Some(1500)]);
+    // It stays its own when a port changes.
+    scene("link set v0 mtu 1300\nlink set w0 mtu 1350");
+    let now = db.sync().expect("a snapshot");
+    assert_eq!(now.link("br0").map(|link| link.mtu()), Some(1400));
+    assert_eq!(now.link("br2").map(|link| link.mtu()), Some(1500));
+    agrees(&db);
 }

@@ -2,7 +2,7 @@
 
 use crate::scene::{agrees, before, exactly_as_before, open, scene};
 use crate::support::{ip, ip_json, need_kinds};
-use netlinkdb::{Db, RouteFilter, Selection, Tree};
+use netlinkdb::{Db, Neighbour, NeighbourState, RouteFilter, Selection, Tree};
 use serde_json::Value;
 
 crate::cases![
@@ -14,6 +14,8 @@ crate::cases![
     what_a_description_does_not_say_stays,
     what_is_written_by_hand_is_created,
     unknown_keys_and_values_are_named,
+    everything_comes_back_from_a_file,
+    what_is_learned_is_not_loaded,
 ];
 
 const SCENE: &str = "link set lo up
@@ -264,6 +266,11 @@ fn unknown_keys_and_values_are_named() {
             serde_json::json!({ "routes": [{ "dst": "10.0.0.0/8", "colour": 1 }] }),
             "routes[0]: colour",
         ),
+        (serde_json::json!({ "nexthops": [{ "id": 1, "colour": 1 }] }), "nexthops[0]: colour"),
+        (
+            serde_json::json!({ "neighbours": [{ "dst": "10.0.0.2", "dev": "br0", "colour": 1 }] }),
+            "neighbours[0]: colour",
+        ),
         (serde_json::json!({ "rules": [{ "priority": 1, "colour": 1 }] }), "rules[0]: colour"),
         (serde_json::json!(7), "a list or an object"),
     ];
@@ -277,4 +284,131 @@ fn unknown_keys_and_values_are_named() {
     let other = serde_json::json!([{ "ifname": "br0", "linkinfo": { "info_kind": "ifb" } }]);
     let error = db.begin().load(&tree(&other)).expect_err("another kind").to_string();
     assert!(error.contains("br0: info_kind") && error.contains("bridge"), "{error}");
+}
+
+/// Of everything that stands under a key, something with whatever `ip` can say of it.
+/// A nexthop object needs a carrier, which an interface that is made anew has only later: theirs stays.
+const KEYED: &str = "link add n0 type veth peer name n1
+    link set n0 up
+    link set n1 up
+    address add 10.77.0.1/24 dev n0
+    nexthop add id 1 via 10.77.0.9 dev n0
+    nexthop add id 2 via 10.78.0.9 dev n0 onlink
+    nexthop add id 3 group 1,3/2
+    nexthop add id 4 blackhole proto 66
+    -6 nexthop add id 5 dev n0
+    nexthop add id 6 group 1/2 type resilient buckets 8 idle_timer 5 unbalanced_timer 0
+    neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev br0 nud permanent
+    neigh add proxy 10.0.0.77 dev br0
+    -6 neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 dev br0 nud permanent router
+    route add 10.30.0.0/16 nhid 3
+    route add 10.31.0.0/16 nhid 6
+    route add 10.32.0.0/16 via 10.0.0.9 rtt 100 rttvar 40 features ecn congctl reno initcwnd 12 realms 3/4 quickack 1
+    route add tos 0x10 10.33.0.0/16 via 10.0.0.9 rto_min 30 ssthresh 7 cwnd 8 reordering 9 initrwnd 10
+    route add 10.34.0.0/16 nexthop via 10.88.0.9 dev br0 onlink weight 3 nexthop via 10.9.0.9 realms 5
+    route add unreachable 10.35.0.0/16 metric 9
+    -6 route add 2001:db8:2::/48 via 2001:db8::9 expires 6000 pref high
+    -6 route add 2001:db8:3::/48 nhid 5
+    -6 route add default dev v1 metric 77
+    rule add pref 510 ipproto tcp dport 80-90 sport 1000 table 100
+    rule add pref 511 table main suppress_prefixlength 0
+    rule add pref 512 not from 10.0.0.0/8 uidrange 0-0 goto 513
+    rule add pref 513 tos 0x10 table 100 realms 1/2
+    rule add pref 514 ipproto 77 fwmark 0x10/0xf0 suppress_ifgroup 7 table 100
+    rule add pref 515 blackhole
+    -6 rule add pref 610 to 2001:db8::/32 oif v0 dport 53 prohibit";
+
+/// What an export says, without what goes on by itself: the time that is left of a route.
+fn saved(db: &Db) -> (Tree, Value) {
+    let tree = Selection::everything().export(&db.resync().expect("a snapshot"));
+    let mut value = json(&tree);
+    for route in value["routes"].as_array_mut().expect("a list") {
+        if let Some(left) = route.as_object_mut().and_then(|route| route.remove("expires")) {
+            assert!((5000..=6000).contains(&left.as_u64().expect("seconds")), "{left}");
+            route["expires"] = "some time".into();
+        }
+    }
+    (tree, value)
+}
+
+fn everything_comes_back_from_a_file() {
+    drop(on(SCENE));
+    scene(KEYED);
+    let db = Db::builder().neighbours(true).open().expect("a database");
+    let mut tx = db.begin();
+    let by_tunnel = Neighbour::fdb("02:00:00:00:00:09", "vx0").dst("10.0.0.7").vni(7).port(4790);
+    tx.add_neighbour(by_tunnel).expect("an entry");
+    let by_port = Neighbour::fdb("02:00:00:00:00:0a", "v0").master().sticky();
+    let by_port = by_port.state(NeighbourState::NOARP);
+    tx.add_neighbour(by_port).expect("an entry");
+    tx.commit().expect("forwarding entries");
+    before();
+    let was = before();
+    let (tree, first) = saved(&db);
+    for (list, least) in [("nexthops", 6), ("neighbours", 5), ("routes", 13), ("rules", 14)] {
+        assert!(first[list].as_array().is_some_and(|all| all.len() >= least), "{list}");
+    }
+    let text = serde_json::to_string_pretty(&first).expect("text");
+    is_so(&db, &tree);
+
+    scene(
+        "nexthop flush
+        route flush table 100
+        -6 route del default dev v1 metric 77
+        link del br0
+        link del mv0
+        link del v0
+        link del vx0
+        rule flush
+        -6 rule flush
+        rule add pref 32766 table main protocol kernel
+        rule add pref 32767 table default protocol kernel",
+    );
+    let gone = saved(&db).1;
+    assert!(gone["nexthops"].as_array().is_some_and(Vec::is_empty), "{gone}");
+    // As from a file: in the words, and in numbers of seconds.
+    let text = text.replace("\"some time\"", "6000");
+    load(&db, &self::tree(&serde_json::from_str(&text).expect("JSON")));
+    exactly_as_before(&db, &was);
+    let second = saved(&db).1;
+    for list in ["nexthops", "neighbours", "routes", "rules"] {
+        let sorted = |from: &Value| {
+            let all = from[list].as_array().expect("a list");
+            let mut all: Vec<_> = all.iter().map(Value::to_string).collect();
+            all.sort();
+            all
+        };
+        let (first, second) = (sorted(&first), sorted(&second));
+        let lost: Vec<_> = first.iter().filter(|one| !second.contains(one)).collect();
+        let new: Vec<_> = second.iter().filter(|one| !first.contains(one)).collect();
+        assert!(lost.is_empty() && new.is_empty(), "{list}: - {lost:#?}\n+ {new:#?}");
+    }
+    is_so(&db, &tree);
+}
+
+fn what_is_learned_is_not_loaded() {
+    drop(on(SCENE));
+    let db = Db::builder().neighbours(true).open().expect("a database");
+    let text = serde_json::json!({ "neighbours": [
+        { "dst": "10.0.0.5", "dev": "br0", "lladdr": "02:00:00:00:00:05", "state": ["REACHABLE"] },
+        { "dst": "10.0.0.6", "dev": "br0", "state": ["FAILED"] },
+        { "mac": "02:00:00:00:00:07", "ifname": "v0", "flags": [], "master": "br0", "state": "" },
+    ]});
+    is_so(&db, &tree(&text));
+    let wrong = serde_json::json!({ "neighbours": [{ "dst": "10.0.0.5", "dev": "br0", "state": ["GOOD"] }] });
+    let error = db.begin().load(&tree(&wrong)).expect_err("no such state").to_string();
+    assert!(error.contains("neighbours[0]: state"), "{error}");
+    // A database that does not follow them cannot tell what is so.
+    let blind = Db::open().expect("a database");
+    let exported = json(&Selection::everything().export(&blind.snapshot()));
+    assert!(
+        exported.get("neighbours").is_none() && exported.get("nexthops").is_some(),
+        "{exported}"
+    );
+    let kept = serde_json::json!({ "neighbours": [
+        { "dst": "10.0.0.5", "dev": "br0", "lladdr": "02:00:00:00:00:05", "state": ["PERMANENT"] },
+    ]});
+    assert!(blind.begin().load(&tree(&kept)).expect_err("not followed").is_refused());
+    load(&db, &tree(&kept));
+    is_so(&db, &tree(&kept));
 }

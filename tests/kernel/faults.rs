@@ -446,7 +446,7 @@ fn fault_25_the_order_comes_from_what_depends_on_what() {
 fn fault_26_a_database_of_another_namespace_has_no_process_of_its_own() {
     alone(|| {
         let elsewhere = Elsewhere::new();
-        let namespace = NetNs::open(&elsewhere.path).expect("a namespace");
+        let namespace = NetNs::from_path(&elsewhere.path).expect("a namespace");
         let db = Db::builder().netns(&namespace).open().expect("a database");
         let mut tx = db.begin();
         tx.create(Ifb::new("there")).expect("an ifb");

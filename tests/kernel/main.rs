@@ -25,10 +25,14 @@ mod following_rules;
 mod freeze;
 mod harness;
 mod hooks;
+mod inet6_routes;
+mod joint;
 mod journal;
 mod kinds;
 mod late;
+mod mpls;
 mod neighbour_commit;
+mod netns;
 mod nexthop_commit;
 mod object;
 mod reading;
@@ -47,6 +51,7 @@ mod stress;
 mod sys;
 mod tables;
 mod trace;
+mod tunnels;
 mod views;
 mod waiting;
 
@@ -79,10 +84,14 @@ fn main() -> ExitCode {
     cases.extend(freeze::cases());
     cases.extend(harness::cases());
     cases.extend(hooks::cases());
+    cases.extend(inet6_routes::cases());
+    cases.extend(joint::cases());
     cases.extend(journal::cases());
     cases.extend(kinds::cases());
     cases.extend(late::cases());
+    cases.extend(mpls::cases());
     cases.extend(neighbour_commit::cases());
+    cases.extend(netns::cases());
     cases.extend(nexthop_commit::cases());
     cases.extend(object::cases());
     cases.extend(reading::cases());
@@ -99,6 +108,7 @@ fn main() -> ExitCode {
     cases.extend(sys::cases());
     cases.extend(views::cases());
     cases.extend(trace::cases());
+    cases.extend(tunnels::cases());
     cases.extend(waiting::cases());
     let trials = cases.into_iter().map(|case| case.into_trial(&entered)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -51,7 +51,7 @@ fn a_database_of_another_namespace_is_opened_and_committed_to() {
     need_kinds("veth");
     let other = Elsewhere::new();
     let before = NetNs::current().unwrap();
-    let there = NetNs::open(&other.path).unwrap();
+    let there = NetNs::from_path(&other.path).unwrap();
     let db = Db::builder().netns(&there).open().unwrap();
     other.run(|| scene("link add far type veth peer name farther"));
     assert!(db.sync().unwrap().link("far").is_some());
@@ -83,7 +83,7 @@ fn a_database_of_another_namespace_is_opened_and_committed_to() {
 fn a_namespace_lives_as_long_as_its_database() {
     need_kinds("ifb");
     let other = Elsewhere::new();
-    let there = NetNs::open(&other.path).unwrap();
+    let there = NetNs::from_path(&other.path).unwrap();
     let db = Db::builder().netns(&there).open().unwrap();
     other.run(|| scene("link add kept type ifb"));
     drop(other);
@@ -99,7 +99,7 @@ fn a_namespace_that_is_not_there_is_named_in_the_error() {
     assert_eq!(error.errno(), Some(libc::ENOENT), "{error}");
     let error = NetNs::of_pid(u32::MAX >> 1).unwrap_err();
     assert_eq!(error.errno(), Some(libc::ENOENT), "{error}");
-    let file = NetNs::open("/proc/self/status").unwrap();
+    let file = NetNs::from_path("/proc/self/status").unwrap();
     let error = Db::builder().netns(&file).open().unwrap_err();
     assert_eq!(error.errno(), Some(libc::EINVAL), "{error}");
     assert!(error.to_string().contains("network namespace"), "{error}");

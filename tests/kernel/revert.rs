@@ -23,6 +23,7 @@ crate::cases![
     addresses_go_back_with_all_that_they_were,
     a_failed_way_back_is_rolled_back,
     what_was_down_comes_back_down,
+    rules_of_one_priority_are_in_their_order_again,
 ];
 
 const SCENE: &str = "link set lo up
@@ -390,4 +391,45 @@ fn what_was_down_comes_back_down() {
     // Of the interfaces only: no request makes a route again that had a dead leg.
     back(&db, &good, Selection::nothing().and_interfaces());
     exactly_as_before(&db, &was);
+}
+
+/// The first of a priority is asked first. What was missing came back behind the others, and stayed there.
+fn rules_of_one_priority_are_in_their_order_again() {
+    let db = open();
+    scene(
+        "rule add pref 500 from 10.1.0.0/16 table 100
+        rule add pref 500 fwmark 7 table 101
+        rule add pref 500 from 10.3.0.0/16 table 102
+        rule add pref 600 table 103",
+    );
+    let was = db.resync().expect("a snapshot");
+    let tables =
+        |of: &Snapshot| of.rules().at(500).iter().map(|rule| rule.table()).collect::<Vec<_>>();
+    assert_eq!(tables(&was), [100, 101, 102]);
+    let back = |expected: &[u32], exactly: bool| {
+        db.sync().expect("a snapshot");
+        let selection = Selection::everything();
+        let selection = if exactly { selection.exactly() } else { selection };
+        let mut tx = db.begin();
+        tx.revert_to(&was, selection).expect("it can be");
+        let now = tx.commit().expect("a commit").snapshot().clone();
+        assert_eq!(tables(&now), expected);
+        agrees(&db);
+        // And nothing is left to name.
+        let mut tx = db.begin();
+        tx.revert_to(&was, Selection::everything()).expect("it can be");
+        assert!(tx.review().is_empty(), "{}", tx.review());
+    };
+    ip(&["rule", "del", "pref", "500", "from", "10.1.0.0/16"]);
+    back(&[100, 101, 102], false);
+    // The same rules in another order.
+    scene("rule del pref 500 fwmark 7\nrule add pref 500 fwmark 7 table 101");
+    back(&[100, 101, 102], true);
+    // What others have added since stays, behind.
+    scene(
+        "rule add pref 500 from 10.4.0.0/16 table 104
+        rule del pref 500 from 10.1.0.0/16",
+    );
+    back(&[100, 101, 102, 104], false);
+    back(&[100, 101, 102], true);
 }

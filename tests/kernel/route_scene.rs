@@ -1,7 +1,7 @@
 //! What the tests of routes in transactions share: two links, the kernel's routes as iproute2 tells them, and endings.
 
 use crate::scene;
-use crate::support::{ip, ip_json, quiesce_and_compare};
+use crate::support::{has_mpls, ip, ip_json, quiesce_and_compare};
 use netlinkdb::{CommitError, Committed, Db, Ending, Result, Transaction};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -49,7 +49,12 @@ pub fn kernel() -> Vec<String> {
         ["table", "dst", "tos", "metric"].map(|key| route[key].to_string())
     });
     inet6.sort_by_cached_key(Value::to_string);
-    inet.iter().chain(&inet6).map(Value::to_string).collect()
+    let labels = match has_mpls() {
+        true => ip_json(&["-f", "mpls", "route", "show"]).as_array().cloned().unwrap_or_default(),
+        false => Vec::new(),
+    };
+    let labels: Vec<_> = labels.into_iter().map(stable).collect();
+    inet.iter().chain(&inet6).chain(&labels).map(Value::to_string).collect()
 }
 
 /// The same, when it does not change any more.

@@ -1,7 +1,7 @@
 //! Following routes: K4 to K10 and K20 to K24, against a second database that has just read everything.
 
 use crate::support::{batch, ip, need_kind, try_ip};
-use netlinkdb::{Db, Object, Snapshot};
+use netlinkdb::{Db, Hop, Object, Route, RouteProtocol, Snapshot};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
@@ -17,6 +17,7 @@ crate::cases![
     routes_go_with_their_nexthop_object,
     a_multipath_route_lives_as_long_as_a_leg,
     lookups_find_the_longest_prefix,
+    routes_are_found_by_words,
     a_database_without_routes_has_none,
     changes_of_routes_name_their_interfaces,
     no_route_falls_into_a_hole_of_the_dump,
@@ -128,6 +129,65 @@ fn a_route_key_keeps_its_list_in_the_kernels_order() {
     assert_eq!(gateways, ["10.0.0.6", "10.0.0.2", "10.1.0.2"]);
     assert!(now.tables().contains(&1_000_000));
     assert_eq!(now.routes().table(1_000_000).len(), 1);
+}
+
+fn routes_are_found_by_words() {
+    two_links();
+    let db = Db::open().unwrap();
+    play(
+        &db,
+        &[
+            "route add 10.5.0.0/16 via 10.0.0.2",
+            "route append 10.5.0.0/16 via 10.0.0.3",
+            "route add 10.5.0.0/16 via 10.1.0.2 metric 10 proto bird",
+            "route add 10.5.0.0/16 tos 0x10 via 10.1.0.2 mtu 1400",
+            "route add 10.6.0.0/16 nexthop via 10.0.0.2 nexthop via 10.1.0.2 weight 2",
+            "route add blackhole default table 100",
+            "-6 route add fd05::/64 via fd00::2",
+            "-6 route add blackhole default metric 7 table 100",
+        ],
+    );
+    let now = db.snapshot();
+    let main = now.routes();
+    let to = || Route::to("10.5.0.0/16");
+    let gateway = |of: Option<Route>| of.map(|route| route.gateway().unwrap().to_string());
+    // What is not named does not count; of several it is the one that the kernel takes.
+    assert_eq!(gateway(main.find(&to())).as_deref(), Some("10.0.0.2"));
+    assert_eq!(gateway(main.find(&to().via("10.0.0.3"))).as_deref(), Some("10.0.0.3"));
+    assert_eq!(gateway(main.find(&to().priority(10))).as_deref(), Some("10.1.0.2"));
+    assert_eq!(main.find(&to().protocol(RouteProtocol::BIRD)).unwrap().priority(), 10);
+    assert_eq!(main.find(&to().dev("ra1").tos(0x10)).unwrap().tos(), 0x10);
+    assert_eq!(main.find(&to().mtu(1400)).unwrap().tos(), 0x10);
+    assert_eq!(main.find(&to().priority(0)).unwrap().priority(), 0);
+    let legs = Route::to("10.6.0.0/16").nexthop(Hop::via("10.1.0.2")).nexthop(Hop::via("10.0.0.2"));
+    assert_eq!(main.find(&legs).unwrap().hops().len(), 2);
+    for other in [
+        to().via("10.0.0.9"),
+        to().priority(11),
+        to().dev("nobody"),
+        to().table(100),
+        Route::to("10.5.0.0/17"),
+        Route::to("fd05::/64").priority(7),
+        Route::to("default"),
+        Route::to("nonsense"),
+        Route::mpls(100),
+    ] {
+        assert_eq!(main.find(&other), None, "{other}");
+    }
+    // An IPv6 route without a priority has 1024 (K24).
+    assert!(main.find(&Route::to("fd05::/64").priority(0)).is_some());
+    // In a table, and in all.
+    let default = Route::to("::/0");
+    assert_eq!(main.table(100).find(&default).unwrap().priority(), 7);
+    assert_eq!(main.table(100).find(&default.clone().table(254)), None);
+    assert_eq!(main.all().find(&default).unwrap().table(), 100);
+    assert_eq!(main.all().find(&default.table(254)), None);
+    assert_eq!(main.all().find(&to()).unwrap().table(), 254);
+    // What it finds, it finds again by all that it says.
+    for route in main.all().iter().filter(|route| route.destination().is_some()) {
+        let again = main.table(route.table()).find(&(&route).into());
+        assert!(again.is_some_and(|again| again.record().same(route.record())), "{route}");
+    }
 }
 
 /// IPDB dropped the whole route when one leg of it was deleted: the message has the same key.

@@ -62,9 +62,17 @@ const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Keys that tell nothing of what a transaction did: who has been up once has another queueing discipline, and the
 /// kernel looks at the carrier when it has time. The identifier of a bridge follows its address.
-/// A bridge takes the least of some offload limits from its ports, and nobody can give it back.
-const VOLATILE: &[&str] =
-    &["qdisc", "operstate", "tso_max_size", "tso_max_segs", "gso_max_size", "gso_max_segs"];
+/// A bridge takes the least of some offload limits from its ports, and nobody can give it back. The permanent address of an
+/// interface that is made again is another one, by chance.
+const VOLATILE: &[&str] = &[
+    "qdisc",
+    "operstate",
+    "permaddr",
+    "tso_max_size",
+    "tso_max_segs",
+    "gso_max_size",
+    "gso_max_segs",
+];
 const DERIVED: &[&str] = &["bridge_id", "root_id", "designated_bridge", "designated_root"];
 const CARRIER: &[&str] = &["LOWER_UP", "NO-CARRIER"];
 
@@ -175,7 +183,7 @@ fn disagreements(now: &Snapshot) -> Vec<String> {
 }
 
 /// What is wrong, if it is still wrong when everything that comes later has come.
-fn settle(mut look: impl FnMut() -> Vec<String>) -> Vec<String> {
+pub fn settle(mut look: impl FnMut() -> Vec<String>) -> Vec<String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let found = look();

@@ -8,7 +8,7 @@ use crate::support::{
     try_batch,
 };
 use netlinkdb::internals::sys::{Batch, Datagram, Options, Received, Socket, wait};
-use netlinkdb::{Db, Object, Snapshot};
+use netlinkdb::{Db, Filter, Object, Snapshot};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::AsFd;
@@ -29,6 +29,7 @@ crate::cases![
     the_reader_is_named_and_ends_with_its_database,
     a_clone_keeps_the_reader_alive,
     an_idle_reader_sleeps,
+    who_waits_for_a_fence_takes_it_in,
     differences_add_up_to_the_state,
     churn_with_a_large_buffer,
     churn_with_a_tiny_buffer,
@@ -402,6 +403,32 @@ fn an_idle_reader_sleeps() {
     scene("link set lo down");
     db.sync().unwrap();
     assert!(asleep(reader) > after);
+}
+
+/// To have a sleeping reader do it takes three times as long: a commit was 3.6 times the bare round trip.
+fn who_waits_for_a_fence_takes_it_in() {
+    let db = Db::open().unwrap();
+    let slept = || {
+        let text = fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let before = slept();
+    for _ in 0..400 {
+        db.sync().unwrap();
+        // A fence of its own, also where the reader is awake.
+        db.refresh(["lo"]).unwrap();
+    }
+    let slept = slept() - before;
+    assert!(slept < 200, "it has slept {slept} times over 400 fences");
+    // What the reader alone may do is left to it: a callback is called on its thread.
+    let (say, told) = std::sync::mpsc::channel();
+    let _guard = db.on_notification(Filter::default(), move |_| {
+        say.send(thread::current().name().map(str::to_owned)).unwrap();
+    });
+    scene("link set lo up");
+    db.sync().unwrap();
+    assert_eq!(told.try_recv().unwrap().as_deref(), Some("netlinkdb"));
 }
 
 /// How often the thread has gone to sleep, once it sleeps.

@@ -4,8 +4,8 @@
 use crate::scene::{Before, before, exactly_as_before};
 use crate::support::{PATIENCE, ip};
 use netlinkdb::{Db, Snapshot};
-
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A database that follows neighbours too.
@@ -33,20 +33,12 @@ pub fn two_links() {
     });
 }
 
-/// Every table, line by line.
+/// Every table, line by line. Few programs: where the kernel is emulated, to start one is what takes the time.
 pub fn tables() -> Vec<String> {
-    let mut all = Vec::new();
-    for command in [
-        "-o -d rule show",
-        "-o -d -6 rule show",
-        "-o -d nexthop show",
-        "-o -d route show table all",
-        "-o -d -6 route show table all",
-    ] {
-        all.extend(lines("ip", command).into_iter().filter(|line| is_made(line)));
-    }
-    let mut behind = lines("ip", "neigh show nud all");
-    behind.extend(lines("ip", "neigh show proxy"));
+    let mut all = batch("-o -d", "rule show\nnexthop show\nroute show table all\n");
+    all.extend(batch("-o -d -6", "rule show\nroute show table all\n"));
+    all.retain(|line| is_made(line));
+    let mut behind = batch("-o", "neigh show nud all\nneigh show proxy\n");
     behind.extend(lines("ip", "-6 neigh show proxy"));
     behind.retain(|line| {
         ["PERMANENT", "proxy", "extern_learn", "managed"].iter().any(|word| line.contains(word))
@@ -70,7 +62,25 @@ fn is_made(line: &str) -> bool {
 
 fn lines(program: &str, arguments: &str) -> Vec<String> {
     let output = Command::new(program).args(arguments.split(' ')).output().expect("a program");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    steady(&output.stdout)
+}
+
+/// What one `ip OPTIONS` prints that runs all of the commands, whether they succeed or not.
+fn batch(options: &str, commands: &str) -> Vec<String> {
+    let mut ip = Command::new("ip");
+    ip.args(options.split(' ')).args(["-force", "-batch", "-"]);
+    ip.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = ip.spawn().expect("a program");
+    let mut input = child.stdin.take().expect("a pipe");
+    // Less than a pipe holds.
+    input.write_all(commands.as_bytes()).expect("a program that listens");
+    drop(input);
+    steady(&child.wait_with_output().expect("a program").stdout)
+}
+
+/// The lines of what a program has printed, without what changes by itself.
+fn steady(printed: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(printed);
     let volatile = |word: &&str| !matches!(*word, "linkdown" | "dead");
     let calm = |line: &str| {
         let line = line.split(" unbalanced_time").next().unwrap_or(line);

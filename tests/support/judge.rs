@@ -3,6 +3,7 @@
 
 use super::ip_json;
 use super::oracle::{compare_addresses, compare_links, to_json};
+use netlinkdb::internals::object::kinds::KINDS;
 use netlinkdb::internals::object::{Row, Silent, TABLES, Table};
 use netlinkdb::{AddressKey, Db, FieldChange, Link, Object, Snapshot};
 use serde_json::Value;
@@ -270,7 +271,7 @@ fn tables() -> Vec<&'static Table> {
 fn silent_keys() -> BTreeSet<&'static str> {
     let rows = tables().into_iter().flat_map(|table: &'static Table| table.rows.iter());
     let silent = rows.filter(|row: &&Row| row.silent != Silent::Never).map(|row| row.name);
-    silent.chain(["link_index", "inet6_addr_gen_mode", "altnames", "max_age"]).collect()
+    silent.chain(["encap", "link_index", "inet6_addr_gen_mode", "altnames", "max_age"]).collect()
 }
 
 #[track_caller]
@@ -306,17 +307,20 @@ fn is_excepted(text: &str, except: &BTreeSet<&str>) -> bool {
 /// Without the options of kinds that this crate keeps raw. Such links are in every namespace where a module makes
 /// them: `tunl0`, `sit0` and their like.
 fn without_foreign_options(link: &Value) -> Value {
-    const KNOWN: [&str; 5] = ["bridge", "veth", "vxlan", "macvlan", "ifb"];
     let mut link = link.clone();
     if let Some(info) = link.get_mut("linkinfo").and_then(Value::as_object_mut) {
         for (kind, data) in [("info_kind", "info_data"), ("info_slave_kind", "info_slave_data")] {
-            let known = info.get(kind).and_then(Value::as_str).is_some_and(|k| KNOWN.contains(&k));
+            let known = info.get(kind).and_then(Value::as_str).is_some_and(is_known);
             if !known {
                 info.remove(data);
             }
         }
     }
     link
+}
+
+fn is_known(kind: &str) -> bool {
+    kind == "ifb" || KINDS.iter().any(|(own, _)| *own == kind)
 }
 
 fn without_addresses(link: &Value) -> Value {

@@ -46,6 +46,26 @@ pub fn need_kinds(kinds: &str) {
     kinds.split_whitespace().for_each(need_kind);
 }
 
+/// Skips the test when this kernel has no MPLS routes, not even as a module that can be loaded.
+pub fn need_mpls() {
+    if !has_mpls() {
+        skip("this kernel has no MPLS routes (`mpls_router`)");
+    }
+}
+
+/// Whether this kernel has MPLS routes. Nothing but `modprobe` loads their module.
+pub fn has_mpls() -> bool {
+    static KNOWN: LazyLock<bool> = LazyLock::new(|| {
+        let loaded = || std::path::Path::new("/proc/sys/net/mpls/platform_labels").exists();
+        if !loaded() {
+            // Where it cannot be loaded, or there is no such command, there is none.
+            drop(std::process::Command::new("modprobe").args(["-q", "mpls_router"]).output());
+        }
+        loaded()
+    });
+    *KNOWN
+}
+
 /// Sets `/proc/sys/net/KEY` of this thread's namespace: `sysctl("ipv6.conf.all.keep_addr_on_down", 1)`.
 #[track_caller]
 pub fn sysctl(key: &str, value: u32) {
@@ -79,7 +99,7 @@ impl Elsewhere {
 
     /// Runs `f` in it.
     pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
-        netlinkdb::NetNs::open(&self.path).expect("the namespace").run(f).expect("to enter it")
+        netlinkdb::NetNs::from_path(&self.path).expect("the namespace").run(f).expect("to enter it")
     }
 }
 
@@ -89,6 +109,31 @@ impl Drop for Elsewhere {
         drop(end);
         thread.join().expect("the thread that keeps a namespace");
     }
+}
+
+/// Runs `f` on a thread with mounts of its own and nothing in `/run`.
+#[allow(unsafe_code)]
+pub fn with_own_run(f: impl FnOnce() + Send) {
+    let mount = |kind: &std::ffi::CStr, to: &std::ffi::CStr, flags| {
+        // SAFETY: the strings outlive the call, and there are no data.
+        let result = unsafe {
+            libc::mount(kind.as_ptr(), to.as_ptr(), kind.as_ptr(), flags, std::ptr::null())
+        };
+        if result != 0 {
+            skip(format!("mount on {to:?}: {}", std::io::Error::last_os_error()));
+        }
+    };
+    let isolated = || {
+        // SAFETY: no pointers; the flag changes what this thread sees.
+        if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+            skip(format!("no mount namespace here: {}", std::io::Error::last_os_error()));
+        }
+        mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE);
+        mount(c"tmpfs", c"/run", 0);
+        f();
+    };
+    thread::scope(|scope| scope.spawn(isolated).join())
+        .unwrap_or_else(|payload| std::panic::resume_unwind(payload))
 }
 
 /// Whether the kernel knows a link kind: `veth`, `bridge`, `vxlan` ... Asked once per kind.
@@ -135,6 +180,24 @@ pub fn drop_capabilities() {
     assert_eq!(rootless, 0, "prctl");
     // SAFETY: version 3 takes a header of two and data of six numbers; both outlive the call.
     let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
+    assert_eq!(set, 0, "capset");
+}
+
+/// Gives this thread the capabilities that it may have, or takes them from it until they are given back.
+#[allow(unsafe_code)]
+pub fn with_capabilities(given: bool) {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    // Twice effective, permitted, inheritable.
+    let mut sets = [0u32; 6];
+    // SAFETY: version 3 takes a header of two and data of six numbers; both outlive the call.
+    let got = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
+    assert_eq!(got, 0, "capget");
+    for half in [0, 3] {
+        sets[half] = if given { sets[half + 1] } else { 0 };
+    }
+    // SAFETY: as above.
+    let set = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
     assert_eq!(set, 0, "capset");
 }
 

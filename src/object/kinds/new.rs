@@ -14,6 +14,17 @@ pub struct NewLink {
     pub(crate) link: Option<LinkRef>,
     /// The other end of a pair, as a link.
     pub(crate) peer: Option<Record>,
+    /// Where the other end is to be, if not where the first is.
+    pub(crate) peer_place: Option<Place>,
+}
+
+/// Another network namespace, as a request names it: whoever sends the request holds it open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its descriptor in this process.
+    pub fd: u32,
+    /// What `ip link set ... netns` calls it.
+    pub title: Box<str>,
 }
 
 impl NewLink {
@@ -24,7 +35,7 @@ impl NewLink {
         let mut record = Record::new(&LINK);
         record.set(row::NAME, name.into());
         record.set(row::KIND, kind.into());
-        NewLink { record, data: None, link: None, peer: None }
+        NewLink { record, data: None, link: None, peer: None, peer_place: None }
     }
 
     /// Options of the kind as the attributes inside `IFLA_INFO_DATA`, for a kind that this crate does not know.
@@ -80,9 +91,16 @@ impl NewLink {
             }
         }
         if let Some(peer) = &self.peer {
-            let mut pair = Record::new(&super::VETH);
-            pair.set(super::veth::row::PEER, Value::Nested(Box::new(peer.clone())));
-            data = Some(pair);
+            let mut peer = peer.clone();
+            if let Some(place) = &self.peer_place {
+                peer.set(row::NET_NS_FD, Value::Number(place.fd.into()));
+            }
+            let (table, id) = match self.kind() {
+                "netkit" => (&super::NETKIT, super::netkit::row::PEER_INFO),
+                _ => (&super::VETH, super::veth::row::PEER),
+            };
+            let pair = data.get_or_insert_with(|| Record::new(table));
+            pair.set(id, Value::Nested(Box::new(peer)));
         }
         if let Some(data) = data.filter(|data| !data.is_empty()) {
             record.set(row::DATA, Value::Nested(Box::new(data)));
@@ -108,7 +126,8 @@ macro_rules! link_setters {
                 self
             }
 
-            /// The largest packet that is sent, without the link-layer header, in bytes.
+            /// The largest packet that is sent, without the link-layer header, in bytes. A bridge keeps it against its
+            /// ports, whose least mtu it would have otherwise.
             pub fn mtu(mut self, bytes: u32) -> Self {
                 self.0.set_number($crate::object::link::row::MTU, bytes);
                 self

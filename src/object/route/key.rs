@@ -4,10 +4,12 @@
 //! differ in nothing but their key have the same bytes there, so that a table keeps each body once.
 
 use super::super::Record;
-use super::{AF_INET, AF_INET6, ROUTE, RouteFlags, STABLE_FLAGS, row};
+use super::{AF_INET, AF_INET6, AF_MPLS, ROUTE, RouteFlags, STABLE_FLAGS, TABLE_MAIN, row};
 use crate::object::Value;
 use crate::wire::kind::RTM_DELROUTE;
 use crate::wire::{Attributes, Builder, put_ne_u16, put_ne_u32, u16_at, u32_at};
+
+use ipnet::IpNet;
 
 /// What tells IPv4 routes apart, short of those that share it (K9): in the order of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,13 +41,24 @@ pub struct RouteKey6 {
     pub priority: u32,
 }
 
-/// The key of a route of either family.
+/// The key of a route of any family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouteKey {
     /// IPv4.
     V4(RouteKey4),
     /// IPv6.
     V6(RouteKey6),
+    /// MPLS: the label, 16 to 1048575. The kernel keeps one route for each, in one table, which it calls main.
+    Mpls(u32),
+}
+
+/// Bits of a label, `rtm_dst_len` of an MPLS route.
+pub(super) const LABEL_BITS: u8 = 20;
+
+/// The entry of a label stack that the kernel says of a route's label (`mpls_entry_encode`): the label, and that it is
+/// the last one.
+pub(super) fn label_entry(label: u32) -> u32 {
+    label << 12 | 1 << 8
 }
 
 /// Bytes of `struct rtmsg`.
@@ -80,7 +93,7 @@ const MOST: usize = 48;
 /// Not in the body: the key, volatile flags (K8), here and in the legs of a multipath route, and cache information
 /// other than when the route ends and what error it gives.
 ///
-/// `None` for what is no route of a table of IPv4 or IPv6: another family, an entry of the routing cache
+/// `None` for what is no route of a table of IPv4, IPv6 or MPLS: another family, an entry of the routing cache
 /// (`RTM_F_CLONED`), or bytes that do not parse.
 pub fn split(payload: &[u8], body: &mut Vec<u8>) -> Option<RouteKey> {
     body.clear();
@@ -193,6 +206,7 @@ impl<'a> Parts<'a> {
                 let dst = if self.dst.is_empty() { [0; 16] } else { self.dst.try_into().ok()? };
                 (len <= 128).then_some(RouteKey::V6(RouteKey6 { table, dst, len, tos, priority }))
             }
+            AF_MPLS => Some(RouteKey::Mpls(u32::from_be_bytes(self.dst.try_into().ok()?) >> 12)),
             _ => None,
         }
     }
@@ -234,6 +248,7 @@ pub fn request(kind: u16, flags: u16, key: &RouteKey, body: &[u8]) -> Vec<u8> {
     let (family, table, len, tos, priority) = match key {
         RouteKey::V4(k) => (AF_INET, k.table, k.len, k.tos, k.priority),
         RouteKey::V6(k) => (AF_INET6, k.table, k.len, k.tos, k.priority),
+        RouteKey::Mpls(_) => (AF_MPLS, TABLE_MAIN, LABEL_BITS, 0, 0),
     };
     let all = || Attributes::new(attributes).map_while(Result::ok);
     let has = |own: u16| all().any(|attribute| attribute.kind == own);
@@ -251,8 +266,12 @@ pub fn request(kind: u16, flags: u16, key: &RouteKey, body: &[u8]) -> Vec<u8> {
         _ if len == 0 => {}
         RouteKey::V4(key) => message.attribute(RTA_DST, &key.dst.to_be_bytes()),
         RouteKey::V6(key) => message.attribute(RTA_DST, &key.dst),
+        RouteKey::Mpls(label) => message.attribute(RTA_DST, &label_entry(*label).to_be_bytes()),
     }
-    message.number(RTA_TABLE, table);
+    // `rtm_to_route_config` refuses the attribute.
+    if family != AF_MPLS {
+        message.number(RTA_TABLE, table);
+    }
     if priority != 0 {
         message.number(RTA_PRIORITY, priority);
     }
@@ -310,19 +329,35 @@ impl RouteKey {
             (AF_INET6, None) => {
                 Some(RouteKey::V6(RouteKey6 { table, dst: [0; 16], len, tos, priority }))
             }
+            (AF_MPLS, Some(Value::V4(entry))) => Some(RouteKey::Mpls(entry.to_bits() >> 12)),
             _ => None,
         }
     }
 
-    /// `AF_INET` 2 or `AF_INET6` 10.
+    /// The first key of a prefix in a table. Bits of the address beyond the prefix do not count.
+    pub fn first_of(table: u32, prefix: IpNet) -> RouteKey {
+        match prefix.trunc() {
+            IpNet::V4(net) => {
+                let (dst, len) = (net.addr().to_bits(), net.prefix_len());
+                RouteKey::V4(RouteKey4 { table, dst, len, ..RouteKey4::default() })
+            }
+            IpNet::V6(net) => {
+                let (dst, len) = (net.addr().octets(), net.prefix_len());
+                RouteKey::V6(RouteKey6 { table, dst, len, ..RouteKey6::default() })
+            }
+        }
+    }
+
+    /// `AF_INET` 2, `AF_INET6` 10 or `AF_MPLS` 28.
     pub fn family(&self) -> u8 {
         match self {
             RouteKey::V4(_) => AF_INET,
             RouteKey::V6(_) => AF_INET6,
+            RouteKey::Mpls(_) => AF_MPLS,
         }
     }
 
-    /// The first and the last key of the same table and prefix.
+    /// The first and the last key of the same table and prefix, or the key of a label.
     pub fn of_prefix(&self) -> (RouteKey, RouteKey) {
         match *self {
             RouteKey::V4(key) => (
@@ -333,6 +368,7 @@ impl RouteKey {
                 RouteKey::V6(RouteKey6 { tos: 0, priority: 0, ..key }),
                 RouteKey::V6(RouteKey6 { tos: u8::MAX, priority: u32::MAX, ..key }),
             ),
+            RouteKey::Mpls(_) => (*self, *self),
         }
     }
 
@@ -341,6 +377,7 @@ impl RouteKey {
         match self {
             RouteKey::V4(key) => key.table,
             RouteKey::V6(key) => key.table,
+            RouteKey::Mpls(_) => TABLE_MAIN,
         }
     }
 
@@ -354,6 +391,9 @@ impl RouteKey {
         let (table, len, tos, priority, dst) = match *self {
             RouteKey::V4(k) => (k.table, k.len, k.tos, k.priority, Value::V4(k.dst.into())),
             RouteKey::V6(k) => (k.table, k.len, k.tos, k.priority, Value::V6(k.dst.into())),
+            RouteKey::Mpls(label) => {
+                (TABLE_MAIN, LABEL_BITS, 0, 0, Value::V4(label_entry(label).into()))
+            }
         };
         let mut set = |id, number: u32| record.set(id, Value::Number(number.into()));
         set(row::DST_LEN, len.into());
@@ -444,6 +484,29 @@ mod tests {
             let hop = &again.value(row::MULTIPATH).unwrap().records()[1];
             assert_eq!(hop.number(hop_row::FLAGS), 4);
         }
+    }
+
+    #[test]
+    fn an_mpls_route_is_asked_for_as_it_is_said() {
+        let mut record = Record::new(&ROUTE);
+        let numbers = [(row::FAMILY, 28), (row::DST_LEN, 20), (row::TABLE, 254), (row::TYPE, 1)];
+        numbers.into_iter().for_each(|(id, number)| record.set(id, Value::Number(number)));
+        record.set(row::DST, Value::V4(label_entry(1_048_575).into()));
+        record.set(row::NEWDST, Value::Numbers([100, 200].into()));
+        record.set(row::VIA, Value::V4([10, 0, 0, 2].into()));
+        record.set(row::OIF, 7.into());
+        let mut body = Vec::new();
+        let key = split(&payload(&record), &mut body).unwrap();
+        assert_eq!(key, RouteKey::Mpls(1_048_575));
+        assert_eq!(RouteKey::of(&record), Some(key));
+        assert!(key.record(&body).same(&Record::decode(&ROUTE, &payload(&record)).unwrap()));
+        let asked = request(24, 0, &key, &body);
+        let asked = &asked[HEADER..];
+        assert_eq!(split(asked, &mut Vec::new()), Some(key));
+        // The kernel takes no other attributes: a table, a priority.
+        let kinds: Vec<_> =
+            Attributes::new(&asked[FIXED..]).map(|attribute| attribute.unwrap().kind).collect();
+        assert_eq!(kinds, [RTA_DST, 4, 18, 19]);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::super::encap::encap_line;
 use super::super::show::show;
 use super::super::{Names, Record, Tree, Value};
-use super::{METRICS, metric_row};
+use super::show::is_mpls;
+use super::{METRICS, hop_row, metric_row};
 
 /// Every row in the words of `ip`; what `ip` leaves out without `-details` is left out.
 pub fn line(record: &Record, names: &dyn Names) -> String {
@@ -12,7 +13,7 @@ pub fn line(record: &Record, names: &dyn Names) -> String {
         match row.constant {
             "RTA_ENCAP" => words.push(encap_line(encap_kind(record), value, names)),
             "RTA_METRICS" => words.extend(metrics(value)),
-            "RTA_MULTIPATH" => words.extend(legs(value, names)),
+            "RTA_MULTIPATH" => words.extend(legs(value, is_mpls(record), names)),
             // Only asked for: the kernel tells it as cache information.
             "RTA_EXPIRES" => {
                 words.extend(value.number().map(|seconds| format!("expires {seconds}sec")))
@@ -66,8 +67,17 @@ fn realms(tree: &Tree) -> String {
     }
 }
 
-fn legs(value: &Value, names: &dyn Names) -> Vec<String> {
-    value.records().iter().map(|hop| format!("\n\tnexthop {}", line(hop, names))).collect()
+/// The legs of an MPLS route have no weights.
+fn legs(value: &Value, is_mpls: bool, names: &dyn Names) -> Vec<String> {
+    let leg = |hop: &Record| match is_mpls {
+        true => {
+            let mut hop = hop.clone();
+            hop.remove(hop_row::HOPS);
+            line(&hop, names)
+        }
+        false => line(hop, names),
+    };
+    value.records().iter().map(|hop| format!("\n\tnexthop {}", leg(hop))).collect()
 }
 
 fn metrics(value: &Value) -> Vec<String> {

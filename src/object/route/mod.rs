@@ -5,7 +5,7 @@
 
 mod key;
 mod line;
-pub(super) mod show;
+pub(crate) mod show;
 mod spec;
 
 use std::fmt;
@@ -48,7 +48,7 @@ impl Route {
         &self.record
     }
 
-    /// The address family; 28 is MPLS.
+    /// The address family: of MPLS routes [`Family::MPLS`].
     pub fn family(&self) -> Family {
         match self.family_number() {
             AF_INET => Family::Inet,
@@ -293,7 +293,7 @@ table! {
         /// Whether the time to live goes into the labels and comes back from them (MPLS).
         TTL_PROPAGATE ttl_propagate: Switch<U8> = Path(&[26]), "RTA_TTL_PROPAGATE", Set, name: "ttl-propogate", keyword: "ttl-propagate";
         /// The legs of a multipath route; [`Route::hops`] reads them.
-        MULTIPATH hop_records or (&[]): HopsOf = Path(&[9]), "RTA_MULTIPATH", Set, name: "nexthops", keyword: "nexthop";
+        MULTIPATH hop_records or (&[]): HopsOf = Path(&[9]), "RTA_MULTIPATH", Set, name: "nexthops", keyword: "nexthop", form: Custom(show::legs);
         /// In a lookup: the transport protocol of the packet.
         IP_PROTO ip_proto: U8 = Path(&[27]), "RTA_IP_PROTO", Status, form: Hidden;
         /// In a lookup: the source port of the packet.
@@ -493,7 +493,7 @@ impl Route {
         self
     }
 
-    /// The key by which the kernel looks it up; `None` for what is neither IPv4 nor IPv6.
+    /// The key by which the kernel looks it up; `None` for what is neither IPv4 nor IPv6 nor MPLS.
     pub fn key(&self) -> Option<RouteKey> {
         RouteKey::of(&self.record)
     }

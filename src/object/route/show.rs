@@ -213,7 +213,20 @@ pub fn features(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
     }
 }
 
-/// Packets of an MPLS route are not spread by weight; `ip` says none there.
+pub fn is_mpls(record: &Record) -> bool {
+    record.table() == &super::ROUTE && record.number(row::FAMILY) == u64::from(AF_MPLS)
+}
+
+/// The legs. Packets of an MPLS route are not spread by weight; `ip` says none there.
+pub fn legs(value: &Value, record: &Record, names: &dyn Names, object: Object<'_>) {
+    let leg = |hop: &Record| {
+        let mut inside = hop.tree(names);
+        inside.retain(|(key, _)| key != "weight" || !is_mpls(record));
+        Tree::Map(inside)
+    };
+    push(object, "nexthops", Tree::List(value.records().iter().map(leg).collect()));
+}
+
 pub fn weight(value: &Value, _: &Record, _: &dyn Names, object: Object<'_>) {
     push(object, "weight", Tree::Number(number(value) + 1));
 }

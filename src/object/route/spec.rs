@@ -6,14 +6,16 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::encap::Encap;
-use super::super::shape::{Ip, Typed, Via};
+use super::super::shape::{Ip, Labels, Typed, Via};
 use super::super::spec::{Draft, SpecError, address, family_of, prefix};
-use super::super::{LinkRef, Names, Record, Value};
+use super::super::{LinkRef, Names, Record, Role, Value};
+use super::key::{LABEL_BITS, label_entry};
 use super::{
-    AF_INET, AF_INET6, HOP, LEG_ROWS, METRICS, PRIORITY_INET6, Preference, ROUTE, Route,
+    AF_INET, AF_INET6, AF_MPLS, HOP, LEG_ROWS, METRICS, PRIORITY_INET6, Preference, ROUTE, Route,
     RouteFlags, RouteKey, RouteProtocol, RouteScope, RouteType, TABLE_MAIN, hop_row, line,
     metric_row, row,
 };
+use crate::wire::{HardwareAddress, put_ne_u16};
 
 /// A route to be added, changed or removed: at least its destination, and what else the user names.
 ///
@@ -59,24 +61,54 @@ impl Route {
     ///
     /// `default` is IPv4's, unless a gateway, a source or a leg is IPv6's; `::/0` is always IPv6's.
     pub fn to(destination: impl fmt::Display) -> RouteSpec {
-        let mut spec = RouteSpec {
-            draft: Draft::new(&ROUTE),
-            metrics: Record::new(&METRICS),
-            dev: None,
-            gateway: None,
-            hops: Vec::new(),
-            found: None,
-            usual: None,
-            names: Vec::new(),
-            is_leg: false,
-        };
+        let mut spec = RouteSpec::new();
         match destination.to_string().as_str() {
             "default" => spec.draft.number(row::DST_LEN, 0u8),
             text => spec.destination(text),
         }
         spec
     }
+
+    /// An MPLS route, for packets with this label: 16 to 1048575, below `net.mpls.platform_labels`. It takes the label off
+    /// and puts [`newdst`](RouteSpec::newdst) in its place, if there is any, before it sends the packet to its gateway or
+    /// out of its interface.
+    ///
+    /// ```
+    /// use netlinkdb::{Hop, Route};
+    /// let swap = Route::mpls(100).newdst(&[200, 300]).via("10.0.0.2").dev("eth0");
+    /// assert_eq!(swap.to_string(), "100 as to 200/300 via inet 10.0.0.2 dev eth0 proto static");
+    /// let pop = Route::mpls(101).dev("lo").ttl_propagate(false);
+    /// let legs = Route::mpls(102).nexthop(Hop::via("10.0.0.2").newdst(&[200])).nexthop(Hop::via("fd00::2"));
+    /// # assert!(swap.check().is_ok() && pop.check().is_ok() && legs.check().is_ok());
+    /// ```
+    pub fn mpls(label: u32) -> RouteSpec {
+        let mut spec = RouteSpec::new();
+        spec.draft.number(row::FAMILY, AF_MPLS);
+        spec.draft.number(row::DST_LEN, LABEL_BITS);
+        match label {
+            16..=MAX_LABEL => {
+                spec.draft.record.set(row::DST, Value::V4(label_entry(label).into()));
+            }
+            _ => spec.draft.fail(SpecError::new(label, "a label is 16 to 1048575")),
+        }
+        spec
+    }
 }
+
+/// Of 20 bits.
+const MAX_LABEL: u32 = (1 << LABEL_BITS) - 1;
+
+/// `MPLS_LABEL_IMPLNULL`: the label that is never in a packet.
+const IMPLICIT_NULL: u32 = 3;
+
+/// What is said of a way and is no gateway or interface of IP: in the route, and in a leg.
+const WAY_ROWS: [(u16, u16); 5] = [
+    (row::ENCAP_TYPE, hop_row::ENCAP_TYPE),
+    (row::ENCAP, hop_row::ENCAP),
+    (row::FLOW, hop_row::FLOW),
+    (row::NEWDST, hop_row::NEWDST),
+    (row::VIA, hop_row::VIA),
+];
 
 /// The route as it is, to be changed or added elsewhere.
 impl From<&Route> for RouteSpec {
@@ -96,8 +128,11 @@ impl From<&Route> for RouteSpec {
         if let Some(seconds) = route.expires().and_then(|seconds| u32::try_from(seconds).ok()) {
             record.set(row::EXPIRES, Value::Number(seconds.into()));
         }
-        for id in [row::GATEWAY, row::VIA, row::OIF, row::MULTIPATH, row::CACHEINFO] {
+        for id in [row::GATEWAY, row::OIF, row::MULTIPATH, row::CACHEINFO] {
             record.remove(id);
+        }
+        if route.via().is_some() {
+            record.remove(row::VIA);
         }
         record.set(row::FLAGS, Value::Number(route.flags().stable().0.into()));
         let draft = Draft { record, error: None };
@@ -198,9 +233,25 @@ metrics! {
 }
 
 impl RouteSpec {
-    /// The gateway: an IP address, of the route's family or, for an IPv4 route, of IPv6.
+    /// Nothing yet.
+    fn new() -> Self {
+        RouteSpec {
+            draft: Draft::new(&ROUTE),
+            metrics: Record::new(&METRICS),
+            dev: None,
+            gateway: None,
+            hops: Vec::new(),
+            found: None,
+            usual: None,
+            names: Vec::new(),
+            is_leg: false,
+        }
+    }
+
+    /// The gateway: an IP address, of the route's family or, for an IPv4 route, of IPv6; for an MPLS route of either.
     pub fn via(mut self, gateway: impl fmt::Display) -> Self {
         let gateway = self.draft.accept(address(&gateway.to_string()));
+        self.draft.record.remove(row::VIA);
         match &mut self.hops[..] {
             // Of a leg that has a weight.
             [leg] if self.is_leg => {
@@ -219,6 +270,27 @@ impl RouteSpec {
             [leg] if self.is_leg => leg.dev = Some(link.into()),
             _ => self.dev = Some(link.into()),
         }
+        self
+    }
+
+    /// The gateway of an MPLS route, by its hardware address: the interface must be said too.
+    pub fn via_link(mut self, address: HardwareAddress) -> Self {
+        self.gateway = None;
+        self.draft.record.set(row::VIA, link_via(address));
+        self
+    }
+
+    /// The labels that an MPLS route puts in the place of the packet's own, the outermost first: 0 to 1048575, but not 3.
+    /// None takes the label off and no more. In `ip`'s words `as`.
+    pub fn newdst(mut self, labels: &[u32]) -> Self {
+        set_labels(&mut self.draft, row::NEWDST, labels);
+        self
+    }
+
+    /// Whether an MPLS route writes the time to live of the label that it takes off into what is under it, when it was the
+    /// last one. When it is not given `net.mpls.ip_ttl_propagate` says.
+    pub fn ttl_propagate(mut self, on: bool) -> Self {
+        self.draft.number(row::TTL_PROPAGATE, on);
         self
     }
 
@@ -336,11 +408,7 @@ impl RouteSpec {
         if let [last] = &self.hops[..] {
             (self.gateway, self.dev) = (last.gateway, last.dev.clone());
             self.names = last.names.clone();
-            for (own, of_leg) in [
-                (row::ENCAP_TYPE, hop_row::ENCAP_TYPE),
-                (row::ENCAP, hop_row::ENCAP),
-                (row::FLOW, hop_row::FLOW),
-            ] {
+            for (own, of_leg) in WAY_ROWS {
                 if let Some(value) = last.draft.record.value(of_leg) {
                     self.draft.record.set(own, value.clone());
                 }
@@ -359,11 +427,7 @@ impl RouteSpec {
         }
         let names = if self.dev.is_none() { self.names.clone() } else { Vec::new() };
         let mut hop = Hop { draft: Draft::new(&HOP), dev, gateway: self.gateway, names };
-        for (own, of_leg) in [
-            (row::ENCAP_TYPE, hop_row::ENCAP_TYPE),
-            (row::ENCAP, hop_row::ENCAP),
-            (row::FLOW, hop_row::FLOW),
-        ] {
+        for (own, of_leg) in WAY_ROWS {
             if let Some(value) = self.draft.record.value(own) {
                 hop.draft.record.set(of_leg, value.clone());
             }
@@ -374,7 +438,7 @@ impl RouteSpec {
 
     fn forget_way(&mut self) {
         (self.dev, self.gateway, self.found) = (None, None, None);
-        for id in [row::ENCAP_TYPE, row::ENCAP, row::FLOW] {
+        for (id, _) in WAY_ROWS {
             self.draft.record.remove(id);
         }
         self.draft.number(row::FLAGS, 0u8);
@@ -420,6 +484,7 @@ impl RouteSpec {
         self.draft.check()?;
         self.hops.iter().try_for_each(|hop| hop.draft.check())?;
         self.check_families()?;
+        self.check_mpls()?;
         let kind = self.draft.record.number(row::TYPE) as u8;
         let way = self.gateway.is_some() || !self.hops.is_empty();
         let drops = is_drop(kind);
@@ -463,6 +528,48 @@ impl RouteSpec {
         }
         if family == AF_INET6 && self.draft.record.number(row::TOS) != 0 {
             return Err(SpecError::new(self, "an IPv6 route has no type of service"));
+        }
+        Ok(())
+    }
+
+    /// What an MPLS route cannot be (`rtm_to_route_config`, `mpls_nh_build_multi`), and what only such a one can.
+    fn check_mpls(&self) -> Result<(), SpecError> {
+        let fail = |why: String| Err(SpecError::new(self, why));
+        let is_link = |via: Option<&Value>| matches!(via, Some(Value::Bytes(_)));
+        let own = |id| self.draft.record.value(id);
+        if self.family() != AF_MPLS {
+            let labelled = |hop: &Hop| hop.draft.record.value(hop_row::NEWDST).is_some();
+            return match own(row::NEWDST).is_some()
+                || own(row::TTL_PROPAGATE).is_some()
+                || self.hops.iter().any(labelled)
+            {
+                true => {
+                    fail("only an MPLS route has labels to be put on, and ttl-propagate".into())
+                }
+                false => Ok(()),
+            };
+        }
+        if !self.metrics.is_empty() {
+            return fail("an MPLS route has no metrics".into());
+        }
+        let rows = self.draft.record.fields().map(|(id, row, value)| {
+            let is_usual = MPLS_ROWS.contains(&id)
+                || (id, value.number()) == (row::TYPE, Some(RouteType::UNICAST.0.into()))
+                || (id, value.number()) == (row::TABLE, Some(TABLE_MAIN.into()));
+            (row, value, is_usual)
+        });
+        let of_legs = self.hops.iter().flat_map(|hop| hop.draft.record.fields());
+        let of_legs = of_legs
+            .map(|(id, row, value)| (row, value, [hop_row::NEWDST, hop_row::VIA].contains(&id)));
+        for (row, value, is_usual) in rows.chain(of_legs) {
+            let is_said =
+                matches!(row.role, Role::Set | Role::Create | Role::Identity | Role::Action);
+            if is_said && !is_usual && value.number() != Some(0) {
+                return fail(format!("an MPLS route has no {}, or no other", row.name));
+            }
+        }
+        if !self.hops.is_empty() && (own(row::NEWDST).is_some() || is_link(own(row::VIA))) {
+            return fail("of a multipath route each leg has its labels and its gateway".into());
         }
         Ok(())
     }
@@ -567,18 +674,16 @@ impl RouteSpec {
         same_place && named && metrics && dev && gateway && hops
     }
 
-    /// The table and the prefix that it is for; `None` where the destination does not parse.
-    pub fn place(&self) -> Option<(u32, IpNet)> {
+    /// The first key of the table and the prefix that it is for, or the key of its label; `None` where the destination
+    /// does not parse.
+    pub fn place(&self) -> Option<RouteKey> {
         self.draft.check().ok()?;
-        let record = &self.draft.record;
-        let table = record.value(row::TABLE).and_then(Value::number);
-        let zero: IpAddr = match self.family() {
-            AF_INET6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
-            _ => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        };
-        let address = record.value(row::DST).and_then(Ip::read).unwrap_or(zero);
-        let net = IpNet::new(address, record.number(row::DST_LEN) as u8).ok()?;
-        Some((table.unwrap_or(TABLE_MAIN.into()) as u32, net))
+        Some(self.key()?.of_prefix().0)
+    }
+
+    /// The table that it names.
+    pub fn table_number(&self) -> Option<u32> {
+        Some(self.draft.record.value(row::TABLE)?.number()? as u32)
     }
 
     /// Whether a route with a gateway: it needs another one that leads to the gateway.
@@ -608,7 +713,7 @@ impl RouteSpec {
         let kind = RouteType(self.draft.record.number(row::TYPE) as u8);
         let direct = !self.has_gateway();
         match kind {
-            _ if self.family() == AF_INET6 => RouteScope::GLOBAL,
+            _ if self.family() != AF_INET => RouteScope::GLOBAL,
             RouteType::LOCAL | RouteType::NAT => RouteScope::HOST,
             RouteType::BROADCAST | RouteType::MULTICAST | RouteType::ANYCAST => RouteScope::LINK,
             RouteType::UNSPEC | RouteType::UNICAST if direct => RouteScope::LINK,
@@ -686,6 +791,39 @@ impl fmt::Debug for RouteSpec {
     }
 }
 
+/// The rows that may say of an MPLS route what they like.
+const MPLS_ROWS: [u16; 8] = [
+    row::FAMILY,
+    row::DST_LEN,
+    row::DST,
+    row::NEWDST,
+    row::VIA,
+    row::OIF,
+    row::PROTOCOL,
+    row::TTL_PROPAGATE,
+];
+
+fn set_labels(draft: &mut Draft, id: u16, labels: &[u32]) {
+    let cannot_be = |label: &&u32| **label > MAX_LABEL || **label == IMPLICIT_NULL;
+    if let Some(label) = labels.iter().find(cannot_be) {
+        return draft
+            .fail(SpecError::new(label, "a label to be put on is 0 to 1048575, and not 3"));
+    }
+    match labels {
+        [] => drop(draft.record.remove(id)),
+        _ => draft.record.set(id, Labels::write(labels.into())),
+    }
+}
+
+/// `struct rtvia` with an address of `AF_PACKET`.
+fn link_via(address: HardwareAddress) -> Value {
+    const AF_PACKET: u16 = 17;
+    let mut bytes = Vec::new();
+    put_ne_u16(&mut bytes, AF_PACKET);
+    bytes.extend_from_slice(address.as_bytes());
+    Value::Bytes(bytes.into())
+}
+
 /// Whether packets that take a route of this type are dropped.
 fn is_drop(kind: u8) -> bool {
     (RouteType::BLACKHOLE.0..=RouteType::THROW.0).contains(&kind)
@@ -705,6 +843,19 @@ impl Hop {
         let mut hop = Hop { draft: Draft::new(&HOP), dev: None, gateway: None, names };
         hop.gateway = hop.draft.accept(address(&gateway.to_string()));
         hop
+    }
+
+    /// By a gateway of an MPLS route, out of an interface to a hardware address.
+    pub fn via_link(address: HardwareAddress, link: impl Into<LinkRef>) -> Self {
+        let mut hop = Hop::direct(link);
+        hop.draft.record.set(hop_row::VIA, link_via(address));
+        hop
+    }
+
+    /// The labels that a leg of an MPLS route puts in the place of the packet's own: see [`RouteSpec::newdst`].
+    pub fn newdst(mut self, labels: &[u32]) -> Self {
+        set_labels(&mut self.draft, hop_row::NEWDST, labels);
+        self
     }
 
     /// Straight out of an interface.
@@ -752,8 +903,11 @@ impl Hop {
         let hop = super::RouteHop(leg);
         let gateway = hop.gateway();
         let dev = hop.oif().filter(|index| *index != 0).map(LinkRef::Index);
-        for id in [hop_row::GATEWAY, hop_row::VIA, hop_row::OIF] {
+        for id in [hop_row::GATEWAY, hop_row::OIF] {
             record.remove(id);
+        }
+        if hop.via().is_some() {
+            record.remove(hop_row::VIA);
         }
         let flags = hop.flags().stable();
         record.set(hop_row::FLAGS, Value::Number(flags.0.into()));
@@ -856,8 +1010,67 @@ mod tests {
     }
 
     #[test]
+    fn an_mpls_route_is_what_ip_would_send() {
+        says(
+            Route::mpls(100).newdst(&[200, 300]).via("10.0.0.2").dev(3),
+            "100 as to 200/300 via inet 10.0.0.2 dev if7 proto static",
+        );
+        says(
+            Route::mpls(1_048_575).via("fd00::2").ttl_propagate(false).protocol(RouteProtocol::BGP),
+            "1048575 via inet6 fd00::2 proto bgp ttl-propogate disabled",
+        );
+        says(
+            Route::mpls(16).via_link("02:00:00:00:00:01".parse().unwrap()).dev("v0"),
+            "16 via link 02:00:00:00:00:01 dev if7 proto static",
+        );
+        says(
+            Route::mpls(17)
+                .nexthop(Hop::via("10.0.0.2").newdst(&[200]))
+                .nexthop(Hop::direct("v1").newdst(&[300, 0])),
+            "17 proto static\n\tnexthop as to 200 via inet 10.0.0.2\n\tnexthop as to 300/0 dev if7",
+        );
+    }
+
+    #[test]
+    fn an_mpls_route_from_the_kernel_can_be_said_again() {
+        let index = |_: &LinkRef| Some(7);
+        for spec in [
+            Route::mpls(100).newdst(&[200]).via("10.0.0.2").dev(7).ttl_propagate(true),
+            Route::mpls(100).via_link("02:00:00:00:00:01".parse().unwrap()).dev(7),
+            Route::mpls(100)
+                .nexthop(Hop::via("10.0.0.2").newdst(&[200]).dev(7))
+                .nexthop(Hop::via_link("02:00:00:00:00:01".parse().unwrap(), 7)),
+        ] {
+            let route = Route::new(spec.record(index).unwrap());
+            let again: RouteSpec = (&route).into();
+            again.check().unwrap();
+            assert_eq!(again.record(index), spec.record(index));
+            assert!(again.selects(&route, index) && Route::mpls(100).selects(&route, index));
+            assert!(!Route::mpls(101).selects(&route, index));
+            assert_eq!(again.key(), Some(RouteKey::Mpls(100)));
+            assert_eq!(again.place(), again.key());
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_said_when_asked() {
         for (spec, why) in [
+            (Route::mpls(15), "16 to 1048575"),
+            (Route::mpls(1 << 20), "16 to 1048575"),
+            (Route::mpls(100).newdst(&[3]), "not 3"),
+            (Route::mpls(100).table(100), "no table, or no other"),
+            (Route::mpls(100).priority(1), "no metric"),
+            (Route::mpls(100).blackhole(), "no type, or no other"),
+            (Route::mpls(100).mtu(1400), "no metrics"),
+            (Route::mpls(100).src("10.0.0.1"), "another family"),
+            (Route::mpls(100).encap(Encap::mpls(&[200])), "no "),
+            (Route::mpls(100).onlink(), "no flags"),
+            (Route::mpls(100).nexthop_id(7), "no nhid"),
+            (Route::mpls(100).nexthop(Hop::via("10.0.0.1").weight(2)), "no weight"),
+            (Route::mpls(100).newdst(&[200]).nexthop(Hop::via("10.0.0.1")), "each leg"),
+            (Route::to("10.0.0.0/8").newdst(&[200]), "only an MPLS route"),
+            (Route::to("10.0.0.0/8").ttl_propagate(true), "only an MPLS route"),
+            (Route::to("10.0.0.0/8").nexthop(Hop::via("10.0.0.1").newdst(&[16])), "only an MPLS"),
             (Route::to("10.2.0.1/16"), "the prefix is 10.2.0.0/16"),
             (Route::to("10.2.0.0/33"), "no prefix"),
             (Route::to("nowhere"), "no IP address"),

@@ -38,6 +38,8 @@ pub(super) enum Edit {
     Change(Key, Content, Planned),
     /// All routes of a scope.
     Sync(Arc<RouteSync>),
+    /// Those of a key that has an order of its own stand in this one.
+    Order(Key, Vec<Content>),
 }
 
 /// What all routes of a scope are to be.
@@ -99,7 +101,7 @@ impl Edits {
         for edit in self.iter() {
             match edit {
                 Edit::Put(planned) => keys.extend(planned.key()),
-                Edit::Take(key, _) => keys.push(key.clone()),
+                Edit::Take(key, _) | Edit::Order(key, _) => keys.push(key.clone()),
                 Edit::Change(key, _, planned) => {
                     keys.push(key.clone());
                     keys.extend(planned.key());
@@ -278,7 +280,8 @@ impl Draft {
             }
             Planned::Pending(_) => false,
         };
-        if op == Op::Add && occupied || op != Op::Replace && there.iter().any(same) {
+        let adds = op == Op::Add || key.is_single() && op != Op::Replace;
+        if adds && occupied || op != Op::Replace && there.iter().any(same) {
             let what = format!("{} {}", key.noun(), planned.text(self.base()));
             return Err(Refusal::Exists { what });
         }
@@ -525,7 +528,7 @@ impl Draft {
             let (value, why) = (scope.to_string(), "there is no table 0".to_owned());
             return Err(Refusal::Invalid { what: "scope", value, why });
         }
-        self.check_table(scope.table_number())?;
+        self.check_scope(&scope)?;
         let (mut wanted, mut pending) = (Vec::new(), Vec::new());
         for spec in routes {
             match self.planned(Wish::Route(spec), Op::Append)? {
@@ -562,20 +565,21 @@ impl Draft {
         Ok(())
     }
 
-    fn check_table(&self, table: u32) -> Result<(), Refusal> {
-        match self.base().follows_table(table) {
-            true => Ok(()),
-            false => Err(Refusal::NotFollowed { what: format!("every route of table {table}") }),
-        }
+    fn check_scope(&self, scope: &RouteFilter) -> Result<(), Refusal> {
+        let (table, base) = (scope.table_number(), self.base());
+        let (is_followed, what) = match scope.is_mpls() {
+            true => (base.follows_mpls(), "every MPLS route".to_owned()),
+            false => (base.follows_table(table), format!("every route of table {table}")),
+        };
+        if is_followed { Ok(()) } else { Err(Refusal::NotFollowed { what }) }
     }
 
     pub(super) fn check_followed(&self, key: &Key) -> Result<(), Refusal> {
-        if let Key::Route(key) = key {
-            return self.check_table(key.table());
-        }
-        match key.is_followed(self.base()) {
-            true => Ok(()),
-            false => Err(Refusal::NotFollowed { what: format!("{}s", key.noun()) }),
+        match key {
+            Key::Route(RouteKey::Mpls(_)) => self.check_scope(&RouteFilter::mpls()),
+            Key::Route(key) => self.check_scope(&RouteFilter::table(key.table())),
+            _ if key.is_followed(self.base()) => Ok(()),
+            _ => Err(Refusal::NotFollowed { what: format!("{}s", key.noun()) }),
         }
     }
 
@@ -745,13 +749,13 @@ impl Draft {
 
     fn routes_meant(&self, which: &RouteSpec) -> Result<Vec<(Key, Content)>, Refusal> {
         which.check().map_err(|error| invalid("route", error))?;
-        let Some((table, net)) = which.place() else { return Ok(Vec::new()) };
-        self.check_table(table)?;
+        let Some(place) = which.place() else { return Ok(Vec::new()) };
+        self.check_followed(&Key::Route(place))?;
         which.links().try_for_each(|link| self.resolve(&link).map(drop))?;
         let index = |link: &LinkRef| self.base().link(link.clone()).map(|link| link.index());
         let mut bodies = Bodies::default();
         let mut found: Vec<(Key, Content)> = Vec::new();
-        for (key, all) in self.base().keyed_routes_to(table, net) {
+        for (key, all) in self.base().keyed_routes_to(place) {
             for held in all {
                 let fits = |content: &Content| {
                     let Content::Route(held) = content else { return false };
@@ -822,12 +826,13 @@ fn out_of_scope(key: &RouteKey, held: &Arc<Held>, names: &dyn Names) -> Refusal 
 impl RouteFilter {
     /// Whether a route is spoken of: never one that the kernel or a router makes by itself.
     pub(in crate::plan) fn holds(&self, key: &RouteKey, held: &Held) -> bool {
-        let (table, family) = match key {
-            RouteKey::V4(key) => (key.table, Family::Inet),
-            RouteKey::V6(key) => (key.table, Family::Inet6),
+        let family = match key {
+            RouteKey::V4(_) => Family::Inet,
+            RouteKey::V6(_) => Family::Inet6,
+            RouteKey::Mpls(_) => Family::MPLS,
         };
         let protocol = held.body().map(|body| body.record().number(row::PROTOCOL) as u8);
         !route::is_kernels(held)
-            && self.matches(table, family, RouteProtocol(protocol.unwrap_or(0)))
+            && self.matches(key.table(), family, RouteProtocol(protocol.unwrap_or(0)))
     }
 }

@@ -23,6 +23,9 @@ use crate::wire::{Ack, locate};
 /// for a route (K16).
 const TOGETHER: usize = 2048;
 
+/// Steps that are a whole table.
+const MANY: usize = 4096;
+
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
@@ -170,8 +173,11 @@ impl Journal {
     /// The first step that did not take effect.
     pub(in crate::plan) fn unmet(&mut self, before: &Snapshot, now: &Snapshot) -> Option<Failure> {
         let mut matcher = Matcher::default();
-        for at in 0..self.steps.len() {
-            if self.holds(at, before, now, &mut matcher) || self.is_superseded(at, &mut matcher) {
+        let mut open = self.near_each_other();
+        open.retain(|at| !self.holds(*at, before, now, &mut matcher));
+        open.sort_unstable();
+        for at in open {
+            if self.is_superseded(at, &mut matcher) {
                 continue;
             }
             let step = &self.steps[at];
@@ -185,6 +191,24 @@ impl Journal {
             }));
         }
         None
+    }
+
+    /// All steps, those of a whole table so that each is looked up beside the one before it: in the order in which they
+    /// were sent, which is none, most of the time goes into fetching the tree's nodes over and over again.
+    fn near_each_other(&self) -> Vec<usize> {
+        if self.steps.len() < MANY {
+            return (0..self.steps.len()).collect();
+        }
+        let place = |step: &Step| match &step.key {
+            Key::Route(RouteKey::V4(key)) => u64::from(key.dst),
+            Key::Route(RouteKey::V6(key)) => {
+                key.dst.first_chunk().map_or(0, |b| u64::from_be_bytes(*b))
+            }
+            _ => 0,
+        };
+        let mut all: Vec<_> = self.steps.iter().map(place).zip(0..).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, at)| at).collect()
     }
 
     /// Whether it takes away what a later step puts back: elsewhere in its list.
@@ -476,14 +500,20 @@ pub(in crate::plan) fn residue(
             Op::Delete => ("none", "there", now),
             _ => ("there", "none", before),
         };
+        let dead = step.content.dead_leg(now).filter(|_| step.op != Op::Delete);
+        let why = dead.map(|index| format!(", because `{}` is down", name_in(index, now)));
         Residue {
             what: format!("{} {}", step.key.noun(), step.text(names)),
             was: was.to_owned(),
-            is: is.to_owned(),
+            is: format!("{is}{}", why.unwrap_or_default()),
             failure: failures.iter().find(failed).map(|(_, failure)| failure.clone()),
         }
     };
     steps.iter().map(of).collect()
+}
+
+fn name_in(index: u32, names: &dyn Names) -> String {
+    names.name_of(index).map_or_else(|| format!("if{index}"), str::to_owned)
 }
 
 /// Whether a step is in effect.
@@ -512,7 +542,7 @@ fn holds(step: &Step, now: &Snapshot, bodies: &mut Bodies, matcher: &mut Matcher
 }
 
 fn is_plain(key: &RouteKey, held: &Held) -> bool {
-    matches!(key, RouteKey::V4(_)) || held.body().is_some_and(|body| body.links().len() < 2)
+    !matches!(key, RouteKey::V6(_)) || held.body().is_some_and(|body| body.links().len() < 2)
 }
 
 /// What the kernel took away along with what this commit did to interfaces and nexthop objects, and nobody named (K4 to
@@ -548,6 +578,13 @@ fn lost_along(
             continue;
         }
         let (was, is) = (key.elements(before, bodies), key.elements(now, bodies));
+        if key.is_single() {
+            // What is left of it gives way; what another program has put there does not.
+            if is.iter().all(|one| was.iter().any(|old| one.is_rest_of(old))) {
+                all.push(key.transform(&is, &was));
+            }
+            continue;
+        }
         let mut target = is.clone();
         for (at, one) in was.iter().enumerate() {
             if causes.takes(one) && !is.iter().any(|other| other.same(one)) {
@@ -570,8 +607,9 @@ fn put_in_order(target: &mut [Content], was: &[Content]) {
     target.sort_by_key(|one| place(one).unwrap_or(usize::MAX));
 }
 
-/// Behind the nearest of those before it that are there.
+/// Behind the nearest of those before it that are there; in the place of what the kernel has made of it.
 fn put_back(target: &mut Vec<Content>, before: &[Content], one: &Content) {
+    target.retain(|own| before.iter().any(|other| other.same(own)) || !own.is_left_of(one));
     let place = before.iter().rev().find_map(|b| target.iter().position(|t| t.same(b)));
     target.insert(place.map_or(0, |at| at + 1), one.clone());
 }
@@ -617,5 +655,16 @@ fn failure(step: &Step, ack: &Ack, names: &dyn Names) -> Failure {
     let request = step.encode();
     let path = ack.offset.map(|offset| locate(&request, step.header(), offset)).unwrap_or_default();
     let attribute = if path.is_empty() { None } else { step.attribute_name(&path) };
-    Failure { step: step.command(names), why: Why::Refused { ack: ack.clone(), attribute } }
+    let attribute = attribute.or_else(|| reserved(ack));
+    // Without MPLS nobody takes the request (`rtnetlink_rcv_msg`).
+    let is_mpls = matches!(step.key, Key::Route(RouteKey::Mpls(_)));
+    let lacks = (is_mpls && ack.errno == libc::EOPNOTSUPP && ack.message.is_none())
+        .then_some("MPLS routes (CONFIG_MPLS_ROUTING, the module mpls_router)");
+    Failure { step: step.command(names), why: Why::Refused { ack: ack.clone(), attribute, lacks } }
+}
+
+/// What a kernel means that knows a member's weight up to 255 only (5.10, 6.1): "Reserved fields in nexthop_grp must be 0".
+fn reserved(ack: &Ack) -> Option<&'static str> {
+    let words = ack.message.as_deref()?;
+    words.contains("fields in nexthop_grp").then_some("nexthop_grp.weight_high")
 }

@@ -178,6 +178,11 @@ impl Key {
         matches!(self, Key::Rule(_))
     }
 
+    /// Whether only one route can be there: of a label (`mpls_route_add`).
+    fn is_single(&self) -> bool {
+        matches!(self, Key::Route(RouteKey::Mpls(_)))
+    }
+
     /// Whether those that stand there have an order.
     fn is_ordered(&self) -> bool {
         !matches!(self, Key::Route(RouteKey::V6(_)))
@@ -199,6 +204,7 @@ impl Key {
     /// Whether the database follows what stands there.
     fn is_followed(&self, now: &Snapshot) -> bool {
         match self {
+            Key::Route(RouteKey::Mpls(_)) => now.follows_mpls(),
             Key::Route(key) => now.follows_table(key.table()),
             Key::Rule(_) => now.follows_rules(),
             Key::Neighbour(_) => now.follows_neighbours(),
@@ -275,6 +281,23 @@ impl Content {
         }
     }
 
+    /// An interface that is down and that a route leaves by. The kernel lets the other legs of an IPv4 route live when one
+    /// dies, and makes none with a dead one (`fib_check_nh`).
+    fn dead_leg(&self, now: &Snapshot) -> Option<u32> {
+        let Content::Route(held) = self else { return None };
+        let down = |index: &&u32| now.link_by_index(**index).is_some_and(|link| !link.is_up());
+        held.body()?.links().iter().find(down).copied()
+    }
+
+    /// Whether it is what the kernel has made in silence of another one: an IPv6 route without its preferred source, or
+    /// with another mtu.
+    fn is_left_of(&self, other: &Content) -> bool {
+        match (self, other) {
+            (Content::Route(own), Content::Route(other)) => route::is_left_of(own, other),
+            _ => false,
+        }
+    }
+
     /// Whether it is a leg of an IPv6 group with a weight.
     fn is_weighted(&self) -> bool {
         matches!(self, Content::Route(held) if route::is_multipath(held))
@@ -284,6 +307,14 @@ impl Content {
     fn leads_as(&self, there: &Content) -> bool {
         match (self, there) {
             (Content::Route(wish), Content::Route(there)) => route::leads_as(wish, there),
+            _ => false,
+        }
+    }
+
+    /// Whether it is the same route with fewer legs.
+    fn is_rest_of(&self, before: &Content) -> bool {
+        match (self, before) {
+            (Content::Route(left), Content::Route(before)) => route::is_rest_of(left, before),
             _ => false,
         }
     }
@@ -372,6 +403,10 @@ fn command(key: &Key, op: Op, text: &str) -> String {
     match key {
         Key::Route(RouteKey::V4(_)) => format!("ip route {verb} {text}"),
         Key::Route(RouteKey::V6(_)) => format!("ip -6 route {verb} {}", route::asked(text)),
+        Key::Route(RouteKey::Mpls(_)) => {
+            let verb = if matches!(op, Op::Append | Op::Prepend) { "add" } else { verb };
+            format!("ip -f mpls route {verb} {}", route::asked(text))
+        }
         Key::Rule(key) => {
             let verb = if op == Op::Delete { "del" } else { "add" };
             let family = if key.family == Family::Inet6 { "-6 " } else { "" };

@@ -60,9 +60,10 @@ pub(in crate::plan) fn steps(
             Edit::Take(key, content) => planner.take(key, content)?,
             Edit::Change(key, old, new) => planner.change(key, old, new)?,
             Edit::Sync(sync) => planner.sync(sync),
+            Edit::Order(..) => {}
         }
     }
-    planner.settle_rules();
+    planner.settle_rules(draft);
     planner.check_in_use()?;
     let mut steps = planner.steps;
     check_links(draft, now, &steps)?;
@@ -544,7 +545,7 @@ impl Planner<'_> {
     }
 
     /// What is named of a priority's rules, as requests that do that and nothing else.
-    fn settle_rules(&mut self) {
+    fn settle_rules(&mut self, draft: &Draft) {
         let is_rule = |planned: &Planned| match planned {
             Planned::Ready(Step { key: Key::Rule(key), .. }) => Some(*key),
             _ => None,
@@ -553,7 +554,17 @@ impl Planner<'_> {
         let (rules, mut others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.steps)
             .into_iter()
             .partition(|(_, one)| is_rule(one).is_some());
-        for key in keys.into_iter().map(Key::Rule) {
+        let orders: Vec<_> = draft
+            .keyed()
+            .iter()
+            .filter_map(|edit| match edit {
+                Edit::Order(key, order) => Some((key, order)),
+                _ => None,
+            })
+            .collect();
+        let mut keys: BTreeSet<Key> = keys.into_iter().map(Key::Rule).collect();
+        keys.extend(orders.iter().map(|(key, _)| (*key).clone()));
+        for key in keys {
             let is = key.whole(self.now);
             let mut target = is.clone();
             for (_, planned) in &rules {
@@ -564,6 +575,10 @@ impl Planner<'_> {
                     Op::Delete => target.retain(|one| !one.same(content)),
                     _ => target.push(content.clone()),
                 }
+            }
+            for (_, order) in orders.iter().filter(|(own, _)| **own == key) {
+                let place = |one: &Content| order.iter().position(|other| other.same(one));
+                target.sort_by_key(|one| place(one).unwrap_or(usize::MAX));
             }
             let steps = key.transform(&is, &target).into_iter();
             others.extend(steps.map(|step| (turn_of(&step), Planned::Ready(step))));

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ipnet::IpNet;
-
 use super::edits::{Edit, RouteSync};
 use super::{Content, Key, Op, Planned, Step, neighbour, rule};
 use crate::object::{Family, Link, LinkRef, Neighbour, Nexthop, Route, RouteSpec, Rule};
@@ -90,6 +88,7 @@ impl Keyed<'_> {
             let tables: BTreeSet<u32> =
                 self.target.tables().into_iter().chain(self.now.tables()).collect();
             filters.extend(tables.into_iter().map(RouteFilter::table));
+            filters.push(RouteFilter::mpls());
         }
         for filter in &selection.routes {
             let covered = selection.all_routes || filters.contains(filter);
@@ -109,22 +108,27 @@ impl Keyed<'_> {
 
     /// Of the routes that are spoken of those at these keys.
     fn these_routes(&mut self, selection: &Selection, keys: &BTreeSet<RouteKey>) {
-        let tables: BTreeSet<u32> = keys.iter().map(RouteKey::table).collect();
-        let whole = tables.into_iter().map(RouteFilter::table);
+        let is_in = |key: &RouteKey, scope: &RouteFilter| {
+            key.table() == scope.table_number()
+                && matches!(key, RouteKey::Mpls(_)) == scope.is_mpls()
+        };
         let scopes: Vec<RouteFilter> = match selection.all_routes {
-            true => whole.collect(),
+            true => {
+                let tables: BTreeSet<u32> = keys.iter().map(RouteKey::table).collect();
+                let whole = tables.into_iter().map(RouteFilter::table);
+                whole.chain([RouteFilter::mpls()]).collect()
+            }
             false => selection.routes.clone(),
         };
         for scope in scopes {
-            let table = scope.table_number();
-            let only: BTreeSet<_> =
-                keys.iter().filter(|key| key.table() == table).copied().collect();
+            let only: BTreeSet<_> = keys.iter().filter(|key| is_in(key, &scope)).copied().collect();
             if !only.is_empty() {
                 self.routes_at(scope, only);
             }
         }
         for which in selection.single_routes.iter().filter(|_| !selection.all_routes) {
-            if which.place().is_some_and(|place| keys.iter().any(|key| is_at(key, place))) {
+            if which.place().is_some_and(|place| keys.iter().any(|key| key.of_prefix().0 == place))
+            {
                 self.single_route(which);
             }
         }
@@ -141,7 +145,7 @@ impl Keyed<'_> {
 
     /// The routes that the words mean, and all that shares their keys.
     fn single_route(&mut self, which: &RouteSpec) {
-        let Some((table, net)) = which.place() else {
+        let Some(place) = which.place() else {
             let refused = which.check().err().map(|error| super::invalid("route", error));
             return self.left.extend(refused);
         };
@@ -150,13 +154,17 @@ impl Keyed<'_> {
             let is_meant = |key: RouteKey, held: &Arc<Held>| {
                 held.body().is_some_and(|body| which.selects(&body.at(key), index))
             };
-            let all = of.keyed_routes_to(table, net);
+            let all = of.keyed_routes_to(place);
             let meant = all.filter(|(key, held)| held.iter().any(|held| is_meant(*key, held)));
             meant.map(|(key, _)| key).collect()
         };
         let only: BTreeSet<RouteKey> =
             keys(self.target).into_iter().chain(keys(self.now)).collect();
-        self.routes_at(RouteFilter::table(table), only);
+        let scope = match place {
+            RouteKey::Mpls(_) => RouteFilter::mpls(),
+            ip => RouteFilter::table(ip.table()),
+        };
+        self.routes_at(scope, only);
     }
 
     fn sync(
@@ -203,6 +211,9 @@ impl Keyed<'_> {
             };
             let (was, is) = (all(self.target), all(self.now));
             let (missing, extra) = (without(&was, &is), without(&is, &was));
+            for (key, order) in out_of_order(&was, &is) {
+                self.draft.keyed.push(Some(key.clone()), Edit::Order(key, order));
+            }
             missing.into_iter().for_each(|(key, one)| self.push(key, one, Op::Append));
             for (key, one) in extra.into_iter().filter(|_| self.exactly).collect::<Vec<_>>() {
                 self.take(key, one);
@@ -251,31 +262,15 @@ impl Keyed<'_> {
 
     fn neighbours(&mut self, selection: &Selection) {
         let named = !selection.neighbours_of.is_empty() || !selection.neighbours.is_empty();
-        if !(named || selection.all_neighbours)
+        if !selection.speaks_of_neighbours()
             || !self.is_followed(Snapshot::follows_neighbours, named, "neighbours")
         {
             return;
         }
         let focus = self.focus;
         let programs = |of: &Snapshot| -> Vec<Neighbour> {
-            let index = |which: &LinkRef| of.link(which.clone()).map(|link| link.index());
-            let links: Vec<_> = selection.neighbours_of.iter().filter_map(index).collect();
-            let keys: Vec<_> = selection
-                .neighbours
-                .iter()
-                .filter_map(|spec| NeighbourKey::of(&spec.record(index(spec.link())?)))
-                .collect();
-            let is_meant = |one: &Neighbour| {
-                let key = NeighbourKey::of(one.record());
-                let is_spoken_of = selection.all_neighbours
-                    || one.index().is_some_and(|index| links.contains(&index))
-                    || key.is_some_and(|key| keys.contains(&key));
-                is_spoken_of && focus.neighbour(key)
-            };
-            let over: BTreeSet<u32> = of.links().map(Link::index).collect();
-            let all = of.neighbours_over(&over).map(|(_, one)| &**one);
-            let kept = all.filter(|one| neighbour::is_kept(one) && is_meant(one));
-            kept.filter(|one| !neighbour::made_by_kernel(one, of)).cloned().collect()
+            let all = selection.neighbours_in(of).into_iter();
+            all.filter(|one| focus.neighbour(NeighbourKey::of(one.record()))).collect()
         };
         let (was, is) = (programs(self.target), programs(self.now));
         let mut known = BTreeSet::new();
@@ -307,18 +302,45 @@ impl Keyed<'_> {
     }
 }
 
-/// Whether a key is of a prefix in a table.
-fn is_at(key: &RouteKey, (table, net): (u32, IpNet)) -> bool {
-    match key {
-        RouteKey::V4(own) => {
-            (own.table, own.len) == (table, net.prefix_len())
-                && net.network() == std::net::IpAddr::from(std::net::Ipv4Addr::from(own.dst))
-        }
-        RouteKey::V6(own) => {
-            (own.table, own.len) == (table, net.prefix_len())
-                && net.network() == std::net::IpAddr::from(own.dst)
-        }
+impl Selection {
+    /// Those that a program has made and keeps, as far as they are spoken of.
+    pub(in crate::plan) fn neighbours_in(&self, of: &Snapshot) -> Vec<Neighbour> {
+        let index = |which: &LinkRef| of.link(which.clone()).map(|link| link.index());
+        let links: Vec<_> = self.neighbours_of.iter().filter_map(index).collect();
+        let specs = self.neighbours.iter();
+        let keys: Vec<_> =
+            specs.filter_map(|spec| NeighbourKey::of(&spec.record(index(spec.link())?))).collect();
+        let is_meant = |one: &Neighbour| {
+            self.all_neighbours
+                || one.index().is_some_and(|index| links.contains(&index))
+                || NeighbourKey::of(one.record()).is_some_and(|key| keys.contains(&key))
+        };
+        let over: BTreeSet<u32> = of.links().map(Link::index).collect();
+        let all = of.neighbours_over(&over).map(|(_, one)| &**one);
+        let kept = all.filter(|one| neighbour::is_kept(one) && is_meant(one));
+        kept.filter(|one| !neighbour::made_by_kernel(one, of)).cloned().collect()
     }
+
+    pub(in crate::plan) fn speaks_of_neighbours(&self) -> bool {
+        self.all_neighbours || !self.neighbours_of.is_empty() || !self.neighbours.is_empty()
+    }
+}
+
+/// The priorities whose rules would not stand in their order when what is missing has been added behind the others: the
+/// kernel asks those of one priority in the order in which they were added.
+fn out_of_order(was: &[(Key, Content)], is: &[(Key, Content)]) -> Vec<(Key, Vec<Content>)> {
+    let of = |all: &[(Key, Content)], key: &Key| -> Vec<Content> {
+        all.iter().filter(|(own, _)| own == key).map(|(_, one)| one.clone()).collect()
+    };
+    let among = |all: &[Content], one: &Content| all.iter().any(|other| other.same(one));
+    let keys: BTreeSet<Key> = was.iter().map(|(key, _)| key.clone()).collect();
+    let orders = keys.into_iter().map(|key| (of(was, &key), of(is, &key), key));
+    let wrong = orders.filter(|(was, is, _)| {
+        let there = is.iter().filter(|one| among(was, one));
+        let missing = was.iter().filter(|one| !among(is, one));
+        !there.chain(missing).zip(was).all(|(a, b)| a.same(b))
+    });
+    wrong.map(|(was, _, key)| (key, was)).collect()
 }
 
 /// Those of `all` that have no equal among `others`; of equal ones as many as there are more.

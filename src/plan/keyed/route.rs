@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Content, Op};
 use crate::object::route::{
-    METRICS, Preference, ROUTE, RouteKey, RouteProtocol, RouteSpec, RouteType, hop_row, request,
-    row, split,
+    METRICS, Preference, ROUTE, RouteKey, RouteProtocol, RouteSpec, RouteType, hop_row, metric_row,
+    request, row, split,
 };
 use crate::object::{LinkRef, Names, Record, Value};
 use crate::state::{Bodies, Body, Held, Snapshot, is_same, legs};
@@ -20,7 +20,7 @@ pub(super) fn elements(key: &RouteKey, now: &Snapshot, bodies: &mut Bodies) -> V
 /// A route as the kernel keeps it: IPv6 legs one by one.
 pub(super) fn ways(key: &RouteKey, held: &Arc<Held>, bodies: &mut Bodies) -> Vec<Content> {
     let legs = match key {
-        RouteKey::V4(_) => None,
+        RouteKey::V4(_) | RouteKey::Mpls(_) => None,
         RouteKey::V6(_) => held.body().and_then(|body| body.ways(bodies)),
     };
     let all = legs.unwrap_or_else(|| vec![held.clone()]);
@@ -45,6 +45,10 @@ pub(super) fn content(
 pub(super) fn encode(key: &RouteKey, held: &Arc<Held>, op: Op) -> Vec<u8> {
     let (kind, how) = match op {
         Op::Add => (kind::RTM_NEWROUTE, flags::CREATE | flags::EXCL),
+        // A label has one route, beside which the kernel puts none (`mpls_route_add`).
+        Op::Append | Op::Prepend if matches!(key, RouteKey::Mpls(_)) => {
+            (kind::RTM_NEWROUTE, flags::CREATE | flags::EXCL)
+        }
         Op::Append => (kind::RTM_NEWROUTE, flags::CREATE | flags::APPEND),
         Op::Prepend => (kind::RTM_NEWROUTE, flags::CREATE),
         Op::Replace => (kind::RTM_NEWROUTE, flags::CREATE | flags::REPLACE),
@@ -60,12 +64,15 @@ pub(super) fn text(key: &RouteKey, held: &Arc<Held>, names: &dyn Names) -> Strin
     route.map(|route| route.line(names).replace("\n\t", " ")).unwrap_or_default()
 }
 
-/// What `ip` prints as `expires 500sec` it reads as `expires 500`.
+/// What `ip` prints as `expires 500sec` it reads as `expires 500`, and as `ttl-propagate` what it prints misspelled.
 pub(super) fn asked(text: &str) -> String {
     let mut words: Vec<_> = text.split(' ').collect();
     for at in 1..words.len() {
         if words[at - 1] == "expires" {
             words[at] = words[at].strip_suffix("sec").unwrap_or(words[at]);
+        }
+        if words[at] == "ttl-propogate" {
+            words[at] = "ttl-propagate";
         }
     }
     words.join(" ")
@@ -103,6 +110,37 @@ pub(super) fn is_same_way(a: &Arc<Held>, b: &Arc<Held>) -> bool {
     way(a) == way(b)
 }
 
+/// Whether an IPv6 route is what the kernel has made in silence of another one: without its preferred source, or with the
+/// mtu of an interface (`fib6_remove_prefsrc`, `rt6_mtu_change_route`).
+pub(super) fn is_left_of(own: &Arc<Held>, other: &Arc<Held>) -> bool {
+    let (Some(own), Some(other)) = (own.body(), other.body()) else { return false };
+    let rest = |body: &Body| {
+        let mut record = body.record().clone();
+        record.remove(row::PREFSRC);
+        let metrics = record.value(row::METRICS).and_then(Value::nested).cloned();
+        if let Some(mut metrics) = metrics {
+            metrics.remove(metric_row::MTU);
+            record.set(row::METRICS, Value::Nested(Box::new(metrics)));
+        }
+        record
+    };
+    let has_mtu = |body: &Body| body.mtu().is_some();
+    let kept = own.prefsrc().is_none() || own.prefsrc() == other.prefsrc();
+    !own.is_v4()
+        && !other.is_v4()
+        && kept
+        && has_mtu(own) == has_mtu(other)
+        && rest(own) == rest(other)
+}
+
+/// Whether a route is what another one was, but for legs that it has no more.
+pub(super) fn is_rest_of(left: &Held, before: &Held) -> bool {
+    let legs = |held: &Held| held.body().map(|body| legs(body.record())).unwrap_or_default();
+    let had = legs(before);
+    legs(left).iter().all(|leg| had.iter().any(|own| same_leg(leg, own)))
+        && agree_but_for_ways(left, before)
+}
+
 /// Whether it says its ways as legs: so a single one with a weight is said.
 pub(super) fn is_multipath(held: &Held) -> bool {
     held.body().is_some_and(|body| body.record().value(row::MULTIPATH).is_some())
@@ -128,21 +166,21 @@ pub(super) fn agrees(wish: &Arc<Held>, have: &Arc<Held>) -> bool {
         return true;
     }
     let (Some(wish), Some(have)) = (wish.body(), have.body()) else { return false };
-    if wish.is_v4() != have.is_v4() {
+    if wish.family() != have.family() {
         return false;
     }
-    let (record, v4) = (wish.record(), wish.is_v4());
+    let (record, is_ordered) = (wish.record(), !wish.is_v6());
     let by_object = record.value(row::NH_ID).is_some();
     let drops = (u64::from(RouteType::BLACKHOLE.0)..=u64::from(RouteType::THROW.0))
         .contains(&record.number(row::TYPE));
-    let ways = by_object || drops || same_legs(&legs(record), &legs(have.record()), v4);
+    let ways = by_object || drops || same_legs(&legs(record), &legs(have.record()), is_ordered);
     ways && agree_in_rest(wish, have)
 }
 
 /// The same of a single IPv6 leg, whatever its weight is.
 pub(super) fn agrees_but_for_weight(wish: &Arc<Held>, have: &Arc<Held>) -> bool {
     let (Some(wish), Some(have)) = (wish.body(), have.body()) else { return false };
-    if wish.is_v4() || have.is_v4() || wish.record().value(row::MULTIPATH).is_none() {
+    if !wish.is_v6() || !have.is_v6() || wish.record().value(row::MULTIPATH).is_none() {
         return false;
     }
     let (mut leg, there) = (legs(wish.record()), legs(have.record()));
@@ -159,14 +197,16 @@ pub(super) fn agree_but_for_ways(wish: &Held, have: &Held) -> bool {
 }
 
 fn agree_in_rest(wish: &Body, have: &Body) -> bool {
-    let (wish, have, v4) = (wish.record(), have.record(), wish.is_v4());
+    let (wish, have, v6) = (wish.record(), have.record(), wish.is_v6());
     ROUTE.rows.iter().enumerate().all(|(id, one)| {
         let id = id as u16;
         let (wish, have) = (wish.value(id), have.value(id));
         match id {
             // IPv6 has no scopes.
-            row::SCOPE if !v4 => true,
+            row::SCOPE if v6 => true,
             row::METRICS => same_metrics(wish, have),
+            // Nothing is what the sysctl says.
+            row::TTL_PROPAGATE => wish == have,
             row::PREF => number(wish) == number(have) || wish.is_none() && is_medium(have),
             row::OIF
             | row::GATEWAY
@@ -213,11 +253,11 @@ fn same_metrics(wish: Option<&Value>, have: Option<&Value>) -> bool {
     all(wish) == all(have)
 }
 
-/// IPv4 legs are in an order, IPv6 legs in none.
-fn same_legs(wish: &[Record], have: &[Record], v4: bool) -> bool {
+/// IPv4 and MPLS legs are in an order, IPv6 legs in none.
+fn same_legs(wish: &[Record], have: &[Record], is_ordered: bool) -> bool {
     let same = |(wish, have): (&Record, &Record)| same_leg(wish, have);
     wish.len() == have.len()
-        && match v4 {
+        && match is_ordered {
             true => wish.iter().zip(have).all(same),
             false => wish.iter().all(|leg| have.iter().any(|other| same_leg(leg, other))),
         }

@@ -14,6 +14,7 @@ use super::split;
 pub struct Real {
     socket: OwnedFd,
     dumps: OwnedFd,
+    patience: u32,
 }
 
 /// Whether this thread may make a network namespace; it makes one to find out.
@@ -61,8 +62,9 @@ const NETLINK_CAP_ACK: i32 = 10;
 const NETLINK_GET_STRICT_CHK: i32 = 12;
 
 impl Real {
-    /// Moves the calling thread into a new network namespace.
-    pub fn new(groups: &[u32]) -> Result<Real, String> {
+    /// Moves the calling thread into a new network namespace. `patience` is how many times longer than on an idle machine
+    /// it waits for what may not come.
+    pub fn new(groups: &[u32], patience: u32) -> Result<Real, String> {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         if !release.starts_with("6.18.") {
             return Err(format!("the simulation is of 6.18, and this is {}", release.trim()));
@@ -79,7 +81,7 @@ impl Real {
         }
         let socket = open(groups).map_err(|error| format!("no netlink socket: {error}"))?;
         let dumps = open(&[]).map_err(|error| format!("no netlink socket: {error}"))?;
-        Ok(Real { socket, dumps })
+        Ok(Real { socket, dumps, patience })
     }
 
     pub fn promote_secondaries(&self) -> Result<(), String> {
@@ -106,7 +108,7 @@ impl Real {
     /// takes up to a second for a link that is down and then says nothing: only time can tell that it is over.
     pub fn later(&mut self, slow: bool, expected: usize) -> Vec<Vec<u8>> {
         if slow {
-            std::thread::sleep(Duration::from_millis(1050));
+            std::thread::sleep(Duration::from_millis(1050) * self.patience);
         }
         let end = Instant::now() + Duration::from_secs(6);
         let mut messages = Vec::new();
@@ -117,9 +119,8 @@ impl Real {
             };
             messages.extend(some);
         }
-        while let Some(some) =
-            self.receive(&self.socket, Duration::from_millis(if expected > 0 { 20 } else { 2 }))
-        {
+        let quiet = Duration::from_millis(if expected > 0 { 20 } else { 2 }) * self.patience;
+        while let Some(some) = self.receive(&self.socket, quiet) {
             messages.extend(some);
         }
         messages

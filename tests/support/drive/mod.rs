@@ -5,6 +5,7 @@
 //! them. `judge` compares the simulated kernel's own truth before and after, and shares no code with the crate.
 #![allow(dead_code, unreachable_pub)] // Each integration test uses its own part of it.
 
+pub mod announced;
 pub mod judge;
 pub mod scenario;
 
@@ -63,6 +64,8 @@ pub struct Driver {
     pub pace: usize,
     /// Whether the commit hook refuses.
     pub hook_fails: bool,
+    /// What others do between two datagrams of requests.
+    pub between: Option<Box<dyn FnMut(&mut Kernel)>>,
 }
 
 /// When a process is killed, and what it has noted until then.
@@ -88,6 +91,15 @@ pub struct Kept {
     notes: Vec<Vec<u8>>,
 }
 
+impl Kept {
+    /// The commit that was cut off, to be undone.
+    fn commit(&self) -> Commit {
+        let notes: Vec<_> = self.notes.iter().map(Vec::as_slice).collect();
+        let cause = Failure { step: "it".to_owned(), why: Why::CutOff };
+        Commit::resume(&self.testament, &notes, cause).expect("what was kept")
+    }
+}
+
 impl Driver {
     /// Opens a database and waits for its first snapshot. `capacity` is the event socket's receive buffer.
     pub fn open(kernel: &mut Kernel, capacity: usize) -> Driver {
@@ -108,6 +120,7 @@ impl Driver {
             together: 32,
             pace: 1,
             hook_fails: false,
+            between: None,
         };
         driver.quiesce(kernel);
         driver
@@ -316,11 +329,24 @@ impl Driver {
 
     /// Undoes what another database has left that was killed.
     pub fn recover(&mut self, kernel: &mut Kernel, kept: &Kept) -> Outcome {
-        let notes: Vec<_> = kept.notes.iter().map(Vec::as_slice).collect();
-        let cause = Failure { step: "it".to_owned(), why: Why::CutOff };
-        let mut commit = Commit::resume(&kept.testament, &notes, cause).expect("what was kept");
+        let mut commit = kept.commit();
         let mut never = Crash { requests: usize::MAX, notes: Vec::new() };
         self.drive(kernel, &mut commit, &mut never).expect("an end")
+    }
+
+    /// Likewise, and is killed itself after so many requests, if it has not ended.
+    pub fn recover_and_die(&mut self, kernel: &mut Kernel, kept: &Kept, requests: usize) {
+        let mut commit = kept.commit();
+        let mut crash = Crash { requests, notes: Vec::new() };
+        drop(self.drive(kernel, &mut commit, &mut crash));
+    }
+
+    /// Links that were brought back have the generations that they had.
+    pub fn adopt(&mut self, kernel: &mut Kernel, back: &[(u32, u64)]) {
+        for (index, generation) in back {
+            self.follower.adopt(*index, *generation);
+        }
+        self.observe(kernel, &[]);
     }
 
     /// `None` when it was killed.
@@ -381,6 +407,9 @@ impl Driver {
     fn exchange(&mut self, kernel: &mut Kernel, mut requests: Vec<Vec<u8>>) -> Vec<Answer> {
         let mut answers: Vec<Answer> = Vec::new();
         for some in requests.chunks_mut(self.together) {
+            if let Some(between) = &mut self.between {
+                between(kernel);
+            }
             let first = answers.len();
             for request in &mut *some {
                 assert!(!request.is_empty(), "an empty request");

@@ -1,5 +1,7 @@
 //! What a database is asked to do: a namespace that is furnished, a draft, and what it is to change.
 
+use std::cell::OnceCell;
+
 use netlinkdb::internals::object::link::row;
 use netlinkdb::internals::object::{LinkFlags, LinkRef, Value};
 use netlinkdb::internals::plan::{Draft, Op, Refusal, Target, Which};
@@ -30,7 +32,23 @@ pub struct Scenario {
 /// - `d0`, `d1`, down, of kind ifb
 /// - routes: by a gateway, by two, a list at one key, with a source, in another table, that drop packets; of both
 ///   families
-pub fn furnish(kernel: &mut Kernel, promote: bool) {
+///
+/// It is made once for each thread, and copied.
+pub fn furnished(seed: u64, promote: bool) -> Kernel {
+    thread_local! {
+        static MADE: [OnceCell<Kernel>; 2] = const { [OnceCell::new(), OnceCell::new()] };
+    }
+    MADE.with(|made| {
+        let first = made[usize::from(promote)].get_or_init(|| {
+            let mut kernel = Kernel::new(1);
+            furnish(&mut kernel, promote);
+            kernel
+        });
+        first.twin(seed)
+    })
+}
+
+fn furnish(kernel: &mut Kernel, promote: bool) {
     kernel.sysctl().promote_secondaries = promote;
     let create = |name: &str, kind| Act::Create { name: name.to_owned(), kind };
     let name = |name: &str| name.to_owned();

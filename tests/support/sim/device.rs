@@ -288,9 +288,12 @@ impl Kernel {
         check_mtu(link, mtu)?;
         self.kind_accepts_mtu(index, mtu)?;
         let link = self.link_mut(index);
-        link.mtu = mtu;
+        let old = std::mem::replace(&mut link.mtu, mtu);
         if let Some(bridge) = link.bridge_mut() {
             bridge.mtu_set_by_user = true;
+        }
+        if link.inet6.is_some() && mtu >= super::inet6::MIN_MTU {
+            self.mtu_changed6(index, old, mtu);
         }
         self.notify(index, Event::ChangeMtu);
         Ok(())

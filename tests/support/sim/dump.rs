@@ -72,6 +72,10 @@ impl Kernel {
                 }
             }
             RTM_GETROUTE => {
+                // `rtnl_get_link`, `rtnl_dump_all`: of a family that nobody has said to be his, those of all.
+                if !matches!(dump.family, AF_INET | AF_INET6) {
+                    dump.family = AF_UNSPEC;
+                }
                 dump.want_routes(message)?;
                 let tables = match dump.family {
                     AF_INET6 => &self.fib6.tables,
@@ -228,9 +232,6 @@ impl Dump {
     /// `ip_valid_fib_dump_req`
     fn want_routes(&mut self, message: Message<'_>) -> Answer {
         let head = message.payload;
-        if !matches!(self.family, AF_UNSPEC | AF_INET | AF_INET6) {
-            return Err(libc::EOPNOTSUPP.into());
-        }
         if head.len() < 12 || head[1..4].iter().any(|byte| *byte != 0) || head[6] != 0 {
             return Err(libc::EINVAL.into());
         }

@@ -27,7 +27,7 @@ pub struct Address6 {
     pub preferred: u32,
 }
 
-const MIN_MTU: u32 = 1280;
+pub(super) const MIN_MTU: u32 = 1280;
 const LOOPBACK: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 impl Address6 {

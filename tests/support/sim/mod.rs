@@ -149,6 +149,24 @@ impl Kernel {
         kernel
     }
 
+    /// The same namespace once more, without its sockets and with no fault to come; what is random in it comes from
+    /// this seed.
+    pub fn twin(&self, seed: u64) -> Kernel {
+        Kernel {
+            links: self.links.clone(),
+            sockets: Vec::new(),
+            faults: Faults::default(),
+            rng: Rng::new(seed),
+            jobs: self.jobs.clone(),
+            current: None,
+            fib4: self.fib4.clone(),
+            fib6: self.fib6.clone(),
+            sysctl: self.sysctl.clone(),
+            foreign: None,
+            ..*self
+        }
+    }
+
     /// Faults still to come, and the hooks between requests.
     pub fn faults(&mut self) -> &mut Faults {
         &mut self.faults

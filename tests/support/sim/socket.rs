@@ -91,6 +91,12 @@ impl Kernel {
         socket.dump = None;
     }
 
+    /// Sockets that somebody has not closed; another program's does not count.
+    pub fn open_sockets(&self) -> usize {
+        let open = self.sockets.iter().filter(|socket| !socket.closed).count();
+        open - usize::from(self.foreign.is_some())
+    }
+
     /// Datagrams waiting, for tests that want to act in between.
     pub fn waiting(&self, socket: SocketId) -> usize {
         self.sockets[socket.0].queue.len()

@@ -1,0 +1,324 @@
+//! One transaction over several namespaces.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::error::Identified;
+use super::transaction::number;
+use super::{CommitError, Committed, Db, Error, NetNs, NewInterface, Result, Transaction};
+use crate::engine::{Member, Terms, commit_together};
+use crate::object::LinkRef;
+use crate::object::kinds::Veth;
+use crate::plan::{Draft, Origin, Outcome, Refusal, Residue};
+use crate::state::Snapshot;
+
+/// Changes in several network namespaces that hold together or not at all: from [`Db::transaction_over`].
+///
+/// In each it is a [`Transaction`] with all that one can do. They are carried out in one order: what one makes in another,
+/// or sends to it, is there before it is edited there. Everything is read back and found as wanted in every namespace, and
+/// every hook is asked, before any of it holds; when anything fails everything is undone everywhere. It ends in the same
+/// three ways as other commits.
+///
+/// It is kept in no journal, and cannot be confirmed later. Databases that have a journal are refused by the commit.
+///
+/// ```
+/// # netlinkdb::NetNs::enter_private()?;
+/// use netlinkdb::{Db, NetNs, Veth};
+/// # let sleep = std::process::Command::new("unshare").args(["-n", "sleep", "60"]).spawn();
+/// # let Ok(mut container) = sleep else { return Ok(()) };
+/// # while NetNs::of_pid(container.id())? == NetNs::current()? { std::thread::yield_now(); }
+///
+/// let host = Db::open()?;
+/// let guest = Db::builder().netns(&NetNs::of_pid(container.id())?).open()?;
+///
+/// let mut tx = Db::transaction_over([&host, &guest])?;
+/// let (veth0, eth0) = tx.create_pair(&host, Veth::new("veth0", "eth0"), &guest)?;
+/// tx.at(&host)?.interface(&veth0).add_ip("10.0.0.1/24")?.up();
+/// tx.at(&guest)?.interface(&eth0).add_ip("10.0.0.2/24")?.up();
+/// tx.at(&guest)?.add_route(netlinkdb::Route::to("default").via("10.0.0.1"))?;
+/// let done = tx.commit()?;
+///
+/// assert_eq!(done.at(&guest)?.interface(&eth0)?.addresses()?[0].to_string(), "inet 10.0.0.2/24 scope global eth0");
+/// # container.kill().ok();
+/// # Ok::<(), netlinkdb::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct JointTransaction {
+    members: Vec<Transaction>,
+    id: Uuid,
+}
+
+impl JointTransaction {
+    pub(super) fn new(mut members: Vec<Transaction>) -> Result<Self> {
+        let id = Uuid::new_v4();
+        members.iter_mut().for_each(|member| member.id = id);
+        for (at, member) in members.iter().enumerate() {
+            let netns = member.db.netns()?;
+            for other in &members[..at] {
+                if other.db.netns()? == netns {
+                    let (what, value) = ("databases of one transaction", netns.to_string());
+                    let why = "two of them are of this namespace".to_owned();
+                    return Err(Refusal::Invalid { what, value, why }.into());
+                }
+            }
+        }
+        Ok(JointTransaction { members, id })
+    }
+
+    /// Which transaction it is, in every namespace.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// What it does in the namespace of a database. It is committed with the others, and not alone.
+    ///
+    /// # Errors
+    /// When the transaction is not over that database.
+    pub fn at(&mut self, db: &Db) -> Result<&mut Transaction> {
+        let at = self.position(db)?;
+        Ok(&mut self.members[at])
+    }
+
+    /// Creates a veth pair with one end in each of two namespaces. Gives both, each to be edited at its own.
+    ///
+    /// # Errors
+    /// When a name cannot be a name or is taken, or the transaction is not over one of the databases, or they are one.
+    pub fn create_pair(
+        &mut self,
+        first: &Db,
+        veth: Veth,
+        second: &Db,
+    ) -> Result<(NewInterface, NewInterface)> {
+        let (before, netns) = (self.at(first)?.clone(), second.netns()?);
+        let own = self.at(first)?.create_with_peer_in(veth, &netns)?;
+        let made = self.arrived(first, second, &before);
+        self.kept(made, before).map(|peer| (own, peer))
+    }
+
+    /// Moves an interface from one namespace to another: see [`Transaction::move_to`]. Gives it as it is there, to be
+    /// edited.
+    ///
+    /// # Errors
+    /// As there; when its name is taken there, or the transaction is not over one of the databases.
+    pub fn move_to(
+        &mut self,
+        from: &Db,
+        which: impl Into<LinkRef>,
+        to: &Db,
+    ) -> Result<NewInterface> {
+        let (before, netns) = (self.at(from)?.clone(), to.netns()?);
+        self.at(from)?.move_to(which, &netns)?;
+        let made = self.arrived(from, to, &before);
+        self.kept(made, before)
+    }
+
+    /// As [`JointTransaction::move_to`], under a name that it has there.
+    ///
+    /// # Errors
+    /// As there; when the name cannot be a name.
+    pub fn move_as(
+        &mut self,
+        from: &Db,
+        which: impl Into<LinkRef>,
+        to: &Db,
+        name: &str,
+    ) -> Result<NewInterface> {
+        let (before, netns) = (self.at(from)?.clone(), to.netns()?);
+        self.at(from)?.move_as(which, &netns, name)?;
+        let made = self.arrived(from, to, &before);
+        self.kept(made, before)
+    }
+
+    /// What has been named since `before` as going from one to the other is known there too.
+    fn arrived(&mut self, from: &Db, to: &Db, before: &Transaction) -> Result<NewInterface> {
+        let (from, to) = (self.position(from)?, self.position(to)?);
+        let here = self.members[from].db.netns()?.place();
+        self.members[from].abroad.pop();
+        let known = before.draft.departures(&here);
+        let is_known = |origin: &Origin, name: &str| {
+            known.iter().any(|(known, own)| known.to() == origin.to() && **own == *name)
+        };
+        let mut departures = self.members[from].draft.departures(&here).into_iter();
+        let new = departures.find(|(origin, name)| !is_known(origin, name));
+        let Some((origin, name)) = new else {
+            return Err(Error::other("what goes to another namespace is not named"));
+        };
+        let target = self.members[to].draft.arrive(origin, &name)?;
+        Ok(NewInterface { number: number(target), peer: None })
+    }
+
+    /// What is refused leaves nothing in the transaction.
+    fn kept<T>(&mut self, made: Result<T>, before: Transaction) -> Result<T> {
+        if made.is_err() {
+            let at = self.position(&before.db)?;
+            self.members[at] = before;
+        }
+        made
+    }
+
+    fn position(&self, db: &Db) -> Result<usize> {
+        let found = self.members.iter().position(|member| member.db.is(db));
+        found.ok_or_else(|| Error::other("this transaction is not over that database"))
+    }
+
+    /// Carries it out in every namespace: see [`Transaction::commit`].
+    ///
+    /// Of several such transactions, and others on the same databases, one is carried out after the other.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn commit(self) -> Result<JointlyCommitted, CommitError<JointTransaction>> {
+        let members: Vec<_> = self.members.iter().collect();
+        match carry_out_jointly(&members) {
+            Err(error) => Err(CommitError(Box::new((error, self)))),
+            Ok(ended) => {
+                let members =
+                    self.members.into_iter().zip(ended).map(|(tx, (snapshot, created))| {
+                        tx.follows.iter().for_each(|follow| follow.committed(&snapshot));
+                        Committed { db: tx.db, id: tx.id, snapshot, created }
+                    });
+                Ok(JointlyCommitted { members: members.collect() })
+            }
+        }
+    }
+}
+
+impl Identified for JointTransaction {
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
+impl fmt::Debug for JointTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "JointTransaction {}", self.id)?;
+        f.debug_list().entries(&self.members).finish()
+    }
+}
+
+/// A transaction over several namespaces that holds.
+#[derive(Clone, Debug)]
+pub struct JointlyCommitted {
+    members: Vec<Committed>,
+}
+
+impl JointlyCommitted {
+    /// What holds in the namespace of a database.
+    ///
+    /// # Errors
+    /// When the transaction was not over it.
+    pub fn at(&self, db: &Db) -> Result<&Committed> {
+        let found = self.members.iter().find(|member| member.db.is(db));
+        found.ok_or_else(|| Error::other("this transaction was not over that database"))
+    }
+}
+
+/// A namespace that something is sent to and that no database of the transaction follows: one is opened for the commit.
+struct Guest {
+    db: Db,
+    netns: NetNs,
+    draft: Draft,
+}
+
+/// Commits transactions together, with the namespaces that they send something to. Gives what [`Transaction::commit`] gives
+/// of each.
+pub(super) fn carry_out_jointly(
+    transactions: &[&Transaction],
+) -> Result<Vec<(Snapshot, BTreeMap<u64, u32>)>> {
+    if let Some(refusal) = transactions.iter().find_map(|tx| tx.wrong.as_ref()) {
+        return Err(refusal.clone().into());
+    }
+    let mut drafts: Vec<_> = transactions.iter().map(|tx| tx.draft.clone()).collect();
+    let mut guests: Vec<Guest> = Vec::new();
+    for tx in transactions {
+        let here = tx.db.netns()?.place();
+        for (origin, name) in tx.draft.departures(&here) {
+            // The others are named where they arrive.
+            let is_there = |netns: &&NetNs| netns.place() == *origin.to();
+            let Some(netns) = tx.abroad.iter().find(is_there) else { continue };
+            match member(transactions, netns)? {
+                Some(at) => drafts[at].arrive(origin, &name)?,
+                None => guest(&mut guests, netns, tx)?.draft.arrive(origin, &name)?,
+            };
+        }
+    }
+    let titles = transactions.iter().map(|tx| tx.db.netns().map(|netns| netns.to_string()));
+    let mut titles = titles.collect::<Result<Vec<_>>>()?;
+    titles.extend(guests.iter().map(|guest| guest.netns.to_string()));
+    let own = transactions.iter().zip(&drafts).map(|(tx, draft)| Member {
+        engine: tx.db.engine(),
+        draft,
+        terms: tx.terms(),
+    });
+    let id = transactions.first().map_or_else(Uuid::new_v4, |tx| tx.id);
+    let others = guests.iter().map(|guest| Member {
+        engine: guest.db.engine(),
+        draft: &guest.draft,
+        terms: Terms { id, hooks: &[], deadline: None, watcher: None },
+    });
+    let members: Vec<_> = own.chain(others).collect();
+    let (outcomes, culprit) = commit_together(&members)?;
+    match culprit {
+        Some(culprit) => Err(failed(outcomes, culprit, &titles)),
+        None => outcomes.into_iter().take(transactions.len()).map(Transaction::ended).collect(),
+    }
+}
+
+/// Which transaction is the one of a namespace.
+fn member(transactions: &[&Transaction], netns: &NetNs) -> Result<Option<usize>> {
+    for (at, tx) in transactions.iter().enumerate() {
+        if tx.db.netns()? == *netns {
+            return Ok(Some(at));
+        }
+    }
+    Ok(None)
+}
+
+fn guest<'a>(guests: &'a mut Vec<Guest>, netns: &NetNs, tx: &Transaction) -> Result<&'a mut Guest> {
+    let at = match guests.iter().position(|guest| guest.netns == *netns) {
+        Some(at) => at,
+        None => {
+            let builder = Db::builder().netns(netns).patience(tx.db.patience());
+            let builder = builder.addresses(false).rules(false).nexthops(false);
+            let db = builder.open()?;
+            let draft = db.begin().draft;
+            guests.push(Guest { db, netns: netns.clone(), draft });
+            guests.len() - 1
+        }
+    };
+    Ok(&mut guests[at])
+}
+
+/// The cause, and what is left in every namespace.
+fn failed(outcomes: Vec<Outcome>, culprit: usize, titles: &[String]) -> Error {
+    let mut cause = None;
+    let mut left = Vec::new();
+    for (at, outcome) in outcomes.into_iter().enumerate() {
+        let title = &titles[at];
+        let (why, residue, snapshot) = match outcome {
+            Outcome::RolledBack { cause, snapshot } => (cause, Vec::new(), snapshot),
+            Outcome::Torn { cause, residue, snapshot } => (cause, residue, snapshot),
+            Outcome::Committed { .. } => continue,
+        };
+        left.extend(
+            residue
+                .into_iter()
+                .map(|one| Residue { what: format!("{} in namespace {title}", one.what), ..one }),
+        );
+        if at == culprit {
+            cause = Some((why, snapshot));
+        }
+    }
+    match cause {
+        None => Error::other("it is not known how the commit ended"),
+        Some((mut cause, snapshot)) => {
+            cause.step = format!("{} (in namespace {})", cause.step, titles[culprit]);
+            match left.is_empty() {
+                true => Error::rolled_back(cause, snapshot),
+                false => Error::torn(cause, left, snapshot),
+            }
+        }
+    }
+}
