@@ -248,7 +248,7 @@ proptest! {
 
     #[test]
     fn a_real_message_can_be_damaged_anywhere(which in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), by in any::<u8>(), cut in any::<prop::sample::Index>()) {
-        let (_, messages) = which.get(&*CAPTURES);
+        let (_, messages) = which.get(&CAPTURES);
         for message in messages {
             let mut message = message.clone();
             let place = at.index(message.len());

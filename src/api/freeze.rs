@@ -134,13 +134,11 @@ impl FreezeReport {
             Note::Contested { change, times, pause } => {
                 FreezeReport::Contested(Contest { change, times, pause })
             }
-            Note::Failed(Trouble::Start(start)) => FreezeReport::Failed(start.into()),
-            Note::Failed(Trouble::RolledBack(cause, snapshot)) => {
-                FreezeReport::Failed(Error::rolled_back(cause, snapshot))
-            }
-            Note::Failed(Trouble::Torn(cause, residue, snapshot)) => {
-                FreezeReport::Failed(Error::torn(cause, residue, snapshot))
-            }
+            Note::Failed(trouble) => FreezeReport::Failed(match *trouble {
+                Trouble::Start(start) => start.into(),
+                Trouble::RolledBack(cause, snapshot) => Error::rolled_back(cause, snapshot),
+                Trouble::Torn(cause, residue, snapshot) => Error::torn(cause, residue, snapshot),
+            }),
         }
     }
 }

@@ -64,7 +64,7 @@ pub enum Note {
         pause: Duration,
     },
     /// Something could not be undone.
-    Failed(Trouble),
+    Failed(Box<Trouble>),
 }
 
 /// Why something could not be undone.
@@ -282,7 +282,8 @@ impl Engine {
             state.holds.activate(id, false);
         }
         for inbox in state.inboxes.values() {
-            inbox.tell(Note::Failed(Trouble::Start(Start::Unreached(error.clone()))));
+            let trouble = Trouble::Start(Start::Unreached(error.clone()));
+            inbox.tell(Note::Failed(Box::new(trouble)));
         }
         drop(state);
         self.shared.freezes.rested.notify_all();
@@ -434,7 +435,7 @@ impl Note {
         match word {
             Word::Reverted(changes) => Note::Reverted { changes, took: began.elapsed() },
             Word::Contested { change, times, pause } => Note::Contested { change, times, pause },
-            Word::Failed(trouble) => Note::Failed(trouble),
+            Word::Failed(trouble) => Note::Failed(Box::new(trouble)),
         }
     }
 }

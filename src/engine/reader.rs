@@ -470,6 +470,8 @@ impl Reader {
         if update.is_none() && back.is_none() && !turned {
             return;
         }
+        // While it was lent, what was shown last kept its revision.
+        let before = published.revision;
         if let Some(snapshot) = back {
             published.revision = snapshot.revision();
             (published.snapshot, published.lent) = (snapshot, false);
@@ -482,7 +484,7 @@ impl Reader {
             }
             let own = published.running.map_or(Cause::Foreign, Cause::Transaction);
             let cause = if is_anew { Cause::Resync } else { own };
-            if snapshot.revision() != published.revision {
+            if snapshot.revision() != before {
                 let silence = if is_anew { Silence::default() } else { silence };
                 let entry = || Entry { silence, ..Entry::new(snapshot.clone(), cause) };
                 unwanted = published.log.push(entry);

@@ -180,8 +180,11 @@ fn realms(value: &Tree) -> Option<(u16, u16)> {
     Some((of("from")?, of("to")?))
 }
 
+/// The entries of a way, and the tunnel that it goes by.
+type Tunnelled = (Vec<(String, Tree)>, Option<Encap>);
+
 /// The entries without those of the tunnel, which follow its kind, and some of which have the names of others.
-fn without_tunnel(entries: &Entries) -> Result<(Vec<(String, Tree)>, Option<Encap>), Wrong> {
+fn without_tunnel(entries: &Entries) -> Result<Tunnelled, Wrong> {
     let Some(at) = entries.iter().position(|(key, _)| key == "encap") else {
         return Ok((entries.to_vec(), None));
     };

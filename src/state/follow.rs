@@ -1607,6 +1607,7 @@ mod tests {
     use crate::object::route::{hop_row, row};
     use crate::object::rule::row as rule_row;
     use crate::wire::put_ne_u32;
+    use std::slice;
 
     /// A message of the kernel's own, or an answer to `seq`.
     fn message(kind: u16, seq: u32, payload: &[u8]) -> Vec<u8> {
@@ -1777,12 +1778,12 @@ mod tests {
         let (comes, goes) = (route6(kind::RTM_NEWROUTE, 7), route6(kind::RTM_DELROUTE, 7));
         let count =
             |events: &[Vec<u8>], dumps: &[Vec<u8>]| read_anew(events, dumps).routes().all().len();
-        assert_eq!(count(&[down.clone()], &[down.clone(), comes.clone()]), 1);
+        assert_eq!(count(slice::from_ref(&down), &[down.clone(), comes.clone()]), 1);
         // Up since: whether it had been up before, only another look can tell.
         let since = [down.clone(), up.clone()];
         assert_eq!(count(&since, &[up.clone(), comes.clone()]), 1);
         // Announced, and gone in silence before the dump.
-        assert_eq!(count(&[comes.clone(), down.clone()], &[down.clone()]), 0);
+        assert_eq!(count(&[comes.clone(), down.clone()], slice::from_ref(&down)), 0);
         // Gone since, in silence or not.
         let since = [up.clone(), down.clone()];
         assert_eq!(count(&since, &[up.clone(), comes.clone()]), 0);

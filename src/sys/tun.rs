@@ -94,6 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::host_endian_bytes)]
     fn a_name_that_is_too_long_is_refused_before_the_kernel_sees_it() {
         let new = |name: &str| NewTun { name: name.to_owned(), flags: 1, ..NewTun::default() };
         assert_eq!(new("0123456789abcdef").ifreq(0).unwrap_err().errno(), libc::EINVAL);

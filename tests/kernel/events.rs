@@ -21,6 +21,7 @@ crate::cases![
     an_event_has_before_and_after_and_its_cause,
     a_rollback_is_put_down_to_its_transaction,
     what_is_read_anew_is_put_down_to_that,
+    a_flood_of_routes_is_told_to_its_end,
     what_goes_in_silence_is_put_down_to_that,
     what_a_nexthop_takes_along_goes_in_silence,
     silence_is_told_apart_in_one_piece_too,
@@ -207,6 +208,22 @@ fn routes_gone(queue: &mut EventQueue) -> (BTreeMap<String, usize>, Vec<(Cause, 
         }
     }
     (gone, others)
+}
+
+/// In a flood the shown state is taken back. The one after it was shown and not told, until something else changed.
+fn a_flood_of_routes_is_told_to_its_end() {
+    const ROUTES: usize = 3_000;
+    let db = Db::open().unwrap();
+    furnish_with_routes(&db);
+    let mut queue = db.events().unwrap();
+    let line = |n: usize| format!("route add 10.8.{}.{}/32 via 10.0.0.2\n", n / 250, n % 250);
+    batch(&(0..ROUTES).map(line).collect::<String>());
+    db.sync().unwrap();
+    let mut told = 0;
+    while let Some(event) = queue.try_next().unwrap() {
+        told += usize::from(event.to_string().contains("10.8."));
+    }
+    assert_eq!(told, ROUTES);
 }
 
 /// K4: a link goes down, and the kernel says nothing of 200 routes.

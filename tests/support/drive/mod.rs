@@ -40,6 +40,9 @@ pub const ROOMY: usize = 16 << 20;
 /// A database does not need more steps than this for anything: more is a livelock.
 const PATIENCE: usize = 200_000;
 
+/// What another program does between two requests.
+type Between = Box<dyn FnMut(&mut Kernel)>;
+
 /// One database.
 pub struct Driver {
     event: SocketId,
@@ -65,7 +68,7 @@ pub struct Driver {
     /// Whether the commit hook refuses.
     pub hook_fails: bool,
     /// What others do between two datagrams of requests.
-    pub between: Option<Box<dyn FnMut(&mut Kernel)>>,
+    pub between: Option<Between>,
 }
 
 /// When a process is killed, and what it has noted until then.
