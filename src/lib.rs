@@ -36,7 +36,8 @@
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
 //! - Rules, nexthop objects, neighbours: [`Transaction::add_rule`], [`Transaction::add_nexthop`],
 //!   [`Transaction::add_neighbour`]; [`Db::rule`] and [`Db::route`] give handles.
-//! - Creating: [`Bridge`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Ifb`]; tunnels ([`Gre`], [`Gretap`], [`Erspan`], [`Ip6gre`],
+//! - Creating: [`Bridge`], [`Bond`], [`Vlan`], [`Vrf`], [`Team`], [`Veth`], [`Vxlan`], [`Macvlan`], [`Macvtap`],
+//!   [`Ipvlan`], [`Ipvtap`], [`Hsr`], [`Dummy`], [`Ifb`], [`Nlmon`]; tunnels ([`Gre`], [`Gretap`], [`Erspan`], [`Ip6gre`],
 //!   [`Ip6gretap`], [`Ip6erspan`], [`Ipip`], [`Sit`], [`Ip6tnl`], [`Vti`], [`Vti6`], [`Xfrm`], [`Geneve`], [`Bareudp`],
 //!   [`Wireguard`]); [`Macsec`], [`Netkit`], [`Tun`]; any other kind by [`NewLink::with_kind`].
 //! - Following: [`Db::events`], [`Db::on_event`], [`Db::wait_until`], [`Db::wait_usable`], [`Db::sync`]; [`Db::losses`]
@@ -100,8 +101,8 @@
 //!
 //! - alias (`IFLA_IFALIAS`), group (`IFLA_GROUP`), alternative names (`IFLA_PROP_LIST`), link mode, protocol down and its
 //!   reasons, carrier;
-//! - every option of a bridge, a VXLAN, a macvlan, a tunnel and a MACsec interface, and every option of a bridge port that is set as `ip link set dev
-//!   PORT type bridge_slave` does.
+//! - every option of a bridge, a bond, a VLAN, a VXLAN, a macvlan, a tunnel and a MACsec interface, and every option of a
+//!   port of a bridge or bond that is set as `ip link set dev PORT type bridge_slave` does.
 //!
 //! Up or down:
 //!
@@ -110,7 +111,10 @@
 //! - the IPv4 and IPv6 settings of the interface (`IFLA_AF_SPEC`, with `addr_gen_mode` set by sysctl);
 //! - where the other end of a veth has moved to another namespace, the link to it;
 //! - of a bridge, root, root port, path cost, topology change, querier, and `ageing_time` while the topology changes; of a
-//!   port, the designated bridge, port and cost, acknowledgement and pending; `bc_queue_len_used` of a macvlan.
+//!   port, the designated bridge, port and cost, acknowledgement and pending; `bc_queue_len_used` of a macvlan; mode and
+//!   flags of an ipvlan, which all of one interface have in common;
+//! - of a bond, the active port and the aggregator; of its ports, whether they are used, what the bond thinks of their
+//!   carrier, and their state in LACP.
 //!
 //! Of neighbours: proxies are announced neither when they are made nor when they are deleted; the states `INCOMPLETE` and
 //! `DELAY`, and that a forwarding entry has become `stale`, are not either. [`Db::resync`] reads them.
@@ -160,16 +164,20 @@ pub use api::{
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
-    Bareudp, BareudpData, Bridge, BridgeData, BridgeOptions, Erspan, ErspanData, ErspanDirection,
-    ErspanOptions, Geneve, GeneveData, GeneveDf, GeneveOptions, Gre, GreData, GreOptions, Gretap,
-    GretapData, GretapOptions, Ifb, Ip6TunnelProtocol, Ip6erspan, Ip6erspanData, Ip6erspanOptions,
+    AdInfo, AdSelect, ArpAllTargets, ArpValidate, Bareudp, BareudpData, Bond, BondData, BondMode,
+    BondOptions, BondPortData, BondPortOptions, BondPortState, Bridge, BridgeData, BridgeOptions,
+    Dummy, Erspan, ErspanData, ErspanDirection, ErspanOptions, FailOverMac, Geneve, GeneveData,
+    GeneveDf, GeneveOptions, Gre, GreData, GreOptions, Gretap, GretapData, GretapOptions, Hsr,
+    HsrData, HsrProtocol, Ifb, Ip6TunnelProtocol, Ip6erspan, Ip6erspanData, Ip6erspanOptions,
     Ip6gre, Ip6greData, Ip6greOptions, Ip6gretap, Ip6gretapData, Ip6gretapOptions, Ip6tnl,
-    Ip6tnlData, Ip6tnlOptions, Ipip, IpipData, IpipOptions, Macsec, MacsecCipher, MacsecData,
-    MacsecOffload, MacsecOptions, MacsecValidation, Macvlan, MacvlanData, MacvlanMode,
-    MacvlanOptions, Netkit, NetkitData, NetkitMode, NetkitOptions, NetkitPolicy, NetkitScrub,
-    NewLink, Sit, SitData, SitOptions, Tun, TunData, TunMode, TunnelEncap, TunnelProtocol, Veth,
-    Vti, Vti6, Vti6Data, Vti6Options, VtiData, VtiOptions, Vxlan, VxlanData, VxlanOptions,
-    Wireguard, Xfrm, XfrmData, XfrmOptions,
+    Ip6tnlData, Ip6tnlOptions, Ipip, IpipData, IpipOptions, Ipvlan, IpvlanData, IpvlanFlags,
+    IpvlanMode, IpvlanOptions, Ipvtap, LacpActive, LacpRate, LacpState, Macsec, MacsecCipher,
+    MacsecData, MacsecOffload, MacsecOptions, MacsecValidation, Macvlan, MacvlanData, MacvlanFlags,
+    MacvlanMode, MacvlanOptions, Macvtap, MiiStatus, Netkit, NetkitData, NetkitMode, NetkitOptions,
+    NetkitPolicy, NetkitScrub, NewLink, Nlmon, PrimaryReselect, Sit, SitData, SitOptions, Team,
+    Tun, TunData, TunMode, TunnelEncap, TunnelProtocol, Veth, Vlan, VlanData, VlanOptions,
+    VlanProtocol, Vrf, VrfData, VrfPortData, Vti, Vti6, Vti6Data, Vti6Options, VtiData, VtiOptions,
+    Vxlan, VxlanData, VxlanOptions, Wireguard, Xfrm, XfrmData, XfrmOptions, XmitHashPolicy,
 };
 pub use object::port::{BridgePortData, BridgePortOptions};
 pub use object::route::{

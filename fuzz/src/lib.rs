@@ -96,6 +96,14 @@ fn value(
         },
         Shape::Labels => Value::Numbers(few(u, |u| u.int_in_range(0..=0xf_ffff))?),
         Shape::U32s => Value::Numbers(few(u, |u| u.arbitrary())?),
+        Shape::Ips => Value::Ips(few(u, |u| u.arbitrary())?),
+        Shape::Elements(_, table) => {
+            let mut all: Box<[Record]> = few(u, |u| self::record(u, table, 0))?;
+            all.sort_by_key(|one| -> Vec<u64> {
+                one.fields().filter_map(|(_, _, value)| value.number()).collect()
+            });
+            Value::Records(all)
+        }
         Shape::Texts(_) => Value::Texts(few(u, text)?),
         Shape::Hardwares(_) => {
             let mut all = few(u, hardware)?;

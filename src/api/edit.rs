@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use super::{CommitError, Committed, Edit, Interface, Result, Transaction};
-use crate::object::kinds::{self, BridgeOptions, MacvlanOptions, VxlanOptions};
+use crate::object::kinds::{
+    self, BondOptions, BondPortOptions, BridgeOptions, IpvlanOptions, MacvlanOptions, VlanOptions,
+    VxlanOptions,
+};
 use crate::object::link::{AddrGenMode, LinkFlags, row};
 use crate::object::port::BridgePortOptions;
 use crate::object::{LinkRef, Named, Value};
@@ -237,7 +240,11 @@ edits! {
         Ok(spec) => Ok(|draft: &mut Draft, target| draft.del_ip(target, spec)),
         Err(error) => Err(error.into()),
     };
-    /// Makes an interface (by name, handle or index) a port of this one.
+    /// Makes an interface (by name, handle or index) a port of this one: of a bridge, bond, team or VRF.
+    ///
+    /// A port of a bond or team must be down when it joins, and comes up by that: one that is up is taken down before,
+    /// with what that costs (its IPv6 addresses, its routes). It is up afterwards, unless it is named to be down.
+    /// IPv6 addresses that a VRF takes from what joins it are put back; its routes go to the VRF's table.
     ///
     /// # Errors
     /// When it is unknown, its port already, itself, or this one takes no ports.
@@ -245,7 +252,7 @@ edits! {
         let port = draft.resolve(&port.into())?;
         draft.add_port(target, port)
     });
-    /// Releases a port.
+    /// Releases a port. A bond or team takes it down with that, and gives it its own address and mtu back.
     ///
     /// # Errors
     /// When it is unknown, or not its port.
@@ -263,11 +270,31 @@ edits! {
     /// # Errors
     /// When it is none, or a value is out of range.
     try vxlan(options: VxlanOptions) Ok(|draft: &mut Draft, target| draft.set_data(target, options.record()));
-    /// Sets options of a macvlan.
+    /// Sets options of a macvlan or macvtap.
     ///
     /// # Errors
     /// When it is none, or a value is out of range.
     try macvlan(options: MacvlanOptions) Ok(|draft: &mut Draft, target| draft.set_data(target, options.record()));
+    /// Sets options of a VLAN.
+    ///
+    /// # Errors
+    /// When it is none, or a value is out of range.
+    try vlan(options: VlanOptions) Ok(|draft: &mut Draft, target| draft.set_data(target, options.record()));
+    /// Sets options of a bond.
+    ///
+    /// # Errors
+    /// When it is none, or a value is out of range.
+    try bond(options: BondOptions) Ok(|draft: &mut Draft, target| draft.set_data(target, options.record()));
+    /// Sets options of an ipvlan or ipvtap.
+    ///
+    /// # Errors
+    /// When it is none, or a value is out of range.
+    try ipvlan(options: IpvlanOptions) Ok(|draft: &mut Draft, target| draft.set_data(target, options.record()));
+    /// Sets its options as a port of a bond.
+    ///
+    /// # Errors
+    /// When it is no port of a bond and does not become one in this transaction, or a value is out of range.
+    try bond_port(options: BondPortOptions) Ok(|draft: &mut Draft, target| draft.set_port(target, options.record()));
     /// Sets its options as a port of a bridge.
     ///
     /// # Errors

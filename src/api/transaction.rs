@@ -121,8 +121,8 @@ impl Transaction {
         Editor::new(self, target)
     }
 
-    /// Creates an interface: [`Bridge`](crate::Bridge), [`Veth`](crate::Veth), [`Vxlan`](crate::Vxlan),
-    /// [`Macvlan`](crate::Macvlan), [`Ifb`](crate::Ifb), or any kind by [`NewLink::with_kind`].
+    /// Creates an interface: [`Bridge`](crate::Bridge), [`Bond`](crate::Bond), [`Vlan`](crate::Vlan) and so on, or any
+    /// kind by [`NewLink::with_kind`].
     ///
     /// # Errors
     /// When the name cannot be a name or is taken, an option is out of range, or the interface below is unknown.

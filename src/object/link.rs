@@ -23,12 +23,19 @@
 //! bridge: root, root port, path cost, topology change, querier, and `ageing_time`, which is shortened while
 //! the topology changes; of a bridge port: root, designated bridge, port and cost, acknowledgement, pending.
 //!
+//! On 6.1 the same for VLANs, bonds, VRFs, ipvlans, macvtaps and ports of bonds. By something else change: mode and flags
+//! of an ipvlan, which all of one lower interface share; of a bond its active port and its aggregator, of its ports the
+//! state, the carrier as the bond sees it, and LACP.
+//!
 //! Announced always: name, MTU, queue length, addresses, master, flags, operational state. Late, when the
 //! kernel has looked at the carrier, and without a request: carrier, `LOWER_UP`, `RUNNING`.
 
 use std::fmt;
 
-use super::kinds::{self, BridgeData, KINDS, MacvlanData, PORT_KINDS, VxlanData};
+use super::kinds::{
+    self, BondData, BondPortData, BridgeData, HsrData, IpvlanData, KINDS, MacvlanData, PORT_KINDS,
+    VlanData, VrfData, VrfPortData, VxlanData,
+};
 use super::shape::*;
 use super::table::table;
 use super::{BridgePortData, Named, Names, Record, Shape, Tree, Value};
@@ -71,9 +78,46 @@ impl Link {
         self.nested(row::DATA, &kinds::VXLAN).map(VxlanData)
     }
 
-    /// Its options, if it is a macvlan.
+    /// Its options, if it is a macvlan or macvtap.
     pub fn macvlan(&self) -> Option<MacvlanData<'_>> {
-        self.nested(row::DATA, &kinds::MACVLAN).map(MacvlanData)
+        let macvtap = || self.nested(row::DATA, &kinds::MACVTAP);
+        self.nested(row::DATA, &kinds::MACVLAN).or_else(macvtap).map(MacvlanData)
+    }
+
+    /// Its options, if it is a VLAN.
+    pub fn vlan(&self) -> Option<VlanData<'_>> {
+        self.nested(row::DATA, &kinds::VLAN).map(VlanData)
+    }
+
+    /// Its options, if it is a bond.
+    pub fn bond(&self) -> Option<BondData<'_>> {
+        self.nested(row::DATA, &kinds::BOND).map(BondData)
+    }
+
+    /// Its options, if it is a VRF.
+    pub fn vrf(&self) -> Option<VrfData<'_>> {
+        self.nested(row::DATA, &kinds::VRF).map(VrfData)
+    }
+
+    /// Its options, if it is an ipvlan or ipvtap.
+    pub fn ipvlan(&self) -> Option<IpvlanData<'_>> {
+        let ipvtap = || self.nested(row::DATA, &kinds::IPVTAP);
+        self.nested(row::DATA, &kinds::IPVLAN).or_else(ipvtap).map(IpvlanData)
+    }
+
+    /// Its options, if it is an HSR or PRP interface.
+    pub fn hsr(&self) -> Option<HsrData<'_>> {
+        self.nested(row::DATA, &kinds::HSR).map(HsrData)
+    }
+
+    /// What it is as a port, if its master is a bond.
+    pub fn bond_port(&self) -> Option<BondPortData<'_>> {
+        self.nested(row::PORT, &kinds::BOND_PORT).map(BondPortData)
+    }
+
+    /// What it is as a port, if its master is a VRF.
+    pub fn vrf_port(&self) -> Option<VrfPortData<'_>> {
+        self.nested(row::PORT, &kinds::VRF_PORT).map(VrfPortData)
     }
 
     /// Its options as a port, if its master is a bridge.

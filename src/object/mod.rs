@@ -28,9 +28,11 @@ mod value;
 pub use address::{ADDRESS, Address, AddressFlags, AddressProtocol, Family, Lifetime, Scope};
 pub use encap::{Encap, EncapType};
 pub use kinds::{
-    Bridge, BridgeData, BridgeId, BridgeOptions, Ifb, MacaddrMode, Macvlan, MacvlanData,
-    MacvlanFlags, MacvlanMode, MacvlanOptions, NewLink, Veth, VlanProtocol, Vxlan, VxlanData,
-    VxlanDf, VxlanOptions,
+    Bond, BondData, BondMode, BondOptions, BondPortData, BondPortOptions, Bridge, BridgeData,
+    BridgeId, BridgeOptions, Dummy, Hsr, HsrData, Ifb, Ipvlan, IpvlanData, IpvlanFlags, IpvlanMode,
+    IpvlanOptions, Ipvtap, MacaddrMode, Macvlan, MacvlanData, MacvlanFlags, MacvlanMode,
+    MacvlanOptions, Macvtap, NewLink, Nlmon, Team, Veth, Vlan, VlanData, VlanOptions, VlanProtocol,
+    Vrf, VrfData, VrfPortData, Vxlan, VxlanData, VxlanDf, VxlanOptions,
 };
 pub use link::{
     AddrGenMode, LINK, Link, LinkEvent, LinkFlags, LinkMode, LinkType, OperState, Statistics,

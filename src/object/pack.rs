@@ -7,8 +7,9 @@ use super::address::CACHE_INFO;
 use super::encap::{ENCAP_IP, ENCAP_IP6, ENCAP_MPLS, ENCAP_SEG6};
 use super::kinds::bridge::{BRIDGE_ID, QUERIER};
 use super::kinds::{
-    BAREUDP, BRIDGE, ERSPAN, GENEVE, GRE, GRETAP, IP6ERSPAN, IP6GRE, IP6GRETAP, IP6TNL, IPIP,
-    MACSEC, MACVLAN, NETKIT, NewLink, Place, SIT, TUN, VETH, VTI, VTI6, VXLAN, XFRM, vxlan,
+    AD_INFO, BAREUDP, BOND, BOND_PORT, BRIDGE, ERSPAN, GENEVE, GRE, GRETAP, HSR, IP6ERSPAN, IP6GRE,
+    IP6GRETAP, IP6TNL, IPIP, IPVLAN, IPVTAP, MACSEC, MACVLAN, MACVTAP, NETKIT, NewLink, Place,
+    QOS_MAPPING, SIT, TUN, VETH, VLAN, VRF, VRF_PORT, VTI, VTI6, VXLAN, XFRM, vxlan,
 };
 use super::link::{LINK, LinkFlags, MAP, STATISTICS, STATISTICS32};
 use super::neighbour::{NEIGHBOUR, NEIGHBOUR_CACHE_INFO};
@@ -52,6 +53,17 @@ pub static TABLES: &[&Table] = &[
     &NEIGHBOUR_CACHE_INFO,
     &MEMBER,
     &RESILIENT,
+    &VLAN,
+    &QOS_MAPPING,
+    &BOND,
+    &BOND_PORT,
+    &AD_INFO,
+    &VRF,
+    &VRF_PORT,
+    &IPVLAN,
+    &IPVTAP,
+    &MACVTAP,
+    &HSR,
     &GRE,
     &GRETAP,
     &ERSPAN,
@@ -164,6 +176,10 @@ impl Pack for Value {
                 to.push(12);
                 list(all, to);
             }
+            Value::Ips(all) => {
+                to.push(13);
+                list(all, to);
+            }
         }
     }
 
@@ -182,6 +198,7 @@ impl Pack for Value {
             10 => Value::Hardwares(boxed(from)?),
             11 => Value::Numbers(boxed(from)?),
             12 => Value::Records(boxed(from)?),
+            13 => Value::Ips(boxed(from)?),
             _ => return Err(Unpackable("kind of value")),
         })
     }

@@ -2,8 +2,9 @@
 //!
 //! A value is read by finding the one that would be shown so: what shows it and what reads it cannot disagree.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::shape::elements;
 use super::show::show;
 use super::{Form, Names, Record, Row, Shape, Table, Tree, Value};
 use crate::wire::HardwareAddress;
@@ -44,6 +45,9 @@ pub fn read(
         }
     }
     let unread = |why: &str| Unread { key: key.to_owned(), why: why.to_owned() };
+    if read_members(table, key, tree, to) {
+        return Ok(());
+    }
     let mut known = table.row(key).is_some();
     for (id, row) in table.rows.iter().enumerate().filter(|(_, row)| row.settable()) {
         let fitting = candidates(row, tree, indexes);
@@ -66,6 +70,27 @@ pub fn read(
     }
 }
 
+/// Reads a list that several rows share: each is on when its name is in it. `false` where it is none.
+fn read_members(table: &'static Table, key: &str, tree: &Tree, to: &mut Record) -> bool {
+    let Tree::List(items) = tree else { return false };
+    let of = |row: &Row| match row.form {
+        Form::Member(name) if row.name == key => Some(name),
+        _ => None,
+    };
+    let names: Vec<_> = table.rows.iter().filter_map(of).collect();
+    let known = |item: &Tree| names.iter().any(|name| *item == Tree::from(*name));
+    if names.is_empty() || !items.iter().all(known) {
+        return false;
+    }
+    for (id, row) in table.rows.iter().enumerate() {
+        if let Some(name) = of(row) {
+            let on = items.contains(&Tree::from(name));
+            to.set(id as u16, Value::Number(on.into()));
+        }
+    }
+    true
+}
+
 /// Whether a row of this shape can have such a value.
 fn fits(shape: Shape, value: &Value) -> bool {
     match value {
@@ -75,6 +100,8 @@ fn fits(shape: Shape, value: &Value) -> bool {
         Value::Hardwares(_) => matches!(shape, Shape::Hardwares(_)),
         Value::V4(_) => matches!(shape, Shape::Ip | Shape::Ip4 | Shape::Via),
         Value::V6(_) => matches!(shape, Shape::Ip | Shape::Ip6 | Shape::Via),
+        Value::Ips(_) => matches!(shape, Shape::Ips),
+        Value::Records(_) => matches!(shape, Shape::Elements(..)),
         Value::Present => matches!(shape, Shape::Present),
         Value::Nested(_) => matches!(shape, Shape::Struct(_) | Shape::Nest(_)),
         Value::Number(_) | Value::Signed(_) => !matches!(
@@ -84,6 +111,8 @@ fn fits(shape: Shape, value: &Value) -> bool {
                 | Shape::Hardware
                 | Shape::Mac
                 | Shape::Hardwares(_)
+                | Shape::Ips
+                | Shape::Elements(..)
                 | Shape::Ip
                 | Shape::Ip4
                 | Shape::Ip6
@@ -123,6 +152,10 @@ fn candidates(row: &Row, tree: &Tree, indexes: Indexes<'_>) -> Vec<Value> {
             let number = Value::Number((*on).into());
             if *on { vec![number, Value::Present] } else { vec![number] }
         }
+        // A signed number that is not negative is shown as any other.
+        Tree::Number(number) if matches!(row.shape, Shape::I32) => {
+            i64::try_from(*number).ok().map(Value::Signed).into_iter().collect()
+        }
         Tree::Number(number) => vec![Value::Number(*number)],
         Tree::Signed(number) => vec![Value::Signed(*number)],
         Tree::Decimal(number) => vec![Value::Number((number * 100.0).round() as u64)],
@@ -159,25 +192,21 @@ fn candidates(row: &Row, tree: &Tree, indexes: Indexes<'_>) -> Vec<Value> {
             let addresses: Result<Vec<HardwareAddress>, _> =
                 texts.iter().map(|text| text.parse()).collect();
             let mut values: Vec<_> = bits.into_iter().collect();
-            values.push(Value::Texts(texts.into_iter().map(Into::into).collect()));
             values.extend(addresses.ok().map(|all| Value::Hardwares(all.into())));
+            let ips: Result<Vec<IpAddr>, _> = texts.iter().map(|text| text.parse()).collect();
+            values.extend(ips.ok().map(|all| Value::Ips(all.into())));
+            values.push(Value::Texts(texts.into_iter().map(Into::into).collect()));
+            if let Shape::Elements(_, table) = row.shape {
+                let element = |item: &Tree| struct_of(table, item, indexes);
+                let all: Option<Vec<_>> = items.iter().map(element).collect();
+                values.extend(all.map(|all| elements(all.into())));
+            }
             values
         }
         Tree::Map(entries) => match row.shape {
             Shape::Struct(table) | Shape::Nest(table) => {
-                let mut inner = Record::new(table);
-                let read = |(key, tree): &(String, Tree)| {
-                    let rows = table.rows.iter().enumerate();
-                    let found = rows.filter(|(_, row)| row.name == *key).find_map(|(id, row)| {
-                        let mut all = candidates(row, tree, indexes).into_iter();
-                        all.find(|value| fits(row.shape, value)).map(|value| (id, value))
-                    });
-                    found.map(|(id, value)| inner.set(id as u16, value)).is_some()
-                };
-                match entries.iter().all(read) {
-                    true => vec![Value::Nested(Box::new(inner))],
-                    false => Vec::new(),
-                }
+                let inner = entries_of(table, entries, indexes);
+                inner.map(|inner| Value::Nested(Box::new(inner))).into_iter().collect()
             }
             _ => match entries.as_slice() {
                 [(_, part)] => candidates(row, part, indexes),
@@ -185,4 +214,29 @@ fn candidates(row: &Row, tree: &Tree, indexes: Indexes<'_>) -> Vec<Value> {
             },
         },
     }
+}
+
+fn struct_of(table: &'static Table, tree: &Tree, indexes: Indexes<'_>) -> Option<Record> {
+    match tree {
+        Tree::Map(entries) => entries_of(table, entries, indexes),
+        _ => None,
+    }
+}
+
+/// The record that an object shows; `None` when one of its keys is no row's.
+fn entries_of(
+    table: &'static Table,
+    entries: &[(String, Tree)],
+    indexes: Indexes<'_>,
+) -> Option<Record> {
+    let mut inner = Record::new(table);
+    let read = |(key, tree): &(String, Tree)| {
+        let rows = table.rows.iter().enumerate();
+        let found = rows.filter(|(_, row)| row.name == *key).find_map(|(id, row)| {
+            let mut all = candidates(row, tree, indexes).into_iter();
+            all.find(|value| fits(row.shape, value)).map(|value| (id, value))
+        });
+        found.map(|(id, value)| inner.set(id as u16, value)).is_some()
+    };
+    entries.iter().all(read).then_some(inner)
 }

@@ -1,6 +1,7 @@
 //! Records: the attributes of one object, by the rows of its table.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use super::show::{show, words};
 use super::table::Lookup;
@@ -142,6 +143,11 @@ impl Record {
     fn keep(&mut self, path: &[u16], attribute: &Attribute<'_>) {
         let path = [path, &[attribute.kind]].concat();
         self.unknown.push((path.into(), attribute.payload.into()));
+    }
+
+    /// The same rows of another table that has the same ones.
+    pub(crate) fn of_table(self, table: &'static Table) -> Self {
+        Record { table, ..self }
     }
 
     /// The table.
@@ -288,6 +294,9 @@ impl Record {
         match value {
             None => "none".to_owned(),
             Some(Value::Nested(record)) => format!("({} attributes)", record.fields.len()),
+            Some(value @ Value::Records(_)) if matches!(row.shape, Shape::Elements(..)) => {
+                value.to_string()
+            }
             Some(Value::Records(all)) => format!("({} entries)", all.len()),
             Some(value) => {
                 let mut object = Vec::new();
@@ -384,6 +393,19 @@ fn write_value(number: u16, row: &Row, value: &Value, to: &mut Builder) {
         (Value::Hardwares(addresses), Shape::Hardwares(inner)) => {
             to.open(number);
             addresses.iter().for_each(|address| to.attribute(inner, address.as_bytes()));
+            to.close();
+        }
+        (Value::Ips(all), Shape::Ips) => {
+            to.open(number);
+            all.iter().zip(0..).for_each(|(address, at)| match address {
+                IpAddr::V4(address) => to.attribute(at, &address.octets()),
+                IpAddr::V6(address) => to.attribute(at, &address.octets()),
+            });
+            to.close();
+        }
+        (Value::Records(all), Shape::Elements(inner, _)) => {
+            to.open(number);
+            all.iter().for_each(|one| to.attribute(inner, &one.encode_header()));
             to.close();
         }
         (Value::Texts(texts), Shape::Texts(inner)) => {

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Form, Record, Table, Value};
 use crate::wire::{
-    Attributes, HardwareAddress, be16, be32, ne_i32, ne_u16, ne_u32, ne_u64, put_be16, put_be32,
-    put_ne_u16, put_ne_u32, put_ne_u64, u32_at,
+    Attribute, Attributes, HardwareAddress, be16, be32, ne_i32, ne_u16, ne_u32, ne_u64, put_be16,
+    put_be32, put_ne_u16, put_ne_u32, put_ne_u64, u32_at,
 };
 
 /// How the payload of an attribute is read.
@@ -54,6 +54,10 @@ pub enum Shape {
     Texts(u16),
     /// Link-layer addresses in attributes of this type inside this one.
     Hardwares(u16),
+    /// IP addresses of either family in attributes inside this one, numbered from 0.
+    Ips,
+    /// C structs in attributes of this type inside this one: a set, so kept in order.
+    Elements(u16, &'static Table),
     /// A C struct: the rows of its table stand at offsets. Shorter and longer ones than ours are accepted.
     Struct(&'static Table),
     /// Attributes of another table inside this one.
@@ -186,6 +190,17 @@ impl Shape {
                 all.sort();
                 Some(Value::Hardwares(all.into()))
             }
+            Shape::Ips => {
+                let all = Attributes::new(payload).map_while(Result::ok);
+                let address = |a: Attribute<'_>| Ip::read(&ip_value(a.payload)?);
+                Some(Value::Ips(all.filter_map(address).collect()))
+            }
+            Shape::Elements(inner, table) => {
+                let all = Attributes::new(payload).map_while(Result::ok);
+                let all = all.filter(|a| a.kind == inner);
+                let element = |a: Attribute<'_>| Record::decode_struct(table, a.payload);
+                Some(Value::Records(ordered(all.map(element).collect())))
+            }
             Shape::Texts(inner) => {
                 let all = Attributes::new(payload).map_while(Result::ok);
                 Some(Value::Texts(
@@ -313,6 +328,15 @@ fn array(table: &'static Table, payload: &[u8]) -> Box<[Record]> {
         .chunks_exact(table.header.max(1))
         .map(|bytes| Record::decode_struct(table, bytes))
         .collect()
+}
+
+/// By their first number, then by the next ones.
+fn ordered(mut all: Vec<Record>) -> Box<[Record]> {
+    let numbers = |record: &Record| -> Vec<u64> {
+        record.fields().filter_map(|(_, _, value)| value.number()).collect()
+    };
+    all.sort_by_cached_key(numbers);
+    all.into()
 }
 
 fn structs(table: &'static Table, payload: &[u8]) -> Box<[Record]> {
@@ -624,6 +648,30 @@ impl<const INNER: u16> Typed for Hardwares<INNER> {
         value.sort();
         Value::Hardwares(value)
     }
+}
+
+/// IP addresses of either family, in their order.
+#[derive(Debug)]
+pub struct Ips;
+
+impl Typed for Ips {
+    type Out<'a> = &'a [IpAddr];
+    type In = Box<[IpAddr]>;
+    const SHAPE: Shape = Shape::Ips;
+    fn read(value: &Value) -> Option<&[IpAddr]> {
+        match value {
+            Value::Ips(all) => Some(all),
+            _ => None,
+        }
+    }
+    fn write(value: Box<[IpAddr]>) -> Value {
+        Value::Ips(value)
+    }
+}
+
+/// Structs in attributes of type `INNER` inside this one: a set, kept in order.
+pub(crate) fn elements(all: Box<[Record]>) -> Value {
+    Value::Records(ordered(all.into_vec()))
 }
 
 /// An array of numbers, one from each four bytes.

@@ -15,6 +15,7 @@ pub fn show(
     let tree = match row.form {
         Form::Hidden => return,
         Form::Custom(function) => return function(value, record, names, object),
+        Form::Member(name) => return show_member(row.name, name, number != 0, object),
         Form::OnlyTrue | Form::NotZero if number == 0 => return,
         Form::OnlyTrue => Tree::Bool(true),
         Form::Bool => Tree::Bool(is_on(value)),
@@ -39,6 +40,15 @@ pub fn show(
         Form::Plain | Form::NotZero => plain(value, names),
     };
     object.push((row.name.to_owned(), tree));
+}
+
+/// One name of the list under a key, if it is on; the list is there also when it is empty.
+fn show_member(key: &str, name: &str, on: bool, object: &mut Vec<(String, Tree)>) {
+    let member = on.then(|| Tree::from(name));
+    match object.iter_mut().find(|(own, _)| own == key) {
+        Some((_, Tree::List(all))) => all.extend(member),
+        _ => object.push((key.to_owned(), Tree::List(member.into_iter().collect()))),
+    }
 }
 
 /// Whether a switch is on.
@@ -68,6 +78,7 @@ fn plain(value: &Value, names: &dyn Names) -> Tree {
         Value::Hardwares(all) => {
             Tree::List(all.iter().map(|a| Tree::Text(a.to_string())).collect())
         }
+        Value::Ips(all) => Tree::List(all.iter().map(|a| Tree::Text(a.to_string())).collect()),
         Value::Texts(texts) => Tree::List(texts.iter().map(|text| Tree::from(&**text)).collect()),
         Value::Present => Tree::Bool(true),
         other => Tree::Text(other.to_string()),

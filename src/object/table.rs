@@ -80,6 +80,11 @@ impl Row {
         !matches!(self.role, Role::Statistic | Role::Action)
     }
 
+    /// Its name by itself: the key in `ip -json`, unless several share that.
+    pub fn title(&self) -> &'static str {
+        if matches!(self.form, Form::Member(_)) { self.accessor } else { self.name }
+    }
+
     /// Whether a request may carry it.
     pub fn settable(&self) -> bool {
         matches!(self.role, Role::Set | Role::Create | Role::Action)
@@ -163,6 +168,8 @@ pub enum Form {
     Hundredths,
     /// An interface index, by the name of the interface; `if7` where nobody knows the name.
     Link,
+    /// This name in a list that several rows share, when it is on.
+    Member(&'static str),
     /// Not shown.
     Hidden,
     /// Shown by a function, which adds what it wants to the object.
@@ -185,6 +192,7 @@ impl std::fmt::Debug for Form {
             Form::Hex => "Hex",
             Form::Hundredths => "Hundredths",
             Form::Link => "Link",
+            Form::Member(_) => "Member",
             Form::Hidden => "Hidden",
             Form::Custom(_) => "Custom",
         })

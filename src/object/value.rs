@@ -1,7 +1,7 @@
 //! The value of one attribute.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Record;
 use crate::wire::HardwareAddress;
@@ -31,6 +31,8 @@ pub enum Value {
     Texts(Box<[Box<str>]>),
     /// The same attribute several times, each a link-layer address.
     Hardwares(Box<[HardwareAddress]>),
+    /// IP addresses in attributes inside one attribute.
+    Ips(Box<[IpAddr]>),
     /// An array of numbers.
     Numbers(Box<[u32]>),
     /// A list of structs, in the kernel's order.
@@ -98,6 +100,7 @@ impl fmt::Display for Value {
             Value::Nested(record) => write!(f, "{record}"),
             Value::Texts(texts) => f.write_str(&texts.join(" ")),
             Value::Hardwares(all) => words(all, f),
+            Value::Ips(all) => words(all, f),
             Value::Numbers(all) => words(all, f),
             Value::Records(all) => words(all, f),
         }

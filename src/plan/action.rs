@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fact::{Fact, Field};
 use super::{AddressSpec, Target, rules};
-use crate::object::kinds::{NewLink, Place};
+use crate::object::kinds::{NewLink, Place, master_of};
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Record, Role, Value};
 use crate::state::Snapshot;
@@ -491,7 +491,7 @@ fn set_data(index: u32, options: &Record) -> Vec<u8> {
 
 fn set_port(index: u32, options: &Record) -> Vec<u8> {
     let mut record = Record::new(&LINK);
-    record.set(row::PORT_KIND, "bridge".into());
+    record.set(row::PORT_KIND, master_of(options.table()).into());
     record.set(row::PORT, Value::Nested(Box::new(options.clone())));
     let mut message = link_message(kind::RTM_NEWLINK, 0, index, LinkFlags(0), LinkFlags(0));
     record.encode(&mut message);

@@ -12,7 +12,7 @@ use super::keyed::{Causes, Journal, Step, residue};
 use super::order::{Phase, Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
 use super::undo::{Entry, Outcome as Sent, causes, orphans, undo};
-use super::{Draft, Failure, Refusal, Target, Why, kinds, review, rules};
+use super::{Draft, Failure, Refusal, Target, Why, kinds, ports, review, rules};
 use crate::object::kinds::Place;
 use crate::object::link::{LINK, row};
 use crate::object::{Link, LinkRef, Names, Silent};
@@ -585,6 +585,13 @@ impl Commit {
     }
 
     fn check(&mut self, now: Snapshot) {
+        let ipv6 = self.mend_vrf(&now);
+        if !ipv6.is_empty() && self.mended < MEND_ROUNDS {
+            self.mended += 1;
+            self.waves.push_back((Phase::Mend, Wave::Actions(ipv6)));
+            self.stage = Stage::Send;
+            return;
+        }
         let mend = self.mend(&now);
         if !mend.is_empty() && self.mended < MEND_ROUNDS {
             self.mended += 1;
@@ -621,6 +628,7 @@ impl Commit {
         for entry in self.journal.iter().rev() {
             for fact in entry.action.facts(&self.indexes) {
                 let id = match fact.field {
+                    Field::Flag(bit) => Some((fact.index, row::FLAGS, bit.trailing_zeros() as u16)),
                     Field::Link(id) => Some((fact.index, row::NAME, id)),
                     Field::Option(part, _, id) => Some((fact.index, part, id)),
                     _ => None,
@@ -674,6 +682,36 @@ impl Commit {
             }
         }
         wave
+    }
+
+    /// IPv6 addresses that fell because a VRF took its new or former port down and up again.
+    fn mend_vrf(&self, now: &Snapshot) -> Vec<Action> {
+        let done = self.journal.iter().filter(|entry| matches!(entry.sent, Sent::Done));
+        let deleted = self.journal.iter().filter_map(|entry| match &entry.action {
+            Action::DelAddress { target, spec, .. } => Some(spec.key(self.indexes.of(*target)?)),
+            _ => None,
+        });
+        let deleted: BTreeSet<_> = deleted.collect();
+        let fell = done.flat_map(|entry| {
+            let Some(index) = self.indexes.of(entry.action.target()) else { return Vec::new() };
+            match &entry.action {
+                Action::Master { master, .. } => {
+                    vec![(index, master.and_then(|master| self.indexes.of(master)))]
+                }
+                Action::Delete { .. } => {
+                    self.before.ports_of(index).map(|port| (port.index(), None)).collect()
+                }
+                _ => Vec::new(),
+            }
+        });
+        let fell = fell.flat_map(|(index, master)| {
+            let target = Target::Live { index, generation: 0 };
+            let specs = ports::fell_with_vrf(index, master, &self.before, now).into_iter();
+            let unnamed = specs.filter(|spec| !deleted.contains(&spec.key(index)));
+            let unnamed = unnamed.collect::<Vec<_>>().into_iter();
+            unnamed.map(move |spec| Action::AddAddress { target, spec })
+        });
+        fell.collect()
     }
 
     fn address_keys<'a>(&'a self, actions: &'a [Action]) -> impl Iterator<Item = AddressKey> + 'a {
@@ -963,8 +1001,22 @@ impl Commit {
             })
             .collect();
         let mut asks: BTreeSet<_> = asks;
-        asks.extend(self.tied().into_iter().map(Ask::Link));
+        asks.extend(self.tied().into_iter().chain(self.bonds()).map(Ask::Link));
         asks.into_iter().chain(self.keyed.silent()).collect()
+    }
+
+    /// Bonds that a port joins or leaves: that changes what they use.
+    fn bonds(&self) -> Vec<u32> {
+        let masters = self.journal.iter().filter_map(|entry| match &entry.action {
+            Action::Master { target, master } => {
+                let former = self.before.link_by_index(self.indexes.of(*target)?)?.master();
+                Some([former, master.and_then(|master| self.indexes.of(master))])
+            }
+            _ => None,
+        });
+        let is_bond =
+            |index: &u32| self.before.link_by_index(*index).and_then(Link::kind) == Some("bond");
+        masters.flatten().flatten().filter(is_bond).collect()
     }
 
     /// The interfaces that are tied to one that has moved.

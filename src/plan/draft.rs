@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::object::kinds::{NewLink, Place};
+use crate::object::kinds::{NewLink, Place, master_of, table_for};
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Link, LinkRef, Record, Silent, Table, Value};
 use crate::state::{AddressKey, Ask, Snapshot};
@@ -11,7 +11,7 @@ use crate::state::{AddressKey, Ask, Snapshot};
 use super::action::Origin;
 use super::keyed::Edits;
 use super::{AddressSpec, Conflicts, Refusal};
-use super::{kinds, rules};
+use super::{kinds, ports, rules};
 
 /// An interface that a transaction edits: one that is there, or one that it creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -323,6 +323,7 @@ impl Draft {
             rules::check_settable(options)?;
             kinds::check(options, None)?;
         }
+        ports::check_new(&new)?;
         if let Some(peer) = new.peer_name() {
             rules::check_name(peer)?;
             // One that is made elsewhere has its name there.
@@ -524,6 +525,8 @@ impl Draft {
     pub fn set_data(&mut self, target: Target, options: &Record) -> Result<(), Refusal> {
         rules::check_settable(options)?;
         let kind = self.kind_of(target);
+        let table = table_for(kind.as_deref().unwrap_or_default(), options.table());
+        let options = &options.clone().of_table(table);
         if kind.as_deref() != Some(options.table().name) {
             return Err(self.wrong_kind(target, "this option", options.table(), kind));
         }
@@ -539,21 +542,24 @@ impl Draft {
         }
         let base = self.base_link(target);
         let present = base.and_then(|link| link.record().value(row::DATA)?.nested());
+        let vlan = present.filter(|present| present.table().name == "vlan");
+        vlan.map_or(Ok(()), |present| ports::check_fixed(options, present))?;
         all.map_or(Ok(()), |all| kinds::check(&all, present))?;
         self.edit(target).data = named;
         Ok(())
     }
 
-    /// Names options as a port of a bridge.
+    /// Names options as a port of a bridge or bond.
     ///
     /// # Errors
-    /// When the interface is not a port, and does not become one in this transaction.
+    /// When the interface is not a port of one, and does not become one in this transaction.
     pub fn set_port(&mut self, target: Target, options: &Record) -> Result<(), Refusal> {
         rules::check_settable(options)?;
         let master = self.master_of(target);
         let kind = master.and_then(|master| self.kind_of(master));
-        if kind.as_deref() != Some("bridge") {
-            let needs = "port of a bridge";
+        let needed = master_of(options.table());
+        if kind.as_deref() != Some(needed) {
+            let needs = if needed == "bond" { "port of a bond" } else { "port of a bridge" };
             let is = kind.map_or("no port".to_owned(), |kind| format!("a port of a {kind}"));
             let name = self.name_of(target);
             return Err(Refusal::WrongKind { what: "this option", needs, name, is });
@@ -610,6 +616,10 @@ impl Draft {
                 name: self.name_of(master),
                 is,
             });
+        }
+        if kind.as_deref() == Some("vrf") && self.kind_of(port).as_deref() == Some("vrf") {
+            let why = "a VRF cannot be the port of a VRF".to_owned();
+            return Err(Refusal::Invalid { what: "port", value: name, why });
         }
         if self.master_of(port) == Some(master) {
             return Err(Refusal::Exists {

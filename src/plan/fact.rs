@@ -1,6 +1,6 @@
 //! Facts: one thing that a transaction wants to be so, and how to see in a snapshot whether it is.
 
-use super::AddressSpec;
+use super::{AddressSpec, ports};
 use crate::object::{LINK, Link, Row, Table, Value};
 use crate::state::Snapshot;
 
@@ -65,10 +65,18 @@ impl Fact {
             (Some(Value::Number(want)), Some(Value::Number(have))) if self.is_rounded() => {
                 want.abs_diff(*have) <= 1
             }
-            (Some(want), Some(have)) => want == have,
+            (Some(want), Some(have)) => self.seen(want).as_ref().unwrap_or(want) == have,
             (None, None) => true,
             (None, Some(have)) => is_none(self.row(), have),
-            (Some(want), None) => is_none(self.row(), want),
+            (Some(want), None) => is_none(self.row(), self.seen(want).as_ref().unwrap_or(want)),
+        }
+    }
+
+    /// What is seen of it, where that is not all that a request says.
+    fn seen(&self, want: &Value) -> Option<Value> {
+        match self.field {
+            Field::Option(_, table, id) => ports::seen(table, id, want),
+            _ => None,
         }
     }
 
@@ -94,7 +102,7 @@ impl Fact {
             Field::Altname(altname) => format!("altname `{altname}` of `{name}`"),
             Field::Address(spec) => format!("address {spec} of `{name}`"),
             Field::Link(_) | Field::Option(..) => {
-                format!("{} of `{name}`", self.row().map_or("option", |row| row.name))
+                format!("{} of `{name}`", self.row().map_or("option", Row::title))
             }
         }
     }
@@ -115,6 +123,8 @@ fn is_none(row: Option<&Row>, value: &Value) -> bool {
         Value::V4(address) => address.is_unspecified(),
         Value::V6(address) => address.is_unspecified(),
         Value::Hardwares(all) => all.is_empty(),
+        Value::Ips(all) => all.is_empty(),
+        Value::Records(all) => all.is_empty(),
         _ => false,
     }
 }

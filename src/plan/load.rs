@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use super::load_keyed::{neighbour, nexthop, route, rule};
 use super::{AddressSpec, Draft, Ensure, Refusal, Selection};
-use crate::object::kinds::KINDS;
+use crate::object::kinds::{KINDS, PORT_KINDS};
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::parse::{Unread, read};
-use crate::object::{AddressFlags, BRIDGE_PORT, Named, Names, Record, Scope, Tree, Value};
+use crate::object::{AddressFlags, Named, Names, Record, Scope, Table, Tree, Value};
 use crate::state::{Event, LinkEvent, Snapshot};
 
 pub(super) type Entries = [(String, Tree)];
@@ -262,7 +262,7 @@ fn linkinfo(
                 let why = || Wrong::new(key, format!("options of a {kind} are not known"));
                 (row::DATA, table.ok_or_else(why)?)
             }
-            "info_slave_data" => (row::PORT, &BRIDGE_PORT),
+            "info_slave_data" => (row::PORT, port_table(info, record)?),
             _ => return Err(Wrong::new(key, "no such key of linkinfo")),
         };
         let Tree::Map(options) = tree else {
@@ -278,6 +278,18 @@ fn linkinfo(
         }
     }
     Ok(())
+}
+
+/// The options that it has as a port: by the kind of its master, described or as it is; a bridge's where nobody says.
+fn port_table(info: &Tree, record: &Record) -> Result<&'static Table, Wrong> {
+    let kind = match info.key("info_slave_kind") {
+        Some(Tree::Text(kind)) => kind.as_ref(),
+        _ => record.value(row::PORT_KIND).and_then(Value::text).unwrap_or("bridge"),
+    };
+    let table = PORT_KINDS.iter().find(|(own, _)| *own == kind).map(|(_, table)| *table);
+    let why =
+        || Wrong::new("info_slave_data", format!("options of a port of a {kind} are not known"));
+    table.ok_or_else(why)
 }
 
 /// `None` for one that the kernel makes by itself.

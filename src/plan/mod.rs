@@ -21,6 +21,7 @@ mod kinds;
 mod load;
 mod load_keyed;
 mod order;
+mod ports;
 mod refusal;
 mod resume;
 mod revert;

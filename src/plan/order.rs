@@ -9,10 +9,10 @@ use super::action::{Action, Indexes, Origin};
 use super::draft::{Create, LinkDraft, merge};
 use super::fact::text;
 use super::keyed::{Planned, Turn, steps};
-use super::{AddressSpec, Conflicts, Draft, Fact, Refusal, Target, kinds, rules};
-use crate::object::kinds::NewLink;
+use super::{AddressSpec, Conflicts, Draft, Fact, Refusal, Target, kinds, ports, rules};
+use crate::object::kinds::{BOND, NewLink};
 use crate::object::link::row;
-use crate::object::{LinkFlags, Record, Value};
+use crate::object::{Link, LinkFlags, Record, Value};
 use crate::state::{AddressKey, Snapshot};
 
 /// When an action has its turn, also among those of other namespaces; equal ones go together.
@@ -33,6 +33,8 @@ pub(super) enum Phase {
     Mtu(u8),
     Data,
     Master,
+    /// Up or down again, of what a master has raised or lowered.
+    Joined,
     Port,
     /// An address that comes back with other attributes must go first.
     ReplaceAddress,
@@ -43,6 +45,8 @@ pub(super) enum Phase {
     DeletePrimary,
     /// Lower before upper.
     Up(u8),
+    /// What the interface below has raised with itself.
+    Lowered,
     /// Routes, when the addresses and interfaces that they need are there, and those that they do without still.
     Keyed(Turn),
     /// As above, where routes may have to move first (K5).
@@ -226,12 +230,79 @@ fn plan_link(
         }
         Some(Create::Peer(..)) | None => {}
     }
+    check_bond(draft, link, now)?;
     let mut wanted = Vec::new();
     edits(draft, link, now, &mut wanted);
+    let mut own = Vec::new();
     for (phase, action) in wanted {
-        to.extend(needed(draft, phase, action, now)?);
+        own.extend(needed(draft, phase, action, now)?);
     }
+    joining(draft, link, now, &mut own);
+    staying_down(draft, link, now, &mut own);
+    to.extend(own);
     Ok(())
+}
+
+/// What a bond refuses as it will be when it is told: without the ports that are released, down if it is taken down.
+fn check_bond(draft: &Draft, link: &LinkDraft, now: &Snapshot) -> Result<(), Refusal> {
+    // What comes back as it was names also what it has by itself, which is left out when it is there.
+    let named = link.data.as_ref().filter(|named| named.table() == &BOND && !link.as_it_was);
+    let Some(named) = named else { return Ok(()) };
+    let Target::Live { index, .. } = link.target else {
+        let made = match &link.create {
+            Some(Create::New(new, _)) => new.data.as_ref(),
+            _ => None,
+        };
+        return ports::check_bond(named, made, false, false);
+    };
+    let lowered = link.mask.contains(LinkFlags::UP) && !link.flags.contains(LinkFlags::UP);
+    let present = now.link_by_index(index);
+    let stays = |port: &Link| {
+        let own = draft.links().iter().find(|own| own.target == Target::of(port));
+        own.is_none_or(|own| own.master != Some(None))
+    };
+    let has_ports = now.ports_of(index).any(stays);
+    let up = present.is_some_and(Link::is_up) && !lowered;
+    let present = present.and_then(|link| link.record().value(row::DATA)?.nested());
+    ports::check_bond(named, present, up, has_ports)
+}
+
+/// What is to be down is taken down when what is below has raised it, also when it was down.
+fn staying_down(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
+    let down = link.mask.contains(LinkFlags::UP) && !link.flags.contains(LinkFlags::UP);
+    let known = to.iter().any(|(phase, _)| *phase == Phase::Lowered);
+    if down && !known && is_raised_below(draft, link.target, now) {
+        to.push((Phase::Lowered, ports::raised(link.target, false)));
+    }
+}
+
+/// A port of a bond or team is taken down first, and comes up by joining; what leaves one goes down. Then it is as
+/// it was named.
+fn joining(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
+    let target = link.target;
+    let master = to.iter().find_map(|(_, action)| match action {
+        Action::Master { master, .. } => Some(*master),
+        _ => None,
+    });
+    let Some(master) = master else { return };
+    let present = match target {
+        Target::Live { index, .. } => now.link_by_index(index),
+        Target::New(_) => None,
+    };
+    let former = present.and_then(Link::master).and_then(|master| now.link_by_index(master));
+    let leaves = ports::raises_ports(former.and_then(Link::kind));
+    let kind = master.and_then(|master| draft.kind_of(master));
+    let joins = ports::raises_ports(kind.as_deref());
+    if joins && present.is_some_and(Link::is_up) && !leaves {
+        to.retain(|(phase, _)| *phase != Phase::Down);
+        to.push((Phase::Down, ports::raised(target, false)));
+    }
+    let named = link.mask.contains(LinkFlags::UP).then(|| link.flags.contains(LinkFlags::UP));
+    match (joins, named) {
+        (true, up) => to.push((Phase::Joined, ports::raised(target, up.unwrap_or(true)))),
+        (false, Some(true)) if leaves => to.push((Phase::Joined, ports::raised(target, true))),
+        _ => {}
+    }
 }
 
 /// What is named later of options that the kernel takes as a whole is said at once: there is nothing yet that a change
@@ -278,7 +349,10 @@ fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
         // Where it moves the MTU, it comes before the MTU that is named.
         let phase = if kinds::moves_mtu(options) { Phase::Attribute } else { Phase::Data };
         let action = Action::Data { target, options: options.clone() };
-        to.extend(action.requests().into_iter().map(|action| (phase, action)));
+        to.extend(action.requests().into_iter().map(|action| match ports::needs_ports(&action) {
+            true => (Phase::Port, action),
+            false => (phase, action),
+        }));
     }
     if let Some(master) = link.master {
         let phase = if master.is_some() { Phase::Master } else { Phase::Release };
@@ -310,7 +384,11 @@ fn flags(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
     let up = LinkFlags::UP;
     if link.mask.contains(up) {
         let raise = link.flags.contains(up);
-        let phase = if raise { Phase::Up(height(draft, target, now)) } else { Phase::Down };
+        let phase = match raise {
+            true => Phase::Up(height(draft, target, now)),
+            false if is_raised_below(draft, target, now) => Phase::Lowered,
+            false => Phase::Down,
+        };
         to.push((phase, Action::Flags { target, flags: LinkFlags(link.flags.0 & up.0), mask: up }));
     }
     let others = LinkFlags(link.mask.0 & !up.0);
@@ -318,6 +396,24 @@ fn flags(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
         let flags = LinkFlags(link.flags.0 & others.0);
         to.push((Phase::Attribute, Action::Flags { target, flags, mask: others }));
     }
+}
+
+/// Whether a target comes up with the interface below, which is raised.
+fn is_raised_below(draft: &Draft, target: Target, now: &Snapshot) -> bool {
+    let own = draft.links().iter().find(|link| link.target == target);
+    let lower = match (own.and_then(|link| link.create.as_ref()), target) {
+        (Some(Create::New(new, lower)), _) if new.kind() == "vlan" => *lower,
+        (None, Target::Live { index, .. }) => now
+            .link_by_index(index)
+            .filter(|link| ports::rises_with_lower(link))
+            .and_then(rules::lower_of)
+            .and_then(|lower| now.link_by_index(lower))
+            .map(Target::of),
+        _ => None,
+    };
+    let raised =
+        |link: &LinkDraft| Some(link.target) == lower && link.flags.contains(LinkFlags::UP);
+    draft.links().iter().any(raised)
 }
 
 fn addresses(link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
@@ -376,6 +472,13 @@ fn needed(
         true => Some(action),
         false => action.only(&Indexes::default(), |fact| !contested.contains(fact)),
     };
+    let action = action.and_then(|action| match &action {
+        Action::Data { options, .. } if ports::is_told_only_news(options.table()) => {
+            action.lacking(now, &Indexes::default())
+        }
+        _ => Some(action),
+    });
+    let action = action.map(|action| ports::whole_maps(action, now));
     let mut all: Vec<_> = action.into_iter().map(|action| (phase, action)).collect();
     if let Some((_, action)) = all.first() {
         all.extend(in_the_way(draft, action, now));

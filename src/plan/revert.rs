@@ -9,7 +9,7 @@ use super::fact::{Fact, Field};
 use super::focus::Focus;
 use super::selection::{Parts, Selection};
 use super::undo::{blueprint, wanted};
-use super::{AddressSpec, Draft, Refusal, Target, kinds, rules};
+use super::{AddressSpec, Draft, Refusal, Target, kinds, ports, rules};
 use crate::object::kinds::NewLink;
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Form, Link, LinkRef, Record, Role, Value};
@@ -271,6 +271,10 @@ impl<'a> Revert<'a> {
             }
             _ => true,
         });
+        // What its master gives it when it joins is not set before: it would be what it gets back when it leaves.
+        if present.and_then(Link::master) != old.master() {
+            facts.retain(|fact| !ports::given_by_master(old, fact, self.target));
+        }
         // Below 1280 bytes there is no IPv6 on it that this could be said to (EAFNOSUPPORT); with the mtu it comes back.
         if present.is_some_and(|new| new.mtu() < 1280) {
             facts.retain(|fact| fact.field != Field::Link(row::ADDR_GEN_MODE));

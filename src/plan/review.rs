@@ -8,8 +8,8 @@ use super::fact::{Field, text};
 use super::keyed::{Op, Planned};
 use super::order::{Wave, plan};
 use super::{Draft, Refusal, Target, rules};
-use crate::object::Value;
 use crate::object::link::{LINK, LinkFlags, row};
+use crate::object::{Value, kinds};
 use crate::state::Snapshot;
 
 /// Whether a fact comes, goes or changes.
@@ -234,7 +234,7 @@ fn field_name(field: &Field) -> String {
     match field {
         Field::Link(id) => LINK.rows[usize::from(*id)].name.to_owned(),
         Field::Flag(bit) => LinkFlags(*bit).to_string(),
-        Field::Option(_, table, id) => table.rows[usize::from(*id)].name.to_owned(),
+        Field::Option(_, table, id) => table.rows[usize::from(*id)].title().to_owned(),
         Field::Exists => "interface".to_owned(),
         Field::Altname(name) => format!("altname {name}"),
         Field::Address(spec) => format!("address {spec}"),
@@ -311,7 +311,10 @@ pub(super) fn command(action: &Action, name: &dyn Fn(Target) -> String) -> Strin
         Action::Data { options, .. } => {
             format!("ip link set dev {dev} type {} {}", options.table().name, words(action))
         }
-        Action::Port { .. } => format!("ip link set dev {dev} type bridge_slave {}", words(action)),
+        Action::Port { options, .. } => {
+            let master = kinds::master_of(options.table());
+            format!("ip link set dev {dev} type {master}_slave {}", words(action))
+        }
         Action::Set { .. } | Action::Flags { .. } => {
             format!("ip link set dev {dev} {}", words(action))
         }

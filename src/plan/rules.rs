@@ -7,17 +7,18 @@ use crate::object::kinds::NewLink;
 use crate::object::kinds::bridge::row as bridge;
 use crate::object::kinds::macvlan::{MacaddrMode, row as macvlan};
 use crate::object::kinds::vxlan::row as vxlan;
-use crate::object::kinds::{BRIDGE, MACVLAN};
+use crate::object::kinds::{BRIDGE, MACVLAN, MACVTAP};
 use crate::object::link::row;
 use crate::object::port::row as port_row;
 use crate::object::route::RouteProtocol;
 use crate::object::{
-    Address, AddressFlags, BRIDGE_PORT, Family, Link, LinkRef, Record, Role, Row, Table, Value,
+    Address, AddressFlags, BRIDGE_PORT, Family, Form, Link, LinkRef, Record, Role, Row, Table,
+    Value,
 };
 use crate::state::{AddressKey, Snapshot};
 
 use super::fact::{Fact, Field};
-use super::{Action, AddressSpec, Refusal, kinds};
+use super::{Action, AddressSpec, Refusal, kinds, ports};
 
 /// `dev_valid_name`: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space.
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
@@ -101,7 +102,10 @@ pub(super) fn tied_to(index: u32, in_state: &Snapshot) -> Vec<u32> {
 /// An option that only the kernel sets cannot be named.
 pub(super) fn check_settable(options: &Record) -> Result<(), Refusal> {
     match options.fields().find(|(_, row, _)| !row.settable()) {
-        None => options.fields().try_for_each(|(_, row, value)| check_range(row, value)),
+        None => options
+            .fields()
+            .try_for_each(|(_, row, value)| check_range(row, value))
+            .and_then(|()| ports::check_values(options)),
         Some((_, row, value)) => Err(Refusal::Invalid {
             what: row.name,
             value: value.to_string(),
@@ -152,6 +156,7 @@ pub(super) fn is_replaced(index: u32, before: &Snapshot, now: &Snapshot) -> bool
 /// and refuses to be told while it does (`br_set_port_state`): undoing leaves it alone.
 pub(super) fn runs_by_itself(table: &Table, row: &Row) -> bool {
     table.name == BRIDGE_PORT.name && row.constant == "IFLA_BRPORT_STATE"
+        || ports::moves_by_itself(row)
 }
 
 /// Whether what has the index of a deleted interface is what this commit has made in its place, and not another
@@ -161,9 +166,9 @@ pub(super) fn is_brought_back(old: &Link, new: &Link) -> bool {
     old.kind() == new.kind() && (old.name() == new.name() || hardware)
 }
 
-/// Kinds that have ports.
+/// Kinds to which ports can be added. (An HSR interface has the ports that it is made with.)
 pub(super) fn takes_ports(kind: &str) -> bool {
-    matches!(kind, "bridge" | "bond" | "team" | "vrf" | "hsr" | "prp" | "openvswitch" | "batadv")
+    matches!(kind, "bridge" | "bond" | "team" | "vrf" | "openvswitch" | "batadv")
 }
 
 /// A handle outlives its interface, and never means another one (K33).
@@ -327,6 +332,10 @@ pub(super) fn is_tolerable(action: &Action, errno: i32) -> bool {
 /// while the spanning tree protocol runs it refuses delays outside 2 to 30 s. So the protocol ends in a request of
 /// its own, before the delay.
 pub(super) fn requests(options: Record) -> Vec<Record> {
+    ports::with_ports_last(options).into_iter().flat_map(in_order).collect()
+}
+
+fn in_order(options: Record) -> Vec<Record> {
     let ends = options.table() == &BRIDGE && options.value(bridge::STP_STATE).is_some_and(is_zero);
     if !ends || options.value(bridge::FORWARD_DELAY).is_none() {
         return kinds::requests(options);
@@ -355,12 +364,12 @@ pub(super) fn stp_moved_delay(named: &Record, before: u64, now: u64) -> bool {
 /// takes naming one for use of the header bits that go with it, also as off.
 pub(super) fn needed_at_creation(options: &Record) -> Record {
     let mut needed = Record::new(options.table());
-    let later = options.table() == &BRIDGE;
+    let later = options.table() == &BRIDGE || ports::takes_all_later(options.table());
     let off = |id: u16, row: &Row, value: &Value| {
         row.role == Role::Create
+            && matches!(row.form, Form::Bool | Form::OnlyTrue)
             && is_zero(value)
             && (row.name, id) != ("udp_csum", vxlan::UDP_CSUM)
-            && !kinds::is_choice(row)
             && !kinds::is_choice(row)
     };
     for (id, row, value) in options.fields().filter(|(_, row, _)| row.settable()) {
@@ -368,18 +377,23 @@ pub(super) fn needed_at_creation(options: &Record) -> Record {
             needed.set(id, value.clone());
         }
     }
-    with_order(kinds::one_ttl(kinds::without_nothing(needed)))
+    let needed = with_order(kinds::one_ttl(kinds::without_nothing(needed)));
+    ports::untold(needed, options)
 }
 
 /// The source addresses of a macvlan are taken with an order only: what is to be done with them.
 pub(super) fn with_order(mut options: Record) -> Record {
-    if options.table() == &MACVLAN {
+    if is_macvlan(options.table()) {
         if let Some(Value::Hardwares(all)) = options.value(macvlan::MACADDR_DATA) {
             let order = if all.is_empty() { MacaddrMode::FLUSH } else { MacaddrMode::SET };
             options.set(macvlan::MACADDR_MODE, Value::Number(order.0.into()));
         }
     }
     options
+}
+
+fn is_macvlan(table: &Table) -> bool {
+    table == &MACVLAN || table == &MACVTAP
 }
 
 /// How a request says "none" of an option that was absent.
@@ -389,8 +403,8 @@ pub(super) fn none(table: &Table, id: u16) -> Option<Value> {
         ("vxlan", vxlan::GROUP | vxlan::LOCAL) => Some(Value::V4(Ipv4Addr::UNSPECIFIED)),
         ("vxlan", vxlan::GROUP6 | vxlan::LOCAL6) => Some(Value::V6(Ipv6Addr::UNSPECIFIED)),
         ("vxlan", vxlan::LINK) => Some(Value::Number(0)),
-        ("macvlan", macvlan::MACADDR_DATA) => Some(Value::Hardwares(Box::new([]))),
-        _ => row.none.map(Value::Number),
+        ("macvlan" | "macvtap", macvlan::MACADDR_DATA) => Some(Value::Hardwares(Box::new([]))),
+        _ => ports::none(table, id).or(row.none.map(Value::Number)),
     }
 }
 
@@ -421,7 +435,8 @@ pub(super) fn option_facts(link: &Link, part: u16) -> Vec<Fact> {
         return Vec::new();
     };
     let kept = |row: &Row| row.role == Role::Set && !runs_by_itself(options.table(), row);
-    let set = options.fields().filter(|(_, row, _)| kept(row));
+    let had = |id: u16| ports::is_had(options, id);
+    let set = options.fields().filter(|(id, row, _)| kept(row) && had(*id));
     set.map(|(id, _, value)| Fact {
         index: link.index(),
         field: Field::Option(part, options.table(), id),
@@ -553,8 +568,11 @@ pub(super) fn labels_lost(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<
     now.addresses_of(index).into_iter().filter_map(changed).collect()
 }
 
-/// Whether a bridge's address or mtu is what the kernel would choose from its ports: then no program set it.
+/// Whether the address or mtu of a master is what the kernel would choose from its ports: then no program set it.
 pub(super) fn kernel_chose(bridge: &Link, id: u16, now: &Snapshot) -> bool {
+    if ports::takes_address(bridge) {
+        return id == row::ADDRESS && ports::bond_chose(bridge, now);
+    }
     let ports = || now.ports_of(bridge.index());
     match id {
         row::MTU => {

@@ -10,7 +10,7 @@ use super::action::{Action, Indexes, Origin};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::keyed::Causes;
-use super::{AddressSpec, Failure, Target, kinds, rules};
+use super::{AddressSpec, Failure, Target, kinds, ports, rules};
 use crate::object::kinds::bridge::row::FORWARD_DELAY;
 use crate::object::kinds::{BRIDGE, NewLink};
 use crate::object::link::{LinkFlags, row};
@@ -88,6 +88,9 @@ pub(super) fn undo(
             (action, _) => undo_facts(&action.facts(indexes), before, now, &mut undo),
         }
     }
+    let actions = std::mem::take(&mut undo.actions).into_iter();
+    let whole = actions.map(|action| ports::whole_maps(action, now));
+    undo.actions = whole.flat_map(|action| ports::lowered(action, now)).collect();
     park_names(&mut undo.actions, now);
     if undo.actions.is_empty() || last {
         collateral(journal, before, now, indexes, &mut undo);
@@ -125,6 +128,7 @@ pub(super) fn causes_of<'a>(
             }
             Action::Delete { .. } => {
                 causes.links.extend(rules::goes_with(index, before).into_iter().chain([index]));
+                causes.links.extend(before.ports_of(index).map(Link::index));
             }
             // It is taken down, and may take down what stands on it.
             Action::Move { .. } => {
@@ -566,16 +570,28 @@ fn collateral(
     let mut renamed = BTreeSet::new();
     let mut followers = BTreeSet::new();
     let mut rejoined = BTreeSet::new();
+    let mut raised = BTreeSet::new();
+    let mut bonds = BTreeSet::new();
+    let raises = |master: Option<u32>| {
+        let link = master
+            .and_then(|master| before.link_by_index(master).or_else(|| now.link_by_index(master)));
+        ports::raises_ports(link.and_then(Link::kind))
+    };
     for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
     {
         let Some(index) = indexes.of(entry.action.target()) else { continue };
         along(index, &entry.action, before, now, undo);
+        bonds.insert(index);
         made_anew(index, &entry.action, before, now, undo);
         match &entry.action {
             Action::Flags { mask, .. } if mask.contains(LinkFlags::UP) => touched.insert(index),
             Action::Master { master, .. } => {
-                followers.extend(master.and_then(|master| indexes.of(master)));
+                let master = master.and_then(|master| indexes.of(master));
+                followers.extend(master);
                 rejoined.insert(index);
+                let former = before.link_by_index(index).and_then(Link::master);
+                raised.extend((raises(master) || raises(former)).then_some(index));
+                bonds.extend([master, former].into_iter().flatten());
                 touched.insert(index)
             }
             Action::Set { id: row::MTU, value, .. } => {
@@ -587,7 +603,10 @@ fn collateral(
                 let gone: Vec<_> =
                     rules::goes_with(index, before).into_iter().chain([index]).collect();
                 touched.extend(&gone);
-                rejoined.extend(before.ports_of(index).map(Link::index));
+                let ports: Vec<_> = before.ports_of(index).map(Link::index).collect();
+                touched.extend(&ports);
+                raised.extend(ports.iter().filter(|_| raises(Some(index))));
+                rejoined.extend(ports);
                 readdressed.extend(gone);
                 true
             }
@@ -604,17 +623,26 @@ fn collateral(
             _ => false,
         };
     }
-    for set in [&mut touched, &mut readdressed, &mut renamed, &mut followers, &mut rejoined] {
+    let sets =
+        [&mut touched, &mut readdressed, &mut renamed, &mut followers, &mut rejoined, &mut raised];
+    for set in sets {
         set.retain(|index| !rules::is_replaced(*index, before, now));
     }
     for index in touched {
         fell(index, before, now, undo);
+        undo.actions.extend(joined(ports::upper_facts(index, before, now).iter()));
         let of = |snapshot: &Snapshot| snapshot.link_by_index(index).and_then(Link::master);
         let masters = [of(before), of(now), Some(index)].into_iter().flatten();
         followers.extend(masters.filter(|index| !rules::is_replaced(*index, before, now)));
     }
     for index in rejoined {
         forgotten(index, before, now, undo);
+    }
+    for fact in bonds.into_iter().filter_map(|index| ports::active_fact(index, before, now)) {
+        undo.actions.extend(Action::for_fact(&fact));
+    }
+    for index in raised {
+        undo.actions.extend(joined(ports::port_facts(index, before, now).iter()));
     }
     followers.into_iter().for_each(|index| follower(index, before, now, undo));
     for index in readdressed {
@@ -647,13 +675,15 @@ fn relabelled(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     }));
 }
 
-/// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`); a tunnel
-/// whose options change gets another MTU.
+/// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`). A bond
+/// changes options that go with its mode and its way to look after ports; a tunnel whose options change gets another MTU.
 fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let Action::Data { options, .. } = action else { return };
     let fact = stp_delay(index, options, before, now).or_else(|| mtu_of(index, options, before));
     let fact = fact.filter(|fact| !fact.holds(now) && now.link_by_index(index).is_some());
     undo.actions.extend(joined(fact.iter()));
+    let moved = ports::moved_along(index, options, before);
+    undo.actions.extend(joined(moved.iter().filter(|fact| !fact.holds(now))));
 }
 
 /// The MTU that a tunnel had before its options were changed.
@@ -729,7 +759,7 @@ fn follower(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let (Some(old), Some(new)) = (before.link_by_index(index), now.link_by_index(index)) else {
         return;
     };
-    if !rules::follows_ports(old) {
+    if !rules::follows_ports(old) && !ports::takes_address(old) {
         return;
     }
     for id in rules::FOLLOWS_PORTS {

@@ -587,7 +587,7 @@ fn create_bridge() {
     assert_eq!(names(&db.snapshot()), ["lo"]);
 }
 
-/// A kind without a table here: its options are given as bytes, and read by iproute2.
+/// Options can be given as bytes, also of a kind that has a table here; iproute2 reads them.
 fn create_macvtap(mode: u8, name: &str) {
     need_kind("macvtap");
     let (db, v0) = pair();

@@ -28,6 +28,7 @@ mod hooks;
 mod inet6_routes;
 mod joint;
 mod journal;
+mod kinds;
 mod late;
 mod mpls;
 mod neighbour_commit;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
     cases.extend(inet6_routes::cases());
     cases.extend(joint::cases());
     cases.extend(journal::cases());
+    cases.extend(kinds::cases());
     cases.extend(late::cases());
     cases.extend(mpls::cases());
     cases.extend(neighbour_commit::cases());

@@ -2,13 +2,11 @@
 
 use crate::support::namespaces::receive_one;
 use crate::support::oracle::{compare_addresses, compare_links, to_json};
-use crate::support::{Request, ip_json, kind_available, need_kind, scene};
-use netlinkdb::internals::object::kinds::bridge::{BRIDGE, BRIDGE_ID, QUERIER};
-use netlinkdb::internals::object::kinds::{MACVLAN, VXLAN};
+use crate::support::{Request, ip_json, kind_available, need_kind, need_kinds, scene};
 use netlinkdb::internals::object::link::row;
 use netlinkdb::internals::object::{
     ADDRESS, Address, BRIDGE_PORT, Bridge, Ifb, LINK, Link, Macvlan, MacvlanMode, Names, NewLink,
-    Record, Silent, Veth, Vxlan,
+    Record, Silent, TABLES, Veth, Vxlan,
 };
 use netlinkdb::internals::sys::{self, Batch, Datagram, Options, Socket};
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
@@ -27,6 +25,7 @@ crate::cases![
     addresses_read_as_iproute2_prints_them,
     what_is_to_be_created_is_created_so,
     what_changes_in_silence_is_marked_so,
+    what_changes_in_silence_of_more_kinds_is_marked_so,
 ];
 
 fn every_kind_reads_as_iproute2_prints_it() {
@@ -378,6 +377,57 @@ fn what_changes_in_silence_is_marked_so() {
     steps(7).iter().for_each(|words| run(&mut mirror, words));
 }
 
+fn what_changes_in_silence_of_more_kinds_is_marked_so() {
+    need_kinds("dummy vlan bond vrf team ipvlan macvtap");
+    scene(
+        "link add d0 type dummy
+         link add d1 type dummy
+         link add d2 type dummy
+         link add d3 type dummy
+         link add d4 type dummy
+         link add d5 type dummy
+         link add v0 link d0 type vlan id 7
+         link add b0 type bond mode active-backup miimon 100
+         link set d1 master b0
+         link set d2 master b0
+         link add r0 type vrf table 10
+         link add i0 link d4 type ipvlan mode l2
+         link add i1 link d4 type ipvlan
+         link add m0 link d5 type macvtap mode vepa",
+    );
+    let mut mirror = Mirror::new();
+    let run = |mirror: &mut Mirror, words: &str| {
+        scene(&format!("link set {words}"));
+        mirror.check(words);
+    };
+    let steps = |number: u32| -> Vec<String> {
+        let all = "v0 type vlan gvrp on|v0 type vlan gvrp off|v0 type vlan mvrp on|v0 type vlan loose_binding on|
+             v0 type vlan loose_binding off|v0 type vlan egress-qos-map 1:N|v0 type vlan ingress-qos-map 1:N|
+             b0 type bond miimon N0|b0 type bond updelay N0|b0 type bond downdelay N0|
+             b0 type bond arp_interval N0 arp_ip_target 10.0.0.N|b0 type bond arp_validate all|
+             b0 type bond arp_all_targets all|b0 type bond arp_ip_target 10.0.1.N|b0 type bond miimon N0|
+             b0 type bond primary d2|b0 type bond active_slave d1|b0 type bond active_slave d2|
+             b0 type bond primary_reselect failure|b0 type bond primary_reselect better|
+             b0 type bond xmit_hash_policy layer3+4|b0 type bond xmit_hash_policy layer2|
+             b0 type bond resend_igmp N|b0 type bond num_grat_arp N|b0 type bond min_links N|b0 type bond min_links 0|
+             b0 type bond lp_interval N|b0 type bond all_slaves_active 1|b0 type bond all_slaves_active 0|
+             b0 type bond use_carrier 0|b0 type bond use_carrier 1|d1 type bond_slave queue_id N|
+             d1 mtu 140N|b0 mtu 141N|b0 address 02:00:00:00:00:0N|d3 master r0|d3 nomaster|
+             i0 type ipvlan mode l3|i0 type ipvlan private|i0 type ipvlan mode l2 vepa|
+             m0 type macvtap mode private|m0 type macvtap mode vepa|d0 mtu 120N|d0 address 02:00:00:00:01:0N";
+        all.split('|').map(|words| words.trim().replace('N', &number.to_string())).collect()
+    };
+    steps(6).iter().for_each(|words| run(&mut mirror, words));
+    for name in ["d0", "v0", "b0", "r0", "d3", "d4", "i0", "i1", "d5", "m0"] {
+        scene(&format!("link set {name} up"));
+    }
+    // The carrier is looked at once a second.
+    std::thread::sleep(Duration::from_millis(2500));
+    mirror.events();
+    mirror.links = Mirror::dump();
+    steps(7).iter().for_each(|words| run(&mut mirror, words));
+}
+
 /// Links as the notifications tell them.
 struct Mirror {
     socket: Socket,
@@ -431,8 +481,7 @@ impl Mirror {
         for (index, record) in &now {
             let up = record.number(row::FLAGS) & 1 == 1;
             for change in self.links[index].changes(record) {
-                let tables = [&LINK, &BRIDGE, &VXLAN, &MACVLAN, &BRIDGE_PORT, &BRIDGE_ID, &QUERIER];
-                let table = tables.into_iter().find(|table| table.name == change.table);
+                let table = TABLES.iter().find(|table| table.name == change.table);
                 let (_, field) = table.and_then(|table| table.row(change.name)).expect("a row");
                 let marked = match field.silent {
                     Silent::Always => true,

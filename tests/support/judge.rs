@@ -4,8 +4,7 @@
 use super::ip_json;
 use super::oracle::{compare_addresses, compare_links, to_json};
 use netlinkdb::internals::object::kinds::KINDS;
-use netlinkdb::internals::object::kinds::bridge::{BRIDGE, BRIDGE_ID, QUERIER};
-use netlinkdb::internals::object::{ADDRESS, BRIDGE_PORT, LINK, Row, Silent, Table};
+use netlinkdb::internals::object::{Row, Silent, TABLES, Table};
 use netlinkdb::{AddressKey, Db, FieldChange, Link, Object, Snapshot};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -265,9 +264,7 @@ fn is_silent(change: &FieldChange, up: bool) -> bool {
 }
 
 fn tables() -> Vec<&'static Table> {
-    let kinds = KINDS.iter().map(|(_, table)| *table);
-    let own: [&'static Table; 5] = [&LINK, &BRIDGE_PORT, &BRIDGE_ID, &QUERIER, &ADDRESS];
-    own.into_iter().chain(kinds).collect()
+    TABLES.to_vec()
 }
 
 /// Keys of `ip -json` that a database may have as they were, for want of a notification.

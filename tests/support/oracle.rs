@@ -12,6 +12,8 @@ const ALLOWED: &[(&[&str], &str)] = &[
     (&["linkinfo", "info_slave_data", "hold_timer"], "runs between the two dumps"),
     (&["linkinfo", "info_slave_data", "message_age_timer"], "runs between the two dumps"),
     (&["linkinfo", "info_slave_data", "forward_delay_timer"], "runs between the two dumps"),
+    (&["linkinfo", "info_slave_data", "mii_status"], "the bond looks at its ports by a timer"),
+    (&["linkinfo", "info_slave_data", "link_failure_count"], "a counter"),
     (&["valid_life_time"], "runs between the two dumps"),
     (&["preferred_life_time"], "runs between the two dumps"),
     (&["addr_info"], "compared address by address"),
@@ -41,11 +43,14 @@ const NEWER: &[&str] = &[
     "backup_nhid",
     "mcast_n_groups",
     "mcast_max_groups",
+    "coupled_control",
+    "broadcast_neighbor",
+    "actor_port_prio",
     "offload",
 ];
 
 /// Lists whose order says nothing: the kernel's is that of a hash table.
-const SETS: &[&str] = &["macaddr_data"];
+const SETS: &[&str] = &["macaddr_data", "ingress_qos", "egress_qos"];
 
 /// Every difference between two lists of interfaces, paired by `ifindex`.
 pub fn compare_links(ours: &[Value], theirs: &[Value]) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! `macvlan`: interfaces that share a lower one, each with its own address.
 
 use super::super::shape::*;
-use super::super::table::table;
+use super::super::table::{Table, table};
 use super::super::{LinkRef, Names, Record, Tree, Value};
 use super::new::{NewLink, new_links, options};
 use crate::wire::HardwareAddress;
@@ -11,24 +11,32 @@ new_links! {
     ///
     /// The kernel's default mode is `VEPA`.
     Macvlan;
+    /// A macvtap to be created: a macvlan whose frames a program reads and writes at `/dev/tap` and its index.
+    Macvtap;
 }
 
-impl Macvlan {
-    /// A macvlan of this name, 1 to 15 bytes, above `link`.
-    pub fn new(name: &str, link: impl Into<LinkRef>) -> Self {
-        Macvlan(NewLink::with_kind(name, "macvlan").dev(link))
-    }
+macro_rules! constructors {
+    ($($name:ident $kind:literal $table:ident;)*) => {$(
+        impl $name {
+            #[doc = concat!("A ", $kind, " of this name, 1 to 15 bytes, above `link`.")]
+            pub fn new(name: &str, link: impl Into<LinkRef>) -> Self {
+                $name(NewLink::with_kind(name, $kind).dev(link))
+            }
 
-    fn record_mut(&mut self) -> &mut Record {
-        self.0.data.get_or_insert_with(|| Record::new(&MACVLAN))
-    }
+            fn record_mut(&mut self) -> &mut Record {
+                self.0.data.get_or_insert_with(|| Record::new(&$table))
+            }
+        }
+    )*};
 }
+
+constructors! { Macvlan "macvlan" MACVLAN; Macvtap "macvtap" MACVTAP; }
 
 options! {
     MACVLAN;
-    /// The options of a macvlan, as the kernel reports them.
+    /// The options of a macvlan or macvtap, as the kernel reports them.
     MacvlanData;
-    /// Options of a macvlan to be set.
+    /// Options of a macvlan or macvtap to be set.
     MacvlanOptions;
 }
 
@@ -44,7 +52,7 @@ macro_rules! sources {
     )*};
 }
 
-sources!(Macvlan MacvlanOptions);
+sources!(Macvlan Macvtap MacvlanOptions);
 
 names! {
     /// `IFLA_MACVLAN_MODE`: who talks to whom.
@@ -80,7 +88,7 @@ table! {
     pub static MACVLAN: "macvlan", header 0;
     fields row;
     view ['a] MacvlanData<'a>;
-    setters [Macvlan MacvlanOptions];
+    setters [Macvlan Macvtap MacvlanOptions];
     rows {
         /// Who talks to whom; `PASSTHRU` cannot be left or entered later.
         MODE mode: OneOf<MacvlanMode> = Path(&[1]), "IFLA_MACVLAN_MODE", Set, keyword: "mode", silent: WhileDown;
@@ -102,6 +110,10 @@ table! {
         MACADDR_DATA macaddr_data: Hardwares<4> = Path(&[5]), "IFLA_MACVLAN_MACADDR_DATA", Set, form: Custom(show_sources), argument: By(plain_words), silent: WhileDown;
     }
 }
+
+/// The options of a macvtap: those of a macvlan.
+pub static MACVTAP: Table =
+    Table { name: "macvtap", header: 0, rows: MACVLAN.rows, index: MACVLAN.index };
 
 type Object<'a> = &'a mut Vec<(String, Tree)>;
 

@@ -272,5 +272,24 @@ mod tests {
         let macvlan =
             MacvlanOptions::new().mode(MacvlanMode::SOURCE).sources(&[[2, 0, 0, 0, 0, 5].into()]);
         assert_eq!(words(macvlan.record()), "mode source macaddr set 02:00:00:00:00:05");
+        let vlan = VlanOptions::new().gvrp(true).reorder_hdr(false);
+        let vlan = vlan.egress_qos_map([(5, 6), (0, 7)]);
+        assert_eq!(words(vlan.record()), "reorder_hdr off gvrp on egress-qos-map 0:7 5:6");
+        let targets: Vec<std::net::IpAddr> = vec![[10, 0, 0, 2].into(), [10, 0, 0, 1].into()];
+        let bond = BondOptions::new().mode(BondMode::ACTIVE_BACKUP).arp_ip_target(targets);
+        let bond = bond.use_carrier(false).arp_validate(ArpValidate::NONE);
+        assert_eq!(
+            words(bond.record()),
+            "mode active-backup use_carrier 0 arp_ip_target 10.0.0.2,10.0.0.1 arp_validate none"
+        );
+        let ipvlan = IpvlanOptions::new().mode(IpvlanMode::L3).flags(IpvlanFlags::PRIVATE);
+        assert_eq!(words(ipvlan.record()), "mode l3 private");
+        let hsr = NewLink::from(
+            Hsr::new("h0", 7, 8).multicast_spec(45u8).version(1u8).protocol(HsrProtocol::PRP),
+        );
+        assert_eq!(
+            hsr.data.as_ref().map(words).as_deref(),
+            Some("slave1 if7 slave2 if8 supervision 45 version 1 proto 1")
+        );
     }
 }
