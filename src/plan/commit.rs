@@ -11,7 +11,7 @@ use super::fact::{Fact, Field, text};
 use super::keyed::{Causes, Journal, Step, residue};
 use super::order::{Phase, Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
-use super::undo::{Entry, Outcome as Sent, causes, orphans, undo};
+use super::undo::{Entry, Outcome as Sent, Withdrawn, added, causes, orphans, undo, withdrawn_by};
 use super::{Draft, Failure, Refusal, Target, Why, kinds, ports, review, rules};
 use crate::object::kinds::Place;
 use crate::object::link::{LINK, row};
@@ -188,6 +188,8 @@ pub struct Commit {
     outcome: Option<Outcome>,
     /// Actions that the kernel has refused, and that are not noted yet.
     pub(super) refused: Vec<usize>,
+    /// Addresses that undoing has taken away, or is about to, and that are not known to be back.
+    pub(super) withdrawn: Vec<Withdrawn>,
     pub(super) noted: Noted,
     /// Whether a note is missing.
     pub(super) unwritten: bool,
@@ -260,6 +262,7 @@ impl Commit {
             cause: None,
             outcome: None,
             refused: Vec::new(),
+            withdrawn: Vec::new(),
             noted: Noted::default(),
             unwritten: false,
             resumed: None,
@@ -816,7 +819,12 @@ impl Commit {
         let last_seen = self.last_seen.as_ref().unwrap_or(&self.before);
         // What cannot be undone must not keep everything that comes after it from being tried.
         let stuck = self.rounds >= STUCK_ROUNDS;
-        let mut undo = undo(&self.journal, &self.before, last_seen, &now, &self.indexes, stuck);
+        self.withdrawn.retain(|(index, spec)| {
+            now.address(&spec.key(*index)).is_none()
+                && !rules::is_replaced(*index, &self.before, &now)
+        });
+        let known = (&self.indexes, self.withdrawn.as_slice());
+        let mut undo = undo(&self.journal, &self.before, last_seen, &now, known, stuck);
         if undo.actions.is_empty() {
             undo.actions = self.others_that_fell(&now);
         }
@@ -832,6 +840,7 @@ impl Commit {
         }
         self.rounds += 1;
         self.undoing = undo.actions;
+        self.withdrawn.extend(withdrawn_by(&self.undoing, &self.indexes));
         self.undo_failures.clear();
         self.step_failures.clear();
         self.undo_lost = false;
@@ -929,7 +938,12 @@ impl Commit {
 
     fn handle_undo_answers(&mut self, answers: &[Answer]) {
         for (action, answer) in self.undoing.iter().zip(answers) {
-            let Some(ack) = answer.ack.as_ref().filter(|ack| !ack.is_ok()) else { continue };
+            let Some(ack) = answer.ack.as_ref() else { continue };
+            if ack.is_ok() {
+                let back = added(action, &self.indexes);
+                self.withdrawn.retain(|away| Some(away) != back.as_ref());
+                continue;
+            }
             let request = self.undo_request(action);
             self.undo_failures.push(failure(action, &request, ack, self.step(action)));
         }

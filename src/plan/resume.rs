@@ -5,8 +5,9 @@
 //! ([`Commit::note`]). A commit that is [resumed](Commit::resume) from these takes everything that was noted and not
 //! refused for sent and unanswered, looks, and undoes what is so and was not so before, as any rollback does.
 //!
-//! Undoing a list takes some of it away that comes back behind something else. Were the process to end in between, nobody
-//! could tell that from another program's deletion: so this too is noted before it is sent, also by one that was resumed.
+//! Undoing a list takes some of it away that comes back behind something else; putting addresses in order does so too.
+//! Were the process to end in between, nobody could tell that from another program's deletion: so this too is noted before
+//! it is sent, also by one that was resumed.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use super::action::{Action, Indexes, Origin};
 use super::commit::{Commit, Stage};
 use super::keyed::scope;
 use super::order::Wave;
-use super::undo::{Entry, Outcome as Sent, causes_of};
+use super::undo::{Entry, Outcome as Sent, Withdrawn, causes_of};
 use super::{AddressSpec, Failure, Target, Why, rules};
 use crate::object::Link;
 use crate::object::link::row;
@@ -28,6 +29,7 @@ pub(super) struct Noted {
     steps: usize,
     indexes: usize,
     last_seen: bool,
+    withdrawn: Vec<Withdrawn>,
 }
 
 /// What a resumed commit knows besides.
@@ -86,6 +88,7 @@ impl Commit {
         refused.map(|at| (at as u32, doubtful(&at))).collect::<Vec<_>>().pack(&mut bytes);
         self.indexes.0.pack(&mut bytes);
         self.keyed.note(self.noted.steps, &mut bytes);
+        self.withdrawn.pack(&mut bytes);
         self.noted = self.known();
         Some(bytes)
     }
@@ -97,6 +100,7 @@ impl Commit {
             steps: self.keyed.sent_count(),
             indexes: self.indexes.0.len(),
             last_seen: self.last_seen.is_some(),
+            withdrawn: self.withdrawn.clone(),
         }
     }
 
@@ -140,6 +144,7 @@ impl Commit {
         }
         self.indexes = Indexes(Pack::unpack(from)?);
         self.keyed.take_note(from)?;
+        self.withdrawn = Pack::unpack(from)?;
         if from.is_empty() { Ok(()) } else { Err(Unpackable("end")) }
     }
 

@@ -49,14 +49,18 @@ pub(super) struct Undo {
     pub(super) abroad: bool,
 }
 
-/// Compares and says what is left to undo. Deleted interfaces come back as they were `last_seen`. Collateral changes are
-/// judged when what caused them has been undone, or in the `last` round, when it could not be.
+/// An address that undoing takes away for a while: the index of its interface, and as what it comes back.
+pub(super) type Withdrawn = (u32, AddressSpec);
+
+/// Compares and says what is left to undo. Deleted interfaces come back as they were `last_seen`, and addresses that were
+/// `withdrawn`. Collateral changes are judged when what caused them has been undone, or in the `last` round, when it could
+/// not be.
 pub(super) fn undo(
     journal: &[Entry],
     before: &Snapshot,
     last_seen: &Snapshot,
     now: &Snapshot,
-    indexes: &Indexes,
+    (indexes, withdrawn): (&Indexes, &[Withdrawn]),
     last: bool,
 ) -> Undo {
     let mut undo = Undo { actions: Vec::new(), residue: Vec::new(), abroad: false };
@@ -88,6 +92,7 @@ pub(super) fn undo(
             (action, _) => undo_facts(&action.facts(indexes), before, now, &mut undo),
         }
     }
+    return_withdrawn(withdrawn, indexes, &mut undo);
     let actions = std::mem::take(&mut undo.actions).into_iter();
     let whole = actions.map(|action| ports::whole_maps(action, now));
     undo.actions = whole.flat_map(|action| ports::lowered(action, now)).collect();
@@ -96,6 +101,38 @@ pub(super) fn undo(
         collateral(journal, before, now, indexes, &mut undo);
     }
     undo
+}
+
+/// The addresses that such actions take away and bring back.
+pub(super) fn withdrawn_by(actions: &[Action], indexes: &Indexes) -> Vec<Withdrawn> {
+    let gone: BTreeSet<_> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::DelAddress { target, spec, .. } => Some(spec.key(indexes.of(*target)?)),
+            _ => None,
+        })
+        .collect();
+    let added = actions.iter().filter_map(|action| added(action, indexes));
+    added.filter(|(index, spec)| gone.contains(&spec.key(*index))).collect()
+}
+
+/// The address that an action adds.
+pub(super) fn added(action: &Action, indexes: &Indexes) -> Option<Withdrawn> {
+    match action {
+        Action::AddAddress { target, spec } => Some((indexes.of(*target)?, spec.clone())),
+        _ => None,
+    }
+}
+
+/// What was taken away for a while, and is still away, comes back where nothing else brings it back.
+fn return_withdrawn(withdrawn: &[Withdrawn], indexes: &Indexes, undo: &mut Undo) {
+    let named = undo.actions.iter().filter_map(|action| added(action, indexes));
+    let named: BTreeSet<_> = named.map(|(index, spec)| spec.key(index)).collect();
+    let left = withdrawn.iter().filter(|(index, spec)| !named.contains(&spec.key(*index)));
+    undo.actions.extend(left.map(|(index, spec)| Action::AddAddress {
+        target: Target::Live { index: *index, generation: 0 },
+        spec: spec.clone(),
+    }));
 }
 
 /// What this commit has done to interfaces with which routes go in silence.
