@@ -49,7 +49,11 @@ pub fn record(u: &mut Unstructured<'_>, table: &'static Table, depth: u32) -> Re
     for (id, row) in table.rows.iter().enumerate() {
         // A fixed struct is always there as a whole.
         let fixed = matches!(row.place, Place::Header(_)) || row.narrow.is_some();
-        if !fixed && !u.ratio(1, 4)? {
+        let is_in = match first_part(table, id) {
+            Some(first) if first < id => record.value(first as u16).is_some(),
+            _ => fixed || u.ratio(1, 4)?,
+        };
+        if !is_in {
             continue;
         }
         if let Some(value) = value(u, row, &record, depth)? {
@@ -66,6 +70,16 @@ pub fn record(u: &mut Unstructured<'_>, table: &'static Table, depth: u32) -> Re
         }
     }
     Ok(record)
+}
+
+/// The first of the rows that share a number with this one: all of them are there when one is.
+fn first_part(table: &Table, id: usize) -> Option<usize> {
+    let path = |row: &Row| match row.place {
+        Place::Path(path) if matches!(row.shape, Shape::Part(..)) => Some(path),
+        _ => None,
+    };
+    let own = path(&table.rows[id])?;
+    table.rows.iter().position(|row| path(row) == Some(own))
 }
 
 fn value(
@@ -89,6 +103,11 @@ fn value(
             std::net::IpAddr::V4(ip) => Value::V4(ip),
             std::net::IpAddr::V6(ip) => Value::V6(ip),
         },
+        Shape::Ip4 => Value::V4(u.arbitrary()?),
+        Shape::Ip6 => Value::V6(u.arbitrary()?),
+        Shape::Part(mask, _) => {
+            Value::Number(((u.arbitrary::<u32>()? & mask) >> mask.trailing_zeros()).into())
+        }
         Shape::Bytes => Value::Bytes(few(u, |u| u.arbitrary())?),
         Shape::Via => match u.arbitrary()? {
             std::net::IpAddr::V4(ip) => Value::V4(ip),
