@@ -309,7 +309,12 @@ fn ten_thousand_databases_leave_nothing_behind() {
     let after = (count("fd"), count("task"));
     println!("10,000 in {:?}; descriptors and threads {before:?}, then {after:?}", start.elapsed());
     assert!(after.0 < before.0 + 1000 && after.1 < before.1 + 200, "{before:?}, then {after:?}");
-    assert_eq!((sockets(), readers().len()), (0, 0));
+    // Two sockets were seen once just behind the last close, on a busy machine: what is left behind stays.
+    let deadline = Instant::now() + PATIENCE;
+    while (sockets(), readers().len()) != (0, 0) {
+        assert!(Instant::now() < deadline, "{} sockets, {:?}", sockets(), readers());
+        thread::yield_now();
+    }
 }
 
 /// Threads named `netlinkdb` in this thread's namespace: those of this test.
