@@ -86,9 +86,10 @@ pub(super) fn one_ttl(mut options: Record) -> Record {
     if options.table().name == "geneve" {
         let (ttl, inherit) = (options.table().row("ttl"), options.table().row("ttl_inherit"));
         if let (Some((ttl, _)), Some((inherit, _))) = (ttl, inherit) {
-            let both = options.value(ttl).is_some() && options.value(inherit).is_some();
-            let other = if is_off(&options, "ttl_inherit") { inherit } else { ttl };
-            let _ = both.then(|| options.remove(other));
+            if options.value(ttl).is_some() && options.value(inherit).is_some() {
+                let other = if is_off(&options, "ttl_inherit") { inherit } else { ttl };
+                options.remove(other);
+            }
         }
     }
     options

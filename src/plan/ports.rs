@@ -468,10 +468,10 @@ pub(super) fn rises_with_lower(link: &Link) -> bool {
 
 /// What has changed of interfaces because something has changed of the one below them: an mtu that was larger than the
 /// new one is made smaller (`vlan_device_event`, `macvlan_device_event`), and does not become larger again; VLANs go up
-/// and down with it.
+/// and down with it. The lowest first: none gets a larger mtu than what it stands on.
 pub(super) fn upper_facts(lower: u32, before: &Snapshot, now: &Snapshot) -> Vec<Fact> {
     let mut facts = Vec::new();
-    for index in rules::goes_with(lower, before) {
+    for index in rules::goes_with(lower, before).into_iter().rev() {
         let Some(old) = before.link_by_index(index).filter(|old| old.kind() != Some("veth")) else {
             continue;
         };

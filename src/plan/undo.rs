@@ -594,6 +594,93 @@ fn joined<'a>(facts: impl Iterator<Item = &'a Fact>) -> Vec<Action> {
     group.into_iter().flat_map(Action::requests).collect()
 }
 
+/// Interfaces by what the requests of a commit may have done to them or to what belongs to them.
+#[derive(Default)]
+struct Moved {
+    touched: BTreeSet<u32>,
+    readdressed: BTreeSet<u32>,
+    renamed: BTreeSet<u32>,
+    /// Masters, which take things from their ports.
+    followers: BTreeSet<u32>,
+    /// Ports, which get things anew when they join.
+    rejoined: BTreeSet<u32>,
+    /// Ports of what raises those that join and takes down those that leave.
+    raised: BTreeSet<u32>,
+    bonds: BTreeSet<u32>,
+}
+
+impl Moved {
+    /// By one more request, for this interface.
+    fn note(
+        &mut self,
+        index: u32,
+        action: &Action,
+        before: &Snapshot,
+        now: &Snapshot,
+        indexes: &Indexes,
+    ) {
+        let link = |index: u32| before.link_by_index(index).or_else(|| now.link_by_index(index));
+        let raises =
+            |master: Option<u32>| ports::raises_ports(master.and_then(link).and_then(Link::kind));
+        self.bonds.insert(index);
+        match action {
+            Action::Flags { mask, .. } if mask.contains(LinkFlags::UP) => {
+                self.touched.insert(index);
+            }
+            Action::Set { id: row::MTU | row::ADDRESS, .. } => {
+                self.touched.insert(index);
+            }
+            Action::Master { master, .. } => {
+                let master = master.and_then(|master| indexes.of(master));
+                let former = before.link_by_index(index).and_then(Link::master);
+                self.touched.insert(index);
+                self.rejoined.insert(index);
+                self.followers.extend(master);
+                self.raised.extend((raises(master) || raises(former)).then_some(index));
+                self.bonds.extend([master, former].into_iter().flatten());
+            }
+            Action::Delete { .. } => {
+                let gone: Vec<_> =
+                    rules::goes_with(index, before).into_iter().chain([index]).collect();
+                let ports: Vec<_> = before.ports_of(index).map(Link::index).collect();
+                self.touched.extend(gone.iter().chain(&ports));
+                self.raised.extend(ports.iter().filter(|_| raises(Some(index))));
+                self.rejoined.extend(ports);
+                self.readdressed.extend(gone);
+            }
+            Action::Move { .. } => {
+                self.touched.insert(index);
+                self.readdressed.insert(index);
+                self.rejoined.extend(before.ports_of(index).map(Link::index));
+            }
+            Action::AddAddress { .. } | Action::DelAddress { .. } => {
+                self.readdressed.insert(index);
+            }
+            Action::Set { id: row::NAME, .. } => {
+                self.readdressed.insert(index);
+                self.renamed.insert(index);
+            }
+            _ => {}
+        }
+    }
+
+    /// Without those whose index is another one's by now.
+    fn still_there(mut self, before: &Snapshot, now: &Snapshot) -> Self {
+        let sets = [
+            &mut self.touched,
+            &mut self.readdressed,
+            &mut self.renamed,
+            &mut self.followers,
+            &mut self.rejoined,
+            &mut self.raised,
+        ];
+        for set in sets {
+            set.retain(|index| !rules::is_replaced(*index, before, now));
+        }
+        self
+    }
+}
+
 /// What the kernel changed along with what this commit asked for, and did not change back with it.
 fn collateral(
     journal: &[Entry],
@@ -602,69 +689,16 @@ fn collateral(
     indexes: &Indexes,
     undo: &mut Undo,
 ) {
-    let mut touched = BTreeSet::new();
-    let mut readdressed = BTreeSet::new();
-    let mut renamed = BTreeSet::new();
-    let mut followers = BTreeSet::new();
-    let mut rejoined = BTreeSet::new();
-    let mut raised = BTreeSet::new();
-    let mut bonds = BTreeSet::new();
-    let raises = |master: Option<u32>| {
-        let link = master
-            .and_then(|master| before.link_by_index(master).or_else(|| now.link_by_index(master)));
-        ports::raises_ports(link.and_then(Link::kind))
-    };
+    let mut moved = Moved::default();
     for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
     {
         let Some(index) = indexes.of(entry.action.target()) else { continue };
         along(index, &entry.action, before, now, undo);
-        bonds.insert(index);
         made_anew(index, &entry.action, before, now, undo);
-        match &entry.action {
-            Action::Flags { mask, .. } if mask.contains(LinkFlags::UP) => touched.insert(index),
-            Action::Master { master, .. } => {
-                let master = master.and_then(|master| indexes.of(master));
-                followers.extend(master);
-                rejoined.insert(index);
-                let former = before.link_by_index(index).and_then(Link::master);
-                raised.extend((raises(master) || raises(former)).then_some(index));
-                bonds.extend([master, former].into_iter().flatten());
-                touched.insert(index)
-            }
-            Action::Set { id: row::MTU, value, .. } => {
-                shrunk(index, value, before, now, undo);
-                touched.insert(index)
-            }
-            Action::Set { id: row::ADDRESS, .. } => touched.insert(index),
-            Action::Delete { .. } => {
-                let gone: Vec<_> =
-                    rules::goes_with(index, before).into_iter().chain([index]).collect();
-                touched.extend(&gone);
-                let ports: Vec<_> = before.ports_of(index).map(Link::index).collect();
-                touched.extend(&ports);
-                raised.extend(ports.iter().filter(|_| raises(Some(index))));
-                rejoined.extend(ports);
-                readdressed.extend(gone);
-                true
-            }
-            Action::Move { .. } => {
-                rejoined.extend(before.ports_of(index).map(Link::index));
-                readdressed.insert(index);
-                touched.insert(index)
-            }
-            Action::AddAddress { .. } | Action::DelAddress { .. } => readdressed.insert(index),
-            Action::Set { id: row::NAME, .. } => {
-                readdressed.insert(index);
-                renamed.insert(index)
-            }
-            _ => false,
-        };
+        moved.note(index, &entry.action, before, now, indexes);
     }
-    let sets =
-        [&mut touched, &mut readdressed, &mut renamed, &mut followers, &mut rejoined, &mut raised];
-    for set in sets {
-        set.retain(|index| !rules::is_replaced(*index, before, now));
-    }
+    let Moved { touched, readdressed, renamed, mut followers, rejoined, raised, bonds } =
+        moved.still_there(before, now);
     for index in touched {
         fell(index, before, now, undo);
         undo.actions.extend(joined(ports::upper_facts(index, before, now).iter()));
@@ -742,26 +776,6 @@ fn made_anew(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, und
     if !rules::is_replaced(index, before, now) && !fact.holds(now) {
         undo.actions.extend(Action::for_fact(&fact));
     }
-}
-
-/// What is on an interface that gets a smaller mtu gets it too, and keeps it (`macvlan_device_event`,
-/// `vlan_device_event`).
-fn shrunk(index: u32, value: &Value, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
-    let mtu = |index, snapshot: &Snapshot| snapshot.link_by_index(index).map(Link::mtu);
-    let along = rules::stacked_on(index, before).into_iter().filter(|upper| {
-        let was = mtu(*upper, before).map(u64::from);
-        mtu(*upper, now).map(u64::from) == value.number()
-            && was > value.number()
-            && !rules::is_replaced(*upper, before, now)
-    });
-    let facts: Vec<_> = along
-        .map(|index| Fact {
-            index,
-            field: Field::Link(row::MTU),
-            want: mtu(index, before).map(|mtu| Value::Number(mtu.into())),
-        })
-        .collect();
-    undo.actions.extend(joined(facts.iter()));
 }
 
 fn stp_delay(index: u32, named: &Record, before: &Snapshot, now: &Snapshot) -> Option<Fact> {
