@@ -103,7 +103,9 @@ impl Record {
             match self.table.lookup(path, attribute.kind) {
                 Lookup::Row(id) => self.read_row(path, id, &attribute, &attributes),
                 Lookup::Options => self.read_options(path, &attribute, &attributes),
-                Lookup::Inside if path.len() < 4 => {
+                // Of two nests of one number the first counts, as of two attributes: what one says of the kind of what
+                // is beside it says nothing of the other's.
+                Lookup::Inside if path.len() < 4 && is_first(&attribute, &attributes) => {
                     self.read(&[path, &[attribute.kind]].concat(), attribute.nested());
                 }
                 _ => self.keep(path, &attribute),
@@ -314,6 +316,11 @@ impl Record {
             .filter(|w| !w.is_empty())
             .collect()
     }
+}
+
+/// Whether no other one of its number stands before it.
+fn is_first(attribute: &Attribute<'_>, all: &Attributes<'_>) -> bool {
+    all.clone().find(attribute.kind).is_some_and(|a| std::ptr::eq(a.payload, attribute.payload))
 }
 
 fn same_value(row: &Row, a: &Value, b: &Value) -> bool {
@@ -539,6 +546,22 @@ mod tests {
         let changes = before.changes(&link(BridgeOptions::new().stp_state(true), 2));
         let found: Vec<_> = changes.iter().map(|c| (c.table, c.name, &c.after)).collect();
         assert_eq!(found, [("bridge", "stp_state", &Some(Value::Number(1)))]);
+    }
+
+    /// Found by fuzzing: a second IFLA_LINKINFO once lent its kind's options to the first one's kind.
+    #[test]
+    fn of_two_nests_of_one_number_the_first_counts() {
+        let mut message = Builder::new(0, 0).fixed(&[0; 16]);
+        message.open(18);
+        message.attribute(1, b"dummy\0");
+        message.close();
+        message.open(18);
+        message.attribute(1, b"vrf\0");
+        message.attribute(2, &[8, 0, 1, 0, 10, 0, 0, 0]);
+        message.close();
+        let record = Record::decode(&LINK, &message.finish()[HEADER..]).unwrap();
+        assert_eq!(record.value(link::row::KIND).and_then(Value::text), Some("dummy"));
+        assert_eq!(record.value(link::row::DATA), None);
     }
 
     /// A veth's peer is a link, which may be a veth ...: 1,600 of them fit in the largest attribute.

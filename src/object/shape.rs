@@ -212,7 +212,8 @@ impl Shape {
             Shape::Array(table) => Some(Value::Records(array(table, payload))),
             Shape::Structs(table) => Some(Value::Records(structs(table, payload))),
             Shape::ByNumber { kind, tables } => {
-                let number = siblings.clone().find(kind).and_then(|a| ne_u16(a.payload));
+                let mut all = siblings.clone().map_while(Result::ok).filter(|a| a.kind == kind);
+                let number = all.find_map(|a| ne_u16(a.payload));
                 let known = tables.iter().find(|(n, _)| Some(*n) == number.map(u64::from));
                 Some(match known {
                     Some((_, table)) => {
