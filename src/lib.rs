@@ -162,6 +162,7 @@ pub use api::{
     RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint, Thawed, Transaction, Unconfirmed,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
+pub use object::bridge_vlan::{BridgeVlan, BridgeVlanSpec};
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
     AdInfo, AdSelect, ArpAllTargets, ArpValidate, Bareudp, BareudpData, Bond, BondData, BondMode,

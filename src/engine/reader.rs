@@ -42,6 +42,7 @@ const RTNLGRP_IPV4_RULE: u32 = 8;
 const RTNLGRP_IPV6_RULE: u32 = 19;
 const RTNLGRP_MPLS_ROUTE: u32 = 27;
 const RTNLGRP_NEXTHOP: u32 = 32;
+const RTNLGRP_BRVLAN: u32 = 33;
 
 /// How many creations of our own are remembered until their committer looks: far more than one wave has.
 const REMEMBERED: usize = 65_536;
@@ -105,7 +106,9 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
     if config.views.routes || config.views.nexthops || config.views.neighbours {
         groups.push(RTNLGRP_NEXTHOP);
     }
-    let options = Options { groups, receive_buffer: Some(config.receive_buffer), strict: true };
+    let newer_groups = vec![RTNLGRP_BRVLAN];
+    let options =
+        Options { groups, newer_groups, receive_buffer: Some(config.receive_buffer), strict: true };
     let event = Socket::open(&options).map_err(Error::system("open the event socket"))?;
     let request = open_plain("open the request socket")?;
     let here = Namespace::current().map_err(Error::system("find the network namespace"))?;

@@ -75,6 +75,7 @@ impl Selection {
         match object {
             Object::Link(link) => self.parts_at(link.index(), target, now).link,
             Object::Address(address, _) => self.parts_at(address.index(), target, now).addresses,
+            Object::BridgeVlan(vlan, _) => self.parts_at(vlan.index(), target, now).link,
             Object::Route(route) => {
                 let table = route.record().number(route_row::TABLE) as u32;
                 let protocol = RouteProtocol(route.record().number(route_row::PROTOCOL) as u8);

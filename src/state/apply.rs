@@ -24,6 +24,9 @@ pub(super) enum Doubt {
     Inet6,
     /// The interface has lost its last IPv4 address, and with it every IPv4 route over it (K5).
     Unaddressed,
+    /// Untagged frames are of another VLAN now. That of before may be gone: a bridge that is told another default takes
+    /// the former one away without a word (`__br_vlan_set_default_pvid`).
+    Repvid,
     /// The link went down; IPv6 addresses that stay (keep_addr_on_down) become tentative in silence (K27).
     WentDown,
 }
@@ -58,6 +61,8 @@ impl Snapshot {
             Event::RuleGone(rule) => drop(self.rules.take(&rule)),
             Event::NeighbourNew(neighbour) => drop(self.neighbour_is(neighbour)),
             Event::NeighbourGone(neighbour) => drop(self.neighbour_gone(&neighbour)),
+            Event::VlansNew(index, all) => return self.vlans_are(index, &all),
+            Event::VlansGone(index, all) => self.vlans_gone(index, &all),
             Event::AddressGone(address) => {
                 let key = AddressKey::of(&address);
                 let gone = key.is_some_and(|key| self.addresses.remove(&key).is_some());
@@ -79,6 +84,9 @@ impl Snapshot {
         let down = old.as_ref().is_some_and(|old| old.is_up() && !link.is_up());
         let crossed = old.as_ref().is_some_and(|old| (old.mtu() < 1280) != (link.mtu() < 1280));
         let masters = (old.as_ref().and_then(|old| old.master()), link.master());
+        if masters.0.is_some() && masters.0 != masters.1 {
+            self.leave_bridge(index);
+        }
         self.put_link(link);
         match old {
             None => Doubt::Appeared,
@@ -116,13 +124,14 @@ impl Snapshot {
         self.remove_what_is_on(index);
     }
 
-    /// Addresses and neighbours of an interface, which go with it.
+    /// Addresses, neighbours and VLANs of an interface, which go with it.
     pub(super) fn remove_what_is_on(&mut self, index: u32) {
         let keys: Vec<_> = self.placed_of(index).map(|(key, _)| *key).collect();
         for key in keys {
             self.addresses.remove(&key);
         }
         self.neighbours.evict(index, |_| true);
+        self.evict_vlans(index);
     }
 
     fn port_is(&mut self, index: u32, port: Record) {
@@ -142,6 +151,7 @@ impl Snapshot {
                 record.remove(part);
             }
         });
+        self.leave_bridge(index);
         master.map_or(Doubt::None, |_| Doubt::Moved(master, None))
     }
 
@@ -218,6 +228,7 @@ impl Snapshot {
             let there = everywhere || self.links.contains_key(&key.index);
             assert!(there, "neighbour without interface: {key:?}");
         }
+        self.check_vlans();
     }
 }
 

@@ -10,6 +10,7 @@
 mod support;
 
 mod bad_input;
+mod bridge_vlans;
 mod callbacks;
 mod churn_routes;
 mod commit;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
     }
     let mut cases = Vec::new();
     cases.extend(bad_input::cases());
+    cases.extend(bridge_vlans::cases());
     cases.extend(callbacks::cases());
     cases.extend(churn_routes::cases());
     cases.extend(commit::cases());
