@@ -17,6 +17,9 @@ pub(super) enum Doubt {
     Appeared,
     /// The link is gone, and was a port of this master; who refers to it by `IFLA_LINK` gets no event (K32, K36).
     Gone(Option<u32>),
+    /// The link may have left its bridge: the kernel says the same of a port of which a VLAN is deleted by `RTM_DELVLAN`
+    /// (`br_vlan_rtm_process_one`). Of one that leaves, the link itself tells right behind it (K30).
+    Left,
     /// The link has changed its master. A bridge takes limits from its ports, and ports stop being backed by one
     /// that leaves, in silence.
     Moved(Option<u32>, Option<u32>),
@@ -51,7 +54,7 @@ impl Snapshot {
                 return Doubt::Gone(master);
             }
             Event::Link(index, LinkEvent::PortIs(port)) => self.port_is(index, *port),
-            Event::Link(index, LinkEvent::PortGone) => return self.port_gone(index),
+            Event::Link(_, LinkEvent::PortGone) => return Doubt::Left,
             Event::AddressNew(address) => self.address_is(address, stamp),
             // Routes are put by the follower, which has their bodies.
             Event::Route { .. } => {}
@@ -142,17 +145,6 @@ impl Snapshot {
                 record.set(row::PORT, Value::Nested(Box::new(port)));
             }
         });
-    }
-
-    fn port_gone(&mut self, index: u32) -> Doubt {
-        let master = self.link_by_index(index).and_then(Link::master);
-        self.change_link(index, |record| {
-            for part in [row::MASTER, row::PORT_KIND, row::PORT] {
-                record.remove(part);
-            }
-        });
-        self.leave_bridge(index);
-        master.map_or(Doubt::None, |_| Doubt::Moved(master, None))
     }
 
     fn change_link(&mut self, index: u32, change: impl FnOnce(&mut Record)) {

@@ -66,7 +66,7 @@ pub enum LinkEvent {
     },
     /// A part: its attributes as a port of a bridge (`AF_BRIDGE`, K29).
     PortIs(Box<Record>),
-    /// It is no longer a port of a bridge; the device lives on (K29).
+    /// It may be no longer a port of a bridge; the device lives on (K29). What is true is what the link tells next.
     PortGone,
 }
 

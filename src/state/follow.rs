@@ -606,12 +606,11 @@ impl Follower {
         }
     }
 
-    /// Where there is no bridge, nothing has VLANs.
+    /// Where there is no bridge, or the kernel has none for it, nothing has VLANs.
     fn dump_after(&self, what: Dump) -> Option<Dump> {
         let next = what.after(self.views, self.view.dumps().len());
-        let is_bridge = |link: &Link| link.kind() == Some("bridge");
         match next {
-            Some(Dump::Vlans) if !self.rebuilt.links().any(is_bridge) => {
+            Some(Dump::Vlans) if !self.rebuilt.links().any(has_vlans) => {
                 self.dump_after(Dump::Vlans)
             }
             next => next,
@@ -1013,7 +1012,7 @@ impl Follower {
         }
         match doubt {
             Doubt::None | Doubt::Unaddressed | Doubt::Repvid => {}
-            Doubt::Inet6 => self.ask(Query::Link(index)),
+            Doubt::Inet6 | Doubt::Left => self.ask(Query::Link(index)),
             Doubt::Moved(from, to) => {
                 self.ask_bridge(index, from);
                 to.into_iter().for_each(|to| self.ask(Query::Link(to)));
@@ -1444,7 +1443,7 @@ impl Follower {
     fn may_have_vlans(&self, index: u32) -> bool {
         let link = self.shown.link_by_index(index);
         let master = link.and_then(Link::master).and_then(|index| self.shown.link_by_index(index));
-        [link, master].into_iter().flatten().any(|link| link.kind() == Some("bridge"))
+        [link, master].into_iter().flatten().any(has_vlans)
     }
 
     /// The last state that holds, also after a loss.
@@ -1592,6 +1591,11 @@ impl Ask {
             Ask::Proxies => None,
         }
     }
+}
+
+/// Whether it is a bridge of a kernel that has VLANs for bridges: only that one tells of the default.
+fn has_vlans(link: &Link) -> bool {
+    link.bridge().is_some_and(|bridge| bridge.vlan_default_pvid().is_some())
 }
 
 /// The request for the VLANs of one bridge port or bridge.

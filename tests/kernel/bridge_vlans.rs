@@ -4,7 +4,8 @@
 
 use crate::support::judge::plain_vlans as plain;
 use crate::support::oracle::to_json;
-use crate::support::{bridge_json, ip, need_kinds, quiesce_and_compare, scene, try_ip};
+use crate::support::{Request, bridge_json, ip, need_kinds, quiesce_and_compare, scene, try_ip};
+use netlinkdb::internals::sys::{Options, Socket};
 use netlinkdb::{BridgeVlan, Db, Object, ObjectKind, Snapshot};
 use serde_json::json;
 use std::process::Command;
@@ -15,6 +16,7 @@ crate::cases![
     the_default_vlan_moves_without_a_word,
     tunnels_go_with_their_switch,
     random_vlans_of_others_are_followed,
+    a_vlan_that_goes_is_no_port_that_leaves,
     changes_of_vlans_are_told,
     bridges_without_vlans_are_read_all_the_same,
 ];
@@ -222,6 +224,29 @@ fn random_vlans_of_others_are_followed() {
         run(&lines);
         println!("seed {seed}:\n{}", lines.join("\n"));
         agrees(&db);
+    }
+}
+
+/// A program that deletes a VLAN by `RTM_DELVLAN` has the kernel say `RTM_DELLINK` of the bridge's family, as of a port that
+/// leaves: the port was once out of its bridge then, until something else was told of it.
+fn a_vlan_that_goes_is_no_port_that_leaves() {
+    let db = ports();
+    commands(&["bridge vlan add dev v0 vid 10"]);
+    let mut now = db.sync().expect("a snapshot");
+    let mut events = db.events().expect("a queue");
+    let v0 = now.link("v0").expect("v0").index();
+    let info = [0u16.to_ne_bytes(), 10u16.to_ne_bytes()].concat();
+    let entry = Request::entry(&info);
+    let request = Request::new(113, 0).bytes(&[7, 0, 0, 0]).bytes(&v0.to_ne_bytes());
+    let request = request.attribute(1 | 0x8000, &entry).finish();
+    let socket = Socket::open(&Options::default()).expect("a netlink socket");
+    socket.send(&request).expect("a request");
+    let gone = |now: &Snapshot| now.vlan(v0, 10).is_none();
+    now = db.wait_until(crate::support::PATIENCE, gone).expect("a database").expect("none");
+    assert!(now.link_by_index(v0).and_then(|link| link.master()).is_some());
+    agrees(&db);
+    while let Some(event) = events.try_next().expect("a database that follows") {
+        assert!(!event.to_string().contains("master"), "{event}");
     }
 }
 
