@@ -32,6 +32,7 @@
 //! - Routes: [`Snapshot::routes`] is the main table, a [`RouteTable`] with exact and longest-prefix lookups;
 //!   [`Route::to`] begins what a transaction adds.
 //! - Rules, nexthop objects, neighbours: [`Snapshot::rules`], [`Snapshot::nexthops`], [`Snapshot::neighbours`].
+//! - VLANs of bridges and their ports: [`Snapshot::vlans_of`], [`Editor::add_vlan`], [`Editor::set_vlans`].
 //! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
 //! - Rules, nexthop objects, neighbours: [`Transaction::add_rule`], [`Transaction::add_nexthop`],
@@ -81,6 +82,14 @@
 //! Never kept: rules of multicast routing; neighbours in the states `NONE` and `NOARP`, which `ip neigh` does not show
 //! either and the kernel makes and forgets without a word; the receive filters of devices among forwarding entries; the
 //! buckets of resilient groups.
+//!
+//! # VLANs of bridges
+//!
+//! VLANs of bridge ports and of bridges themselves are read and followed like addresses, where the kernel has them. They go
+//! with their port's bridge and come with it, the default one moves when a bridge is told another, and the tunnels by which
+//! those of a port go end with `vlan_tunnel`: all that shows in the snapshot, and goes back in a rollback. Not kept: what
+//! else a VLAN has by port or by bridge (its state in the spanning tree, options of multicast), and counters.
+//! [`Db::on_notification`] does not see them.
 //!
 //! # Going back, and being careful
 //!

@@ -188,6 +188,21 @@ impl BridgeVlanSpec {
         self.first..=self.last
     }
 
+    /// The tunnel of the first.
+    pub fn tunnel_id(&self) -> Option<u32> {
+        self.tunnel
+    }
+
+    /// Whether it is to be that of untagged frames.
+    pub fn is_pvid(&self) -> bool {
+        self.pvid
+    }
+
+    /// Whether its frames are to go out untagged.
+    pub fn is_untagged(&self) -> bool {
+        self.untagged
+    }
+
     /// Each as it will be on an interface.
     pub fn each(self, index: u32) -> impl Iterator<Item = BridgeVlan> {
         self.vids().map(move |vid| BridgeVlan {

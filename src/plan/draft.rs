@@ -9,6 +9,7 @@ use crate::object::{Link, LinkRef, Record, Silent, Table, Value};
 use crate::state::{AddressKey, Ask, Snapshot};
 
 use super::action::Origin;
+use super::bridge_vlans::Vlans;
 use super::keyed::Edits;
 use super::{AddressSpec, Conflicts, Refusal};
 use super::{kinds, ports, rules};
@@ -75,6 +76,8 @@ pub struct LinkDraft {
     pub(super) altnames: Vec<(Box<str>, bool)>,
     /// Addresses, in the order of naming.
     pub(super) addresses: Addresses,
+    /// VLANs, as a bridge or a port of one.
+    pub(super) vlans: Vlans,
 }
 
 /// The addresses that are named, found by what makes them these and no others.
@@ -174,6 +177,7 @@ impl LinkDraft {
             master: None,
             altnames: Vec::new(),
             addresses: Addresses::default(),
+            vlans: Vlans::default(),
         }
     }
 
@@ -192,6 +196,7 @@ impl LinkDraft {
             || self.master.is_some()
             || !self.altnames.is_empty()
             || self.addresses.iter().next().is_some()
+            || !self.vlans.is_empty()
     }
 }
 

@@ -9,7 +9,9 @@ use super::action::{Action, Indexes, Origin};
 use super::draft::{Create, LinkDraft, merge};
 use super::fact::text;
 use super::keyed::{Planned, Turn, steps};
-use super::{AddressSpec, Conflicts, Draft, Fact, Refusal, Target, kinds, ports, rules};
+use super::{
+    AddressSpec, Conflicts, Draft, Fact, Refusal, Target, bridge_vlans, kinds, ports, rules,
+};
 use crate::object::kinds::{BOND, NewLink};
 use crate::object::link::row;
 use crate::object::{Link, LinkFlags, Record, Value};
@@ -36,6 +38,12 @@ pub(super) enum Phase {
     /// Up or down again, of what a master has raised or lowered.
     Joined,
     Port,
+    /// When ports have their bridge, and their options. A VLAN goes by another tunnel when it goes by none; others go when
+    /// those are there that frames may need meanwhile.
+    Untunnel,
+    AddVlan,
+    Tunnel,
+    DeleteVlan,
     /// An address that comes back with other attributes must go first.
     ReplaceAddress,
     /// Added before others are deleted (K5): the last address to go takes every route with it.
@@ -233,6 +241,7 @@ fn plan_link(
     check_bond(draft, link, now)?;
     let mut wanted = Vec::new();
     edits(draft, link, now, &mut wanted);
+    wanted.extend(bridge_vlans::planned(draft, link, now)?);
     let mut own = Vec::new();
     for (phase, action) in wanted {
         own.extend(needed(draft, phase, action, now)?);
@@ -445,7 +454,8 @@ fn needed(
     now: &Snapshot,
 ) -> Result<Vec<(Phase, Action)>, Refusal> {
     let is_new = matches!(action.target(), Target::New(_))
-        || matches!(action, Action::Master { master: Some(Target::New(_)), .. });
+        || matches!(action, Action::Master { master: Some(Target::New(_)), .. })
+        || bridge_vlans::is_on_fresh(draft, &action, now);
     if is_new {
         return Ok(vec![(phase, action)]);
     }
@@ -476,6 +486,7 @@ fn needed(
         Action::Data { options, .. } if ports::is_told_only_news(options.table()) => {
             action.lacking(now, &Indexes::default())
         }
+        Action::Vlans { .. } => action.lacking(now, &Indexes::default()),
         _ => Some(action),
     });
     let action = action.map(|action| ports::whole_maps(action, now));

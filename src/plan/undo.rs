@@ -10,7 +10,7 @@ use super::action::{Action, Indexes, Origin};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::keyed::Causes;
-use super::{AddressSpec, Failure, Target, kinds, ports, rules};
+use super::{AddressSpec, Failure, Target, bridge_vlans, kinds, ports, rules};
 use crate::object::kinds::bridge::row::FORWARD_DELAY;
 use crate::object::kinds::{BRIDGE, NewLink};
 use crate::object::link::{LinkFlags, row};
@@ -89,7 +89,7 @@ pub(super) fn undo(
                 send_back(indexes.of(*target), origin, now, &mut undo)
             }
             (action, Outcome::Refused) if !is_group(action) => {}
-            (action, _) => undo_facts(&action.facts(indexes), before, now, &mut undo),
+            (action, _) => undo_facts(&action.facts(indexes), &own, before, now, &mut undo),
         }
     }
     return_withdrawn(withdrawn, indexes, &mut undo);
@@ -223,7 +223,10 @@ fn send_back(index: Option<u32>, origin: &Origin, now: &Snapshot, undo: &mut Und
 
 /// Requests that carry several attributes may have taken effect in part although they were refused (K31).
 fn is_group(action: &Action) -> bool {
-    matches!(action, Action::Data { .. } | Action::Port { .. } | Action::Flags { .. })
+    matches!(
+        action,
+        Action::Data { .. } | Action::Port { .. } | Action::Flags { .. } | Action::Vlans { .. }
+    )
 }
 
 fn undo_create(
@@ -261,7 +264,8 @@ fn undo_create(
     }
 }
 
-fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+/// `own` are all facts of this commit.
+fn undo_facts(facts: &[Fact], own: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let mut group: Vec<Action> = Vec::new();
     for fact in facts {
         if rules::is_replaced(fact.index, before, now) {
@@ -269,7 +273,10 @@ fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo
         }
         let (was, is) = (fact.state(before), fact.state(now));
         let back = Fact { want: was.clone(), ..fact.clone() };
-        let ours = fact.agrees(is.as_ref()) || rules::is_parked(fact, is.as_ref());
+        let back = bridge_vlans::back(back, own, now);
+        let ours = fact.agrees(is.as_ref())
+            || rules::is_parked(fact, is.as_ref())
+            || bridge_vlans::has_lost_pvid(fact, is.as_ref(), now);
         if back.agrees(is.as_ref()) || !ours {
             continue;
         }
@@ -283,6 +290,7 @@ fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo
                 secondary: false,
             }));
         }
+        group.extend(bridge_vlans::in_the_way(fact, was.as_ref(), is.as_ref()));
         match (before.link_by_index(fact.index), Action::for_fact(&exact(&back, before))) {
             // What was set on an interface that this commit created goes with it.
             (None, _) => {}
@@ -311,6 +319,11 @@ fn join(group: &mut Vec<Action>, action: Action) {
             for (id, _, value) in more.fields() {
                 options.set(id, value.clone());
             }
+        }
+        (Some(Action::Vlans { edit, vlans, .. }), Action::Vlans { edit: own, vlans: more, .. })
+            if edit == own =>
+        {
+            vlans.extend(more)
         }
         _ => group.push(action),
     }
@@ -550,6 +563,8 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     if new.master().is_some() {
         facts.extend(rules::forgotten_by_ports(index, before));
     }
+    let ports = before.ports_of(index).map(Link::index);
+    facts.extend(ports.chain([index]).flat_map(|index| bridge_vlans::lost(index, before, now)));
     for address in
         before.addresses_of(index).into_iter().filter(|address| !rules::made_by_kernel(address))
     {
@@ -749,6 +764,14 @@ fn relabelled(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
 /// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`). A bond
 /// changes options that go with its mode and its way to look after ports; a tunnel whose options change gets another MTU.
 fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    if let Action::Data { options, .. } | Action::Port { options, .. } = action {
+        let moved = match action {
+            Action::Data { .. } => bridge_vlans::shifted(index, options, before, now),
+            _ => bridge_vlans::unswitched(index, options, before, now),
+        };
+        let there = |fact: &&Fact| !rules::is_replaced(fact.index, before, now);
+        undo.actions.extend(joined(moved.iter().filter(there)));
+    }
     let Action::Data { options, .. } = action else { return };
     let fact = stp_delay(index, options, before, now).or_else(|| mtu_of(index, options, before));
     let fact = fact.filter(|fact| !fact.holds(now) && now.link_by_index(index).is_some());
@@ -801,6 +824,7 @@ fn forgotten(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
         let facts = rules::forgotten_by_ports(index, before);
         let there = |fact: &&Fact| now.link_by_index(fact.index).is_some() && !fact.holds(now);
         undo.actions.extend(joined(facts.iter().filter(there)));
+        undo.actions.extend(joined(bridge_vlans::lost(index, before, now).iter()));
     }
 }
 

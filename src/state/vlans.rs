@@ -129,3 +129,81 @@ impl Snapshot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Event, LinkEvent};
+    use super::*;
+    use crate::object::link::{LINK, row};
+    use crate::object::{Record, Value};
+
+    fn link(index: u64, kind: &str, master: u64) -> Event {
+        let mut record = Record::new(&LINK);
+        record.set(row::INDEX, Value::Number(index));
+        record.set(row::NAME, format!("if{index}").as_str().into());
+        record.set(row::KIND, kind.into());
+        if master != 0 {
+            record.set(row::MASTER, Value::Number(master));
+        }
+        Event::Link(index as u32, LinkEvent::Is(Box::new(record)))
+    }
+
+    /// A bridge and a port of it, with VLAN 1 each.
+    fn world() -> Snapshot {
+        let mut world = Snapshot::default();
+        world.apply(link(1, "bridge", 0), 1);
+        world.apply(link(2, "veth", 1), 2);
+        for index in [1, 2] {
+            let default = BridgeVlan::of_flags(index, 1, 6);
+            assert_eq!(world.apply(Event::VlansNew(index, vec![default]), 3), Doubt::None);
+        }
+        world
+    }
+
+    fn told(world: &Snapshot, index: u32) -> Vec<String> {
+        world.check();
+        world.vlans_of(index).map(BridgeVlan::to_string).collect()
+    }
+
+    #[test]
+    fn one_vlan_is_that_of_untagged_frames_and_the_former_is_in_doubt() {
+        let mut world = world();
+        let new = |vid, flags| Event::VlansNew(2, vec![BridgeVlan::of_flags(2, vid, flags)]);
+        assert_eq!(world.apply(new(7, 6), 4), Doubt::Repvid);
+        assert_eq!(told(&world, 2), ["1 Egress Untagged", "7 PVID Egress Untagged"]);
+        assert_eq!(world.apply(new(7, 2), 5), Doubt::None, "the same again, tagged");
+        // The default is untagged: this one is somebody's own.
+        assert_eq!(world.apply(new(8, 6), 6), Doubt::None);
+        assert_eq!(told(&world, 2), ["1 Egress Untagged", "7", "8 PVID Egress Untagged"]);
+    }
+
+    #[test]
+    fn vlans_go_with_the_bridge_of_a_port_and_a_bridge_keeps_its_own() {
+        let mut world = world();
+        world.apply(link(3, "vrf", 0), 4);
+        world.apply(link(1, "bridge", 3), 5);
+        world.apply(link(1, "bridge", 0), 6);
+        assert_eq!(told(&world, 1), ["1 PVID Egress Untagged"]);
+        // Told of a port that leaves, and of one of which a VLAN goes.
+        assert_eq!(world.apply(Event::Link(2, LinkEvent::PortGone), 7), Doubt::Left);
+        assert_eq!(told(&world, 2).len(), 1);
+        world.apply(link(2, "veth", 0), 8);
+        assert!(told(&world, 2).is_empty());
+        world.apply(Event::Link(1, LinkEvent::Gone { moved: false }), 9);
+        assert_eq!(world.vlan_count(), 0);
+        // Told before its interface, and after it.
+        world.apply(Event::VlansNew(1, vec![BridgeVlan::of_flags(1, 5, 0)]), 10);
+        assert_eq!(world.vlan_count(), 0);
+    }
+
+    #[test]
+    fn tunnels_are_forgotten_and_vlans_stay() {
+        let mut world = world();
+        let vlan = BridgeVlan::of_flags(2, 10, 0).with_tunnel(Some(1000));
+        world.apply(Event::VlansNew(2, vec![vlan]), 4);
+        assert!(world.forget_tunnels(2) && !world.forget_tunnels(2));
+        assert_eq!(told(&world, 2), ["1 PVID Egress Untagged", "10"]);
+        assert!(!world.replace_vlans(9, &[vlan]) && world.replace_vlans(2, &[vlan]));
+        assert_eq!(told(&world, 2), ["10 tunnel 1000"]);
+    }
+}
