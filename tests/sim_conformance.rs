@@ -629,4 +629,114 @@ scenarios! {
         set v0 mtu 1500
         del v0
     ";
+    rules: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        rule add 4 pref 100 from 10.0.0.0/8 table 100
+        rule add 4 pref 100 from 10.0.0.0/8 table 100
+        rule add 4 pref 100 table 100
+        rule dup 4 pref 100 from 10.0.0.0/8 table 100 echo
+        rule add 4 pref 100 from 10.0.0.0/16 table 100
+        rule add 4 pref 100 from 10.0.0.0/8 to 10.9.0.0/16 table 100
+        rule add 4 pref 100 from 10.0.0.0/8 table 101 proto 9
+        rule add 4 pref 50 tos 16 table 1000
+        rule add 4 pref 50 tos 1 table 100
+        rule add 4 pref 50 tos 32 table 100
+        rule add 4 from 10.1.0.0/16 table 102
+        rule add 4 from 10.2.0.0/16 table 102
+        rule add 4 pref 0 from 10.3.0.0/16 table 102
+        rule add 4 from 10.3.0.0/16 table 102
+        rule add 4 pref 200 mark 5 table 100
+        rule add 4 pref 200 mark 5 mask 255 table 100
+        rule add 4 pref 200 mark 5 mask 255 table 100
+        rule add 4 pref 201 mark 0 mask 15 table 100
+        rule add 4 pref 202 not ipproto 6 sport 10-20 dport 30-30 table 100
+        rule add 4 pref 202 sport 0-20 table 100
+        rule add 4 pref 203 tun 77 table 100
+        rule add 4 pref 204 l3mdev 1
+        rule add 4 pref 204 l3mdev 1 table 9
+        rule add 4 pref 205 bits 0 group 7 table 100
+        rule add 4 pref 206 flow 65537 table 100
+        rule add 4 pref 206 table 100
+        rule add 4 pref 207 action 6
+        rule add 4 pref 207 action 7
+        rule add 4 pref 207 action 8
+        rule add 4 pref 207 action 3
+        rule add 4 pref 208 uid 5-10 table 100
+        rule add 4 pref 208 uid 10-5 table 100
+        rule add 4 pref 209 goto 300
+        rule add 4 pref 209 goto 209
+        rule add 4 pref 209 action 2
+        rule add 4 pref 300 table 100
+        rule dup 4 pref 300 table 100
+        delrule 4 pref 300
+        delrule 4 pref 300
+        rule add 4 pref 301 iif v0 oif w9 table 100
+        rule add 4 pref 302 iif w0 table 100
+        set v0 name w0
+        add w9 ifb mac 02:00:00:00:00:03
+        altadd w9 v0
+        rule add 4 pref 303 iif v0 table 100
+        set w9 name w8
+        del w0
+        rule add 4 pref 304 from 10.0.0.0/33 table 9
+        rule add 4 pref 304 from fd00::/16 table 9
+        delrule 4 from 10.0.0.0/8
+        delrule 4 pref 100 table 101
+        delrule 4 pref 100 proto 4
+        delrule 4 pref 555
+        delrule 4 mark 5 mask 255 echo
+        delrule 4 pref 200
+        delrule 4 pref 32767
+        rule add 4 pref 32767 table 253
+        rule add 4 pref 400
+        rule add 4 pref 401
+        rule add 6 pref 100 from fd00::/16 table 100
+        rule add 6 pref 100 from fd00::/16 table 100
+        rule add 6 pref 100 table 100
+        rule add 6 pref 100 to fd01::/64 table 1000
+        rule dup 6 pref 100 to fd01::/64 table 1000
+        rule add 6 table 70
+        rule add 6 pref 101
+        rule add 6 pref 102 tos 64 table 9
+        delrule 6 pref 100
+        delrule 6 pref 100
+        delrule 6 to fd01::/64
+        delrule 6 table 255
+        delrule 6
+        delrule 6
+    ";
+    rules_that_gateways_ask: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        set v1 up
+        set v0 up
+        addr v0 10.0.0.1/24
+        addr v0 fd00::1/64
+        route add 10.5.0.0/16 dev v0 table 100
+        route add fd05::/64 dev v0 table 100
+        route add 10.9.0.0/16 via 10.5.0.1
+        route add fd09::/64 via fd05::1
+        rule add 4 pref 10 table 100
+        rule add 6 pref 10 table 100
+        route add 10.9.0.0/16 via 10.5.0.1
+        route add fd09::/64 via fd05::1
+        rule add 4 pref 5 to 10.5.0.0/16 action 7
+        rule add 6 pref 5 to fd05::/64 action 7
+        route add 10.10.0.0/16 via 10.5.0.1
+        route add fd0a::/64 via fd05::1
+        route add 10.10.0.0/16 via 10.0.0.2
+        route add fd0a::/64 via fd00::2
+        rule add 4 pref 3 goto 10
+        rule add 6 pref 3 goto 10
+        route add 10.11.0.0/16 via 10.5.0.1
+        route add fd0b::/64 via fd05::1
+        delrule 4 pref 10
+        rule add 4 pref 10 table 100 bits 16
+        route add 10.12.0.0/16 via 10.5.0.1
+        route add 10.13.0.0/16 via 10.0.0.2
+        delrule 4 pref 3
+        delrule 4 pref 5
+        delrule 4 table 254
+        route add 10.14.0.0/16 via 10.0.0.2 table 77
+        route add 10.14.0.0/16 via 10.0.0.2
+    ";
 }

@@ -14,8 +14,10 @@ use real::Real;
 use script::Script;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-const GROUPS: [u32; 5] = [
+const GROUPS: [u32; 7] = [
     RTNLGRP_LINK,
+    RTNLGRP_IPV4_RULE,
+    RTNLGRP_IPV6_RULE,
     RTNLGRP_IPV4_IFADDR,
     RTNLGRP_IPV4_ROUTE,
     RTNLGRP_IPV6_IFADDR,
@@ -68,6 +70,13 @@ fn play(script: &str, patience: u32) -> Result<(), String> {
             dump(RTM_GETADDR, &IfAddr::default().emit()),
         ] {
             compare(&script, line, "dumped", &real.dump(&request), &sim.exchange(&request));
+        }
+        for family in [AF_INET, AF_INET6] {
+            let mut head = [0; 12];
+            head[0] = family;
+            let request = dump(RTM_GETRULE, &head);
+            let (expected, got) = (real.dump(&request), sim.exchange(&request));
+            compare(&script, line, "dumped rules", &expected, &got);
         }
         for family in [AF_INET, AF_INET6] {
             let mut head = [0; 12];

@@ -91,6 +91,14 @@ pub fn tell(message: &[u8], script: &Script) -> String {
             }
             text
         }
+        RTM_NEWRULE | RTM_DELRULE => {
+            let name = if kind == RTM_NEWRULE { "NEWRULE" } else { "DELRULE" };
+            let mut text = format!("{name} {} / {flags:#x} {seq} {whose}", hex(&payload[..12]));
+            for attribute in Attributes::parse(&payload[12..], 0).0 {
+                text += &format!("\n    {} {}", attribute.id, hex(attribute.value));
+            }
+            text
+        }
         NLMSG_ERROR => {
             let errno = -(wire::u32_at(payload, 0) as i32);
             let words = Attributes::parse(payload.get(20..).unwrap_or_default(), 0);

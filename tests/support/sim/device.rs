@@ -45,6 +45,7 @@ impl Kernel {
             Event::Features => self.say_link(index, 0, 2),
             Event::Up | Event::Down | Event::Change | Event::Unregister => {}
         }
+        self.rules_event(index, event);
         self.inet_event(index, event);
         self.fib4_event(index, event);
         self.inet6_event(index, event);
@@ -341,6 +342,7 @@ impl Kernel {
         link.registered = true;
         self.links.insert(index, link);
         self.links_generation += 1;
+        self.attach_rules(index);
         self.inet_start(index);
         self.inet6_start(index);
         Ok(index)

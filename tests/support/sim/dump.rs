@@ -19,6 +19,8 @@ enum Place {
     Route4(Key4, usize),
     /// The next IPv6 route, and the nth of its prefix.
     Route6(Node, usize),
+    /// The next family of rules, and the nth of it.
+    Rule(u8, usize),
 }
 
 const FIRST4: Key4 = Key4 { table: 0, dst: 0, len: 0, tos: 0, priority: 0 };
@@ -85,6 +87,16 @@ impl Kernel {
                     return Err(libc::ENOENT.into());
                 }
             }
+            RTM_GETRULE => {
+                // fib_valid_dumprule_req
+                if message.payload.get(1..12).is_none_or(|rest| rest.iter().any(|b| *b != 0)) {
+                    return Err(libc::EINVAL.into());
+                }
+                if !matches!(dump.family, AF_UNSPEC | AF_INET | AF_INET6) {
+                    return Err(libc::EAFNOSUPPORT.into());
+                }
+                dump.next = Place::Rule(AF_INET, 0);
+            }
             _ => return Err(libc::EOPNOTSUPP.into()),
         }
         if self.sockets[socket.0].dump.is_some() {
@@ -101,7 +113,7 @@ impl Kernel {
         match dump.kind {
             RTM_GETLINK => self.links_generation,
             // Of routes the kernel never says that they have changed meanwhile (K14).
-            RTM_GETROUTE => 0,
+            RTM_GETROUTE | RTM_GETRULE => 0,
             _ => self.links_generation + self.addresses_generation,
         }
     }
@@ -113,7 +125,7 @@ impl Kernel {
         };
         let port = self.port(socket);
         let room = self.faults.dump_chunk;
-        let checked = dump.kind != RTM_GETROUTE;
+        let checked = !matches!(dump.kind, RTM_GETROUTE | RTM_GETRULE);
         if checked && (self.generation(&dump) != dump.generation || self.faults.interrupts_dump()) {
             dump.flags |= NLM_F_DUMP_INTR;
         }
@@ -153,6 +165,7 @@ impl Kernel {
             Place::Link(family, index, nth) => (family, index, nth),
             Place::Route4(key, nth) => return self.next_route4(dump, key, nth),
             Place::Route6(node, nth) => return self.next_route6(dump, node, nth),
+            Place::Rule(family, nth) => return self.next_rule(dump, family, nth),
         };
         if dump.kind == RTM_GETLINK {
             return self.links.range(index..).find_map(|(&index, link)| {
@@ -191,6 +204,20 @@ impl Kernel {
             }
         }
         if dump.family == AF_UNSPEC { self.next_route6(dump, FIRST6, 0) } else { None }
+    }
+
+    fn next_rule(&self, dump: &Dump, from: u8, nth: usize) -> Option<(Place, u16, Vec<u8>)> {
+        for family in [AF_INET, AF_INET6] {
+            if family < from || !matches!(dump.family, AF_UNSPEC) && dump.family != family {
+                continue;
+            }
+            let nth = if family == from { nth } else { 0 };
+            if let Some(rule) = self.rules.of(family).get(nth) {
+                let body = self.rule_body(rule);
+                return Some((Place::Rule(family, nth + 1), RTM_NEWRULE, body));
+            }
+        }
+        None
     }
 
     fn next_route6(&self, dump: &Dump, from: Node, nth: usize) -> Option<(Place, u16, Vec<u8>)> {

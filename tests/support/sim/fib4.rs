@@ -7,6 +7,7 @@ use super::device::Event;
 use super::inet::Address4;
 use super::link::Link;
 use super::route::{ERROR_TYPES, RouteRequest, Way, error_of};
+use super::rules::Step;
 use super::wire::uapi::*;
 use super::wire::{Answer, Refusal};
 
@@ -61,6 +62,14 @@ struct Magic {
     prefsrc: [u8; 4],
     priority: u32,
     index: i32,
+}
+
+/// `struct fib_result`: type, scope and interface of a route, and the bits of its prefix.
+struct Found {
+    kind: u8,
+    scope: u8,
+    oif: i32,
+    len: u8,
 }
 
 const SCOPE_LINK: u8 = 253;
@@ -226,17 +235,9 @@ impl Kernel {
         let scope = request.scope.saturating_add(1).max(SCOPE_LINK);
         let own = Some(request.table).filter(|table| !matches!(table, 0 | 254));
         let own = own.filter(|table| self.fib4.tables.contains(table));
-        let mut found = Err(libc::ENETUNREACH);
-        for tables in [own.as_slice(), &[255, 254], &[253]] {
-            if found.is_err() && !(tables.is_empty()) {
-                match self.lookup4(tables, gateway, scope, way.oif) {
-                    Some(answer) => found = answer,
-                    None if tables == [255, 254] => found = Err(libc::ENETUNREACH),
-                    None => {}
-                }
-            }
-        }
-        let (kind, scope, oif) =
+        let own = own.and_then(|table| self.lookup4(&[table], gateway, scope, way.oif)?.ok());
+        let found = own.map_or_else(|| self.lookup_all4(gateway, scope, way.oif), Ok);
+        let Found { kind, scope, oif, .. } =
             found.map_err(|errno| said(errno, "Nexthop has invalid gateway"))?;
         if !matches!(kind, RTN_UNICAST | RTN_LOCAL) {
             return Err(said(libc::EINVAL, "Nexthop has invalid gateway"));
@@ -247,14 +248,44 @@ impl Kernel {
         if link.is_up() { Ok(()) } else { Err(libc::ENETDOWN.into()) }
     }
 
-    /// `fib_table_lookup`: type, scope and interface of the longest prefix; `None` when there is none.
+    /// `fib_lookup`: as the rules say; without any but the kernel's own, which are not asked, the local and the main
+    /// table are one.
+    fn lookup_all4(&self, to: [u8; 4], scope: u8, oif: i32) -> Result<Found, i32> {
+        if !self.rules.custom4 {
+            let main = self.lookup4(&[255, 254], to, scope, oif);
+            return match main.unwrap_or(Err(libc::ENETUNREACH)) {
+                Ok(found) => Ok(found),
+                Err(errno) => self.lookup4(&[253], to, scope, oif).unwrap_or(Err(errno)),
+            };
+        }
+        for step in self.rule_steps(AF_INET, &to, oif) {
+            let (table, bits, group) = match step {
+                Step::Table(table, bits, group) => (table, bits, group),
+                Step::Refuse(errno) => return Err(errno),
+            };
+            match self.lookup4(&[table], to, scope, oif) {
+                None => {}
+                Some(Err(errno)) => return Err(errno),
+                Some(Ok(found)) => {
+                    // fib4_rule_suppress
+                    let of = self.links.get(&found.oif).map(|link| link.group as i32);
+                    if i32::from(found.len) > bits && (group == -1 || of != Some(group)) {
+                        return Ok(found);
+                    }
+                }
+            }
+        }
+        Err(libc::ENETUNREACH)
+    }
+
+    /// `fib_table_lookup`: the longest prefix; `None` when there is none.
     fn lookup4(
         &self,
         tables: &[u32],
         to: [u8; 4],
         scope: u8,
         oif: i32,
-    ) -> Option<Result<(u8, u8, i32), i32>> {
+    ) -> Option<Result<Found, i32>> {
         let to = u32::from_be_bytes(to);
         for len in (0..=32).rev() {
             for &table in tables {
@@ -273,7 +304,8 @@ impl Kernel {
                     let alive =
                         |way: &&Way| way.flags & RTNH_F_DEAD == 0 && (oif == 0 || way.oif == oif);
                     if let Some(way) = alias.ways.iter().find(alive) {
-                        return Some(Ok((alias.kind, alias.scope, way.oif)));
+                        let (kind, scope, oif) = (alias.kind, alias.scope, way.oif);
+                        return Some(Ok(Found { kind, scope, oif, len }));
                     }
                 }
             }
@@ -285,7 +317,11 @@ impl Kernel {
     fn is_local4(&self, address: [u8; 4]) -> bool {
         // inet_addr_type: neither 0.0.0.0/8 nor a multicast address is anybody's.
         let nobodys = address[0] == 0 || (224..240).contains(&address[0]) || address == [0xff; 4];
-        !nobodys && matches!(self.lookup4(&[255], address, 0, 0), Some(Ok((RTN_LOCAL, ..))))
+        !nobodys
+            && matches!(
+                self.lookup4(&[255], address, 0, 0),
+                Some(Ok(Found { kind: RTN_LOCAL, .. }))
+            )
     }
 
     /// `fib_table_delete`: the first that fits what is given (K21).

@@ -6,6 +6,7 @@ use super::Kernel;
 use super::device::Event;
 use super::inet6::Address6;
 use super::route::{ERROR_TYPES, RouteRequest, Way};
+use super::rules::Step;
 use super::wire::uapi::*;
 use super::wire::{Answer, Refusal};
 
@@ -263,18 +264,40 @@ impl Kernel {
         if let Some(index) = own.filter(|index| oif == 0 || *index == oif) {
             return Ok(index);
         }
-        let found = self.lookup6(255, gateway, oif).or_else(|| self.lookup6(254, gateway, oif));
-        match direct(found) {
+        match direct(self.lookup_all6(gateway, oif)) {
             Some(index) if oif == 0 || index == oif => Ok(index),
             _ => Err(libc::EHOSTUNREACH.into()),
         }
     }
 
+    /// `fib6_lookup`
+    fn lookup_all6(&self, to: [u8; 16], oif: i32) -> Option<&Leg6> {
+        if !self.rules.custom6 {
+            return self.lookup6(255, to, oif).or_else(|| self.lookup6(254, to, oif));
+        }
+        for step in self.rule_steps(AF_INET6, &to, oif) {
+            let Step::Table(table, bits, group) = step else { return None };
+            let Some((len, leg)) = self.lookup6_with(table, to, oif) else { continue };
+            // fib6_rule_suppress
+            let of = self.links.get(&leg.way.oif).map(|link| link.group as i32);
+            if i32::from(len) > bits && (group == -1 || of != Some(group)) {
+                return Some(leg);
+            }
+        }
+        None
+    }
+
     fn lookup6(&self, table: u32, to: [u8; 16], oif: i32) -> Option<&Leg6> {
+        self.lookup6_with(table, to, oif).map(|(_, leg)| leg)
+    }
+
+    /// Likewise, with the length of the prefix that is found.
+    fn lookup6_with(&self, table: u32, to: [u8; 16], oif: i32) -> Option<(u8, &Leg6)> {
         (0..=128).rev().find_map(|len| {
             let list = self.fib6.nodes.get(&(table, truncated(to, len), len))?;
             list.iter()
                 .find(|leg| leg.way.flags & RTNH_F_DEAD == 0 && (oif == 0 || leg.way.oif == oif))
+                .map(|leg| (len, leg))
         })
     }
 

@@ -61,6 +61,8 @@ impl Kernel {
             RTM_GETADDR => self.get_address_request(socket, message),
             RTM_NEWROUTE => self.new_route_request(message),
             RTM_DELROUTE => self.del_route_request(message),
+            RTM_NEWRULE => self.new_rule_request(message),
+            RTM_DELRULE => self.del_rule_request(message),
             _ => Err(libc::EOPNOTSUPP.into()),
         }?;
         Ok(Done::Ack)

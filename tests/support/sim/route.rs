@@ -257,7 +257,7 @@ impl Kernel {
         how: u16,
         asked: bool,
     ) {
-        self.say_route(kind, RTNLGRP_IPV4_ROUTE, how, asked, &route4_body(key, alias));
+        self.say_asked(kind, RTNLGRP_IPV4_ROUTE, how, asked, &route4_body(key, alias));
     }
 
     /// `inet6_rt_notify`
@@ -269,10 +269,11 @@ impl Kernel {
         how: u16,
         asked: bool,
     ) {
-        self.say_route(kind, RTNLGRP_IPV6_ROUTE, how, asked, &route6_body(node, legs));
+        self.say_asked(kind, RTNLGRP_IPV6_ROUTE, how, asked, &route6_body(node, legs));
     }
 
-    fn say_route(&mut self, kind: u16, group: u32, how: u16, asked: bool, body: &[u8]) {
+    /// `rtnl_notify` of what a user may have asked for: then it is named in the message (K11).
+    pub(super) fn say_asked(&mut self, kind: u16, group: u32, how: u16, asked: bool, body: &[u8]) {
         let current = self.current.filter(|_| asked);
         let (seq, port) = current.map_or((0, 0), |current| (current.seq, current.port));
         let echo = current.filter(|current| current.echo).map(|current| current.socket);

@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Kernel;
 use super::bridge_options;
 use super::link::Link;
+use super::rules::Rule;
 use super::wire::Writer;
+use super::wire::uapi::AF_INET6;
 
 fn expiry(leg: &super::fib6::Leg6) -> String {
     match (leg.preference, leg.expires) {
@@ -79,7 +81,27 @@ pub struct RouteTruth {
     pub links: Vec<i32>,
 }
 
+/// A rule as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleTruth {
+    /// 4 or 6.
+    pub family: u8,
+    pub priority: u32,
+    /// Everything else that was asked for.
+    pub value: String,
+}
+
 impl Kernel {
+    /// All rules, in the order in which they are asked.
+    pub fn rules(&self) -> Vec<RuleTruth> {
+        let truth = |rule: &Rule| RuleTruth {
+            family: if rule.family == AF_INET6 { 6 } else { 4 },
+            priority: rule.priority,
+            value: rule_value(rule),
+        };
+        self.rules.four.iter().chain(&self.rules.six).map(truth).collect()
+    }
+
     /// All routes, by key.
     pub fn routes(&self) -> Vec<RouteTruth> {
         let four = self.fib4.routes.iter().flat_map(|(key, list)| {
@@ -156,6 +178,9 @@ impl Kernel {
         for route in self.routes() {
             let _ = writeln!(text, "{} {}", route.key, route.value);
         }
+        for rule in self.rules() {
+            let _ = writeln!(text, "rule {} {}: {}", rule.family, rule.priority, rule.value);
+        }
         text
     }
 
@@ -192,6 +217,37 @@ impl Kernel {
             port_options: list(&port_options.0),
         }
     }
+}
+
+fn rule_value(rule: &Rule) -> String {
+    let mut words = Vec::new();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut push = |title: &str, value: String, usual: &str| {
+        if value != usual {
+            words.push(format!("{title} {value}"));
+        }
+    };
+    push("not", (rule.flags & 2 != 0).to_string(), "false");
+    push("from", format!("{}/{}", hex(&rule.src), rule.src_len), "/0");
+    push("to", format!("{}/{}", hex(&rule.dst), rule.dst_len), "/0");
+    push("iif", rule.iif.name.clone(), "");
+    push("oif", rule.oif.name.clone(), "");
+    push("tos", rule.tos.to_string(), "0");
+    push("mark", format!("{:#x}/{:#x}", rule.mark, rule.mask), "0x0/0x0");
+    push("tun", hex(&rule.tun_id), &hex(&[0; 8]));
+    push("users", format!("{:?}", rule.users), "None");
+    push("ipproto", rule.ip_proto.to_string(), "0");
+    push("sport", format!("{:?}", rule.sport), "None");
+    push("dport", format!("{:?}", rule.dport), "None");
+    push("l3mdev", rule.l3mdev.to_string(), "0");
+    push("action", rule.action.to_string(), "1");
+    push("goto", rule.target.to_string(), "0");
+    push("lookup", rule.table.to_string(), "0");
+    push("bits", rule.suppress_prefixlen.to_string(), "-1");
+    push("group", rule.suppress_ifgroup.to_string(), "-1");
+    push("flow", rule.flow.to_string(), "0");
+    push("proto", rule.protocol.to_string(), "0");
+    words.join(" ")
 }
 
 fn route_value(
