@@ -739,4 +739,99 @@ scenarios! {
         route add 10.14.0.0/16 via 10.0.0.2 table 77
         route add 10.14.0.0/16 via 10.0.0.2
     ";
+    neighbours: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        add i0 ifb mac 02:00:00:00:00:03
+        addr v0 10.0.0.1/24 brd 10.0.0.255
+        neigh add v0 10.0.0.9 lladdr 02:00:00:00:01:09 state 128
+        delneigh v0 10.0.0.9
+        set v1 up
+        set v0 up
+        addr v0 fd00::1/64
+        neigh add v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh add v0 10.0.0.2 lladdr 02:00:00:00:01:03 state 128
+        neigh create v0 10.0.0.2 lladdr 02:00:00:00:01:03 state 128
+        neigh create v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 2
+        neigh change v0 10.0.0.2 lladdr 02:00:00:00:01:03 state 128
+        neigh change v0 10.0.0.2 lladdr 02:00:00:00:01:03 state 128
+        neigh change v0 10.0.0.2 state 128 router
+        neigh change v0 10.0.0.2 state 128 learned proto 7
+        neigh change v0 10.0.0.2 state 128
+        neigh change v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 128
+        neigh add v0 10.0.0.3 state 128
+        neigh replace v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 2
+        neigh add v0 10.0.0.4 lladdr 02:00:00:00:01:04 state 4 learned
+        neigh add v0 10.0.0.5 lladdr 02:00:00:00:01:05 state 64
+        neigh add v0 10.0.0.1 lladdr 02:00:00:00:01:06 state 128
+        neigh add v0 10.0.0.255 lladdr 02:00:00:00:01:06 state 128
+        neigh add v0 fd00::2 lladdr 02:00:00:00:01:07 state 128 router proto 3 echo
+        neigh add v0 fd00::3 lladdr 02:00:00:00:01:08 state 2
+        neigh add v0 10.0.0.6 short 0203 state 128
+        neigh add #66 10.0.0.6 lladdr 02:00:00:00:01:06 state 128
+        neigh add none 10.0.0.6 lladdr 02:00:00:00:01:06 state 128
+        neigh add i0 10.0.0.6 lladdr 02:00:00:00:01:06 state 128
+        neigh add i0 10.0.0.7 lladdr 02:00:00:00:01:06 state 2
+        neigh replace i0 10.0.0.7 lladdr 02:00:00:00:01:07 state 128
+        getneigh v0 10.0.0.2
+        getneigh v0 10.0.0.77
+        getneigh none 10.0.0.2
+        getneigh #66 10.0.0.2
+        delneigh v0 10.0.0.2
+        delneigh v0 10.0.0.2
+        delneigh v0 fd00::2
+        delneigh none 10.0.0.2
+        delneigh #66 10.0.0.2
+        neigh add v0 10.0.0.20 proxy
+        neigh add v0 10.0.0.20 proxy proto 9
+        neigh add v0 10.0.0.21 proxy state 128
+        neigh add v0 fd00::23 proxy
+        neigh add v0 fd00::24 proxy state 128
+        getneigh v0 10.0.0.20 proxy
+        getneigh v0 10.0.0.29 proxy
+        delneigh v0 10.0.0.29 proxy
+        set v0 mtu 1000
+    ";
+    neighbours_that_go_with_their_link: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        set v1 up
+        set v0 up
+        addr v0 10.0.0.1/24
+        addr v0 fd00::1/64
+        neigh add v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh add v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 2
+        neigh add v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        neigh add v0 fd00::3 lladdr 02:00:00:00:01:03 state 2
+        neigh add v0 10.0.0.20 proxy
+        neigh add v0 10.0.0.21 proxy state 128
+        neigh add v0 fd00::20 proxy
+        neigh add v0 fd00::21 proxy state 128
+        set v1 -up
+        set v1 up
+        neigh replace v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 2
+        neigh add v0 10.0.0.20 proxy
+        deladdr v0 10.0.0.1/24
+        deladdr v0 fd00::1/64
+        neigh replace v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 2
+        neigh replace v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh add v0 10.0.0.20 proxy
+        set v0 mac 02:00:00:00:00:09
+        neigh replace v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh replace v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        set v0 noarp
+        set v0 -noarp
+        neigh replace v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh replace v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 128
+        neigh replace v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        neigh replace v0 fd00::3 lladdr 02:00:00:00:01:03 state 128
+        set v0 -up
+        neigh replace v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh replace v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        neigh add v0 10.0.0.20 proxy
+        set v0 up
+        set v0 mtu 1000
+        neigh replace v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        set v0 mtu 1500
+        neigh replace v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        del v0
+    ";
 }

@@ -12,6 +12,8 @@
 //!     delroute DST/LEN [fields]    RTM_DELROUTE; fields as iproute2's, and `type`, `scope`, `proto` in numbers
 //!     rule VERB FAMILY [fields]    RTM_NEWRULE: `add` with CREATE and EXCL, `dup` with CREATE; FAMILY is 4 or 6
 //!     delrule FAMILY [fields]      RTM_DELRULE; fields as iproute2's, `from` and `to` as ADDRESS/LEN, in numbers
+//!     neigh VERB NAME ADDRESS [fields]  RTM_NEWNEIGH with the flags of add, replace, change, create (without EXCL)
+//!     delneigh NAME ADDRESS [fields], getneigh NAME ADDRESS [fields]
 //!     noop, unknown, short
 //!
 //! Several requests for one datagram stand on one line, with ` ; ` between. A line `promote` turns
@@ -154,6 +156,21 @@ fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
         }
         "delrule" => {
             wire::message(RTM_DELRULE, ask | echo(&rest), seq, 0, &rule(name, &rest, true))
+        }
+        "neigh" => {
+            let mode = match name {
+                "add" => NLM_F_CREATE | NLM_F_EXCL,
+                "create" => NLM_F_CREATE,
+                "replace" => NLM_F_CREATE | NLM_F_REPLACE,
+                "change" => NLM_F_REPLACE,
+                _ => panic!("no such verb: {line}"),
+            };
+            let body = neighbour(kernel, rest[0], rest[1], &rest[2..]);
+            wire::message(RTM_NEWNEIGH, ask | mode | echo(&rest), seq, 0, &body)
+        }
+        "delneigh" | "getneigh" => {
+            let kind = if verb == "delneigh" { RTM_DELNEIGH } else { RTM_GETNEIGH };
+            wire::message(kind, ask, seq, 0, &neighbour(kernel, name, rest[0], &rest[1..]))
         }
         "noop" => wire::message(NLMSG_NOOP, ask, seq, 0, &[]),
         "unknown" => wire::message(name.parse().unwrap_or(999), ask, seq, 0, &[0; 16]),
@@ -349,6 +366,39 @@ fn route(kernel: &Kernel, to: &str, words: &[&str], gone: bool) -> Vec<u8> {
         _ => 0,
     };
     head[6] = scope.unwrap_or(usual);
+    [head.to_vec(), to.0].concat()
+}
+
+/// `state` in numbers, and `proxy`, `router`, `learned`.
+fn neighbour(kernel: &Kernel, name: &str, address: &str, words: &[&str]) -> Vec<u8> {
+    let address: IpAddr = address.parse().expect("an address");
+    let mut head = [0u8; 12];
+    head[0] = if address.is_ipv4() { AF_INET } else { AF_INET6 };
+    head[4..8].copy_from_slice(&index(kernel, name).to_ne_bytes());
+    let mut to = Writer::default();
+    to.bytes(NDA_DST, &octets(address));
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        let flag = match word {
+            "proxy" => NTF_PROXY,
+            "learned" => 0x10,
+            "router" => 0x80,
+            _ => 0,
+        };
+        head[10] |= flag;
+        if flag != 0 || word == "echo" {
+            continue;
+        }
+        let value = words.next().unwrap_or("");
+        let number: u16 = value.parse().unwrap_or(0);
+        match word {
+            "lladdr" => drop(to.bytes(NDA_LLADDR, &mac(value).expect("a MAC"))),
+            "short" => drop(to.bytes(NDA_LLADDR, &hex(value))),
+            "state" => head[8..10].copy_from_slice(&number.to_ne_bytes()),
+            "proto" => drop(to.u8(NDA_PROTOCOL, number as u8)),
+            _ => panic!("no such field: {word}"),
+        }
+    }
     [head.to_vec(), to.0].concat()
 }
 

@@ -19,6 +19,16 @@ pub fn key(message: &[u8]) -> (u16, Vec<u8>) {
     (kind, message[16..length].to_vec())
 }
 
+/// Without what the simulation does not have: forwarding entries, and neighbours of multicast addresses, which come with
+/// packets.
+pub fn without_unknown(mut messages: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    messages.retain(|message| {
+        let is_neighbour = matches!(wire::u16_at(message, 4), RTM_NEWNEIGH | RTM_DELNEIGH);
+        !is_neighbour || message[16] != AF_BRIDGE && message[27] != RTN_MULTICAST
+    });
+    messages
+}
+
 /// Table, destination, TOS and priority of a route; nothing of other messages, which come first or last.
 pub fn route_key(message: &[u8]) -> (bool, Vec<u8>, Vec<Vec<u8>>) {
     let kind = wire::u16_at(message, 4);
@@ -86,6 +96,18 @@ pub fn tell(message: &[u8], script: &Script) -> String {
                         format!("ends {ends}, {}", wire::u32_at(attribute.value, 12))
                     }
                     _ => unless_random(attribute.value, script),
+                };
+                text += &format!("\n    {} {value}", attribute.id);
+            }
+            text
+        }
+        RTM_NEWNEIGH | RTM_DELNEIGH => {
+            let name = if kind == RTM_NEWNEIGH { "NEWNEIGH" } else { "DELNEIGH" };
+            let mut text = format!("{name} {} / {flags:#x} {seq} {whose}", hex(&payload[..12]));
+            for attribute in Attributes::parse(&payload[12..], 0).0 {
+                let value = match attribute.id {
+                    NDA_CACHEINFO => "times".to_owned(),
+                    _ => hex(attribute.value),
                 };
                 text += &format!("\n    {} {value}", attribute.id);
             }

@@ -46,9 +46,11 @@ impl Kernel {
             Event::Up | Event::Down | Event::Change | Event::Unregister => {}
         }
         self.rules_event(index, event);
+        self.neighbours_event(index, event, AF_INET);
         self.inet_event(index, event);
         self.fib4_event(index, event);
         self.inet6_event(index, event);
+        self.neighbours_event(index, event, AF_INET6);
         self.bridge_event(index, event);
         self.stacked_event(index, event);
     }
@@ -77,7 +79,9 @@ impl Kernel {
             self.notify(index, if now & IFF_UP != 0 { Event::Up } else { Event::Down });
         }
         if now & IFF_UP != 0 && changed & !(IFF_UP | IFF_PROMISC | IFF_ALLMULTI) != 0 {
+            self.noarp_changes = changed & IFF_NOARP != 0;
             self.notify(index, Event::Change);
+            self.noarp_changes = false;
         }
     }
 

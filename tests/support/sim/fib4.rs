@@ -65,10 +65,10 @@ struct Magic {
 }
 
 /// `struct fib_result`: type, scope and interface of a route, and the bits of its prefix.
-struct Found {
-    kind: u8,
+pub(super) struct Found {
+    pub(super) kind: u8,
     scope: u8,
-    oif: i32,
+    pub(super) oif: i32,
     len: u8,
 }
 
@@ -279,7 +279,7 @@ impl Kernel {
     }
 
     /// `fib_table_lookup`: the longest prefix; `None` when there is none.
-    fn lookup4(
+    pub(super) fn lookup4(
         &self,
         tables: &[u32],
         to: [u8; 4],
@@ -588,6 +588,7 @@ impl Kernel {
         if self.kill4(index, event, force) {
             self.flush_dead();
         }
+        self.neighbours_down(index, AF_INET);
     }
 
     /// `fib_sync_down_dev`: marks ways dead; whether a whole route is.

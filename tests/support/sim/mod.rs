@@ -14,7 +14,7 @@
 //! `fib4`, `fib6`), bridges (`bridge`), macvlan and vxlan the rest. Requests (`request`, `address`, `route`, `rules`)
 //! only push that machine. So an order of messages that nobody wrote down still comes out right.
 //!
-//! Not in it: neighbours, nexthop objects, routes by encapsulation or by a gateway of the other family, VLAN
+//! Not in it: forwarding entries of bridges, nexthop objects, routes by encapsulation or by a gateway of the other family, VLAN
 //! filtering (as in the kernel of the development machine), permissions (the caller is always root), time: a
 //! lifetime is stored and told as it was given and does not run down; counters are zero.
 //!
@@ -40,6 +40,7 @@ pub mod inet;
 pub mod inet6;
 pub mod kind;
 pub mod link;
+pub mod neigh;
 pub mod op;
 pub mod request;
 pub mod rng;
@@ -57,7 +58,7 @@ pub use faults::Faults;
 pub use link::Link;
 pub use op::Op;
 pub use socket::{Receive, SocketId};
-pub use truth::{AddressTruth, LinkTruth, RouteTruth, RuleTruth};
+pub use truth::{AddressTruth, LinkTruth, NeighbourTruth, RouteTruth, RuleTruth};
 
 use rng::Rng;
 use socket::Socket;
@@ -84,6 +85,9 @@ pub struct Kernel {
     fib4: fib4::Fib4,
     fib6: fib6::Fib6,
     rules: rules::Rules,
+    neighbours: neigh::Neighbours,
+    /// Whether IFF_NOARP is among the flags whose change is being told.
+    noarp_changes: bool,
     sysctl: Sysctl,
     foreign: Option<SocketId>,
     prompt: bool,
@@ -143,6 +147,8 @@ impl Kernel {
             fib4: fib4::Fib4 { tables: vec![254, 255], ..Default::default() },
             fib6: fib6::Fib6 { tables: vec![254, 255], ..Default::default() },
             rules: rules::Rules::default(),
+            neighbours: neigh::Neighbours::default(),
+            noarp_changes: false,
             sysctl: Sysctl::default(),
             foreign: None,
             prompt: false,
@@ -164,6 +170,7 @@ impl Kernel {
             fib4: self.fib4.clone(),
             fib6: self.fib6.clone(),
             rules: self.rules.clone(),
+            neighbours: self.neighbours.clone(),
             sysctl: self.sysctl.clone(),
             foreign: None,
             ..*self

@@ -81,6 +81,16 @@ pub struct RouteTruth {
     pub links: Vec<i32>,
 }
 
+/// A neighbour or a proxy as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeighbourTruth {
+    pub index: i32,
+    pub address: IpAddr,
+    pub proxy: bool,
+    /// `lladdr 02:... state 0x80 flags 0x0`
+    pub value: String,
+}
+
 /// A rule as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleTruth {
@@ -92,6 +102,34 @@ pub struct RuleTruth {
 }
 
 impl Kernel {
+    /// All neighbours but those that have failed or are unknown, and all proxies.
+    pub fn neighbours(&self) -> Vec<NeighbourTruth> {
+        let address = |bytes: &[u8]| match <[u8; 4]>::try_from(bytes) {
+            Ok(four) => IpAddr::from(four),
+            Err(_) => <[u8; 16]>::try_from(bytes).map_or(Ipv6Addr::UNSPECIFIED, Into::into).into(),
+        };
+        let known = self.neighbours.all.iter().filter(|own| own.state & !0x20 != 0);
+        let all = known.map(|own| NeighbourTruth {
+            index: own.index,
+            address: address(&own.dst),
+            proxy: false,
+            value: format!(
+                "lladdr {} state {:#x} flags {:#x} proto {}",
+                own.lladdr.map(|byte| format!("{byte:02x}")).concat(),
+                own.state,
+                own.flags,
+                own.protocol
+            ),
+        });
+        let proxies = self.neighbours.proxies.iter().map(|own| NeighbourTruth {
+            index: own.index,
+            address: address(&own.dst),
+            proxy: true,
+            value: format!("flags {:#x} proto {}", own.flags, own.protocol),
+        });
+        all.chain(proxies).collect()
+    }
+
     /// All rules, in the order in which they are asked.
     pub fn rules(&self) -> Vec<RuleTruth> {
         let truth = |rule: &Rule| RuleTruth {
@@ -177,6 +215,10 @@ impl Kernel {
         }
         for route in self.routes() {
             let _ = writeln!(text, "{} {}", route.key, route.value);
+        }
+        for one in self.neighbours() {
+            let title = if one.proxy { "proxy" } else { "neighbour" };
+            let _ = writeln!(text, "{title} {} dev {} {}", one.address, one.index, one.value);
         }
         for rule in self.rules() {
             let _ = writeln!(text, "rule {} {}: {}", rule.family, rule.priority, rule.value);

@@ -156,6 +156,16 @@ pub mod uapi {
     pub const RTA_EXPIRES: u16 = 23;
     pub const RTA_NH_ID: u16 = 30;
 
+    pub const NDA_DST: u16 = 1;
+    pub const NDA_LLADDR: u16 = 2;
+    pub const NDA_CACHEINFO: u16 = 3;
+    pub const NDA_PROBES: u16 = 4;
+    pub const NDA_IFINDEX: u16 = 8;
+    pub const NDA_PROTOCOL: u16 = 12;
+    pub const NDA_FLAGS_EXT: u16 = 15;
+
+    pub const NTF_PROXY: u8 = 8;
+
     pub const FRA_DST: u16 = 1;
     pub const FRA_SRC: u16 = 2;
     pub const FRA_IIFNAME: u16 = 3;
