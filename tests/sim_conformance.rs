@@ -834,4 +834,122 @@ scenarios! {
         neigh replace v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
         del v0
     ";
+    nexthops: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        add w0 veth mac 02:00:00:00:00:03 peer w1/02:00:00:00:00:04
+        nexthop add 1 4 dev v0
+        nexthop add 1 4 blackhole
+        set lo up
+        set v1 up
+        nexthop add 1 4 dev v1
+        set v0 up
+        set w1 up
+        set w0 up
+        addr v0 10.0.0.1/24
+        addr v0 fd00::1/64
+        addr w0 10.1.0.1/24
+        nexthop add 1 4 via 10.0.0.2 dev v0
+        nexthop add 1 4 via 10.0.0.2 dev v0
+        nexthop add 2 4 via 10.1.0.2 dev w0 proto 9 echo
+        nexthop add 3 4 via 10.77.0.2 dev w0
+        nexthop add 3 4 via 10.77.0.2 dev w0 onlink
+        nexthop add 4 4 dev w0
+        nexthop add 4 4 dev w0 onlink
+        nexthop add 5 4 blackhole
+        nexthop add 6 6 via fd00::2 dev v0
+        nexthop add 7 6 dev v0
+        nexthop add 8 6 blackhole
+        nexthop add 9 6 via fd77::2 dev v0
+        nexthop add 9 4 dev #66
+        nexthop add 9 4 via 10.0.0.2
+        nexthop add 0 4 via 10.0.0.9 dev v0
+        nexthop replace 0 4 via 10.0.0.9 dev v0
+        nexthop change 99 4 dev v0
+        nexthop add 20 0 group 1,1/2,3
+        nexthop add 21 0 group 1,1/1,2
+        nexthop add 21 0 group 20,1
+        nexthop add 21 0 group 1,1/77,1
+        nexthop add 21 0 group 1,1/5,1
+        nexthop add 21 4 group 1,1
+        nexthop add 21 0 group 5,1
+        nexthop add 22 0 group 6,1/7,1
+        nexthop add 23 0
+        getnexthop 20
+        getnexthop 77
+        route add 10.9.0.0/16 nhid 1
+        route add 10.9.0.0/16 nhid 1
+        route append 10.9.0.0/16 nhid 2
+        route add 10.10.0.0/16 nhid 20
+        route add 10.11.0.0/16 nhid 5
+        route add 10.12.0.0/16 nhid 77
+        route add 10.12.0.0/16 nhid 1 dev v0
+        route add fd09::/64 nhid 6
+        route add fd09::/64 nhid 6
+        route append fd09::/64 nhid 7
+        route append fd09::/64 via fd00::9
+        route add fd0a::/64 nhid 22
+        route add fd0b::/64 nhid 8
+        route add fd0c::/64 nhid 1
+        nexthop replace 1 4 via 10.0.0.3 dev v0
+        nexthop change 6 6 via fd00::3 dev v0 echo
+        nexthop replace 1 0 group 2,1
+        nexthop replace 20 4 dev v0
+        nexthop replace 1 4 blackhole
+        nexthop replace 20 0 group 2,7/1,1/3,1
+        delroute 10.9.0.0/16 nhid 2
+        delroute 10.9.0.0/16 via 10.0.0.3
+        delroute 10.9.0.0/16
+        delroute fd09::/64 nhid 7
+        delroute fd09::/64 dev v0
+        route replace 10.10.0.0/16 via 10.0.0.9
+        route add 10.13.0.0/16 nhid 20
+        route add 10.14.0.0/16 nhid 1 src 10.0.0.1
+        delnexthop 1
+        delnexthop 1
+        delnexthop 2 echo
+        delnexthop 3
+        delnexthop 22
+        delnexthop 8
+        delnexthop 5
+    ";
+    nexthops_that_go_with_their_link: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        add w0 veth mac 02:00:00:00:00:03 peer w1/02:00:00:00:00:04
+        set lo up
+        set v1 up
+        set v0 up
+        set w1 up
+        set w0 up
+        addr v0 10.0.0.1/24
+        addr v0 fd00::1/64
+        addr w0 10.1.0.1/24
+        nexthop add 1 4 via 10.0.0.2 dev v0
+        nexthop add 2 4 via 10.1.0.2 dev w0
+        nexthop add 3 6 via fd00::2 dev v0
+        nexthop add 4 4 blackhole
+        nexthop add 20 0 group 1,1/2,1
+        nexthop add 21 0 group 1,1
+        route add 10.9.0.0/16 nhid 1
+        route add 10.10.0.0/16 nhid 20
+        route add 10.11.0.0/16 nhid 21
+        route add 10.12.0.0/16 nhid 4
+        route add fd09::/64 nhid 3
+        deladdr v0 10.0.0.1/24
+        set v1 -up
+        set v1 up
+        nexthop add 1 4 dev v0
+        nexthop replace 20 0 group 1,1/2,1
+        nexthop add 3 6 dev v0
+        route add 10.9.0.0/16 nhid 1
+        route add fd09::/64 nhid 3
+        set v0 -up
+        set v0 up
+        nexthop add 1 4 dev v0
+        nexthop replace 20 0 group 1,1/2,1
+        route add 10.9.0.0/16 nhid 1
+        set v0 mtu 60
+        set w0 mtu 1200
+        del v0
+        set lo -up
+    ";
 }

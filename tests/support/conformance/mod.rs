@@ -14,8 +14,9 @@ use real::Real;
 use script::Script;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-const GROUPS: [u32; 8] = [
+const GROUPS: [u32; 9] = [
     RTNLGRP_LINK,
+    RTNLGRP_NEXTHOP,
     RTNLGRP_NEIGH,
     RTNLGRP_IPV4_RULE,
     RTNLGRP_IPV6_RULE,
@@ -72,6 +73,8 @@ fn play(script: &str, patience: u32) -> Result<(), String> {
         ] {
             compare(&script, line, "dumped", &real.dump(&request), &sim.exchange(&request));
         }
+        let request = dump(RTM_GETNEXTHOP, &[0; 8]);
+        compare(&script, line, "dumped nexthops", &real.dump(&request), &sim.exchange(&request));
         for proxies in [0, NTF_PROXY] {
             let mut head = [0; 12];
             head[10] = proxies;

@@ -14,6 +14,9 @@
 //!     delrule FAMILY [fields]      RTM_DELRULE; fields as iproute2's, `from` and `to` as ADDRESS/LEN, in numbers
 //!     neigh VERB NAME ADDRESS [fields]  RTM_NEWNEIGH with the flags of add, replace, change, create (without EXCL)
 //!     delneigh NAME ADDRESS [fields], getneigh NAME ADDRESS [fields]
+//!     nexthop VERB ID FAMILY [fields]   RTM_NEWNEXTHOP with the flags of add, replace, change; FAMILY is 4, 6 or 0, an
+//!                                       ID of 0 is none; fields: dev, via, onlink, blackhole, group ID,WEIGHT/..
+//!     delnexthop ID, getnexthop ID
 //!     noop, unknown, short
 //!
 //! Several requests for one datagram stand on one line, with ` ; ` between. A line `promote` turns
@@ -171,6 +174,20 @@ fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
         "delneigh" | "getneigh" => {
             let kind = if verb == "delneigh" { RTM_DELNEIGH } else { RTM_GETNEIGH };
             wire::message(kind, ask, seq, 0, &neighbour(kernel, name, rest[0], &rest[1..]))
+        }
+        "nexthop" => {
+            let mode = match name {
+                "add" => NLM_F_CREATE | NLM_F_EXCL,
+                "replace" => NLM_F_CREATE | NLM_F_REPLACE,
+                "change" => NLM_F_REPLACE,
+                _ => panic!("no such verb: {line}"),
+            };
+            let body = nexthop(kernel, rest[0], rest[1], &rest[2..]);
+            wire::message(RTM_NEWNEXTHOP, ask | mode | echo(&rest), seq, 0, &body)
+        }
+        "delnexthop" | "getnexthop" => {
+            let kind = if verb == "delnexthop" { RTM_DELNEXTHOP } else { RTM_GETNEXTHOP };
+            wire::message(kind, ask | echo(&rest), seq, 0, &nexthop(kernel, name, "0", &[]))
         }
         "noop" => wire::message(NLMSG_NOOP, ask, seq, 0, &[]),
         "unknown" => wire::message(name.parse().unwrap_or(999), ask, seq, 0, &[0; 16]),
@@ -349,6 +366,10 @@ fn route(kernel: &Kernel, to: &str, words: &[&str], gone: bool) -> Vec<u8> {
             "pref" => drop(to.u8(RTA_PREF, number as u8)),
             "expires" => drop(to.u32(RTA_EXPIRES, number)),
             "nh" => legs.extend(leg(kernel, value)),
+            "nhid" => {
+                via = true;
+                to.u32(RTA_NH_ID, number);
+            }
             _ => panic!("no such field: {word}"),
         }
     }
@@ -396,6 +417,51 @@ fn neighbour(kernel: &Kernel, name: &str, address: &str, words: &[&str]) -> Vec<
             "short" => drop(to.bytes(NDA_LLADDR, &hex(value))),
             "state" => head[8..10].copy_from_slice(&number.to_ne_bytes()),
             "proto" => drop(to.u8(NDA_PROTOCOL, number as u8)),
+            _ => panic!("no such field: {word}"),
+        }
+    }
+    [head.to_vec(), to.0].concat()
+}
+
+fn nexthop(kernel: &Kernel, id: &str, family: &str, words: &[&str]) -> Vec<u8> {
+    let mut head = [0u8; 8];
+    head[0] = match family {
+        "4" => AF_INET,
+        "6" => AF_INET6,
+        _ => AF_UNSPEC,
+    };
+    let mut to = Writer::default();
+    if id != "0" {
+        to.u32(NHA_ID, id.parse().expect("a number"));
+    }
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        match word {
+            "echo" => continue,
+            "onlink" => {
+                head[4] = RTNH_F_ONLINK as u8;
+                continue;
+            }
+            "blackhole" => {
+                to.bytes(NHA_BLACKHOLE, &[]);
+                continue;
+            }
+            _ => {}
+        }
+        let value = words.next().unwrap_or("");
+        match word {
+            "dev" => drop(to.u32(NHA_OIF, index(kernel, value) as u32)),
+            "via" => drop(to.bytes(NHA_GATEWAY, &octets(value.parse().expect("an address")))),
+            "proto" => head[2] = value.parse().expect("a number"),
+            "group" => {
+                let members = value.split('/').flat_map(|member| {
+                    let (id, weight) = member.split_once(',').expect("ID,WEIGHT");
+                    let id: u32 = id.parse().expect("a number");
+                    let weight: u8 = weight.parse().expect("a number");
+                    [&id.to_ne_bytes()[..], &[weight - 1, 0, 0, 0]].concat()
+                });
+                to.bytes(NHA_GROUP, &members.collect::<Vec<u8>>());
+            }
             _ => panic!("no such field: {word}"),
         }
     }

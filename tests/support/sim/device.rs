@@ -46,6 +46,7 @@ impl Kernel {
             Event::Up | Event::Down | Event::Change | Event::Unregister => {}
         }
         self.rules_event(index, event);
+        self.nexthops_event(index, event);
         self.neighbours_event(index, event, AF_INET);
         self.inet_event(index, event);
         self.fib4_event(index, event);

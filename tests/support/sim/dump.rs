@@ -4,6 +4,7 @@ use super::fib4::Key4;
 use super::fib6::Node;
 use super::link::{Data, Link};
 use super::neigh;
+use super::nexthop;
 use super::route;
 use super::show;
 use super::socket::SocketId;
@@ -24,6 +25,8 @@ enum Place {
     Rule(u8, usize),
     /// The next family of neighbours or proxies, and the nth of it.
     Neighbour(u8, usize),
+    /// The next number of a nexthop object.
+    Nexthop(u32),
 }
 
 const FIRST4: Key4 = Key4 { table: 0, dst: 0, len: 0, tos: 0, priority: 0 };
@@ -102,6 +105,12 @@ impl Kernel {
                 }
                 dump.next = Place::Rule(AF_INET, 0);
             }
+            RTM_GETNEXTHOP => {
+                if message.payload.get(..8).is_none_or(|head| head[1..].iter().any(|b| *b != 0)) {
+                    return Err(libc::EINVAL.into());
+                }
+                dump.next = Place::Nexthop(0);
+            }
             RTM_GETNEIGH => {
                 dump.want_neighbours(message)?;
                 let only = dump.only;
@@ -126,6 +135,7 @@ impl Kernel {
             RTM_GETLINK => self.links_generation,
             // Of routes the kernel never says that they have changed meanwhile (K14).
             RTM_GETROUTE | RTM_GETRULE | RTM_GETNEIGH => 0,
+            RTM_GETNEXTHOP => self.nexthops.generation,
             _ => self.links_generation + self.addresses_generation,
         }
     }
@@ -137,7 +147,7 @@ impl Kernel {
         };
         let port = self.port(socket);
         let room = self.faults.dump_chunk;
-        let checked = matches!(dump.kind, RTM_GETLINK | RTM_GETADDR);
+        let checked = matches!(dump.kind, RTM_GETLINK | RTM_GETADDR | RTM_GETNEXTHOP);
         if checked && (self.generation(&dump) != dump.generation || self.faults.interrupts_dump()) {
             dump.flags |= NLM_F_DUMP_INTR;
         }
@@ -178,6 +188,11 @@ impl Kernel {
             Place::Route4(key, nth) => return self.next_route4(dump, key, nth),
             Place::Route6(node, nth) => return self.next_route6(dump, node, nth),
             Place::Rule(family, nth) => return self.next_rule(dump, family, nth),
+            Place::Nexthop(id) => {
+                let (id, nexthop) = self.nexthops.all.range(id..).next()?;
+                let body = nexthop::nexthop_body(nexthop);
+                return Some((Place::Nexthop(id + 1), RTM_NEWNEXTHOP, body));
+            }
             Place::Neighbour(family, nth) => return self.next_neighbour(dump, family, nth),
         };
         if dump.kind == RTM_GETLINK {

@@ -34,13 +34,16 @@ pub struct Alias4 {
     pub flags: u32,
     /// `pfsrc_removed`: its going is announced (K6).
     pub source_gone: bool,
+    /// The nexthop object whose ways these are, and whether it is a black hole.
+    pub nexthop: Option<u32>,
+    pub blackhole: bool,
 }
 
 impl Alias4 {
     /// `fib_find_info`: what is compared.
     fn same(&self, other: &Alias4) -> bool {
-        (self.kind, self.scope, self.protocol, self.prefsrc)
-            == (other.kind, other.scope, other.protocol, other.prefsrc)
+        (self.kind, self.scope, self.protocol, self.prefsrc, self.nexthop)
+            == (other.kind, other.scope, other.protocol, other.prefsrc, other.nexthop)
             && self.metrics == other.metrics
             && self.ways.len() == other.ways.len()
             && self.ways.iter().zip(&other.ways).all(|(a, b)| a.same(b))
@@ -154,7 +157,16 @@ impl Kernel {
             ways: request.ways.clone(),
             flags: 0,
             source_gone: false,
+            nexthop: (request.nexthop != 0).then_some(request.nexthop),
+            blackhole: false,
         };
+        if let Some(id) = alias.nexthop {
+            let found = self.nexthops.resolve(id);
+            let found = found.ok_or_else(|| said("Nexthop id does not exist"))?;
+            (alias.ways, alias.blackhole) = (found.ways, found.blackhole);
+            self.check_source4(&alias, request)?;
+            return Ok(alias);
+        }
         if ERROR_TYPES.contains(&request.kind) {
             if alias.ways.len() > 1
                 || alias.ways.iter().any(|way| way.oif != 0 || !way.gateway.is_empty())
@@ -186,17 +198,21 @@ impl Kernel {
                 alias.flags |= RTNH_F_LINKDOWN;
             }
         }
-        if alias.prefsrc != [0; 4] {
-            let own = request.kind == RTN_LOCAL && request.dst.get(..4) == Some(&alias.prefsrc[..]);
-            if !own && !self.is_local4(alias.prefsrc) {
-                return Err(said("Invalid prefsrc address"));
-            }
-        }
+        self.check_source4(&alias, request)?;
         Ok(alias)
     }
 
+    /// `fib_valid_prefsrc`
+    fn check_source4(&self, alias: &Alias4, request: &RouteRequest) -> Answer {
+        let own = request.kind == RTN_LOCAL && request.dst.get(..4) == Some(&alias.prefsrc[..]);
+        if alias.prefsrc != [0; 4] && !own && !self.is_local4(alias.prefsrc) {
+            return Err(Refusal::said(libc::EINVAL, "Invalid prefsrc address"));
+        }
+        Ok(())
+    }
+
     /// `fib_check_nh`
-    fn check_way4(&self, way: &mut Way, request: &RouteRequest) -> Answer {
+    pub(super) fn check_way4(&self, way: &mut Way, request: &RouteRequest) -> Answer {
         let said = |errno, words| Refusal::said(errno, words);
         let down = |link: &Link| if link.carrier { 0 } else { RTNH_F_LINKDOWN };
         let Ok(gateway) = <[u8; 4]>::try_from(&way.gateway[..]) else {
@@ -295,7 +311,8 @@ impl Kernel {
                     if alias.scope < scope {
                         continue;
                     }
-                    if let Some(errno) = error_of(alias.kind) {
+                    let kind = if alias.blackhole { 6 } else { alias.kind };
+                    if let Some(errno) = error_of(kind) {
                         return (errno != libc::EAGAIN).then_some(Err(errno));
                     }
                     if alias.flags & RTNH_F_DEAD != 0 {
@@ -599,7 +616,7 @@ impl Kernel {
         };
         let mut any = false;
         for alias in self.fib4.routes.values_mut().flatten() {
-            if !alias.ways.iter().any(|way| way.oif == index) {
+            if alias.nexthop.is_some() || !alias.ways.iter().any(|way| way.oif == index) {
                 continue;
             }
             let mut dead = 0;
@@ -635,7 +652,7 @@ impl Kernel {
         }
         let has_inet = link.inet.is_some();
         for alias in self.fib4.routes.values_mut().flatten() {
-            if !alias.ways.iter().any(|way| way.oif == index) {
+            if alias.nexthop.is_some() || !alias.ways.iter().any(|way| way.oif == index) {
                 continue;
             }
             let mut alive = 0;
@@ -687,6 +704,12 @@ impl Kernel {
 
 /// `fib_nh_match`
 fn ways_match(request: &RouteRequest, alias: &Alias4) -> bool {
+    if request.nexthop != 0 {
+        return alias.nexthop == Some(request.nexthop);
+    }
+    if alias.nexthop.is_some() {
+        return request.oif == 0 && request.gateway.is_empty() && !request.multipath;
+    }
     if request.oif != 0 || !request.gateway.is_empty() {
         let way = &alias.ways[0];
         return (request.oif == 0 || way.oif == request.oif)

@@ -14,7 +14,7 @@
 //! `fib4`, `fib6`), bridges (`bridge`), macvlan and vxlan the rest. Requests (`request`, `address`, `route`, `rules`)
 //! only push that machine. So an order of messages that nobody wrote down still comes out right.
 //!
-//! Not in it: forwarding entries of bridges, nexthop objects, routes by encapsulation or by a gateway of the other family, VLAN
+//! Not in it: forwarding entries of bridges, routes by encapsulation or by a gateway of the other family, VLAN
 //! filtering (as in the kernel of the development machine), permissions (the caller is always root), time: a
 //! lifetime is stored and told as it was given and does not run down; counters are zero.
 //!
@@ -41,6 +41,7 @@ pub mod inet6;
 pub mod kind;
 pub mod link;
 pub mod neigh;
+pub mod nexthop;
 pub mod op;
 pub mod request;
 pub mod rng;
@@ -86,6 +87,7 @@ pub struct Kernel {
     fib6: fib6::Fib6,
     rules: rules::Rules,
     neighbours: neigh::Neighbours,
+    nexthops: nexthop::Nexthops,
     /// Whether IFF_NOARP is among the flags whose change is being told.
     noarp_changes: bool,
     sysctl: Sysctl,
@@ -148,6 +150,7 @@ impl Kernel {
             fib6: fib6::Fib6 { tables: vec![254, 255], ..Default::default() },
             rules: rules::Rules::default(),
             neighbours: neigh::Neighbours::default(),
+            nexthops: nexthop::Nexthops::default(),
             noarp_changes: false,
             sysctl: Sysctl::default(),
             foreign: None,
@@ -171,6 +174,7 @@ impl Kernel {
             fib6: self.fib6.clone(),
             rules: self.rules.clone(),
             neighbours: self.neighbours.clone(),
+            nexthops: self.nexthops.clone(),
             sysctl: self.sysctl.clone(),
             foreign: None,
             ..*self

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Kernel;
 use super::bridge_options;
 use super::link::Link;
+use super::nexthop::{Nexthop, What};
 use super::rules::Rule;
 use super::wire::Writer;
 use super::wire::uapi::AF_INET6;
@@ -102,6 +103,23 @@ pub struct RuleTruth {
 }
 
 impl Kernel {
+    /// All nexthop objects: number and all that was asked for.
+    pub fn nexthops(&self) -> Vec<(u32, String)> {
+        let value = |nexthop: &Nexthop| {
+            let what = match &nexthop.what {
+                What::Group(members) => format!("group {members:?}"),
+                What::Single { family, blackhole: true, .. } => format!("blackhole {family}"),
+                What::Single { family, way, .. } => {
+                    let ways = std::slice::from_ref(way);
+                    let none = Default::default();
+                    format!("{family} {}", route_value((1, 4, 0), &[], &none, ways))
+                }
+            };
+            format!("{what} proto {}", nexthop.protocol)
+        };
+        self.nexthops.all.values().map(|nexthop| (nexthop.id, value(nexthop))).collect()
+    }
+
     /// All neighbours but those that have failed or are unknown, and all proxies.
     pub fn neighbours(&self) -> Vec<NeighbourTruth> {
         let address = |bytes: &[u8]| match <[u8; 4]>::try_from(bytes) {
@@ -157,7 +175,7 @@ impl Kernel {
                     &alias.prefsrc,
                     &alias.metrics,
                     &alias.ways,
-                ),
+                ) + &by_nexthop(alias.nexthop),
                 table: key.table,
                 dst: Ipv4Addr::from(key.dst).into(),
                 len: key.len,
@@ -176,13 +194,14 @@ impl Kernel {
                     (leg.kind, leg.protocol, 0),
                     &leg.prefsrc,
                     &leg.metrics,
-                    std::slice::from_ref(&leg.way),
-                ) + &expiry(leg),
+                    &std::iter::once(&leg.way).chain(&leg.others).cloned().collect::<Vec<_>>(),
+                ) + &expiry(leg)
+                    + &by_nexthop(leg.nexthop),
                 table: *table,
                 dst: Ipv6Addr::from(*dst).into(),
                 len: *len,
                 protocol: leg.protocol,
-                links: vec![leg.way.oif],
+                links: std::iter::once(&leg.way).chain(&leg.others).map(|way| way.oif).collect(),
             })
         });
         four.chain(six).collect()
@@ -215,6 +234,9 @@ impl Kernel {
         }
         for route in self.routes() {
             let _ = writeln!(text, "{} {}", route.key, route.value);
+        }
+        for (id, value) in self.nexthops() {
+            let _ = writeln!(text, "nexthop {id} {value}");
         }
         for one in self.neighbours() {
             let title = if one.proxy { "proxy" } else { "neighbour" };
@@ -259,6 +281,10 @@ impl Kernel {
             port_options: list(&port_options.0),
         }
     }
+}
+
+fn by_nexthop(id: Option<u32>) -> String {
+    id.map(|id| format!(" nhid {id}")).unwrap_or_default()
 }
 
 fn rule_value(rule: &Rule) -> String {

@@ -156,6 +156,16 @@ pub mod uapi {
     pub const RTA_EXPIRES: u16 = 23;
     pub const RTA_NH_ID: u16 = 30;
 
+    pub const NHA_ID: u16 = 1;
+    pub const NHA_GROUP: u16 = 2;
+    pub const NHA_GROUP_TYPE: u16 = 3;
+    pub const NHA_BLACKHOLE: u16 = 4;
+    pub const NHA_OIF: u16 = 5;
+    pub const NHA_GATEWAY: u16 = 6;
+    pub const NHA_ENCAP_TYPE: u16 = 7;
+    pub const NHA_FDB: u16 = 11;
+    pub const NHA_OP_FLAGS: u16 = 14;
+
     pub const NDA_DST: u16 = 1;
     pub const NDA_LLADDR: u16 = 2;
     pub const NDA_CACHEINFO: u16 = 3;
