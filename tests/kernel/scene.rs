@@ -77,6 +77,23 @@ const DERIVED: &[&str] = &["bridge_id", "root_id", "designated_bridge", "designa
 const CARRIER: &[&str] = &["LOWER_UP", "NO-CARRIER"];
 
 impl Before {
+    /// The same, if interfaces of these names had the indexes that they have now.
+    pub fn with_indexes_of_now(mut self, names: &[&str]) -> Before {
+        let now = look();
+        for link in self.links.iter_mut().chain(&mut self.addresses) {
+            let is_it = |new: &&Value| new["ifname"] == link["ifname"];
+            let new = now
+                .links
+                .iter()
+                .find(is_it)
+                .filter(|new| names.iter().any(|n| new["ifname"] == **n));
+            if let Some(new) = new {
+                link["ifindex"] = new["ifindex"].clone();
+            }
+        }
+        self
+    }
+
     fn is_tentative(&self) -> bool {
         infos(&self.addresses).any(|info| info.get("tentative").is_some())
     }
