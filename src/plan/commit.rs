@@ -666,7 +666,13 @@ impl Commit {
                 if old || fact.holds(now) {
                     continue;
                 }
-                let instead = format!("{} is {}", fact.title(now), text(fact.state(now).as_ref()));
+                let state = fact.state(now);
+                let mut instead = format!("{} is {}", fact.title(now), text(state.as_ref()));
+                if state.is_none() && kinds::is_for_root(&fact.field) {
+                    instead.push_str(
+                        " (the kernel tells it with CAP_NET_ADMIN in the initial user namespace only)",
+                    );
+                }
                 first = Some(match &entry.sent {
                     Sent::Doubtful(failure) => failure.clone(),
                     _ => Failure { step: self.step(&entry.action), why: Why::Ignored { instead } },

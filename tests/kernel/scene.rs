@@ -74,6 +74,15 @@ const VOLATILE: &[&str] = &[
     "gso_max_segs",
 ];
 const DERIVED: &[&str] = &["bridge_id", "root_id", "designated_bridge", "designated_root"];
+/// What bonds find out with LACP, by timers.
+const LACP: &[&str] = &[
+    "ad_info",
+    "ad_aggregator_id",
+    "ad_actor_oper_port_state",
+    "ad_actor_oper_port_state_str",
+    "ad_partner_oper_port_state",
+    "ad_partner_oper_port_state_str",
+];
 const CARRIER: &[&str] = &["LOWER_UP", "NO-CARRIER"];
 
 impl Before {
@@ -133,7 +142,7 @@ fn stable(link: &Value) -> Value {
     let mut link = without(link.clone(), VOLATILE);
     for part in ["info_data", "info_slave_data"] {
         if let Some(options) = link["linkinfo"][part].as_object_mut() {
-            DERIVED.iter().for_each(|key| drop(options.remove(*key)));
+            DERIVED.iter().chain(LACP).for_each(|key| drop(options.remove(*key)));
         }
     }
     if let Some(flags) = link["flags"].as_array_mut() {
