@@ -2,6 +2,7 @@
 //! reads from it, what a specification says is what the kernel takes, and the kernel's idea of "the same" is ours.
 
 use super::object::{Links, dump, dump_with};
+use crate::route_scene::without_expiry;
 use crate::support::iproute2::try_ip;
 use crate::support::namespaces::receive_one;
 use crate::support::oracle::to_json;
@@ -192,17 +193,6 @@ fn compare_routes(now: &Snapshot, word: &str, table: &str) {
     let theirs = text_of(&["-4", "route", "show", "table", table])
         + &text_of(&["-6", "route", "show", "table", table]);
     same_lines(&without_expiry(&all.to_string()), &without_expiry(&theirs));
-}
-
-/// Lines of routes without the time that is left to them, which passes.
-fn without_expiry(text: &str) -> String {
-    let plain = |line: &str| match line.split_once(" expires ") {
-        Some((before, after)) => {
-            format!("{before} {}", after.split_once(' ').map_or("", |(_, rest)| rest))
-        }
-        None => line.to_owned(),
-    };
-    text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
 fn routes_of_a_snapshot_read_as_iproute2_prints_them() {
