@@ -20,7 +20,7 @@ mod reference;
 pub mod route;
 pub mod rule;
 pub mod shape;
-mod show;
+pub(crate) mod show;
 pub mod spec;
 pub mod table;
 mod tree;
