@@ -38,12 +38,10 @@ pub(super) enum Phase {
     /// Up or down again, of what a master has raised or lowered.
     Joined,
     Port,
-    /// When ports have their bridge, and their options. A VLAN goes by another tunnel when it goes by none; others go when
-    /// those are there that frames may need meanwhile.
+    /// When ports have their bridge, and their options. A VLAN goes by another tunnel when it goes by none.
     Untunnel,
     AddVlan,
     Tunnel,
-    DeleteVlan,
     /// An address that comes back with other attributes must go first.
     ReplaceAddress,
     /// Added before others are deleted (K5): the last address to go takes every route with it.
@@ -57,6 +55,9 @@ pub(super) enum Phase {
     Lowered,
     /// Routes, when the addresses and interfaces that they need are there, and those that they do without still.
     Keyed(Turn),
+    /// When those are there that frames may need, and the forwarding entries of it are gone: without its VLAN the kernel
+    /// refuses to delete one (`__br_fdb_delete`, EINVAL).
+    DeleteVlan,
     /// As above, where routes may have to move first (K5).
     LateSecondary,
     LatePrimary,
