@@ -784,7 +784,7 @@ fn captured_vlans_are_written_as_they_were_read() {
 }
 
 fn kind_of(message: &[u8]) -> u16 {
-    u16::from_ne_bytes([message[4], message[5]])
+    u16::from(message[4])
 }
 
 fn is_of_vlans(message: &[u8]) -> bool {

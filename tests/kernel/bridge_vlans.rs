@@ -248,6 +248,7 @@ fn random_vlans_of_others_are_followed() {
 
 /// A program that deletes a VLAN by `RTM_DELVLAN` has the kernel say `RTM_DELLINK` of the bridge's family, as of a port that
 /// leaves: the port was once out of its bridge then, until something else was told of it.
+#[allow(clippy::host_endian_bytes)] // Netlink is in the machine's own byte order.
 fn a_vlan_that_goes_is_no_port_that_leaves() {
     let db = ports();
     commands(&["bridge vlan add dev v0 vid 10"]);
