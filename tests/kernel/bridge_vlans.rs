@@ -404,7 +404,8 @@ fn what_is_undone_has_its_vlans_again() {
     ]);
     agrees(&db);
     let was = before();
-    let edits: [(&str, fn(&mut Transaction) -> Result<()>); 6] = [
+    type Edit = fn(&mut Transaction) -> Result<()>;
+    let edits: [(&str, Edit); 6] = [
         ("leaves", |tx| tx.interface("br0").del_port("v0").map(drop)),
         ("moves", |tx| tx.interface("br1").add_port("v2").map(drop)),
         ("another default", |tx| {
@@ -542,7 +543,7 @@ fn a_review_is_what_is_sent() {
         ]
     );
     let commands = review.commands().join(" && ");
-    run(&[commands.clone()]);
+    run(std::slice::from_ref(&commands));
     let by_hand = agrees(&db);
     assert_eq!(
         vlans(&by_hand, "v0"),
