@@ -103,7 +103,7 @@ fn compare(
 }
 
 /// Routes, rules and nexthop objects in which they differ, as far as the first was opened with them.
-fn others_that_differ(ours: &Snapshot, theirs: &Snapshot) -> Vec<String> {
+pub fn others_that_differ(ours: &Snapshot, theirs: &Snapshot) -> Vec<String> {
     let of_other = |object: Option<&Object>| match object {
         Some(Object::Route(_)) => !ours.routes().all().is_empty(),
         Some(Object::Rule(_)) => ours.follows_rules(),
@@ -128,7 +128,8 @@ pub fn settle(db: &Db) {
     assert!(settled.is_some(), "duplicate address detection does not end:\n{}", db.snapshot());
 }
 
-fn is_settled(now: &Snapshot) -> bool {
+/// Whether duplicate address detection has ended wherever it runs.
+pub fn is_settled(now: &Snapshot) -> bool {
     let running = |index| {
         now.link_by_index(index).is_some_and(|link| {
             let flags = link.flags();
