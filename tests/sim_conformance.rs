@@ -629,4 +629,327 @@ scenarios! {
         set v0 mtu 1500
         del v0
     ";
+    rules: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        rule add 4 pref 100 from 10.0.0.0/8 table 100
+        rule add 4 pref 100 from 10.0.0.0/8 table 100
+        rule add 4 pref 100 table 100
+        rule dup 4 pref 100 from 10.0.0.0/8 table 100 echo
+        rule add 4 pref 100 from 10.0.0.0/16 table 100
+        rule add 4 pref 100 from 10.0.0.0/8 to 10.9.0.0/16 table 100
+        rule add 4 pref 100 from 10.0.0.0/8 table 101 proto 9
+        rule add 4 pref 50 tos 16 table 1000
+        rule add 4 pref 50 tos 1 table 100
+        rule add 4 pref 50 tos 32 table 100
+        rule add 4 from 10.1.0.0/16 table 102
+        rule add 4 from 10.2.0.0/16 table 102
+        rule add 4 pref 0 from 10.3.0.0/16 table 102
+        rule add 4 from 10.3.0.0/16 table 102
+        rule add 4 pref 200 mark 5 table 100
+        rule add 4 pref 200 mark 5 mask 255 table 100
+        rule add 4 pref 200 mark 5 mask 255 table 100
+        rule add 4 pref 201 mark 0 mask 15 table 100
+        rule add 4 pref 202 not ipproto 6 sport 10-20 dport 30-30 table 100
+        rule add 4 pref 202 sport 0-20 table 100
+        rule add 4 pref 203 tun 77 table 100
+        rule add 4 pref 204 l3mdev 1
+        rule add 4 pref 204 l3mdev 1 table 9
+        rule add 4 pref 205 bits 0 group 7 table 100
+        rule add 4 pref 206 flow 65537 table 100
+        rule add 4 pref 206 table 100
+        rule add 4 pref 207 action 6
+        rule add 4 pref 207 action 7
+        rule add 4 pref 207 action 8
+        rule add 4 pref 207 action 3
+        rule add 4 pref 208 uid 5-10 table 100
+        rule add 4 pref 208 uid 10-5 table 100
+        rule add 4 pref 209 goto 300
+        rule add 4 pref 209 goto 209
+        rule add 4 pref 209 action 2
+        rule add 4 pref 300 table 100
+        rule dup 4 pref 300 table 100
+        delrule 4 pref 300
+        delrule 4 pref 300
+        rule add 4 pref 301 iif v0 oif w9 table 100
+        rule add 4 pref 302 iif w0 table 100
+        set v0 name w0
+        add w9 ifb mac 02:00:00:00:00:03
+        altadd w9 v0
+        rule add 4 pref 303 iif v0 table 100
+        set w9 name w8
+        del w0
+        rule add 4 pref 304 from 10.0.0.0/33 table 9
+        rule add 4 pref 304 from fd00::/16 table 9
+        delrule 4 from 10.0.0.0/8
+        delrule 4 pref 100 table 101
+        delrule 4 pref 100 proto 4
+        delrule 4 pref 555
+        delrule 4 mark 5 mask 255 echo
+        delrule 4 pref 200
+        delrule 4 pref 32767
+        rule add 4 pref 32767 table 253
+        rule add 4 pref 400
+        rule add 4 pref 401
+        rule add 6 pref 100 from fd00::/16 table 100
+        rule add 6 pref 100 from fd00::/16 table 100
+        rule add 6 pref 100 table 100
+        rule add 6 pref 100 to fd01::/64 table 1000
+        rule dup 6 pref 100 to fd01::/64 table 1000
+        rule add 6 table 70
+        rule add 6 pref 101
+        rule add 6 pref 102 tos 64 table 9
+        delrule 6 pref 100
+        delrule 6 pref 100
+        delrule 6 to fd01::/64
+        delrule 6 table 255
+        delrule 6
+        delrule 6
+    ";
+    rules_that_gateways_ask: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        set v1 up
+        set v0 up
+        addr v0 10.0.0.1/24
+        addr v0 fd00::1/64
+        route add 10.5.0.0/16 dev v0 table 100
+        route add fd05::/64 dev v0 table 100
+        route add 10.9.0.0/16 via 10.5.0.1
+        route add fd09::/64 via fd05::1
+        rule add 4 pref 10 table 100
+        rule add 6 pref 10 table 100
+        route add 10.9.0.0/16 via 10.5.0.1
+        route add fd09::/64 via fd05::1
+        rule add 4 pref 5 to 10.5.0.0/16 action 7
+        rule add 6 pref 5 to fd05::/64 action 7
+        route add 10.10.0.0/16 via 10.5.0.1
+        route add fd0a::/64 via fd05::1
+        route add 10.10.0.0/16 via 10.0.0.2
+        route add fd0a::/64 via fd00::2
+        rule add 4 pref 3 goto 10
+        rule add 6 pref 3 goto 10
+        route add 10.11.0.0/16 via 10.5.0.1
+        route add fd0b::/64 via fd05::1
+        delrule 4 pref 10
+        rule add 4 pref 10 table 100 bits 16
+        route add 10.12.0.0/16 via 10.5.0.1
+        route add 10.13.0.0/16 via 10.0.0.2
+        delrule 4 pref 3
+        delrule 4 pref 5
+        delrule 4 table 254
+        route add 10.14.0.0/16 via 10.0.0.2 table 77
+        route add 10.14.0.0/16 via 10.0.0.2
+    ";
+    neighbours: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        add i0 ifb mac 02:00:00:00:00:03
+        addr v0 10.0.0.1/24 brd 10.0.0.255
+        neigh add v0 10.0.0.9 lladdr 02:00:00:00:01:09 state 128
+        delneigh v0 10.0.0.9
+        set v1 up
+        set v0 up
+        addr v0 fd00::1/64
+        neigh add v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh add v0 10.0.0.2 lladdr 02:00:00:00:01:03 state 128
+        neigh create v0 10.0.0.2 lladdr 02:00:00:00:01:03 state 128
+        neigh create v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 2
+        neigh change v0 10.0.0.2 lladdr 02:00:00:00:01:03 state 128
+        neigh change v0 10.0.0.2 lladdr 02:00:00:00:01:03 state 128
+        neigh change v0 10.0.0.2 state 128 router
+        neigh change v0 10.0.0.2 state 128 learned proto 7
+        neigh change v0 10.0.0.2 state 128
+        neigh change v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 128
+        neigh add v0 10.0.0.3 state 128
+        neigh replace v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 2
+        neigh add v0 10.0.0.4 lladdr 02:00:00:00:01:04 state 4 learned
+        neigh add v0 10.0.0.5 lladdr 02:00:00:00:01:05 state 64
+        neigh add v0 10.0.0.1 lladdr 02:00:00:00:01:06 state 128
+        neigh add v0 10.0.0.255 lladdr 02:00:00:00:01:06 state 128
+        neigh add v0 fd00::2 lladdr 02:00:00:00:01:07 state 128 router proto 3 echo
+        neigh add v0 fd00::3 lladdr 02:00:00:00:01:08 state 2
+        neigh add v0 10.0.0.6 short 0203 state 128
+        neigh add #66 10.0.0.6 lladdr 02:00:00:00:01:06 state 128
+        neigh add none 10.0.0.6 lladdr 02:00:00:00:01:06 state 128
+        neigh add i0 10.0.0.6 lladdr 02:00:00:00:01:06 state 128
+        neigh add i0 10.0.0.7 lladdr 02:00:00:00:01:06 state 2
+        neigh replace i0 10.0.0.7 lladdr 02:00:00:00:01:07 state 128
+        getneigh v0 10.0.0.2
+        getneigh v0 10.0.0.77
+        getneigh none 10.0.0.2
+        getneigh #66 10.0.0.2
+        delneigh v0 10.0.0.2
+        delneigh v0 10.0.0.2
+        delneigh v0 fd00::2
+        delneigh none 10.0.0.2
+        delneigh #66 10.0.0.2
+        neigh add v0 10.0.0.20 proxy
+        neigh add v0 10.0.0.20 proxy proto 9
+        neigh add v0 10.0.0.21 proxy state 128
+        neigh add v0 fd00::23 proxy
+        neigh add v0 fd00::24 proxy state 128
+        getneigh v0 10.0.0.20 proxy
+        getneigh v0 10.0.0.29 proxy
+        delneigh v0 10.0.0.29 proxy
+        set v0 mtu 1000
+    ";
+    neighbours_that_go_with_their_link: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        set v1 up
+        set v0 up
+        addr v0 10.0.0.1/24
+        addr v0 fd00::1/64
+        neigh add v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh add v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 2
+        neigh add v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        neigh add v0 fd00::3 lladdr 02:00:00:00:01:03 state 2
+        neigh add v0 10.0.0.20 proxy
+        neigh add v0 10.0.0.21 proxy state 128
+        neigh add v0 fd00::20 proxy
+        neigh add v0 fd00::21 proxy state 128
+        set v1 -up
+        set v1 up
+        neigh replace v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 2
+        neigh add v0 10.0.0.20 proxy
+        deladdr v0 10.0.0.1/24
+        deladdr v0 fd00::1/64
+        neigh replace v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 2
+        neigh replace v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh add v0 10.0.0.20 proxy
+        set v0 mac 02:00:00:00:00:09
+        neigh replace v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh replace v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        set v0 noarp
+        set v0 -noarp
+        neigh replace v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh replace v0 10.0.0.3 lladdr 02:00:00:00:01:03 state 128
+        neigh replace v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        neigh replace v0 fd00::3 lladdr 02:00:00:00:01:03 state 128
+        set v0 -up
+        neigh replace v0 10.0.0.2 lladdr 02:00:00:00:01:02 state 128
+        neigh replace v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        neigh add v0 10.0.0.20 proxy
+        set v0 up
+        set v0 mtu 1000
+        neigh replace v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        set v0 mtu 1500
+        neigh replace v0 fd00::2 lladdr 02:00:00:00:01:02 state 128
+        del v0
+    ";
+    nexthops: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        add w0 veth mac 02:00:00:00:00:03 peer w1/02:00:00:00:00:04
+        nexthop add 1 4 dev v0
+        nexthop add 1 4 blackhole
+        set lo up
+        set v1 up
+        nexthop add 1 4 dev v1
+        set v0 up
+        set w1 up
+        set w0 up
+        addr v0 10.0.0.1/24
+        addr v0 fd00::1/64
+        addr w0 10.1.0.1/24
+        nexthop add 1 4 via 10.0.0.2 dev v0
+        nexthop add 1 4 via 10.0.0.2 dev v0
+        nexthop add 2 4 via 10.1.0.2 dev w0 proto 9 echo
+        nexthop add 3 4 via 10.77.0.2 dev w0
+        nexthop add 3 4 via 10.77.0.2 dev w0 onlink
+        nexthop add 4 4 dev w0
+        nexthop add 4 4 dev w0 onlink
+        nexthop add 5 4 blackhole
+        nexthop add 6 6 via fd00::2 dev v0
+        nexthop add 7 6 dev v0
+        nexthop add 8 6 blackhole
+        nexthop add 9 6 via fd77::2 dev v0
+        nexthop add 9 4 dev #66
+        nexthop add 9 4 via 10.0.0.2
+        nexthop add 0 4 via 10.0.0.9 dev v0
+        nexthop replace 0 4 via 10.0.0.9 dev v0
+        nexthop change 99 4 dev v0
+        nexthop add 20 0 group 1,1/2,3
+        nexthop add 21 0 group 1,1/1,2
+        nexthop add 21 0 group 20,1
+        nexthop add 21 0 group 1,1/77,1
+        nexthop add 21 0 group 1,1/5,1
+        nexthop add 21 4 group 1,1
+        nexthop add 21 0 group 5,1
+        nexthop add 22 0 group 6,1/7,1
+        nexthop add 23 0
+        getnexthop 20
+        getnexthop 77
+        route add 10.9.0.0/16 nhid 1
+        route add 10.9.0.0/16 nhid 1
+        route append 10.9.0.0/16 nhid 2
+        route add 10.10.0.0/16 nhid 20
+        route add 10.11.0.0/16 nhid 5
+        route add 10.12.0.0/16 nhid 77
+        route add 10.12.0.0/16 nhid 1 dev v0
+        route add fd09::/64 nhid 6
+        route add fd09::/64 nhid 6
+        route append fd09::/64 nhid 7
+        route append fd09::/64 via fd00::9
+        route add fd0a::/64 nhid 22
+        route add fd0b::/64 nhid 8
+        route add fd0c::/64 nhid 1
+        nexthop replace 1 4 via 10.0.0.3 dev v0
+        nexthop change 6 6 via fd00::3 dev v0 echo
+        nexthop replace 1 0 group 2,1
+        nexthop replace 20 4 dev v0
+        nexthop replace 1 4 blackhole
+        nexthop replace 20 0 group 2,7/1,1/3,1
+        delroute 10.9.0.0/16 nhid 2
+        delroute 10.9.0.0/16 via 10.0.0.3
+        delroute 10.9.0.0/16
+        delroute fd09::/64 nhid 7
+        delroute fd09::/64 dev v0
+        route replace 10.10.0.0/16 via 10.0.0.9
+        route add 10.13.0.0/16 nhid 20
+        route add 10.14.0.0/16 nhid 1 src 10.0.0.1
+        delnexthop 1
+        delnexthop 1
+        delnexthop 2 echo
+        delnexthop 3
+        delnexthop 22
+        delnexthop 8
+        delnexthop 5
+    ";
+    nexthops_that_go_with_their_link: "
+        add v0 veth mac 02:00:00:00:00:01 peer v1/02:00:00:00:00:02
+        add w0 veth mac 02:00:00:00:00:03 peer w1/02:00:00:00:00:04
+        set lo up
+        set v1 up
+        set v0 up
+        set w1 up
+        set w0 up
+        addr v0 10.0.0.1/24
+        addr v0 fd00::1/64
+        addr w0 10.1.0.1/24
+        nexthop add 1 4 via 10.0.0.2 dev v0
+        nexthop add 2 4 via 10.1.0.2 dev w0
+        nexthop add 3 6 via fd00::2 dev v0
+        nexthop add 4 4 blackhole
+        nexthop add 20 0 group 1,1/2,1
+        nexthop add 21 0 group 1,1
+        route add 10.9.0.0/16 nhid 1
+        route add 10.10.0.0/16 nhid 20
+        route add 10.11.0.0/16 nhid 21
+        route add 10.12.0.0/16 nhid 4
+        route add fd09::/64 nhid 3
+        deladdr v0 10.0.0.1/24
+        set v1 -up
+        set v1 up
+        nexthop add 1 4 dev v0
+        nexthop replace 20 0 group 1,1/2,1
+        nexthop add 3 6 dev v0
+        route add 10.9.0.0/16 nhid 1
+        route add fd09::/64 nhid 3
+        set v0 -up
+        set v0 up
+        nexthop add 1 4 dev v0
+        nexthop replace 20 0 group 1,1/2,1
+        route add 10.9.0.0/16 nhid 1
+        set v0 mtu 60
+        set w0 mtu 1200
+        del v0
+        set lo -up
+    ";
 }

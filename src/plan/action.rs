@@ -458,8 +458,8 @@ fn create(record: &Record) -> Vec<u8> {
     message.finish()
 }
 
-/// Moves an interface to another namespace, where it has this index if that is asked for (heard from 5.13 on; otherwise,
-/// and before, the one that it has where that is free), and this name.
+/// Moves an interface to another namespace, where it has this index if that is asked for (heard from Linux 5.13 on;
+/// otherwise, and before, the one that it has where that is free), and this name.
 fn travel(index: u32, to: &Place, new_index: Option<u32>, name: &str) -> Vec<u8> {
     let mut record = Record::new(&LINK);
     record.set(row::NET_NS_FD, Value::Number(to.fd.into()));

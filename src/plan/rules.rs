@@ -166,6 +166,20 @@ pub(super) fn is_brought_back(old: &Link, new: &Link) -> bool {
     old.kind() == new.kind() && (old.name() == new.name() || hardware)
 }
 
+/// An interface that was there before, and the one that it is now: it has come back from another namespace with another
+/// index, under its name and with its hardware address.
+pub(super) fn returned_elsewhere<'a>(
+    index: u32,
+    before: &'a Snapshot,
+    now: &'a Snapshot,
+) -> Option<(&'a Link, &'a Link)> {
+    let old = before.link_by_index(index).filter(|_| is_replaced(index, before, now))?;
+    let new = now.link_by_name(old.name()).filter(|new| new.name() == old.name())?;
+    let is_new = before.link_by_index(new.index()).is_none();
+    let is_it = old.kind() == new.kind() && old.address() == new.address();
+    (is_new && is_it).then_some((old, new))
+}
+
 /// Kinds to which ports can be added. (An HSR interface has the ports that it is made with.)
 pub(super) fn takes_ports(kind: &str) -> bool {
     matches!(kind, "bridge" | "bond" | "team" | "vrf" | "openvswitch" | "batadv")

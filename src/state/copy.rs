@@ -141,14 +141,16 @@ impl Snapshot {
             record.set(nexthop_row::OIF, to.clone());
             self.nexthops.put(Nexthop::of(record));
         }
-        let refers = |link: &&Link| [link.master(), link.link()].contains(&Some(from));
+        // What stands on one of another namespace says that one's index there.
+        let below =
+            |link: &Link| link.link().filter(|_| link.record().value(row::LINK_NETNSID).is_none());
+        let refers = |link: &&Link| [link.master(), below(link)].contains(&Some(from));
         let others: Vec<Link> = self.links().filter(refers).cloned().collect();
         for other in others {
             let mut record = other.record().clone();
-            for id in [row::MASTER, row::LINK] {
-                if record.number(id) == u64::from(from) {
-                    record.set(id, to.clone());
-                }
+            let names = [(row::MASTER, other.master()), (row::LINK, below(&other))];
+            for (id, _) in names.into_iter().filter(|(_, index)| *index == Some(from)) {
+                record.set(id, to.clone());
             }
             self.put_link(Link::new(record, other.generation()));
         }

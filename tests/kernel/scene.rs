@@ -74,9 +74,35 @@ const VOLATILE: &[&str] = &[
     "gso_max_segs",
 ];
 const DERIVED: &[&str] = &["bridge_id", "root_id", "designated_bridge", "designated_root"];
+/// What bonds find out with LACP, by timers.
+const LACP: &[&str] = &[
+    "ad_info",
+    "ad_aggregator_id",
+    "ad_actor_oper_port_state",
+    "ad_actor_oper_port_state_str",
+    "ad_partner_oper_port_state",
+    "ad_partner_oper_port_state_str",
+];
 const CARRIER: &[&str] = &["LOWER_UP", "NO-CARRIER"];
 
 impl Before {
+    /// The same, if interfaces of these names had the indexes that they have now.
+    pub fn with_indexes_of_now(mut self, names: &[&str]) -> Before {
+        let now = look();
+        for link in self.links.iter_mut().chain(&mut self.addresses) {
+            let is_it = |new: &&Value| new["ifname"] == link["ifname"];
+            let new = now
+                .links
+                .iter()
+                .find(is_it)
+                .filter(|new| names.iter().any(|n| new["ifname"] == **n));
+            if let Some(new) = new {
+                link["ifindex"] = new["ifindex"].clone();
+            }
+        }
+        self
+    }
+
     fn is_tentative(&self) -> bool {
         infos(&self.addresses).any(|info| info.get("tentative").is_some())
     }
@@ -116,7 +142,7 @@ fn stable(link: &Value) -> Value {
     let mut link = without(link.clone(), VOLATILE);
     for part in ["info_data", "info_slave_data"] {
         if let Some(options) = link["linkinfo"][part].as_object_mut() {
-            DERIVED.iter().for_each(|key| drop(options.remove(*key)));
+            DERIVED.iter().chain(LACP).for_each(|key| drop(options.remove(*key)));
         }
     }
     if let Some(flags) = link["flags"].as_array_mut() {

@@ -55,6 +55,11 @@ impl Request {
         self
     }
 
+    /// One attribute of 32 bits.
+    pub fn number(self, kind: u16, value: u32) -> Request {
+        self.attribute(kind, &value.to_ne_bytes())
+    }
+
     /// The bytes to send.
     pub fn finish(mut self) -> Vec<u8> {
         let length = self.bytes.len() as u32;

@@ -10,6 +10,13 @@
 //!     addr NAME LOCAL/PREFIX [fields], deladdr NAME LOCAL/PREFIX [fields]
 //!     route VERB DST/LEN [fields]  RTM_NEWROUTE with the flags of add, append, prepend, replace, change, create
 //!     delroute DST/LEN [fields]    RTM_DELROUTE; fields as iproute2's, and `type`, `scope`, `proto` in numbers
+//!     rule VERB FAMILY [fields]    RTM_NEWRULE: `add` with CREATE and EXCL, `dup` with CREATE; FAMILY is 4 or 6
+//!     delrule FAMILY [fields]      RTM_DELRULE; fields as iproute2's, `from` and `to` as ADDRESS/LEN, in numbers
+//!     neigh VERB NAME ADDRESS [fields]  RTM_NEWNEIGH with the flags of add, replace, change, create (without EXCL)
+//!     delneigh NAME ADDRESS [fields], getneigh NAME ADDRESS [fields]
+//!     nexthop VERB ID FAMILY [fields]   RTM_NEWNEXTHOP with the flags of add, replace, change; FAMILY is 4, 6 or 0, an
+//!                                       ID of 0 is none; fields: dev, via, onlink, blackhole, group ID,WEIGHT/..
+//!     delnexthop ID, getnexthop ID
 //!     noop, unknown, short
 //!
 //! Several requests for one datagram stand on one line, with ` ; ` between. A line `promote` turns
@@ -141,6 +148,47 @@ fn request(kernel: &Kernel, line: &str, seq: u32) -> Vec<u8> {
             0,
             &route(kernel, name, &rest, true),
         ),
+        "rule" => {
+            let mode = match name {
+                "add" => NLM_F_CREATE | NLM_F_EXCL,
+                "dup" => NLM_F_CREATE,
+                _ => panic!("no such verb: {line}"),
+            };
+            let body = rule(rest[0], &rest[1..], false);
+            wire::message(RTM_NEWRULE, ask | mode | echo(&rest), seq, 0, &body)
+        }
+        "delrule" => {
+            wire::message(RTM_DELRULE, ask | echo(&rest), seq, 0, &rule(name, &rest, true))
+        }
+        "neigh" => {
+            let mode = match name {
+                "add" => NLM_F_CREATE | NLM_F_EXCL,
+                "create" => NLM_F_CREATE,
+                "replace" => NLM_F_CREATE | NLM_F_REPLACE,
+                "change" => NLM_F_REPLACE,
+                _ => panic!("no such verb: {line}"),
+            };
+            let body = neighbour(kernel, rest[0], rest[1], &rest[2..]);
+            wire::message(RTM_NEWNEIGH, ask | mode | echo(&rest), seq, 0, &body)
+        }
+        "delneigh" | "getneigh" => {
+            let kind = if verb == "delneigh" { RTM_DELNEIGH } else { RTM_GETNEIGH };
+            wire::message(kind, ask, seq, 0, &neighbour(kernel, name, rest[0], &rest[1..]))
+        }
+        "nexthop" => {
+            let mode = match name {
+                "add" => NLM_F_CREATE | NLM_F_EXCL,
+                "replace" => NLM_F_CREATE | NLM_F_REPLACE,
+                "change" => NLM_F_REPLACE,
+                _ => panic!("no such verb: {line}"),
+            };
+            let body = nexthop(kernel, rest[0], rest[1], &rest[2..]);
+            wire::message(RTM_NEWNEXTHOP, ask | mode | echo(&rest), seq, 0, &body)
+        }
+        "delnexthop" | "getnexthop" => {
+            let kind = if verb == "delnexthop" { RTM_DELNEXTHOP } else { RTM_GETNEXTHOP };
+            wire::message(kind, ask | echo(&rest), seq, 0, &nexthop(kernel, name, "0", &[]))
+        }
         "noop" => wire::message(NLMSG_NOOP, ask, seq, 0, &[]),
         "unknown" => wire::message(name.parse().unwrap_or(999), ask, seq, 0, &[0; 16]),
         "short" => wire::message(RTM_NEWLINK, ask, seq, 0, &[0; 4]),
@@ -318,6 +366,10 @@ fn route(kernel: &Kernel, to: &str, words: &[&str], gone: bool) -> Vec<u8> {
             "pref" => drop(to.u8(RTA_PREF, number as u8)),
             "expires" => drop(to.u32(RTA_EXPIRES, number)),
             "nh" => legs.extend(leg(kernel, value)),
+            "nhid" => {
+                via = true;
+                to.u32(RTA_NH_ID, number);
+            }
             _ => panic!("no such field: {word}"),
         }
     }
@@ -335,6 +387,150 @@ fn route(kernel: &Kernel, to: &str, words: &[&str], gone: bool) -> Vec<u8> {
         _ => 0,
     };
     head[6] = scope.unwrap_or(usual);
+    [head.to_vec(), to.0].concat()
+}
+
+/// `state` in numbers, and `proxy`, `router`, `learned`.
+fn neighbour(kernel: &Kernel, name: &str, address: &str, words: &[&str]) -> Vec<u8> {
+    let address: IpAddr = address.parse().expect("an address");
+    let mut head = [0u8; 12];
+    head[0] = if address.is_ipv4() { AF_INET } else { AF_INET6 };
+    head[4..8].copy_from_slice(&index(kernel, name).to_ne_bytes());
+    let mut to = Writer::default();
+    to.bytes(NDA_DST, &octets(address));
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        let flag = match word {
+            "proxy" => NTF_PROXY,
+            "learned" => 0x10,
+            "router" => 0x80,
+            _ => 0,
+        };
+        head[10] |= flag;
+        if flag != 0 || word == "echo" {
+            continue;
+        }
+        let value = words.next().unwrap_or("");
+        let number: u16 = value.parse().unwrap_or(0);
+        match word {
+            "lladdr" => drop(to.bytes(NDA_LLADDR, &mac(value).expect("a MAC"))),
+            "short" => drop(to.bytes(NDA_LLADDR, &hex(value))),
+            "state" => head[8..10].copy_from_slice(&number.to_ne_bytes()),
+            "proto" => drop(to.u8(NDA_PROTOCOL, number as u8)),
+            _ => panic!("no such field: {word}"),
+        }
+    }
+    [head.to_vec(), to.0].concat()
+}
+
+fn nexthop(kernel: &Kernel, id: &str, family: &str, words: &[&str]) -> Vec<u8> {
+    let mut head = [0u8; 8];
+    head[0] = match family {
+        "4" => AF_INET,
+        "6" => AF_INET6,
+        _ => AF_UNSPEC,
+    };
+    let mut to = Writer::default();
+    if id != "0" {
+        to.u32(NHA_ID, id.parse().expect("a number"));
+    }
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        match word {
+            "echo" => continue,
+            "onlink" => {
+                head[4] = RTNH_F_ONLINK as u8;
+                continue;
+            }
+            "blackhole" => {
+                to.bytes(NHA_BLACKHOLE, &[]);
+                continue;
+            }
+            _ => {}
+        }
+        let value = words.next().unwrap_or("");
+        match word {
+            "dev" => drop(to.u32(NHA_OIF, index(kernel, value) as u32)),
+            "via" => drop(to.bytes(NHA_GATEWAY, &octets(value.parse().expect("an address")))),
+            "proto" => head[2] = value.parse().expect("a number"),
+            "group" => {
+                let members = value.split('/').flat_map(|member| {
+                    let (id, weight) = member.split_once(',').expect("ID,WEIGHT");
+                    let id: u32 = id.parse().expect("a number");
+                    let weight: u8 = weight.parse().expect("a number");
+                    [&id.to_ne_bytes()[..], &[weight - 1, 0, 0, 0]].concat()
+                });
+                to.bytes(NHA_GROUP, &members.collect::<Vec<u8>>());
+            }
+            _ => panic!("no such field: {word}"),
+        }
+    }
+    [head.to_vec(), to.0].concat()
+}
+
+/// As iproute2 makes it: a rule leads to a table unless it is said what else it does.
+fn rule(family: &str, words: &[&str], gone: bool) -> Vec<u8> {
+    let mut head = [0u8; 12];
+    head[0] = if family == "4" { AF_INET } else { AF_INET6 };
+    head[7] = u8::from(!gone);
+    let (mut to, mut flags) = (Writer::default(), 0u32);
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        match word {
+            "echo" => continue,
+            "not" => {
+                flags |= 2;
+                continue;
+            }
+            _ => {}
+        }
+        let value = words.next().unwrap_or("");
+        let number: u32 = value.parse().unwrap_or(0);
+        match word {
+            "from" | "to" => {
+                let (address, len) = value.split_once('/').expect("ADDRESS/LEN");
+                let (at, id) = if word == "from" { (2, FRA_SRC) } else { (1, FRA_DST) };
+                head[at] = len.parse().expect("a number");
+                to.bytes(id, &octets(address.parse().expect("an address")));
+            }
+            "pref" => drop(to.u32(FRA_PRIORITY, number)),
+            "table" => {
+                head[4] = u8::try_from(number).unwrap_or(0);
+                to.u32(FRA_TABLE, number);
+                head[7] = 1;
+            }
+            "action" => head[7] = number as u8,
+            "goto" => {
+                head[7] = 2;
+                to.u32(FRA_GOTO, number);
+            }
+            "iif" => drop(to.text(FRA_IIFNAME, value)),
+            "oif" => drop(to.text(FRA_OIFNAME, value)),
+            "tos" => head[3] = number as u8,
+            "mark" => drop(to.u32(FRA_FWMARK, number)),
+            "mask" => drop(to.u32(FRA_FWMASK, number)),
+            "tun" => drop(to.bytes(FRA_TUN_ID, &u64::from(number).to_be_bytes())),
+            "l3mdev" => drop(to.u8(FRA_L3MDEV, number as u8)),
+            "bits" => drop(to.u32(FRA_SUPPRESS_PREFIXLEN, number)),
+            "group" => drop(to.u32(FRA_SUPPRESS_IFGROUP, number)),
+            "ipproto" => drop(to.u8(FRA_IP_PROTO, number as u8)),
+            "proto" => drop(to.u8(FRA_PROTOCOL, number as u8)),
+            "flow" => drop(to.u32(FRA_FLOW, number)),
+            "uid" | "sport" | "dport" => {
+                let (first, last) = value.split_once('-').expect("FIRST-LAST");
+                let all = [first, last].map(|end| end.parse::<u32>().expect("a number"));
+                match word {
+                    "uid" => drop(to.bytes(FRA_UID_RANGE, &all.map(u32::to_ne_bytes).concat())),
+                    _ => {
+                        let id = if word == "sport" { FRA_SPORT_RANGE } else { FRA_DPORT_RANGE };
+                        to.bytes(id, &all.map(|end| (end as u16).to_ne_bytes()).concat());
+                    }
+                }
+            }
+            _ => panic!("no such field: {word}"),
+        }
+    }
+    head[8..].copy_from_slice(&flags.to_ne_bytes());
     [head.to_vec(), to.0].concat()
 }
 

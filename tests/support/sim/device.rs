@@ -45,9 +45,13 @@ impl Kernel {
             Event::Features => self.say_link(index, 0, 2),
             Event::Up | Event::Down | Event::Change | Event::Unregister => {}
         }
+        self.rules_event(index, event);
+        self.nexthops_event(index, event);
+        self.neighbours_event(index, event, AF_INET);
         self.inet_event(index, event);
         self.fib4_event(index, event);
         self.inet6_event(index, event);
+        self.neighbours_event(index, event, AF_INET6);
         self.bridge_event(index, event);
         self.stacked_event(index, event);
     }
@@ -76,7 +80,9 @@ impl Kernel {
             self.notify(index, if now & IFF_UP != 0 { Event::Up } else { Event::Down });
         }
         if now & IFF_UP != 0 && changed & !(IFF_UP | IFF_PROMISC | IFF_ALLMULTI) != 0 {
+            self.noarp_changes = changed & IFF_NOARP != 0;
             self.notify(index, Event::Change);
+            self.noarp_changes = false;
         }
     }
 
@@ -341,6 +347,7 @@ impl Kernel {
         link.registered = true;
         self.links.insert(index, link);
         self.links_generation += 1;
+        self.attach_rules(index);
         self.inet_start(index);
         self.inet6_start(index);
         Ok(index)

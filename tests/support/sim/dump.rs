@@ -3,6 +3,8 @@
 use super::fib4::Key4;
 use super::fib6::Node;
 use super::link::{Data, Link};
+use super::neigh;
+use super::nexthop;
 use super::route;
 use super::show;
 use super::socket::SocketId;
@@ -19,6 +21,12 @@ enum Place {
     Route4(Key4, usize),
     /// The next IPv6 route, and the nth of its prefix.
     Route6(Node, usize),
+    /// The next family of rules, and the nth of it.
+    Rule(u8, usize),
+    /// The next family of neighbours or proxies, and the nth of it.
+    Neighbour(u8, usize),
+    /// The next number of a nexthop object.
+    Nexthop(u32),
 }
 
 const FIRST4: Key4 = Key4 { table: 0, dst: 0, len: 0, tos: 0, priority: 0 };
@@ -39,6 +47,7 @@ pub struct Dump {
     link_kind: Option<String>,
     filter: u32,
     flags: u16,
+    proxies: bool,
 }
 
 impl Kernel {
@@ -56,6 +65,7 @@ impl Kernel {
             link_kind: None,
             filter: 0,
             flags: NLM_F_MULTI,
+            proxies: false,
         };
         match message.kind {
             RTM_GETLINK => dump.want_links(message)?,
@@ -85,6 +95,29 @@ impl Kernel {
                     return Err(libc::ENOENT.into());
                 }
             }
+            RTM_GETRULE => {
+                // fib_valid_dumprule_req
+                if message.payload.get(1..12).is_none_or(|rest| rest.iter().any(|b| *b != 0)) {
+                    return Err(libc::EINVAL.into());
+                }
+                if !matches!(dump.family, AF_UNSPEC | AF_INET | AF_INET6) {
+                    return Err(libc::EAFNOSUPPORT.into());
+                }
+                dump.next = Place::Rule(AF_INET, 0);
+            }
+            RTM_GETNEXTHOP => {
+                if message.payload.get(..8).is_none_or(|head| head[1..].iter().any(|b| *b != 0)) {
+                    return Err(libc::EINVAL.into());
+                }
+                dump.next = Place::Nexthop(0);
+            }
+            RTM_GETNEIGH => {
+                dump.want_neighbours(message)?;
+                let only = dump.only;
+                if dump.family == AF_BRIDGE && only != 0 && !self.links.contains_key(&only) {
+                    return Err(libc::ENODEV.into());
+                }
+            }
             _ => return Err(libc::EOPNOTSUPP.into()),
         }
         if self.sockets[socket.0].dump.is_some() {
@@ -101,7 +134,8 @@ impl Kernel {
         match dump.kind {
             RTM_GETLINK => self.links_generation,
             // Of routes the kernel never says that they have changed meanwhile (K14).
-            RTM_GETROUTE => 0,
+            RTM_GETROUTE | RTM_GETRULE | RTM_GETNEIGH => 0,
+            RTM_GETNEXTHOP => self.nexthops.generation,
             _ => self.links_generation + self.addresses_generation,
         }
     }
@@ -113,7 +147,7 @@ impl Kernel {
         };
         let port = self.port(socket);
         let room = self.faults.dump_chunk;
-        let checked = dump.kind != RTM_GETROUTE;
+        let checked = matches!(dump.kind, RTM_GETLINK | RTM_GETADDR | RTM_GETNEXTHOP);
         if checked && (self.generation(&dump) != dump.generation || self.faults.interrupts_dump()) {
             dump.flags |= NLM_F_DUMP_INTR;
         }
@@ -153,6 +187,13 @@ impl Kernel {
             Place::Link(family, index, nth) => (family, index, nth),
             Place::Route4(key, nth) => return self.next_route4(dump, key, nth),
             Place::Route6(node, nth) => return self.next_route6(dump, node, nth),
+            Place::Rule(family, nth) => return self.next_rule(dump, family, nth),
+            Place::Nexthop(id) => {
+                let (id, nexthop) = self.nexthops.all.range(id..).next()?;
+                let body = nexthop::nexthop_body(nexthop);
+                return Some((Place::Nexthop(id + 1), RTM_NEWNEXTHOP, body));
+            }
+            Place::Neighbour(family, nth) => return self.next_neighbour(dump, family, nth),
         };
         if dump.kind == RTM_GETLINK {
             return self.links.range(index..).find_map(|(&index, link)| {
@@ -193,6 +234,43 @@ impl Kernel {
         if dump.family == AF_UNSPEC { self.next_route6(dump, FIRST6, 0) } else { None }
     }
 
+    fn next_rule(&self, dump: &Dump, from: u8, nth: usize) -> Option<(Place, u16, Vec<u8>)> {
+        for family in [AF_INET, AF_INET6] {
+            if family < from || !matches!(dump.family, AF_UNSPEC) && dump.family != family {
+                continue;
+            }
+            let nth = if family == from { nth } else { 0 };
+            if let Some(rule) = self.rules.of(family).get(nth) {
+                let body = self.rule_body(rule);
+                return Some((Place::Rule(family, nth + 1), RTM_NEWRULE, body));
+            }
+        }
+        None
+    }
+
+    fn next_neighbour(&self, dump: &Dump, from: u8, nth: usize) -> Option<(Place, u16, Vec<u8>)> {
+        for family in [AF_INET, AF_INET6] {
+            if family < from || dump.family != AF_UNSPEC && dump.family != family {
+                continue;
+            }
+            let nth = if family == from { nth } else { 0 };
+            let body = match dump.proxies {
+                true => {
+                    let mut own = self.neighbours.proxies.iter().filter(|own| own.family == family);
+                    own.nth(nth).map(neigh::proxy_body)
+                }
+                false => {
+                    let mut own = self.neighbours.all.iter().filter(|own| own.family == family);
+                    own.nth(nth).map(neigh::neighbour_body)
+                }
+            };
+            if let Some(body) = body {
+                return Some((Place::Neighbour(family, nth + 1), RTM_NEWNEIGH, body));
+            }
+        }
+        None
+    }
+
     fn next_route6(&self, dump: &Dump, from: Node, nth: usize) -> Option<(Place, u16, Vec<u8>)> {
         for node in self.fib6.nodes.range(from..).map(|(node, _)| *node) {
             let nth = if node == from { nth } else { 0 };
@@ -226,6 +304,21 @@ impl Dump {
         if self.master.is_some() || self.link_kind.is_some() {
             self.flags |= NLM_F_DUMP_FILTERED;
         }
+        Ok(())
+    }
+
+    /// `neigh_valid_dump_req`, `valid_fdb_dump_strict`
+    fn want_neighbours(&mut self, message: Message<'_>) -> Answer {
+        let head = message.payload;
+        if head.len() < 12 || [1, 2, 3, 8, 9, 11].iter().any(|at| head[*at] != 0) {
+            return Err(libc::EINVAL.into());
+        }
+        self.only = wire::u32_at(head, 4) as i32;
+        if self.family != AF_BRIDGE && self.only != 0 {
+            return Err(libc::EINVAL.into());
+        }
+        self.proxies = head[10] == 8;
+        self.next = Place::Neighbour(AF_INET, 0);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use super::device::Event;
 use super::inet::Address4;
 use super::link::Link;
 use super::route::{ERROR_TYPES, RouteRequest, Way, error_of};
+use super::rules::Step;
 use super::wire::uapi::*;
 use super::wire::{Answer, Refusal};
 
@@ -33,13 +34,16 @@ pub struct Alias4 {
     pub flags: u32,
     /// `pfsrc_removed`: its going is announced (K6).
     pub source_gone: bool,
+    /// The nexthop object whose ways these are, and whether it is a black hole.
+    pub nexthop: Option<u32>,
+    pub blackhole: bool,
 }
 
 impl Alias4 {
     /// `fib_find_info`: what is compared.
     fn same(&self, other: &Alias4) -> bool {
-        (self.kind, self.scope, self.protocol, self.prefsrc)
-            == (other.kind, other.scope, other.protocol, other.prefsrc)
+        (self.kind, self.scope, self.protocol, self.prefsrc, self.nexthop)
+            == (other.kind, other.scope, other.protocol, other.prefsrc, other.nexthop)
             && self.metrics == other.metrics
             && self.ways.len() == other.ways.len()
             && self.ways.iter().zip(&other.ways).all(|(a, b)| a.same(b))
@@ -61,6 +65,14 @@ struct Magic {
     prefsrc: [u8; 4],
     priority: u32,
     index: i32,
+}
+
+/// `struct fib_result`: type, scope and interface of a route, and the bits of its prefix.
+pub(super) struct Found {
+    pub(super) kind: u8,
+    scope: u8,
+    pub(super) oif: i32,
+    len: u8,
 }
 
 const SCOPE_LINK: u8 = 253;
@@ -145,7 +157,16 @@ impl Kernel {
             ways: request.ways.clone(),
             flags: 0,
             source_gone: false,
+            nexthop: (request.nexthop != 0).then_some(request.nexthop),
+            blackhole: false,
         };
+        if let Some(id) = alias.nexthop {
+            let found = self.nexthops.resolve(id);
+            let found = found.ok_or_else(|| said("Nexthop id does not exist"))?;
+            (alias.ways, alias.blackhole) = (found.ways, found.blackhole);
+            self.check_source4(&alias, request)?;
+            return Ok(alias);
+        }
         if ERROR_TYPES.contains(&request.kind) {
             if alias.ways.len() > 1
                 || alias.ways.iter().any(|way| way.oif != 0 || !way.gateway.is_empty())
@@ -177,17 +198,21 @@ impl Kernel {
                 alias.flags |= RTNH_F_LINKDOWN;
             }
         }
-        if alias.prefsrc != [0; 4] {
-            let own = request.kind == RTN_LOCAL && request.dst.get(..4) == Some(&alias.prefsrc[..]);
-            if !own && !self.is_local4(alias.prefsrc) {
-                return Err(said("Invalid prefsrc address"));
-            }
-        }
+        self.check_source4(&alias, request)?;
         Ok(alias)
     }
 
+    /// `fib_valid_prefsrc`
+    fn check_source4(&self, alias: &Alias4, request: &RouteRequest) -> Answer {
+        let own = request.kind == RTN_LOCAL && request.dst.get(..4) == Some(&alias.prefsrc[..]);
+        if alias.prefsrc != [0; 4] && !own && !self.is_local4(alias.prefsrc) {
+            return Err(Refusal::said(libc::EINVAL, "Invalid prefsrc address"));
+        }
+        Ok(())
+    }
+
     /// `fib_check_nh`
-    fn check_way4(&self, way: &mut Way, request: &RouteRequest) -> Answer {
+    pub(super) fn check_way4(&self, way: &mut Way, request: &RouteRequest) -> Answer {
         let said = |errno, words| Refusal::said(errno, words);
         let down = |link: &Link| if link.carrier { 0 } else { RTNH_F_LINKDOWN };
         let Ok(gateway) = <[u8; 4]>::try_from(&way.gateway[..]) else {
@@ -226,17 +251,9 @@ impl Kernel {
         let scope = request.scope.saturating_add(1).max(SCOPE_LINK);
         let own = Some(request.table).filter(|table| !matches!(table, 0 | 254));
         let own = own.filter(|table| self.fib4.tables.contains(table));
-        let mut found = Err(libc::ENETUNREACH);
-        for tables in [own.as_slice(), &[255, 254], &[253]] {
-            if found.is_err() && !(tables.is_empty()) {
-                match self.lookup4(tables, gateway, scope, way.oif) {
-                    Some(answer) => found = answer,
-                    None if tables == [255, 254] => found = Err(libc::ENETUNREACH),
-                    None => {}
-                }
-            }
-        }
-        let (kind, scope, oif) =
+        let own = own.and_then(|table| self.lookup4(&[table], gateway, scope, way.oif)?.ok());
+        let found = own.map_or_else(|| self.lookup_all4(gateway, scope, way.oif), Ok);
+        let Found { kind, scope, oif, .. } =
             found.map_err(|errno| said(errno, "Nexthop has invalid gateway"))?;
         if !matches!(kind, RTN_UNICAST | RTN_LOCAL) {
             return Err(said(libc::EINVAL, "Nexthop has invalid gateway"));
@@ -247,14 +264,44 @@ impl Kernel {
         if link.is_up() { Ok(()) } else { Err(libc::ENETDOWN.into()) }
     }
 
-    /// `fib_table_lookup`: type, scope and interface of the longest prefix; `None` when there is none.
-    fn lookup4(
+    /// `fib_lookup`: as the rules say; without any but the kernel's own, which are not asked, the local and the main
+    /// table are one.
+    fn lookup_all4(&self, to: [u8; 4], scope: u8, oif: i32) -> Result<Found, i32> {
+        if !self.rules.custom4 {
+            let main = self.lookup4(&[255, 254], to, scope, oif);
+            return match main.unwrap_or(Err(libc::ENETUNREACH)) {
+                Ok(found) => Ok(found),
+                Err(errno) => self.lookup4(&[253], to, scope, oif).unwrap_or(Err(errno)),
+            };
+        }
+        for step in self.rule_steps(AF_INET, &to, oif) {
+            let (table, bits, group) = match step {
+                Step::Table(table, bits, group) => (table, bits, group),
+                Step::Refuse(errno) => return Err(errno),
+            };
+            match self.lookup4(&[table], to, scope, oif) {
+                None => {}
+                Some(Err(errno)) => return Err(errno),
+                Some(Ok(found)) => {
+                    // fib4_rule_suppress
+                    let of = self.links.get(&found.oif).map(|link| link.group as i32);
+                    if i32::from(found.len) > bits && (group == -1 || of != Some(group)) {
+                        return Ok(found);
+                    }
+                }
+            }
+        }
+        Err(libc::ENETUNREACH)
+    }
+
+    /// `fib_table_lookup`: the longest prefix; `None` when there is none.
+    pub(super) fn lookup4(
         &self,
         tables: &[u32],
         to: [u8; 4],
         scope: u8,
         oif: i32,
-    ) -> Option<Result<(u8, u8, i32), i32>> {
+    ) -> Option<Result<Found, i32>> {
         let to = u32::from_be_bytes(to);
         for len in (0..=32).rev() {
             for &table in tables {
@@ -264,7 +311,8 @@ impl Kernel {
                     if alias.scope < scope {
                         continue;
                     }
-                    if let Some(errno) = error_of(alias.kind) {
+                    let kind = if alias.blackhole { 6 } else { alias.kind };
+                    if let Some(errno) = error_of(kind) {
                         return (errno != libc::EAGAIN).then_some(Err(errno));
                     }
                     if alias.flags & RTNH_F_DEAD != 0 {
@@ -273,7 +321,8 @@ impl Kernel {
                     let alive =
                         |way: &&Way| way.flags & RTNH_F_DEAD == 0 && (oif == 0 || way.oif == oif);
                     if let Some(way) = alias.ways.iter().find(alive) {
-                        return Some(Ok((alias.kind, alias.scope, way.oif)));
+                        let (kind, scope, oif) = (alias.kind, alias.scope, way.oif);
+                        return Some(Ok(Found { kind, scope, oif, len }));
                     }
                 }
             }
@@ -285,7 +334,11 @@ impl Kernel {
     fn is_local4(&self, address: [u8; 4]) -> bool {
         // inet_addr_type: neither 0.0.0.0/8 nor a multicast address is anybody's.
         let nobodys = address[0] == 0 || (224..240).contains(&address[0]) || address == [0xff; 4];
-        !nobodys && matches!(self.lookup4(&[255], address, 0, 0), Some(Ok((RTN_LOCAL, ..))))
+        !nobodys
+            && matches!(
+                self.lookup4(&[255], address, 0, 0),
+                Some(Ok(Found { kind: RTN_LOCAL, .. }))
+            )
     }
 
     /// `fib_table_delete`: the first that fits what is given (K21).
@@ -552,6 +605,7 @@ impl Kernel {
         if self.kill4(index, event, force) {
             self.flush_dead();
         }
+        self.neighbours_down(index, AF_INET);
     }
 
     /// `fib_sync_down_dev`: marks ways dead; whether a whole route is.
@@ -562,7 +616,7 @@ impl Kernel {
         };
         let mut any = false;
         for alias in self.fib4.routes.values_mut().flatten() {
-            if !alias.ways.iter().any(|way| way.oif == index) {
+            if alias.nexthop.is_some() || !alias.ways.iter().any(|way| way.oif == index) {
                 continue;
             }
             let mut dead = 0;
@@ -598,7 +652,7 @@ impl Kernel {
         }
         let has_inet = link.inet.is_some();
         for alias in self.fib4.routes.values_mut().flatten() {
-            if !alias.ways.iter().any(|way| way.oif == index) {
+            if alias.nexthop.is_some() || !alias.ways.iter().any(|way| way.oif == index) {
                 continue;
             }
             let mut alive = 0;
@@ -650,6 +704,12 @@ impl Kernel {
 
 /// `fib_nh_match`
 fn ways_match(request: &RouteRequest, alias: &Alias4) -> bool {
+    if request.nexthop != 0 {
+        return alias.nexthop == Some(request.nexthop);
+    }
+    if alias.nexthop.is_some() {
+        return request.oif == 0 && request.gateway.is_empty() && !request.multipath;
+    }
     if request.oif != 0 || !request.gateway.is_empty() {
         let way = &alias.ways[0];
         return (request.oif == 0 || way.oif == request.oif)

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::Kernel;
 use super::device::Event;
 use super::inet6::Address6;
+use super::nexthop::Resolved;
 use super::route::{ERROR_TYPES, RouteRequest, Way};
+use super::rules::Step;
 use super::wire::uapi::*;
 use super::wire::{Answer, Refusal};
 
@@ -26,14 +28,45 @@ pub struct Leg6 {
     pub preference: u8,
     /// Seconds; `None` for ever.
     pub expires: Option<u32>,
+    /// The nexthop object whose ways these are, all but the first, and whether it is a black hole.
+    pub nexthop: Option<u32>,
+    pub others: Vec<Way>,
+    pub blackhole: bool,
     id: u64,
 }
 
 impl Leg6 {
     /// `rt6_qualify_for_ecmp`
     fn is_ecmp(&self) -> bool {
-        !self.way.gateway.is_empty()
+        self.nexthop.is_none() && !self.way.gateway.is_empty()
     }
+
+    /// By a nexthop object it leaves as that one says.
+    pub fn take(&mut self, by: &Resolved) {
+        let mut ways = by.ways.iter().cloned();
+        self.way = ways.next().unwrap_or_default();
+        self.others = ways.collect();
+        self.blackhole = by.blackhole;
+    }
+
+    /// `rt6_duplicate_nexthop`
+    fn same_way(&self, other: &Leg6) -> bool {
+        match (self.nexthop, other.nexthop) {
+            (None, None) => self.way.same_way(&other.way),
+            (one, other) => one == other,
+        }
+    }
+}
+
+/// What sort of route a way is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of6 {
+    Reject,
+    /// Of an address, made by the kernel.
+    Address,
+    /// Of type local, made by somebody else.
+    Local,
+    Other,
 }
 
 /// Every table.
@@ -111,7 +144,7 @@ impl Kernel {
                     "Device only routes can not be added for IPv6 using the multipath API.",
                 ));
             }
-            if legs.iter().any(|other| other.way.same_way(&leg.way)) {
+            if legs.iter().any(|other| other.same_way(&leg)) {
                 return Err(libc::EEXIST.into());
             }
             legs.push(leg);
@@ -175,10 +208,29 @@ impl Kernel {
             reject,
             preference: request.preference,
             expires: request.expires,
+            nexthop: (request.nexthop != 0).then_some(request.nexthop),
+            others: Vec::new(),
+            blackhole: false,
             id: self.fib6.next,
         };
         self.fib6.next += 1;
-        self.check_way6(&mut leg, request)?;
+        match leg.nexthop {
+            Some(id) => {
+                let found = self.nexthops.resolve(id);
+                let found = found.ok_or_else(|| said(libc::EINVAL, "Nexthop id does not exist"))?;
+                found.check6()?;
+                leg.take(&found);
+            }
+            None => {
+                let of = match (leg.kind == RTN_LOCAL, leg.protocol == RTPROT_KERNEL) {
+                    _ if reject => Of6::Reject,
+                    (true, true) => Of6::Address,
+                    (true, false) => Of6::Local,
+                    _ => Of6::Other,
+                };
+                self.check_way6(&mut leg.way, request, of)?;
+            }
+        }
         if let Ok(source) = <[u8; 16]>::try_from(&request.prefsrc[..]) {
             if !self.has_address6(source, leg.way.oif, IFA_F_TENTATIVE) {
                 return Err(said(libc::EINVAL, "Invalid source address"));
@@ -189,9 +241,8 @@ impl Kernel {
     }
 
     /// `fib6_nh_init`
-    fn check_way6(&self, leg: &mut Leg6, request: &RouteRequest) -> Answer {
+    pub(super) fn check_way6(&self, way: &mut Way, request: &RouteRequest, of: Of6) -> Answer {
         let said = |errno, words| Refusal::said(errno, words);
-        let way = &mut leg.way;
         let mut index = way.oif;
         if index != 0 {
             let link = self.links.get(&index).ok_or(libc::ENODEV)?;
@@ -207,7 +258,7 @@ impl Kernel {
                 return Err(said(libc::ENETDOWN, "Nexthop device is not up"));
             }
         }
-        if leg.reject {
+        if of == Of6::Reject {
             *way = Way { oif: 1, ..Way::default() };
             return Ok(());
         }
@@ -243,11 +294,10 @@ impl Kernel {
             return Err(said(libc::EACCES, "IPv6 is disabled on nexthop device"));
         }
         // fc_ignore_dev_down
-        let of_address = leg.kind == RTN_LOCAL && leg.protocol == RTPROT_KERNEL;
-        if !link.is_up() && !of_address {
+        if !link.is_up() && of != Of6::Address {
             return Err(said(libc::ENETDOWN, "Nexthop device is not up"));
         }
-        if leg.kind != RTN_LOCAL && !link.carrier {
+        if !matches!(of, Of6::Local | Of6::Address) && !link.carrier {
             way.flags |= RTNH_F_LINKDOWN;
         }
         way.oif = index;
@@ -263,18 +313,40 @@ impl Kernel {
         if let Some(index) = own.filter(|index| oif == 0 || *index == oif) {
             return Ok(index);
         }
-        let found = self.lookup6(255, gateway, oif).or_else(|| self.lookup6(254, gateway, oif));
-        match direct(found) {
+        match direct(self.lookup_all6(gateway, oif)) {
             Some(index) if oif == 0 || index == oif => Ok(index),
             _ => Err(libc::EHOSTUNREACH.into()),
         }
     }
 
+    /// `fib6_lookup`
+    fn lookup_all6(&self, to: [u8; 16], oif: i32) -> Option<&Leg6> {
+        if !self.rules.custom6 {
+            return self.lookup6(255, to, oif).or_else(|| self.lookup6(254, to, oif));
+        }
+        for step in self.rule_steps(AF_INET6, &to, oif) {
+            let Step::Table(table, bits, group) = step else { return None };
+            let Some((len, leg)) = self.lookup6_with(table, to, oif) else { continue };
+            // fib6_rule_suppress
+            let of = self.links.get(&leg.way.oif).map(|link| link.group as i32);
+            if i32::from(len) > bits && (group == -1 || of != Some(group)) {
+                return Some(leg);
+            }
+        }
+        None
+    }
+
     fn lookup6(&self, table: u32, to: [u8; 16], oif: i32) -> Option<&Leg6> {
+        self.lookup6_with(table, to, oif).map(|(_, leg)| leg)
+    }
+
+    /// Likewise, with the length of the prefix that is found.
+    fn lookup6_with(&self, table: u32, to: [u8; 16], oif: i32) -> Option<(u8, &Leg6)> {
         (0..=128).rev().find_map(|len| {
             let list = self.fib6.nodes.get(&(table, truncated(to, len), len))?;
             list.iter()
                 .find(|leg| leg.way.flags & RTNH_F_DEAD == 0 && (oif == 0 || leg.way.oif == oif))
+                .map(|leg| (len, leg))
         })
     }
 
@@ -339,7 +411,7 @@ impl Kernel {
                 fallback = fallback.or(Some(nth));
                 continue;
             }
-            if other.way.same_way(&leg.way) {
+            if other.same_way(&leg) {
                 // rt6_duplicate_nexthop: only its end is taken over.
                 if other.expires.is_some() {
                     other.expires = leg.expires;
@@ -382,7 +454,7 @@ impl Kernel {
     }
 
     /// `fib6_del_route`: what is told shows the leg alone.
-    fn remove_leg6(&mut self, node: Node, id: u64, tell: bool, asked: bool) {
+    pub(super) fn remove_leg6(&mut self, node: Node, id: u64, tell: bool, asked: bool) {
         let Some(list) = self.fib6.nodes.get_mut(&node) else { return };
         let Some(at) = list.iter().position(|leg| leg.id == id) else { return };
         let mut gone = list.remove(at);
@@ -423,8 +495,13 @@ impl Kernel {
             false => leg.way.gateway == way.gateway,
         };
         let fits = |leg: &&Leg6| {
-            (request.priority == 0 || leg.metric == request.priority)
-                && (request.protocol == 0 || leg.protocol == request.protocol)
+            let asked = (request.priority == 0 || leg.metric == request.priority)
+                && (request.protocol == 0 || leg.protocol == request.protocol);
+            if let Some(id) = leg.nexthop {
+                return asked && (request.nexthop == 0 || id == request.nexthop);
+            }
+            asked
+                && request.nexthop == 0
                 && (way.oif == 0 || leg.way.oif == way.oif)
                 && (way.gateway.is_empty() || same_gateway(leg))
         };
@@ -585,7 +662,7 @@ impl Kernel {
     pub(super) fn sync_down6(&mut self, index: i32, event: Event) {
         if event == Event::Change {
             for leg in self.fib6.nodes.values_mut().flatten() {
-                if leg.way.oif == index && leg.kind != RTN_LOCAL {
+                if leg.way.oif == index && leg.kind != RTN_LOCAL && leg.nexthop.is_none() {
                     leg.way.flags |= RTNH_F_LINKDOWN;
                 }
             }
@@ -604,6 +681,9 @@ impl Kernel {
         let mut at = 0;
         while let Some(leg) = list.get(at) {
             at += 1;
+            if leg.nexthop.is_some() {
+                continue;
+            }
             let siblings: Vec<&Leg6> =
                 list.iter().filter(|o| o.is_ecmp() && o.metric == leg.metric).collect();
             let uses = leg.way.oif == index
@@ -641,7 +721,7 @@ impl Kernel {
             mark |= RTNH_F_LINKDOWN;
         }
         for leg in self.fib6.nodes.values_mut().flatten() {
-            if leg.way.oif == index {
+            if leg.way.oif == index && leg.nexthop.is_none() {
                 leg.way.flags &= !mark;
             }
         }

@@ -110,6 +110,7 @@ impl Kernel {
             self.address4_went(index, &address);
         }
         self.link_mut(index).inet = None;
+        self.neighbours_down(index, AF_INET);
     }
 
     /// `inetdev_changename`: the first address takes the new name for its label; later ones keep what follows a

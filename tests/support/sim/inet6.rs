@@ -67,6 +67,7 @@ impl Kernel {
                 if event == Event::Up {
                     self.restore_prefix_routes6(index);
                 }
+                let noarp_changes = self.noarp_changes;
                 let link = self.link(index);
                 // addrconf_link_ready: without carrier the queue is not active yet.
                 if !link.oper_up() || !link.is_up() || !link.carrier {
@@ -80,7 +81,14 @@ impl Kernel {
                 }
                 match &mut self.link_mut(index).inet6 {
                     Some(inet6) if event == Event::Up || !inet6.ready => inet6.ready = true,
-                    Some(_) => return self.sync_up6(index, RTNH_F_LINKDOWN),
+                    Some(inet6) => {
+                        // addrconf_dad_run, once more
+                        let all = if noarp_changes { inet6.addresses.clone() } else { Vec::new() };
+                        for own in all {
+                            self.later(0, Work::DadStart(index, own.address));
+                        }
+                        return self.sync_up6(index, RTNH_F_LINKDOWN);
+                    }
                     None => return,
                 }
                 self.inet6_ready(index);
@@ -213,7 +221,9 @@ impl Kernel {
     /// `addrconf_ifdown`: every address is announced as deleted, even one that never was announced (K27).
     fn inet6_down(&mut self, index: i32, for_good: bool) {
         let keeps = self.sysctl.keep_addr_on_down && !for_good;
+        // rt6_disable_ip
         self.sync_down6(index, if for_good { Event::Unregister } else { Event::Down });
+        self.neighbours_down(index, AF_INET6);
         let Some(inet6) = &mut self.link_mut(index).inet6 else {
             return;
         };

@@ -11,11 +11,10 @@
 //!
 //! How it is built: as the kernel is, as a small machine of devices that tell a chain of listeners what befalls
 //! them (`device`), of which the messages are one (`show`), IPv4 and IPv6 two more (`inet`, `inet6`, and their routes
-//! `fib4`, `fib6`), bridges (`bridge`), macvlan and vxlan the rest. Requests (`request`, `address`, `route`) only push
-//! that machine. So an order of
-//! messages that nobody wrote down still comes out right.
+//! `fib4`, `fib6`), bridges (`bridge`), macvlan and vxlan the rest. Requests (`request`, `address`, `route`, `rules`)
+//! only push that machine. So an order of messages that nobody wrote down still comes out right.
 //!
-//! Not in it: rules, neighbours, nexthop objects, routes by encapsulation or by a gateway of the other family, VLAN
+//! Not in it: forwarding entries of bridges, routes by encapsulation or by a gateway of the other family, VLAN
 //! filtering (as in the kernel of the development machine), permissions (the caller is always root), time: a
 //! lifetime is stored and told as it was given and does not run down; counters are zero.
 //!
@@ -41,10 +40,13 @@ pub mod inet;
 pub mod inet6;
 pub mod kind;
 pub mod link;
+pub mod neigh;
+pub mod nexthop;
 pub mod op;
 pub mod request;
 pub mod rng;
 pub mod route;
+pub mod rules;
 pub mod show;
 pub mod socket;
 pub mod truth;
@@ -57,7 +59,7 @@ pub use faults::Faults;
 pub use link::Link;
 pub use op::Op;
 pub use socket::{Receive, SocketId};
-pub use truth::{AddressTruth, LinkTruth, RouteTruth};
+pub use truth::{AddressTruth, LinkTruth, NeighbourTruth, RouteTruth, RuleTruth};
 
 use rng::Rng;
 use socket::Socket;
@@ -83,6 +85,11 @@ pub struct Kernel {
     addresses_generation: u32,
     fib4: fib4::Fib4,
     fib6: fib6::Fib6,
+    rules: rules::Rules,
+    neighbours: neigh::Neighbours,
+    nexthops: nexthop::Nexthops,
+    /// Whether IFF_NOARP is among the flags whose change is being told.
+    noarp_changes: bool,
     sysctl: Sysctl,
     foreign: Option<SocketId>,
     prompt: bool,
@@ -141,6 +148,10 @@ impl Kernel {
             addresses_generation: 1,
             fib4: fib4::Fib4 { tables: vec![254, 255], ..Default::default() },
             fib6: fib6::Fib6 { tables: vec![254, 255], ..Default::default() },
+            rules: rules::Rules::default(),
+            neighbours: neigh::Neighbours::default(),
+            nexthops: nexthop::Nexthops::default(),
+            noarp_changes: false,
             sysctl: Sysctl::default(),
             foreign: None,
             prompt: false,
@@ -161,6 +172,9 @@ impl Kernel {
             current: None,
             fib4: self.fib4.clone(),
             fib6: self.fib6.clone(),
+            rules: self.rules.clone(),
+            neighbours: self.neighbours.clone(),
+            nexthops: self.nexthops.clone(),
             sysctl: self.sysctl.clone(),
             foreign: None,
             ..*self

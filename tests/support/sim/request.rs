@@ -61,6 +61,14 @@ impl Kernel {
             RTM_GETADDR => self.get_address_request(socket, message),
             RTM_NEWROUTE => self.new_route_request(message),
             RTM_DELROUTE => self.del_route_request(message),
+            RTM_NEWNEXTHOP => self.new_nexthop_request(message),
+            RTM_DELNEXTHOP => self.del_nexthop_request(message),
+            RTM_GETNEXTHOP => self.get_nexthop_request(socket, message),
+            RTM_NEWNEIGH => self.new_neighbour_request(message),
+            RTM_DELNEIGH => self.del_neighbour_request(message),
+            RTM_GETNEIGH => self.get_neighbour_request(socket, message),
+            RTM_NEWRULE => self.new_rule_request(message),
+            RTM_DELRULE => self.del_rule_request(message),
             _ => Err(libc::EOPNOTSUPP.into()),
         }?;
         Ok(Done::Ack)

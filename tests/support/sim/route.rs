@@ -72,6 +72,8 @@ pub struct RouteRequest {
     pub ways: Vec<Way>,
     pub preference: u8,
     pub expires: Option<u32>,
+    /// 0 for none.
+    pub nexthop: u32,
 }
 
 const POLICY: &[(u16, Policy)] = &[
@@ -153,8 +155,11 @@ impl RouteRequest {
                 }
             }
         }
-        if tb.get(RTA_NH_ID).is_some() {
-            return Err(said("Nexthop id does not exist"));
+        request.nexthop = tb.u32(RTA_NH_ID)?.unwrap_or(0);
+        if request.nexthop != 0
+            && [RTA_OIF, RTA_GATEWAY, RTA_MULTIPATH].iter().any(|id| tb.get(*id).is_some())
+        {
+            return Err(said("Nexthop specification and nexthop id are mutually exclusive"));
         }
         if tb.get(RTA_VIA).is_some() || tb.get(RTA_ENCAP_TYPE).is_some() {
             return Err(libc::EOPNOTSUPP.into());
@@ -257,7 +262,7 @@ impl Kernel {
         how: u16,
         asked: bool,
     ) {
-        self.say_route(kind, RTNLGRP_IPV4_ROUTE, how, asked, &route4_body(key, alias));
+        self.say_asked(kind, RTNLGRP_IPV4_ROUTE, how, asked, &route4_body(key, alias));
     }
 
     /// `inet6_rt_notify`
@@ -269,10 +274,11 @@ impl Kernel {
         how: u16,
         asked: bool,
     ) {
-        self.say_route(kind, RTNLGRP_IPV6_ROUTE, how, asked, &route6_body(node, legs));
+        self.say_asked(kind, RTNLGRP_IPV6_ROUTE, how, asked, &route6_body(node, legs));
     }
 
-    fn say_route(&mut self, kind: u16, group: u32, how: u16, asked: bool, body: &[u8]) {
+    /// `rtnl_notify` of what a user may have asked for: then it is named in the message (K11).
+    pub(super) fn say_asked(&mut self, kind: u16, group: u32, how: u16, asked: bool, body: &[u8]) {
         let current = self.current.filter(|_| asked);
         let (seq, port) = current.map_or((0, 0), |current| (current.seq, current.port));
         let echo = current.filter(|current| current.echo).map(|current| current.socket);
@@ -354,7 +360,7 @@ pub fn route4_body(key: Key4, alias: &Alias4) -> Vec<u8> {
         table: key.table,
         protocol: alias.protocol,
         scope: alias.scope,
-        kind: alias.kind,
+        kind: if alias.blackhole { 6 } else { alias.kind },
         flags,
     }
     .emit();
@@ -367,6 +373,9 @@ pub fn route4_body(key: Key4, alias: &Alias4) -> Vec<u8> {
     put_metrics(&mut to, &alias.metrics);
     if alias.prefsrc != [0; 4] {
         to.bytes(RTA_PREFSRC, &alias.prefsrc);
+    }
+    if let Some(id) = alias.nexthop {
+        to.u32(RTA_NH_ID, id);
     }
     match &alias.ways[..] {
         [way] => put_way(&mut to, way),
@@ -386,7 +395,7 @@ pub fn route6_body(node: Node, legs: &[&Leg6]) -> Vec<u8> {
         table,
         protocol: first.protocol,
         scope: 0,
-        kind: first.kind,
+        kind: if first.blackhole { 6 } else { first.kind },
         flags: if legs.len() > 1 { 0 } else { first.way.flags },
     }
     .emit();
@@ -398,8 +407,12 @@ pub fn route6_body(node: Node, legs: &[&Leg6]) -> Vec<u8> {
     }
     put_metrics(&mut to, &first.metrics);
     to.u32(RTA_PRIORITY, first.metric);
+    if let Some(id) = first.nexthop {
+        to.u32(RTA_NH_ID, id);
+    }
     match legs {
-        [leg] => put_way(&mut to, &leg.way),
+        [leg] if leg.others.is_empty() => put_way(&mut to, &leg.way),
+        [leg] => put_legs(&mut to, std::iter::once(&leg.way).chain(&leg.others)),
         legs => put_legs(&mut to, legs.iter().map(|leg| &leg.way)),
     }
     let mut info = [0; 32];

@@ -6,7 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Kernel;
 use super::bridge_options;
 use super::link::Link;
+use super::nexthop::{Nexthop, What};
+use super::rules::Rule;
 use super::wire::Writer;
+use super::wire::uapi::AF_INET6;
 
 fn expiry(leg: &super::fib6::Leg6) -> String {
     match (leg.preference, leg.expires) {
@@ -79,7 +82,82 @@ pub struct RouteTruth {
     pub links: Vec<i32>,
 }
 
+/// A neighbour or a proxy as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeighbourTruth {
+    pub index: i32,
+    pub address: IpAddr,
+    pub proxy: bool,
+    /// `lladdr 02:... state 0x80 flags 0x0`
+    pub value: String,
+}
+
+/// A rule as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleTruth {
+    /// 4 or 6.
+    pub family: u8,
+    pub priority: u32,
+    /// Everything else that was asked for.
+    pub value: String,
+}
+
 impl Kernel {
+    /// All nexthop objects: number and all that was asked for.
+    pub fn nexthops(&self) -> Vec<(u32, String)> {
+        let value = |nexthop: &Nexthop| {
+            let what = match &nexthop.what {
+                What::Group(members) => format!("group {members:?}"),
+                What::Single { family, blackhole: true, .. } => format!("blackhole {family}"),
+                What::Single { family, way, .. } => {
+                    let ways = std::slice::from_ref(way);
+                    let none = Default::default();
+                    format!("{family} {}", route_value((1, 4, 0), &[], &none, ways))
+                }
+            };
+            format!("{what} proto {}", nexthop.protocol)
+        };
+        self.nexthops.all.values().map(|nexthop| (nexthop.id, value(nexthop))).collect()
+    }
+
+    /// All neighbours but those that have failed or are unknown, and all proxies.
+    pub fn neighbours(&self) -> Vec<NeighbourTruth> {
+        let address = |bytes: &[u8]| match <[u8; 4]>::try_from(bytes) {
+            Ok(four) => IpAddr::from(four),
+            Err(_) => <[u8; 16]>::try_from(bytes).map_or(Ipv6Addr::UNSPECIFIED, Into::into).into(),
+        };
+        let known = self.neighbours.all.iter().filter(|own| own.state & !0x20 != 0);
+        let all = known.map(|own| NeighbourTruth {
+            index: own.index,
+            address: address(&own.dst),
+            proxy: false,
+            value: format!(
+                "lladdr {} state {:#x} flags {:#x} proto {}",
+                own.lladdr.map(|byte| format!("{byte:02x}")).concat(),
+                own.state,
+                own.flags,
+                own.protocol
+            ),
+        });
+        let proxies = self.neighbours.proxies.iter().map(|own| NeighbourTruth {
+            index: own.index,
+            address: address(&own.dst),
+            proxy: true,
+            value: format!("flags {:#x} proto {}", own.flags, own.protocol),
+        });
+        all.chain(proxies).collect()
+    }
+
+    /// All rules, in the order in which they are asked.
+    pub fn rules(&self) -> Vec<RuleTruth> {
+        let truth = |rule: &Rule| RuleTruth {
+            family: if rule.family == AF_INET6 { 6 } else { 4 },
+            priority: rule.priority,
+            value: rule_value(rule),
+        };
+        self.rules.four.iter().chain(&self.rules.six).map(truth).collect()
+    }
+
     /// All routes, by key.
     pub fn routes(&self) -> Vec<RouteTruth> {
         let four = self.fib4.routes.iter().flat_map(|(key, list)| {
@@ -97,7 +175,7 @@ impl Kernel {
                     &alias.prefsrc,
                     &alias.metrics,
                     &alias.ways,
-                ),
+                ) + &by_nexthop(alias.nexthop),
                 table: key.table,
                 dst: Ipv4Addr::from(key.dst).into(),
                 len: key.len,
@@ -116,13 +194,14 @@ impl Kernel {
                     (leg.kind, leg.protocol, 0),
                     &leg.prefsrc,
                     &leg.metrics,
-                    std::slice::from_ref(&leg.way),
-                ) + &expiry(leg),
+                    &std::iter::once(&leg.way).chain(&leg.others).cloned().collect::<Vec<_>>(),
+                ) + &expiry(leg)
+                    + &by_nexthop(leg.nexthop),
                 table: *table,
                 dst: Ipv6Addr::from(*dst).into(),
                 len: *len,
                 protocol: leg.protocol,
-                links: vec![leg.way.oif],
+                links: std::iter::once(&leg.way).chain(&leg.others).map(|way| way.oif).collect(),
             })
         });
         four.chain(six).collect()
@@ -155,6 +234,16 @@ impl Kernel {
         }
         for route in self.routes() {
             let _ = writeln!(text, "{} {}", route.key, route.value);
+        }
+        for (id, value) in self.nexthops() {
+            let _ = writeln!(text, "nexthop {id} {value}");
+        }
+        for one in self.neighbours() {
+            let title = if one.proxy { "proxy" } else { "neighbour" };
+            let _ = writeln!(text, "{title} {} dev {} {}", one.address, one.index, one.value);
+        }
+        for rule in self.rules() {
+            let _ = writeln!(text, "rule {} {}: {}", rule.family, rule.priority, rule.value);
         }
         text
     }
@@ -192,6 +281,41 @@ impl Kernel {
             port_options: list(&port_options.0),
         }
     }
+}
+
+fn by_nexthop(id: Option<u32>) -> String {
+    id.map(|id| format!(" nhid {id}")).unwrap_or_default()
+}
+
+fn rule_value(rule: &Rule) -> String {
+    let mut words = Vec::new();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut push = |title: &str, value: String, usual: &str| {
+        if value != usual {
+            words.push(format!("{title} {value}"));
+        }
+    };
+    push("not", (rule.flags & 2 != 0).to_string(), "false");
+    push("from", format!("{}/{}", hex(&rule.src), rule.src_len), "/0");
+    push("to", format!("{}/{}", hex(&rule.dst), rule.dst_len), "/0");
+    push("iif", rule.iif.name.clone(), "");
+    push("oif", rule.oif.name.clone(), "");
+    push("tos", rule.tos.to_string(), "0");
+    push("mark", format!("{:#x}/{:#x}", rule.mark, rule.mask), "0x0/0x0");
+    push("tun", hex(&rule.tun_id), &hex(&[0; 8]));
+    push("users", format!("{:?}", rule.users), "None");
+    push("ipproto", rule.ip_proto.to_string(), "0");
+    push("sport", format!("{:?}", rule.sport), "None");
+    push("dport", format!("{:?}", rule.dport), "None");
+    push("l3mdev", rule.l3mdev.to_string(), "0");
+    push("action", rule.action.to_string(), "1");
+    push("goto", rule.target.to_string(), "0");
+    push("lookup", rule.table.to_string(), "0");
+    push("bits", rule.suppress_prefixlen.to_string(), "-1");
+    push("group", rule.suppress_ifgroup.to_string(), "-1");
+    push("flow", rule.flow.to_string(), "0");
+    push("proto", rule.protocol.to_string(), "0");
+    words.join(" ")
 }
 
 fn route_value(

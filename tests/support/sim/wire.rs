@@ -19,6 +19,15 @@ pub mod uapi {
     pub const RTM_NEWROUTE: u16 = 24;
     pub const RTM_DELROUTE: u16 = 25;
     pub const RTM_GETROUTE: u16 = 26;
+    pub const RTM_NEWNEIGH: u16 = 28;
+    pub const RTM_DELNEIGH: u16 = 29;
+    pub const RTM_GETNEIGH: u16 = 30;
+    pub const RTM_NEWRULE: u16 = 32;
+    pub const RTM_DELRULE: u16 = 33;
+    pub const RTM_GETRULE: u16 = 34;
+    pub const RTM_NEWNEXTHOP: u16 = 104;
+    pub const RTM_DELNEXTHOP: u16 = 105;
+    pub const RTM_GETNEXTHOP: u16 = 106;
     pub const RTM_NEWLINKPROP: u16 = 108;
     pub const RTM_DELLINKPROP: u16 = 109;
 
@@ -41,10 +50,14 @@ pub mod uapi {
     pub const NLMSGERR_ATTR_OFFS: u16 = 2;
 
     pub const RTNLGRP_LINK: u32 = 1;
+    pub const RTNLGRP_NEIGH: u32 = 3;
     pub const RTNLGRP_IPV4_IFADDR: u32 = 5;
     pub const RTNLGRP_IPV4_ROUTE: u32 = 7;
+    pub const RTNLGRP_IPV4_RULE: u32 = 8;
     pub const RTNLGRP_IPV6_IFADDR: u32 = 9;
     pub const RTNLGRP_IPV6_ROUTE: u32 = 11;
+    pub const RTNLGRP_IPV6_RULE: u32 = 19;
+    pub const RTNLGRP_NEXTHOP: u32 = 32;
 
     pub const AF_UNSPEC: u8 = 0;
     pub const AF_INET: u8 = 2;
@@ -142,6 +155,48 @@ pub mod uapi {
     pub const RTA_ENCAP_TYPE: u16 = 21;
     pub const RTA_EXPIRES: u16 = 23;
     pub const RTA_NH_ID: u16 = 30;
+
+    pub const NHA_ID: u16 = 1;
+    pub const NHA_GROUP: u16 = 2;
+    pub const NHA_GROUP_TYPE: u16 = 3;
+    pub const NHA_BLACKHOLE: u16 = 4;
+    pub const NHA_OIF: u16 = 5;
+    pub const NHA_GATEWAY: u16 = 6;
+    pub const NHA_ENCAP_TYPE: u16 = 7;
+    pub const NHA_FDB: u16 = 11;
+    pub const NHA_OP_FLAGS: u16 = 14;
+
+    pub const NDA_DST: u16 = 1;
+    pub const NDA_LLADDR: u16 = 2;
+    pub const NDA_CACHEINFO: u16 = 3;
+    pub const NDA_PROBES: u16 = 4;
+    pub const NDA_IFINDEX: u16 = 8;
+    pub const NDA_PROTOCOL: u16 = 12;
+    pub const NDA_FLAGS_EXT: u16 = 15;
+
+    pub const NTF_PROXY: u8 = 8;
+
+    pub const FRA_DST: u16 = 1;
+    pub const FRA_SRC: u16 = 2;
+    pub const FRA_IIFNAME: u16 = 3;
+    pub const FRA_GOTO: u16 = 4;
+    pub const FRA_PRIORITY: u16 = 6;
+    pub const FRA_FWMARK: u16 = 10;
+    pub const FRA_FLOW: u16 = 11;
+    pub const FRA_TUN_ID: u16 = 12;
+    pub const FRA_SUPPRESS_IFGROUP: u16 = 13;
+    pub const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+    pub const FRA_TABLE: u16 = 15;
+    pub const FRA_FWMASK: u16 = 16;
+    pub const FRA_OIFNAME: u16 = 17;
+    pub const FRA_L3MDEV: u16 = 19;
+    pub const FRA_UID_RANGE: u16 = 20;
+    pub const FRA_PROTOCOL: u16 = 21;
+    pub const FRA_IP_PROTO: u16 = 22;
+    pub const FRA_SPORT_RANGE: u16 = 23;
+    pub const FRA_DPORT_RANGE: u16 = 24;
+    pub const FRA_SPORT_MASK: u16 = 28;
+    pub const FRA_DPORT_MASK: u16 = 29;
 
     pub const RTN_UNICAST: u8 = 1;
     pub const RTN_LOCAL: u8 = 2;
