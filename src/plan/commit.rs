@@ -12,8 +12,11 @@ use super::focus::renumbered;
 use super::keyed::{Causes, Journal, Step, residue};
 use super::order::{Phase, Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
-use super::undo::{Entry, Outcome as Sent, Withdrawn, added, causes, orphans, undo, withdrawn_by};
-use super::{Draft, Failure, Refusal, Target, Why, kinds, ports, review, rules};
+use super::undo::{
+    Entry, Outcome as Sent, Withdrawn, added, causes, orphans, undo, withdrawn_by,
+    without_collateral,
+};
+use super::{Draft, Failure, Refusal, Target, Why, bridge_vlans, kinds, ports, review, rules};
 use crate::object::kinds::Place;
 use crate::object::link::{LINK, row};
 use crate::object::{Link, LinkRef, Names, Silent};
@@ -507,7 +510,8 @@ impl Commit {
         match self.stage {
             Stage::Locate => self.await_arrivals(&now),
             Stage::Farewell => {
-                self.last_seen = Some(now);
+                let seen = without_collateral(&self.journal, &self.before, now, &self.indexes);
+                self.last_seen = Some(seen);
                 self.stage = Stage::Send;
             }
             Stage::Arrival => {
@@ -653,6 +657,8 @@ impl Commit {
                     Field::Flag(bit) => Some((fact.index, row::FLAGS, bit.trailing_zeros() as u16)),
                     Field::Link(id) => Some((fact.index, row::NAME, id)),
                     Field::Option(part, _, id) => Some((fact.index, part, id)),
+                    Field::Vlan(_, vid) => Some((fact.index, u16::MAX, vid)),
+                    Field::Tunnel(vid) => Some((fact.index, u16::MAX - 1, vid)),
                     _ => None,
                 };
                 let again = match &fact.field {
@@ -1153,7 +1159,10 @@ fn failure(action: &Action, request: &[u8], ack: &Ack, step: String) -> Failure 
     let path =
         ack.offset.map(|offset| locate(request, action.header(), offset)).unwrap_or_default();
     let attribute = if path.is_empty() { None } else { action.attribute_name(&path) };
-    Failure { step, why: Why::Refused { ack: ack.clone(), attribute, lacks: None } }
+    // A port that is one answers so where its bridge has no VLANs (`nbp_vlan_add`).
+    let is_vlan = matches!(action, Action::Vlans { .. });
+    let lacks = (is_vlan && ack.errno == libc::EOPNOTSUPP).then_some(bridge_vlans::FEATURE);
+    Failure { step, why: Why::Refused { ack: ack.clone(), attribute, lacks } }
 }
 
 impl std::fmt::Display for Residue {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::load_keyed::{neighbour, nexthop, route, rule};
-use super::{AddressSpec, Draft, Ensure, Refusal, Selection};
+use super::{AddressSpec, Draft, Ensure, Refusal, Selection, bridge_vlans};
 use crate::object::kinds::{KINDS, PORT_KINDS};
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::parse::{Unread, read};
@@ -79,6 +79,10 @@ impl Draft {
         }
         for tree in links {
             let name = text(tree.key("ifname")).unwrap_or_default();
+            if let Some(all) = tree.key("vlans") {
+                let all = bridge_vlans::read(all).map_err(|error| error.at(name))?;
+                self.set_vlans(self.resolve(&name.into())?, &all)?;
+            }
             for one in tree.key("addr_info").map(items).unwrap_or_default() {
                 let spec = address(entries(one, "address")?)
                     .map_err(|error| error.at(&format!("{name}: addr_info")))?;
@@ -219,7 +223,7 @@ fn link(
     }
     for (key, tree) in entries {
         match key.as_str() {
-            "addr_info" | "linkmode_index" | "operstate" | "ifindex" | "link_type"
+            "addr_info" | "vlans" | "linkmode_index" | "operstate" | "ifindex" | "link_type"
             | "link_pointtopoint" | "stats" | "stats64" | "link_index" => {}
             "ifname" => {
                 let name = text(Some(tree)).unwrap_or_default();

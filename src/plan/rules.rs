@@ -18,7 +18,7 @@ use crate::object::{
 use crate::state::{AddressKey, Snapshot};
 
 use super::fact::{Fact, Field};
-use super::{Action, AddressSpec, Refusal, kinds, ports};
+use super::{Action, AddressSpec, Refusal, VlanEdit, kinds, ports};
 
 /// `dev_valid_name`: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space.
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
@@ -338,6 +338,7 @@ pub(super) fn is_tolerable(action: &Action, errno: i32) -> bool {
         Action::DelAddress { .. } => matches!(errno, libc::EADDRNOTAVAIL | libc::ENODEV),
         Action::Altname { add: false, .. } => matches!(errno, libc::ENOENT | libc::ENODEV),
         Action::Delete { .. } => errno == libc::ENODEV,
+        Action::Vlans { edit: VlanEdit::AddTunnels, .. } => errno == libc::EEXIST,
         _ => false,
     }
 }

@@ -1,8 +1,9 @@
 //! What the tests of transactions share: scenes made with `ip`, the whole namespace before and after, a second
 //! socket that hears what was done, and a count of the requests that a database has sent.
 
+use crate::support::judge::plain_vlans;
 use crate::support::oracle::{compare_addresses, compare_links, to_json};
-use crate::support::{ip, ip_json, need_kind};
+use crate::support::{bridge_json, ip, ip_json, need_kind};
 use netlinkdb::internals::object::{ADDRESS, Address, LINK, Link, Record};
 use netlinkdb::internals::sys::{self, Batch, Datagram, Options, Received, Socket};
 use netlinkdb::internals::wire::{Message, Messages, kind};
@@ -36,6 +37,8 @@ pub fn sysctl(name: &str, value: &str) {
 pub struct Before {
     links: Vec<Value>,
     addresses: Vec<Value>,
+    /// Of bridges and their ports, and the tunnels by which they go.
+    vlans: [Value; 2],
 }
 
 /// The namespace now, when what the kernel does later (carrier, operational state, duplicate detection) has settled.
@@ -54,7 +57,13 @@ pub fn before() -> Before {
 
 fn look() -> Before {
     let list = |value: Value| value.as_array().cloned().unwrap_or_default();
-    Before { links: list(ip_json(&["link", "show"])), addresses: list(ip_json(&["addr", "show"])) }
+    let links = list(ip_json(&["link", "show"]));
+    let has_bridges = links.iter().any(|link| link["linkinfo"]["info_kind"] == "bridge");
+    let vlans = ["show", "tunnelshow"].map(|show| {
+        let all = has_bridges.then(|| bridge_json(&["vlan", show])).flatten();
+        plain_vlans(&all.unwrap_or_default())
+    });
+    Before { links, addresses: list(ip_json(&["addr", "show"])), vlans }
 }
 
 /// The kernel looks at the carrier once a second, and for duplicates of an address for two.
@@ -126,6 +135,10 @@ impl Before {
             }
             [&mut here, &mut there].into_iter().for_each(|all| all.iter_mut().for_each(timeless));
             found.extend(compare_addresses(&here, &there));
+        }
+        for (own, other) in self.vlans.iter().zip(&other.vlans).filter(|(own, other)| own != other)
+        {
+            found.push(format!("VLANs: {own}, and {other}"));
         }
         found
     }
@@ -201,6 +214,10 @@ fn disagreements(now: &Snapshot) -> Vec<String> {
     let ours = ours.as_array().cloned().unwrap_or_default();
     let links: Vec<_> = ours.iter().cloned().map(|link| without(link, &["addr_info"])).collect();
     let mut found = compare_links(&links, &theirs.links);
+    let vlans = [now.vlans_tree(), now.tunnels_tree()].map(|tree| plain_vlans(&to_json(&tree)));
+    for (own, their) in vlans.iter().zip(&theirs.vlans).filter(|(own, their)| own != their) {
+        found.push(format!("VLANs: ours {own}, theirs {their}"));
+    }
     for link in &theirs.addresses {
         let own = ours.iter().find(|own| own["ifindex"] == link["ifindex"]);
         found.extend(compare_addresses(&own.map(addresses).unwrap_or_default(), &addresses(link)));
