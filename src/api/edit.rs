@@ -244,7 +244,9 @@ edits! {
     ///
     /// A port of a bond or team must be down when it joins, and comes up by that: one that is up is taken down before,
     /// with what that costs (its IPv6 addresses, its routes). It is up afterwards, unless it is named to be down.
-    /// IPv6 addresses that a VRF takes from what joins it are put back; its routes go to the VRF's table.
+    /// IPv6 addresses that a VRF takes from what joins it are put back; its routes go to the VRF's table. A port may have
+    /// addresses of its own, before and after it joins: the kernel takes them, though packets that a bridge or bond
+    /// takes from its port never reach them.
     ///
     /// # Errors
     /// When it is unknown, its port already, itself, or this one takes no ports.

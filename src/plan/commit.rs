@@ -12,7 +12,10 @@ use super::focus::renumbered;
 use super::keyed::{Causes, Journal, Step, residue};
 use super::order::{Phase, Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
-use super::undo::{Entry, Outcome as Sent, Withdrawn, added, causes, orphans, undo, withdrawn_by};
+use super::undo::{
+    Entry, Outcome as Sent, Withdrawn, added, causes, orphans, undo, withdrawn_by,
+    without_collateral,
+};
 use super::{Draft, Failure, Refusal, Target, Why, bridge_vlans, kinds, ports, review, rules};
 use crate::object::kinds::Place;
 use crate::object::link::{LINK, row};
@@ -507,7 +510,8 @@ impl Commit {
         match self.stage {
             Stage::Locate => self.await_arrivals(&now),
             Stage::Farewell => {
-                self.last_seen = Some(now);
+                let seen = without_collateral(&self.journal, &self.before, now, &self.indexes);
+                self.last_seen = Some(seen);
                 self.stage = Stage::Send;
             }
             Stage::Arrival => {

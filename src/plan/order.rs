@@ -3,7 +3,7 @@
 //! A wave holds actions that do not depend on each other; they are sent together. The next wave starts when
 //! every one has been acknowledged. The phases, top to bottom, are the dependencies that always hold.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::action::{Action, Indexes, Origin};
 use super::draft::{Create, LinkDraft, merge};
@@ -102,8 +102,9 @@ impl Wave {
 /// too (see [`Refusal`]).
 pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<(Phase, Wave)>, Refusal> {
     let mut planned = Vec::new();
+    let removed = removed(draft, now);
     for link in draft.links() {
-        check_removed(draft, link)?;
+        check_removed(draft, link, &removed)?;
         if let Target::Live { index, generation } = link.target {
             rules::live(index, generation, now)?;
         }
@@ -145,15 +146,29 @@ fn later(phase: Phase, action: &Action, draft: &Draft) -> Phase {
     }
 }
 
+/// What goes: what is removed, and what goes with that.
+fn removed(draft: &Draft, now: &Snapshot) -> BTreeSet<Target> {
+    let named = draft.links().iter().filter(|link| link.remove).map(|link| link.target);
+    let with = |target: Target| match target {
+        Target::Live { index, .. } => rules::goes_with(index, now),
+        Target::New(_) => Vec::new(),
+    };
+    let live = |index| now.link_by_index(index).map(Target::of);
+    named.flat_map(|own| with(own).into_iter().filter_map(live).chain([own])).collect()
+}
+
 /// What is removed cannot be edited, nor carry, nor be the master of, anything: it goes last, and takes with it what
 /// stands on it.
-fn check_removed(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
-    let is_removed =
-        |target: Target| draft.links().iter().any(|link| link.target == target && link.remove);
+fn check_removed(
+    draft: &Draft,
+    link: &LinkDraft,
+    removed: &BTreeSet<Target>,
+) -> Result<(), Refusal> {
+    let is_removed = |target: Target| removed.contains(&target);
     let own = draft.name_of(link.target);
     let refuse = |target, used| Err(Refusal::Removed { name: draft.name_of(target), used });
     check_leaving(draft, link)?;
-    if link.remove {
+    if is_removed(link.target) {
         return match link.is_edited() {
             true => refuse(link.target, "it cannot be edited too".to_owned()),
             false => Ok(()),

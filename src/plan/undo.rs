@@ -14,7 +14,7 @@ use super::{AddressSpec, Failure, Target, bridge_vlans, kinds, ports, rules};
 use crate::object::kinds::bridge::row::FORWARD_DELAY;
 use crate::object::kinds::{BRIDGE, NewLink};
 use crate::object::link::{LinkFlags, row};
-use crate::object::{Link, Record, Role, Value};
+use crate::object::{Address, Link, Record, Role, Value};
 use crate::state::Snapshot;
 
 /// A request of a commit, and what came of it.
@@ -154,9 +154,17 @@ pub(super) fn causes_of<'a>(
             Action::Flags { flags, mask, .. }
                 if mask.contains(LinkFlags::UP) && !flags.contains(LinkFlags::UP) =>
             {
+                causes.links.extend(falls_with(index, before));
+            }
+            Action::Master { .. } => causes.links.extend(falls_with(index, before)),
+            Action::Set { id: row::MTU, value, .. } if is_below_ipv6(value) => {
+                causes.links.extend(reached([index].into(), before, before));
+            }
+            Action::Set { id: row::MTU, .. } => {
                 causes.links.insert(index);
             }
-            Action::Master { .. } | Action::Set { id: row::MTU, .. } => {
+            // Undone, it is the last one to go, and takes with it every route over the interface (K5).
+            Action::AddAddress { spec, .. } if is_first_ipv4(index, spec, before) => {
                 causes.links.insert(index);
             }
             Action::DelAddress { spec, .. } => {
@@ -178,6 +186,18 @@ pub(super) fn causes_of<'a>(
     let gone: Vec<_> = causes.links.iter().flat_map(local).collect();
     causes.sources.extend(gone);
     causes
+}
+
+/// An interface, and the VLANs that go down with it.
+fn falls_with(index: u32, before: &Snapshot) -> BTreeSet<u32> {
+    let uppers = rules::stacked_on(index, before).into_iter();
+    let falls = |index: &u32| before.link_by_index(*index).is_some_and(ports::rises_with_lower);
+    uppers.filter(falls).chain([index]).collect()
+}
+
+fn is_first_ipv4(index: u32, spec: &AddressSpec, before: &Snapshot) -> bool {
+    let is_ipv4 = |own: &&Address| own.local().is_ipv4();
+    spec.local().is_ipv4() && !before.addresses_of(index).iter().any(is_ipv4)
 }
 
 /// Names that go back but are still held by another interface whose name goes back too: that one lets go first.
@@ -532,7 +552,9 @@ fn creation(old: &Link) -> Record {
     record
 }
 
-/// Nothing can be made with a hardware address of zeros (`is_valid_ether_addr`): who has one was not told any.
+/// Nothing can be made with a hardware address of zeros, or be told one (`is_valid_ether_addr`): who has one was not told
+/// any. A bridge has it when its last port has left, and gets one by chance when it is made again, as every new one; the
+/// next port gives it another.
 fn is_zeros(value: &Value) -> bool {
     matches!(value, Value::Hardware(address) if address.as_bytes().iter().all(|byte| *byte == 0))
 }
@@ -583,7 +605,7 @@ pub(super) fn wanted(old: &Link) -> Vec<Fact> {
     for (id, row, value) in old.record().fields() {
         let later =
             [row::MASTER, row::FLAGS, row::DATA, row::PORT, row::ALTNAMES, row::LINK].contains(&id);
-        if row.role == Role::Set && !later {
+        if row.role == Role::Set && !later && !(id == row::ADDRESS && is_zeros(value)) {
             facts.push(Fact { index, field: Field::Link(id), want: Some(value.clone()) });
         }
     }
@@ -696,6 +718,51 @@ impl Moved {
     }
 }
 
+/// A state before something is deleted, with what the kernel has changed of interfaces along with what this commit asked
+/// for as it was before: so they come back, and not as they were seen last.
+pub(super) fn without_collateral(
+    journal: &[Entry],
+    before: &Snapshot,
+    seen: Snapshot,
+    indexes: &Indexes,
+) -> Snapshot {
+    let mut moved = Moved::default();
+    for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
+    {
+        let index = indexes.of(entry.action.target());
+        index
+            .into_iter()
+            .for_each(|index| moved.note(index, &entry.action, before, &seen, indexes));
+    }
+    let all = reached(&moved.touched | &moved.followers, before, &seen).into_iter();
+    let whole = all.filter_map(|index| {
+        let (old, new) = (before.link_by_index(index)?, seen.link_by_index(index)?);
+        let record = unclipped(old, new);
+        (!record.same(new.record())).then(|| Link::new(record, new.generation()))
+    });
+    let whole: Vec<_> = whole.collect();
+    seen.with_links(whole)
+}
+
+/// An interface with the mtu that what is below it has made smaller, up if that has taken it down, and with what it takes
+/// from its ports, as before.
+fn unclipped(old: &Link, new: &Link) -> Record {
+    let mut record = new.record().clone();
+    let follows = rules::follows_ports(old) || ports::takes_address(old);
+    let mtu = (new.mtu() < old.mtu() || rules::follows_ports(old)).then_some(row::MTU);
+    let address = follows.then_some(row::ADDRESS);
+    for id in [mtu, address].into_iter().flatten() {
+        match old.record().value(id) {
+            Some(value) => record.set(id, value.clone()),
+            None => drop(record.remove(id)),
+        }
+    }
+    if ports::rises_with_lower(old) && old.is_up() {
+        record.set(row::FLAGS, Value::Number((new.flags().0 | LinkFlags::UP.0).into()));
+    }
+    record
+}
+
 /// What the kernel changed along with what this commit asked for, and did not change back with it.
 fn collateral(
     journal: &[Entry],
@@ -714,7 +781,7 @@ fn collateral(
     }
     let Moved { touched, readdressed, renamed, mut followers, rejoined, raised, bonds } =
         moved.still_there(before, now);
-    for index in touched {
+    for index in reached(&touched | &followers, before, now) {
         fell(index, before, now, undo);
         undo.actions.extend(joined(ports::upper_facts(index, before, now).iter()));
         let of = |snapshot: &Snapshot| snapshot.link_by_index(index).and_then(Link::master);
@@ -736,6 +803,25 @@ fn collateral(
         misplaced(index, before, now, undo);
     }
     renamed.into_iter().for_each(|index| relabelled(index, before, now, undo));
+}
+
+/// Those, what stands on them, and the masters that follow them, up to the top: a port with a smaller mtu makes that of its
+/// bridge smaller, and so that of a macvlan on the bridge.
+fn reached(touched: BTreeSet<u32>, before: &Snapshot, now: &Snapshot) -> BTreeSet<u32> {
+    let mut next: Vec<_> = touched.into_iter().collect();
+    let mut all = BTreeSet::new();
+    while let Some(index) = next.pop() {
+        if rules::is_replaced(index, before, now) || !all.insert(index) {
+            continue;
+        }
+        let master = |of: &Snapshot| {
+            let master = of.link_by_index(index).and_then(Link::master);
+            master.filter(|index| of.link_by_index(*index).is_some_and(rules::follows_ports))
+        };
+        next.extend([before, now].into_iter().filter_map(master));
+        next.extend(rules::stacked_on(index, before));
+    }
+    all
 }
 
 /// Addresses that are there, but not in the order in which they were.
@@ -790,15 +876,19 @@ fn mtu_of(index: u32, named: &Record, before: &Snapshot) -> Option<Fact> {
 /// Below 1280 bytes the kernel takes IPv6 from an interface, and gives it back as to a new one (`addrconf_notify`): with
 /// the usual way to make addresses by itself.
 fn made_anew(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
-    const IPV6_MIN_MTU: u64 = 1280;
     let Action::Set { id: row::MTU, value, .. } = action else { return };
-    let lost = value.number().is_some_and(|mtu| mtu < IPV6_MIN_MTU);
+    let lost = is_below_ipv6(value);
     let fact = Fact { index, field: Field::Link(row::ADDR_GEN_MODE), want: None };
     let (Some(was), Some(_), true) = (fact.state(before), fact.state(now), lost) else { return };
     let fact = Fact { want: Some(was), ..fact };
     if !rules::is_replaced(index, before, now) && !fact.holds(now) {
         undo.actions.extend(Action::for_fact(&fact));
     }
+}
+
+fn is_below_ipv6(mtu: &Value) -> bool {
+    const IPV6_MIN_MTU: u64 = 1280;
+    mtu.number().is_some_and(|mtu| mtu < IPV6_MIN_MTU)
 }
 
 fn stp_delay(index: u32, named: &Record, before: &Snapshot, now: &Snapshot) -> Option<Fact> {

@@ -188,9 +188,14 @@ impl Snapshot {
     }
 
     /// Gives its interfaces other generations.
-    pub fn with_generations(mut self, generation: impl Fn(&Link) -> u64) -> Snapshot {
+    pub fn with_generations(self, generation: impl Fn(&Link) -> u64) -> Snapshot {
         let anew = |link: &Link| Link::new(link.record().clone(), generation(link));
         let links: Vec<_> = self.links().map(anew).collect();
+        self.with_links(links)
+    }
+
+    /// With these interfaces in the place of those with their indexes.
+    pub fn with_links(mut self, links: Vec<Link>) -> Snapshot {
         links.into_iter().for_each(|link| self.put_link(link));
         self
     }

@@ -216,6 +216,15 @@ fn what_is_removed_cannot_be_used_in_the_same_transaction() {
                 tx.remove("b0")
             }),
             (edited, |tx| tx.remove("b0").and(tx.interface("b0").add_ip("10.9.0.1/24").map(drop))),
+            // What goes with it is removed too: this was found out by the commit, which was torn then.
+            ("`v1` is removed in this transaction: it cannot be edited too", |tx| {
+                tx.interface("v1").set_mtu(1400);
+                tx.remove("v0")
+            }),
+            ("`v1` is removed in this transaction: `m0` cannot be created on it", |tx| {
+                tx.create(Macvlan::new("m0", "v1"))?;
+                tx.remove("v0")
+            }),
             // One that was to be made is forgotten, and what was to stand on it would never be made, in silence.
             ("`n0` is removed in this transaction: `m0` cannot be created on it", |tx| {
                 tx.create(Ifb::new("n0"))?;

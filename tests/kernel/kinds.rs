@@ -6,7 +6,7 @@
 use crate::export::{is_so, json, load, on, tree};
 use crate::scene::{agrees, before, exactly_as_before, open, refused, rolled_back, scene};
 use crate::support::namespaces::elsewhere;
-use crate::support::{ip, ip_json, need_kinds, skip};
+use crate::support::{ip, ip_json, kind_available, need_kinds, skip};
 use netlinkdb::{
     ArpAllTargets, ArpValidate, Bond, BondMode, BondOptions, BondPortOptions, Bridge, CommitError,
     Committed, Db, Dummy, FailOverMac, Hsr, Ipvlan, IpvlanFlags, IpvlanMode, IpvlanOptions, Ipvtap,
@@ -26,6 +26,7 @@ crate::cases![
     a_bond_gives_its_ports_back_as_they_were,
     a_bond_that_was_deleted_has_its_ports_and_options_again,
     options_of_a_bond_change_and_come_back_with_what_moved_along,
+    a_port_may_have_an_address_of_its_own,
     what_a_bond_would_refuse_is_refused_before_it_is_sent,
     the_active_port_is_chosen_when_it_is_a_port,
     a_vrf_takes_its_ports_and_their_addresses_stay,
@@ -36,6 +37,8 @@ crate::cases![
     a_stack_of_kinds_comes_and_goes_in_one_transaction,
     kinds_that_were_exported_are_loaded_again,
     bad_values_of_more_kinds_are_refused,
+    what_only_the_kernel_knows_is_told_in_its_words,
+    the_rules_of_the_first_vrf_stay,
     vlan_flags_str,
     vlan_flags_list_str,
     vlan_flags_dict,
@@ -384,6 +387,26 @@ fn options_of_a_bond_change_and_come_back_with_what_moved_along() {
     });
 }
 
+/// The kernel takes an address of a port, and so does this crate.
+fn a_port_may_have_an_address_of_its_own() {
+    need_kinds("veth bridge");
+    scene(
+        "link add v0 type veth peer name v1
+         link add b0 type bridge
+         link set v0 up
+         addr add 10.0.0.1/24 dev v0",
+    );
+    let db = open();
+    undone_and_done(&db, |tx| {
+        tx.interface("b0").add_port("v0")?;
+        tx.interface("v0").add_ip("10.0.1.1/24").map(drop)
+    });
+    let now = db.snapshot();
+    let v0 = now.link("v0").expect("v0");
+    assert!(v0.master().is_some());
+    assert_eq!(now.addresses_of(v0.index()).iter().filter(|a| a.local().is_ipv4()).count(), 2);
+}
+
 fn what_a_bond_would_refuse_is_refused_before_it_is_sent() {
     need_kinds("dummy bond");
     let db = open();
@@ -652,12 +675,85 @@ fn bad_values_of_more_kinds_are_refused() {
     let both = IpvlanFlags::PRIVATE | IpvlanFlags::VEPA;
     check(Ipvlan::new("i0", "v0").flags(both).into(), &["exclude each other"]);
     check(Hsr::new("h0", 7, 7).into(), &["two different interfaces"]);
+    check(NewLink::with_kind("h0", "hsr"), &["slave2", "two ports"]);
+    check(NewLink::with_kind("m0", "macsec"), &["m0", "stands on another interface"]);
+    check(NewLink::with_kind("x0", "vxlan"), &["id", "x0", "network identifier"]);
+    check(NewLink::with_kind("g0", "geneve"), &["id", "g0", "network identifier"]);
+    check(
+        NewLink::with_kind("u0", "bareudp"),
+        &["dstport", "u0", "a UDP port and an Ethernet type"],
+    );
+    check(NewLink::with_kind("x0", "xfrm"), &["if_id", "x0", "identifier"]);
     check(
         Bond::new("b0").mode(BondMode::AD).arp_interval(9u32).into(),
         &["arp_interval", "802.3ad"],
     );
     check(Bond::new("b0").active_slave(7u32).into(), &["active_slave", "active-backup"]);
     check(Bond::new("b0").updelay(7u32).into(), &["updelay", "without miimon"]);
+}
+
+/// What cannot be known before it is sent: the kernel's words, and the attribute that they are about.
+fn what_only_the_kernel_knows_is_told_in_its_words() {
+    need_kinds("veth bridge");
+    scene("link add v0 type veth peer name v1\n link add b0 type bridge\n link add b1 type bridge");
+    let db = open();
+    let was = before();
+    let check = |fill: &dyn Fn(&mut Transaction) -> Result<()>, errno: i32, words: &[&str]| {
+        let mut tx = db.begin();
+        fill(&mut tx).expect("an edit");
+        let error = rolled_back(tx.commit());
+        assert_eq!(error.errno(), Some(errno), "{error}");
+        let text = error.to_string();
+        words.iter().for_each(|word| assert!(text.contains(word), "{text} says not {word}"));
+        exactly_as_before(&db, &was);
+    };
+    let lacking = NewLink::with_kind("k0", "nosuchkind");
+    check(
+        &|tx| tx.create(lacking.clone()).map(drop),
+        libc::EOPNOTSUPP,
+        &["k0 type nosuchkind", "Unknown device type"],
+    );
+    // A bridge is no port of a bridge (`br_add_if`).
+    check(
+        &|tx| tx.interface("b0").add_port("b1").map(drop),
+        libc::ELOOP,
+        &["b1 master b0", "Can not enslave a bridge to a bridge"],
+    );
+    let group = netlinkdb::HardwareAddress::from([1, 0, 0, 0, 0, 1]);
+    check(
+        &|tx| {
+            tx.interface("v0").set_address(group);
+            Ok(())
+        },
+        libc::EADDRNOTAVAIL,
+        &["v0 address 01:00:00:00:00:01"],
+    );
+    if kind_available("vlan") {
+        let twice = |tx: &mut Transaction| {
+            tx.create(Vlan::new("v0.7", "v0", 7))?;
+            tx.create(Vlan::new("v0.8", "v0", 7)).map(drop)
+        };
+        check(&twice, libc::EEXIST, &["type vlan", "VLAN device already exists"]);
+    }
+}
+
+/// The kernel makes them once for a namespace, and without them no VRF works: a rollback leaves them alone.
+fn the_rules_of_the_first_vrf_stay() {
+    need_kinds("dummy vrf");
+    let db = open();
+    dummies(1);
+    db.sync().expect("a snapshot");
+    let mut tx = db.begin();
+    tx.create(Vrf::new("r0", 10)).expect("a VRF");
+    tx.interface("r0").add_port("d0").expect("a port");
+    undone(tx);
+    let now = db.sync().expect("a snapshot");
+    assert!(now.link("r0").is_none());
+    let rules = |now: &netlinkdb::Snapshot| -> Vec<String> {
+        now.rules().at(1000).iter().map(|rule| rule.line(now)).collect()
+    };
+    assert_eq!(rules(&now).len(), 2, "{:?}", rules(&now));
+    agrees(&db);
 }
 
 fn vlan_101(options: fn(Vlan) -> Vlan) -> (Db, Vlan) {

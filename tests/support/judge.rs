@@ -129,7 +129,7 @@ pub fn plain_vlans(list: &Value) -> Value {
 }
 
 /// Routes, rules, nexthop objects and VLANs in which they differ, as far as the first was opened with them.
-fn others_that_differ(ours: &Snapshot, theirs: &Snapshot) -> Vec<String> {
+pub fn others_that_differ(ours: &Snapshot, theirs: &Snapshot) -> Vec<String> {
     let of_other = |object: Option<&Object>| match object {
         Some(Object::Route(_)) => !ours.routes().all().is_empty(),
         Some(Object::Rule(_)) => ours.follows_rules(),
@@ -170,7 +170,8 @@ pub fn settle(db: &Db) {
     assert!(settled.is_some(), "duplicate address detection does not end:\n{}", db.snapshot());
 }
 
-fn is_settled(now: &Snapshot) -> bool {
+/// Whether duplicate address detection has ended wherever it runs.
+pub fn is_settled(now: &Snapshot) -> bool {
     let running = |index| {
         now.link_by_index(index).is_some_and(|link| {
             let flags = link.flags();
