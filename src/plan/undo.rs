@@ -93,7 +93,7 @@ pub(super) fn undo(
         }
     }
     return_withdrawn(withdrawn, indexes, &mut undo);
-    let actions = std::mem::take(&mut undo.actions).into_iter();
+    let actions = ports::options_before_ports(std::mem::take(&mut undo.actions)).into_iter();
     let whole = actions.map(|action| ports::whole_maps(action, now));
     undo.actions = whole.flat_map(|action| ports::lowered(action, now)).collect();
     park_names(&mut undo.actions, now);
