@@ -361,9 +361,11 @@ fn height(draft: &Draft, target: Target, now: &Snapshot) -> u8 {
 
 fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
     let target = link.target;
+    let is_port = gets_from_master(draft, target);
     for (id, _, value) in link.set.fields() {
         let phase = match id {
             row::NAME => Phase::Rename,
+            row::MTU | row::ADDRESS if is_port => Phase::Joined,
             row::MTU => Phase::Mtu(mtu_turn(draft, target, value, now)),
             _ => Phase::Attribute,
         };
@@ -391,6 +393,13 @@ fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
         to.push((phase, Action::Altname { target, name: name.clone(), add: *add }));
     }
     addresses(link, now, to);
+}
+
+/// Whether it gets the mtu and address of its master, when it joins and when those change (`bond_enslave`,
+/// `bond_change_mtu`): its own are set after that.
+fn gets_from_master(draft: &Draft, target: Target) -> bool {
+    let master = draft.master_of(target).and_then(|master| draft.kind_of(master));
+    ports::raises_ports(master.as_deref())
 }
 
 fn mtu_turn(draft: &Draft, target: Target, value: &Value, now: &Snapshot) -> u8 {
