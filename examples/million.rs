@@ -129,8 +129,12 @@ struct Bare {
 
 impl Bare {
     fn new(groups: &[u32]) -> Result<Self> {
-        let options =
-            Options { groups: groups.to_vec(), receive_buffer: Some(BUFFER), strict: true };
+        let options = Options {
+            groups: groups.to_vec(),
+            receive_buffer: Some(BUFFER),
+            strict: true,
+            ..Options::default()
+        };
         Ok(Bare { socket: Socket::open(&options)?, batch: Batch::with_slots(32, 1 << 16) })
     }
 

@@ -160,7 +160,7 @@ pub(super) fn check_new(new: &NewLink) -> Result<(), Refusal> {
         "vxlan" | "geneve" if !raw && new.data.is_none() => {
             missing("id", "a tunnel of this kind has a network identifier")
         }
-        "bareudp" if !raw && !(named(bareudp::PORT) && named(bareudp::ETHERTYPE)) => {
+        "bareudp" if !(raw || named(bareudp::PORT) && named(bareudp::ETHERTYPE)) => {
             missing("dstport", "it has a UDP port and an Ethernet type")
         }
         "xfrm" if !raw && new.data.is_none() => missing("if_id", "it has an identifier"),
