@@ -1,6 +1,6 @@
 //! Actions: one request each, with what it is to make so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fact::{Fact, Field};
 use super::{AddressSpec, Target, VlanEdit, bridge_vlans, rules};
@@ -169,15 +169,30 @@ impl Origin {
 
 /// The indexes of targets: those that are there have theirs, new ones get theirs when they are created.
 #[derive(Clone, Debug, Default)]
-pub struct Indexes(pub(super) BTreeMap<u64, u32>);
+pub struct Indexes {
+    /// By the numbers of new ones.
+    pub(super) known: BTreeMap<u64, u32>,
+    /// New ones that were there and are gone.
+    pub(super) gone: BTreeSet<u64>,
+}
 
 impl Indexes {
     /// The index of a target, if it has one yet.
     pub fn of(&self, target: Target) -> Option<u32> {
         match target {
             Target::Live { index, .. } => Some(index),
-            Target::New(number) => self.0.get(&number).copied(),
+            Target::New(number) => self.known.get(&number).copied(),
         }
+    }
+
+    /// Whether it is a new one that was there and is gone: one of its name, or with its index, is another.
+    pub(super) fn is_gone(&self, target: Target) -> bool {
+        matches!(target, Target::New(number) if self.gone.contains(&number))
+    }
+
+    pub(super) fn forget(&mut self, number: u64) {
+        self.known.remove(&number);
+        self.gone.insert(number);
     }
 }
 

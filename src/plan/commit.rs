@@ -164,8 +164,6 @@ pub struct Commit {
     pub(super) indexes: Indexes,
     /// By which its new interfaces are told from others that get their index when they are gone (K33).
     generations: BTreeMap<u64, u64>,
-    /// Its new interfaces that were there and are gone.
-    gone: BTreeSet<u64>,
     pub(super) journal: Vec<Entry>,
     in_flight: Vec<usize>,
     pub(super) keyed: Journal,
@@ -252,7 +250,6 @@ impl Commit {
             phase: Phase::Mend,
             indexes: Indexes::default(),
             generations: BTreeMap::new(),
-            gone: BTreeSet::new(),
             journal: Vec::new(),
             in_flight: Vec::new(),
             keyed: Journal::default(),
@@ -472,7 +469,7 @@ impl Commit {
                 let pair = [(Some(*target), Some(index)), (*peer, link)];
                 for (target, index) in pair {
                     if let (Some(Target::New(number)), Some(index)) = (target, index) {
-                        self.indexes.0.insert(number, index);
+                        self.indexes.known.insert(number, index);
                     }
                 }
             }
@@ -529,7 +526,7 @@ impl Commit {
     /// that the kernel has acknowledged as newly made (kernels before 6.2 echo nothing).
     fn locate(&mut self, now: &Snapshot, created: &BTreeMap<u32, u32>) {
         self.find_indexes(now, created);
-        for (number, index) in &self.indexes.0 {
+        for (number, index) in &self.indexes.known {
             let there = now.link_by_index(*index).map(Link::generation);
             there.map(|generation| *self.generations.entry(*number).or_insert(generation));
         }
@@ -542,13 +539,13 @@ impl Commit {
                 Action::Arrive { target: Target::New(number), .. } => (number, &None),
                 _ => continue,
             };
-            if self.gone.contains(number) {
+            if self.indexes.gone.contains(number) {
                 continue;
             }
-            if let (Some(index), None) = (created.get(&entry.seq), self.indexes.0.get(number)) {
-                self.indexes.0.insert(*number, *index);
+            if let (Some(index), None) = (created.get(&entry.seq), self.indexes.known.get(number)) {
+                self.indexes.known.insert(*number, *index);
             }
-            let made = matches!(entry.sent, Sent::Done) || self.indexes.0.contains_key(number);
+            let made = matches!(entry.sent, Sent::Done) || self.indexes.known.contains_key(number);
             for target in [Some(Target::New(*number)), *peer].into_iter().flatten().filter(|_| made)
             {
                 let Target::New(number) = target else { continue };
@@ -561,9 +558,9 @@ impl Commit {
                         })
                         .is_none()
                 });
-                let fresh = fresh.filter(|_| !self.gone.contains(&number));
-                if let (Some(link), None) = (fresh, self.indexes.0.get(&number)) {
-                    self.indexes.0.insert(number, link.index());
+                let fresh = fresh.filter(|_| !self.indexes.gone.contains(&number));
+                if let (Some(link), None) = (fresh, self.indexes.known.get(&number)) {
+                    self.indexes.known.insert(number, link.index());
                 }
             }
         }
@@ -841,7 +838,7 @@ impl Commit {
 
     /// The ending, when everything was found as wanted.
     pub fn committed(&self) -> Outcome {
-        Outcome::Committed { snapshot: self.seen.clone(), created: self.indexes.0.clone() }
+        Outcome::Committed { snapshot: self.seen.clone(), created: self.indexes.known.clone() }
     }
 
     /// Backward: what is left to undo, and if nothing is, the end.
@@ -957,11 +954,10 @@ impl Commit {
             let there = now.link_by_index(index).map(Link::generation);
             there.is_some() && there == self.generations.get(number).copied()
         };
-        let gone = self.indexes.0.iter().filter(|(number, index)| !is_there(number, **index));
+        let gone = self.indexes.known.iter().filter(|(number, index)| !is_there(number, **index));
         let gone: Vec<_> = gone.map(|(number, _)| *number).collect();
         for number in gone {
-            self.indexes.0.remove(&number);
-            self.gone.insert(number);
+            self.indexes.forget(number);
         }
     }
 
@@ -1131,7 +1127,7 @@ struct Known<'a> {
 impl Names for Known<'_> {
     fn name_of(&self, index: u32) -> Option<&str> {
         let new = || {
-            let mut new = self.indexes.0.iter();
+            let mut new = self.indexes.known.iter();
             let number = new.find(|(_, own)| **own == index).map(|(number, _)| number)?;
             self.names.get(number).map(String::as_str)
         };

@@ -86,7 +86,7 @@ impl Commit {
         let doubtful = |at: &usize| matches!(self.journal[*at].sent, Sent::Doubtful(_));
         let refused = std::mem::take(&mut self.refused).into_iter();
         refused.map(|at| (at as u32, doubtful(&at))).collect::<Vec<_>>().pack(&mut bytes);
-        self.indexes.0.pack(&mut bytes);
+        self.indexes.known.pack(&mut bytes);
         self.keyed.note(self.noted.steps, &mut bytes);
         self.withdrawn.pack(&mut bytes);
         self.noted = self.known();
@@ -98,7 +98,7 @@ impl Commit {
         Noted {
             actions: self.journal.len(),
             steps: self.keyed.sent_count(),
-            indexes: self.indexes.0.len(),
+            indexes: self.indexes.known.len(),
             last_seen: self.last_seen.is_some(),
             withdrawn: self.withdrawn.clone(),
         }
@@ -142,7 +142,7 @@ impl Commit {
             let failure = Failure { step: String::new(), why: Why::Unanswered };
             entry.sent = if doubtful { Sent::Doubtful(failure) } else { Sent::Refused };
         }
-        self.indexes = Indexes(Pack::unpack(from)?);
+        self.indexes = Indexes { known: Pack::unpack(from)?, ..Indexes::default() };
         self.keyed.take_note(from)?;
         self.withdrawn = Pack::unpack(from)?;
         if from.is_empty() { Ok(()) } else { Err(Unpackable("end")) }
@@ -194,7 +194,7 @@ impl Commit {
             else {
                 continue;
             };
-            if self.indexes.0.contains_key(number) || !matches!(entry.sent, Sent::Lost) {
+            if self.indexes.known.contains_key(number) || !matches!(entry.sent, Sent::Lost) {
                 continue;
             }
             let by_name = |name: Option<&str>| {
@@ -203,13 +203,14 @@ impl Commit {
                 (is_new && link.kind() == Some(new.kind())).then_some(link.index())
             };
             let mut found = Indexes::default();
-            found.0.extend(by_name(Some(new.name())).map(|index| (*number, index)));
+            found.known.extend(by_name(Some(new.name())).map(|index| (*number, index)));
             if let Some(Target::New(peer)) = peer {
-                found.0.extend(by_name(new.peer_name()).map(|index| (*peer, index)));
+                found.known.extend(by_name(new.peer_name()).map(|index| (*peer, index)));
             }
-            if !found.0.is_empty() && entry.action.facts(&found).iter().all(|fact| fact.holds(now))
+            if !found.known.is_empty()
+                && entry.action.facts(&found).iter().all(|fact| fact.holds(now))
             {
-                self.indexes.0.extend(found.0);
+                self.indexes.known.extend(found.known);
             }
         }
     }

@@ -260,6 +260,7 @@ fn undo_create(
     let Action::Create { target, new, .. } = &entry.action else { return };
     match (sent, indexes.of(*target)) {
         (Outcome::Refused | Outcome::Doubtful(_), _) => {}
+        _ if indexes.is_gone(*target) => {}
         (_, Some(index)) => {
             // Another program may have deleted it and made its own with its index.
             if now.link_by_index(index).is_some_and(|link| link.kind() == Some(new.kind())) {

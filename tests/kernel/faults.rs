@@ -343,7 +343,10 @@ fn fault_20_a_race_for_a_name_never_deletes_the_other_ones_interface() {
             } else {
                 Ok(())
             };
-            assert!(!made || ended.expect_err("never holds").residue().is_empty());
+            assert!(
+                !made || ended.clone().expect_err("never holds").residue().is_empty(),
+                "{ended:?}"
+            );
             theirs.join().expect("their thread")
         });
         let there = db.sync().expect("a snapshot").link_by_name(&name).is_some();
