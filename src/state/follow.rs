@@ -31,8 +31,8 @@ use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{ROUTE, RouteKey, RouteKey6, RouteProtocol, split};
 use crate::object::shape::{Ip, Typed};
 use crate::object::{
-    Address, BridgeVlan, Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record,
-    Rule,
+    Address, AddressFlags, BridgeVlan, Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags,
+    RULE, Record, Rule,
 };
 use crate::wire::{Ack, Builder, Message, Messages, flags, kind, put_ne_u32, u16_at};
 
@@ -982,6 +982,12 @@ impl Follower {
             Event::AddressGone(address) if !self.goes_with_inet6(address) => Some(address.local()),
             _ => None,
         };
+        let unsure = match &event {
+            Event::AddressGone(address) if self.may_go_either_way(address) => {
+                self.bodies.any_with_source(address.local())
+            }
+            _ => false,
+        };
         let mtu = |shown: &Snapshot| shown.link_by_index(index).map(Link::mtu);
         let mtu_was = mtu(&self.shown);
         let has_tunnels = is_link && self.has_tunnels(index);
@@ -998,6 +1004,9 @@ impl Follower {
                 let change = |body: &Body| with_link_mtu(body, index, mtus);
                 follower.shown.routes.alter(&mut follower.bodies, change);
             });
+        }
+        if unsure {
+            self.resync();
         }
         if addressed || !was_up && is_up(&self.shown) {
             self.unaddressed.remove(&index);
@@ -1057,6 +1066,14 @@ impl Follower {
             RouteKey6 { table: TABLE_LOCAL, dst: own.octets(), len: 128, tos: 0, priority: 0 };
         let mut local = shown.keyed_routes_to(RouteKey::V6(key));
         !up || shown.follows_table(TABLE_LOCAL) && local.next().is_none()
+    }
+
+    /// Whether it cannot be told why an IPv6 address goes: one that is still being checked has no local route yet
+    /// (`addrconf_dad_completed` makes it, also where nothing is checked, from a work queue). Only the kernel knows then
+    /// which routes prefer it still.
+    fn may_go_either_way(&self, address: &Address) -> bool {
+        let is_unchecked = address.flags().contains(AddressFlags::TENTATIVE);
+        address.local().is_ipv6() && is_unchecked && self.goes_with_inet6(address)
     }
 
     /// An address has gone that routes may prefer as their source: of IPv4 they go (K6), of IPv6 they stay without it.
@@ -1844,6 +1861,42 @@ mod tests {
         let mut builder = Builder::new(kind, 0).fixed(&record.encode_header());
         record.encode(&mut builder);
         builder.finish()
+    }
+
+    /// Deleted before the kernel had made its local route, an address was taken for one that goes with its interface: other
+    /// interfaces' routes kept it as their source in the snapshot.
+    #[test]
+    fn why_an_address_goes_that_is_still_checked_is_left_to_the_kernel() {
+        let own = Ipv6Addr::from_bits(0xfd << 120 | 5);
+        let address = |kind: u16, flags: u64| {
+            let mut record = Record::new(&ADDRESS);
+            record.set(address_row::FAMILY, Value::Number(10));
+            record.set(address_row::INDEX, Value::Number(7));
+            record.set(address_row::FLAGS, Value::Number(flags));
+            record.set(address_row::ADDRESS, Value::V6(own));
+            let mut builder = Builder::new(kind, 0).fixed(&record.encode_header());
+            record.encode(&mut builder);
+            builder.finish()
+        };
+        let mut record = Record::new(&ROUTE);
+        let numbers = [(row::FAMILY, 10), (row::TABLE, 254), (row::TYPE, 1), (row::OIF, 8)];
+        numbers.into_iter().for_each(|(id, number)| record.set(id, Value::Number(number)));
+        record.set(row::PREFSRC, Value::V6(own));
+        let mut builder = Builder::new(kind::RTM_NEWROUTE, 0).fixed(&record.encode_header());
+        record.encode(&mut builder);
+        let route = builder.finish();
+        for (flags, is_live) in
+            [(AddressFlags::TENTATIVE.0, false), (AddressFlags::PERMANENT.0, true)]
+        {
+            let mut follower = live();
+            let new = address(kind::RTM_NEWADDR, flags.into());
+            let gone = address(kind::RTM_DELADDR, flags.into());
+            for event in [link(7, true, 0), link(8, true, 0), new, route.clone(), gone] {
+                assert!(follower.is_live());
+                follower.handle_event(&event);
+            }
+            assert_eq!(follower.is_live(), is_live, "{flags:#x}");
+        }
     }
 
     /// An interface that is down can be given IPv6 addresses, and has their routes. It was changed while everything was
