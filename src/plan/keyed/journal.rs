@@ -44,6 +44,9 @@ pub(super) enum Sent {
 pub(in crate::plan) struct Causes {
     /// Interfaces that went down or away, changed their master, or lost an address.
     pub(in crate::plan) links: BTreeSet<u32>,
+    /// Interfaces whose neighbours went, permanent ones too, and nothing else of theirs: they got another hardware address,
+    /// or another `NOARP` (`neigh_changeaddr`).
+    pub(in crate::plan) readdressed: BTreeSet<u32>,
     /// Addresses that were taken away.
     pub(in crate::plan) sources: BTreeSet<IpAddr>,
     /// Nexthop objects that were taken away.
@@ -52,7 +55,12 @@ pub(in crate::plan) struct Causes {
 
 impl Causes {
     pub(super) fn is_empty(&self) -> bool {
-        self.links.is_empty() && self.nexthops.is_empty()
+        self.links.is_empty() && self.nexthops.is_empty() && self.readdressed.is_empty()
+    }
+
+    /// Interfaces whose neighbours went.
+    pub(super) fn neighbourless(&self) -> BTreeSet<u32> {
+        self.links.union(&self.readdressed).copied().collect()
     }
 
     /// Whether the kernel takes a route along, and does not make it again by itself.
@@ -416,15 +424,20 @@ impl Journal {
             return Vec::new();
         }
         let mut all = Vec::new();
-        let over = |index: &u32| causes.links.contains(index);
+        let links = causes.neighbourless();
+        let over = |index: &u32| links.contains(index);
         let is_lost = |entry: &&(&NeighbourKey, &Arc<Neighbour>)| {
             !over(&entry.0.index) && entry.1.nh_id().is_some_and(|id| causes.nexthops.contains(&id))
         };
         let by: Vec<_> = before.neighbours_by_nexthop().collect();
         let by = by.iter().filter(is_lost).copied();
-        for (key, old) in before.neighbours_over(&causes.links).chain(by) {
+        for (key, old) in before.neighbours_over(&links).chain(by) {
             let key = Key::Neighbour(Arc::new(*key));
             let gone = key.whole(now).is_empty() && neighbour::is_kept(old);
+            // What went with an interface that another program has deleted is that one's doing.
+            let index = old.index().unwrap_or(0);
+            let gone =
+                gone && (causes.links.contains(&index) || now.link_by_index(index).is_some());
             if gone && !known.contains(&key) {
                 all.push(vec![Step { key, content: Content::Neighbour(old.clone()), op: Op::Add }]);
             }

@@ -89,7 +89,8 @@ pub(in crate::plan) fn scope<'a>(
     causes.nexthops = nexthops_touched(before, &causes);
     let by = before.neighbours_by_nexthop();
     let by = by.filter(|(_, entry)| entry.nh_id().is_some_and(|id| causes.nexthops.contains(&id)));
-    let gone = before.neighbours_over(&causes.links).chain(by);
+    let links = causes.neighbourless();
+    let gone = before.neighbours_over(&links).chain(by);
     let kept = gone.filter(|(_, neighbour)| neighbour::is_kept(neighbour));
     part.neighbours.extend(kept.map(|(key, _)| *key));
     let taken = |held: &Arc<Held>| causes.takes(&Content::Route(held.clone()));
