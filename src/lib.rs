@@ -32,6 +32,7 @@
 //! - Routes: [`Snapshot::routes`] is the main table, a [`RouteTable`] with exact and longest-prefix lookups;
 //!   [`Route::to`] begins what a transaction adds.
 //! - Rules, nexthop objects, neighbours: [`Snapshot::rules`], [`Snapshot::nexthops`], [`Snapshot::neighbours`].
+//! - VLANs of bridges and their ports: [`Snapshot::vlans_of`], [`Editor::add_vlan`], [`Editor::set_vlans`].
 //! - Changing: [`Db::begin`] for many interfaces, the edits of an [`Interface`] for one; [`Transaction::review`] shows
 //!   what would happen, [`Transaction::commit`] says how it ended, [`Error`] why.
 //! - Rules, nexthop objects, neighbours: [`Transaction::add_rule`], [`Transaction::add_nexthop`],
@@ -81,6 +82,14 @@
 //! Never kept: rules of multicast routing; neighbours in the states `NONE` and `NOARP`, which `ip neigh` does not show
 //! either and the kernel makes and forgets without a word; the receive filters of devices among forwarding entries; the
 //! buckets of resilient groups.
+//!
+//! # VLANs of bridges
+//!
+//! VLANs of bridge ports and of bridges themselves are read and followed like addresses, where the kernel has them. They go
+//! with their port's bridge and come with it, the default one moves when a bridge is told another, and the tunnels by which
+//! those of a port go end with `vlan_tunnel`: all that shows in the snapshot, and goes back in a rollback. Not kept: what
+//! else a VLAN has by port or by bridge (its state in the spanning tree, options of multicast), and counters.
+//! [`Db::on_notification`] does not see them.
 //!
 //! # Going back, and being careful
 //!
@@ -141,6 +150,8 @@
 #![cfg(target_os = "linux")]
 // The floors' items are `pub` so that `internals` can open them; without that feature most are not reachable.
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
+// The checker has sockets of its own.
+#![cfg_attr(all(test, shuttle), allow(dead_code))]
 
 // Floors, lowest first; a module names only floors below its own (tests/floors.rs keeps it so): `sys` (sockets,
 // namespaces, every system call), `wire` (netlink as bytes), `object` (one table per kind of object), `state` (snapshots
@@ -162,6 +173,7 @@ pub use api::{
     RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint, Thawed, Transaction, Unconfirmed,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
+pub use object::bridge_vlan::{BridgeVlan, BridgeVlanSpec};
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
     AdInfo, AdSelect, ArpAllTargets, ArpValidate, Bareudp, BareudpData, Bond, BondData, BondMode,

@@ -3,6 +3,7 @@
 
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
+use netlinkdb::internals::object::bridge_vlan::{self, VLAN_ENTRY, VLAN_INFO, VLAN_MESSAGE};
 use netlinkdb::internals::object::encap::ENCAPS;
 use netlinkdb::internals::object::kinds::{self, KINDS, PORT_KINDS};
 use netlinkdb::internals::object::link::{LINK, STATISTICS, row};
@@ -27,7 +28,8 @@ fn tables() -> Vec<&'static Table> {
     let kinds = KINDS.iter().chain(PORT_KINDS).map(|(_, table)| *table);
     let encaps = ENCAPS.iter().map(|(_, table)| *table);
     let own = [&LINK, &ADDRESS, &STATISTICS, &ROUTE, &HOP, &METRICS, &RULE, &NEIGHBOUR, &NEXTHOP];
-    own.into_iter().chain(kinds).chain(encaps).collect()
+    let vlans = [&VLAN_MESSAGE, &VLAN_ENTRY, &VLAN_INFO];
+    own.into_iter().chain(vlans).chain(kinds).chain(encaps).collect()
 }
 
 /// Random bytes, zeros when they are used up: what proptest shrinks.
@@ -274,6 +276,14 @@ fn show_everything(payload: &[u8]) {
     if let Ok(record) = Record::decode(&LINK, payload) {
         let link = Link::new(record, 0);
         let _ = format!("{link} {link:?} {:?} {:?}", link.bridge_port(), link.statistics());
+    }
+    if let Ok((_, vlans)) = bridge_vlan::decode(payload) {
+        assert!(
+            bridge_vlan::ranges(vlans.iter().copied())
+                .into_iter()
+                .flat_map(|one| one.each(vlans[0].index()))
+                .eq(vlans.clone())
+        );
     }
     if let Ok(record) = Record::decode(&ADDRESS, payload) {
         let address = Address::new(record);
@@ -749,8 +759,53 @@ fn captures_read_as_iproute2_printed_them() {
     assert!(compared > 25, "{compared}");
 }
 
+/// VLANs of bridges are no rows of one record: each entry, with the same attributes in any order.
+#[test]
+fn captured_vlans_are_written_as_they_were_read() {
+    let mut read = 0;
+    for (_, messages) in captures() {
+        for message in messages.iter().filter(|message| is_of_vlans(message)) {
+            let payload = &message[HEADER..];
+            let header = Record::decode(&VLAN_MESSAGE, payload).unwrap();
+            assert_eq!(header.encode_header(), payload[..VLAN_MESSAGE.header]);
+            let theirs = Attributes::new(&payload[VLAN_MESSAGE.header..]).map(|a| a.unwrap());
+            for (entry, their) in bridge_vlan::entries(payload).zip(theirs) {
+                let ours = encode(&entry, kind::RTM_NEWVLAN);
+                assert_eq!(
+                    plain("vlan entry", &ours[HEADER..]),
+                    plain("vlan entry", their.payload)
+                );
+                assert_eq!(entry.unknown().count(), 0);
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 6, "{read}");
+}
+
+fn kind_of(message: &[u8]) -> u16 {
+    u16::from_ne_bytes([message[4], message[5]])
+}
+
+fn is_of_vlans(message: &[u8]) -> bool {
+    matches!(kind_of(message), kind::RTM_NEWVLAN | kind::RTM_DELVLAN)
+}
+
+fn describe_vlans(message: &[u8]) -> String {
+    let (index, vlans) = bridge_vlan::decode(&message[HEADER..]).unwrap();
+    let gone = if kind_of(message) == kind::RTM_DELVLAN { "gone " } else { "" };
+    let ranges = bridge_vlan::ranges(vlans).into_iter();
+    let mut text: String = ranges.map(|range| format!("{gone}{range} dev if{index}\n")).collect();
+    let entries = bridge_vlan::entries(&message[HEADER..]);
+    entries.for_each(|entry| text += &format!("{entry:#?}\n"));
+    text + "\n"
+}
+
 /// The line, then every row, one a line, then what no row knows.
 fn describe(message: &[u8]) -> String {
+    if is_of_vlans(message) {
+        return describe_vlans(message);
+    }
     let table = match u16::from(message[4]) {
         kind::RTM_NEWLINK => &LINK,
         kind::RTM_NEWADDR => &ADDRESS,

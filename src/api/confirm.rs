@@ -2,14 +2,13 @@
 //! confirm, and gets it back.
 
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex};
 
 use super::{CommitError, Committed, Db, Error, Result, Transaction};
 use crate::engine::Provisional;
 use crate::plan::{Failure, Refusal, Why};
+use crate::sys::sync::thread::{Builder, JoinHandle};
+use crate::sys::sync::{Condvar, Mutex, bounded, clock};
 
 /// A commit that is yet to be confirmed. Dropped without a word, it takes the commit back at once, and waits for that.
 #[must_use = "dropped, it takes the commit back"]
@@ -88,7 +87,7 @@ impl Transaction {
         }
         let shared = Arc::new(Shared { state: Mutex::new(State::Open), changed: Condvar::new() });
         // The thread is there before anything is sent: without it nothing would be taken back.
-        let (give, take) = crossbeam_channel::bounded::<(Provisional, Instant)>(1);
+        let (give, take) = bounded::<(Provisional, Instant)>(1);
         let (db, seen) = (self.db.clone(), shared.clone());
         let watch = move || {
             if let Ok((provisional, deadline)) = take.recv() {
@@ -100,7 +99,7 @@ impl Transaction {
         let (outcome, provisional) =
             self.db.engine().commit_provisionally(&self.draft, &self.terms())?;
         let (snapshot, created) = Transaction::ended(outcome)?;
-        let now = Instant::now();
+        let now = clock();
         let never = Duration::from_secs(u32::MAX.into());
         let deadline = now.checked_add(within).unwrap_or(now + never);
         // It waits for this, so that it takes it.
@@ -157,7 +156,7 @@ impl Unconfirmed {
 
     /// As [`Unconfirmed::taken_back`], and waits for it at most that long.
     pub fn wait_taken_back(&self, at_most: Duration) -> Option<Error> {
-        match self.shared.wait(Instant::now().checked_add(at_most)) {
+        match self.shared.wait(clock().checked_add(at_most)) {
             Some(State::TakenBack(error)) => Some(error),
             _ => None,
         }
@@ -196,7 +195,7 @@ impl Shared {
         while let State::Open | State::GivenUp(_) = &*state {
             match deadline {
                 None => self.changed.wait(&mut state),
-                Some(deadline) if Instant::now() >= deadline => return None,
+                Some(deadline) if clock() >= deadline => return None,
                 Some(deadline) => drop(self.changed.wait_until(&mut state, deadline)),
             }
         }

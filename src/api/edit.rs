@@ -10,7 +10,7 @@ use crate::object::kinds::{
 };
 use crate::object::link::{AddrGenMode, LinkFlags, row};
 use crate::object::port::BridgePortOptions;
-use crate::object::{LinkRef, Named, Value};
+use crate::object::{BridgeVlanSpec, LinkRef, Named, Value};
 use crate::plan::{AddressSpec, Draft, Refusal, Review, Target};
 use crate::state::{Diff, Snapshot};
 use crate::wire::HardwareAddress;
@@ -244,7 +244,9 @@ edits! {
     ///
     /// A port of a bond or team must be down when it joins, and comes up by that: one that is up is taken down before,
     /// with what that costs (its IPv6 addresses, its routes). It is up afterwards, unless it is named to be down.
-    /// IPv6 addresses that a VRF takes from what joins it are put back; its routes go to the VRF's table.
+    /// IPv6 addresses that a VRF takes from what joins it are put back; its routes go to the VRF's table. A port may have
+    /// addresses of its own, before and after it joins: the kernel takes them, though packets that a bridge or bond
+    /// takes from its port never reach them.
     ///
     /// # Errors
     /// When it is unknown, its port already, itself, or this one takes no ports.
@@ -260,6 +262,47 @@ edits! {
         let port = draft.resolve(&port.into())?;
         draft.del_port(target, port)
     });
+    /// Adds VLANs to a bridge or a port of one, or changes those that are there: a number, a range of numbers, or a
+    /// [`BridgeVlanSpec`] that says more. The VLAN that was that of untagged frames before one that is told to be
+    /// stays, as one that is not.
+    ///
+    /// ```
+    /// use netlinkdb::{Bridge, BridgeVlan, Db, NetNs, Veth};
+    ///
+    /// NetNs::enter_private()?;
+    /// let db = Db::open()?;
+    /// let mut tx = db.begin();
+    /// let br0 = tx.create(Bridge::new("br0").vlan_filtering(true))?;
+    /// let v0 = tx.create(Veth::new("v0", "v1"))?;
+    /// tx.interface(&br0).add_port(&v0)?.add_vlan(10)?;
+    /// tx.interface(&v0).add_vlan(BridgeVlan::new(10).pvid().untagged())?.add_vlan(20..=25)?.del_vlan(1)?;
+    /// let Ok(done) = tx.commit() else {
+    ///     println!("skipped: this kernel's bridges have no VLANs");
+    ///     return Ok(());
+    /// };
+    /// let now = done.snapshot();
+    /// let vlans: Vec<_> = now.vlans_of(now.link("v0").unwrap().index()).map(|vlan| vlan.vid()).collect();
+    /// assert_eq!(vlans, [10, 20, 21, 22, 23, 24, 25]);
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a number is outside 1 to 4094, two VLANs are to be that of untagged frames, the interface is neither a bridge
+    /// nor a port of one, or the kernel has no VLANs for bridges.
+    try add_vlan(vlans: impl Into<BridgeVlanSpec>) Ok(|draft: &mut Draft, target| draft.add_vlan(target, vlans.into()));
+    /// Deletes VLANs of a bridge or a port of one.
+    ///
+    /// # Errors
+    /// As for adding, and when none of them is there.
+    try del_vlan(vlans: impl Into<BridgeVlanSpec>) Ok(|draft: &mut Draft, target| draft.del_vlan(target, vlans.into()));
+    /// Has a bridge, or a port of one, have these VLANs and no others, by these tunnels and no others.
+    ///
+    /// # Errors
+    /// As for adding.
+    try set_vlans(vlans: impl IntoIterator<Item = impl Into<BridgeVlanSpec>>) {
+        let all: Vec<BridgeVlanSpec> = vlans.into_iter().map(Into::into).collect();
+        Ok(move |draft: &mut Draft, target| draft.set_vlans(target, &all))
+    };
     /// Sets options of a bridge.
     ///
     /// # Errors

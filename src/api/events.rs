@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Db, Result};
 use crate::engine::{Event, Subscription};
 use crate::state::{Diff, Snapshot};
+use crate::sys::sync::clock;
 
 /// Every change, in order, from a state on that is known: nothing between that state and the first event is lost or
 /// doubled, and who applies each change to what there was has what there is.
@@ -79,7 +80,7 @@ impl EventQueue {
     /// With [`EventOptions::debounce`](crate::EventOptions::debounce) the descriptor is readable when something comes,
     /// and not again when it has waited long enough: this is the timeout for `poll` then.
     pub fn due_within(&self) -> Option<Duration> {
-        self.queue.due().map(|due| due.saturating_duration_since(Instant::now()))
+        self.queue.due().map(|due| due.saturating_duration_since(clock()))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::thread::Builder;
 use std::time::Duration;
 
 use super::{Db, Edit, Error, Interface, Result, RouteHandle, RuleHandle};
@@ -10,6 +9,7 @@ use crate::engine::{Hold, Note, Tally, Trouble};
 use crate::object::LinkRef;
 use crate::plan::Selection;
 use crate::state::{Change, Snapshot};
+use crate::sys::sync::thread::Builder;
 
 /// Objects that are held as they are: what other programs change of them is undone until this is dropped, or
 /// [thawed](Frozen::thaw).

@@ -3,13 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::{CommitError, Committed, Db, Result, Transaction};
 use crate::object::route::{Route, RouteKey, RouteSpec};
 use crate::object::{Rule, RuleSpec};
 use crate::plan::Refusal;
 use crate::state::{RuleKey, Snapshot};
+use crate::sys::sync::Mutex;
 
 /// A handle on one rule: what the kernel tells it apart by, and where to look.
 ///

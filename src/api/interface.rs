@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::{CommitError, Committed, Db, Editor, InterfaceTransaction, Result};
-use crate::object::{Address, Link, LinkRef};
+use crate::object::{Address, BridgeVlan, Link, LinkRef};
 use crate::plan::Refusal;
 use crate::state::Snapshot;
 
@@ -122,6 +122,16 @@ impl<A> Interface<A> {
         self.link_in(&now)?;
         let handle = |link: &Link| Interface::new(self.db.clone(), link.index(), link.generation());
         Ok(now.ports_of(self.index).map(handle).collect())
+    }
+
+    /// Its VLANs as a bridge or a port of one, in the order of their numbers.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn vlans(&self) -> Result<Vec<BridgeVlan>> {
+        let now = self.db.snapshot();
+        self.link_in(&now)?;
+        Ok(now.vlans_of(self.index).copied().collect())
     }
 
     /// Its master.

@@ -19,6 +19,8 @@ mod recovery;
 mod routes;
 mod rules;
 mod savepoint;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod transaction;
 mod wait;
 

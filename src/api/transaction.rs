@@ -150,6 +150,10 @@ impl Transaction {
     /// the kernel took from it. To have it edited there in the same transaction, see
     /// [`JointTransaction`](super::JointTransaction).
     ///
+    /// Before Linux 5.13 an interface that moves cannot be given an index (`IFLA_NEW_IFINDEX`): one whose index was taken
+    /// there comes back with another one, and with everything else. Handles on it are stale then, and so is a transaction
+    /// that speaks of it.
+    ///
     /// ```
     /// # netlinkdb::NetNs::enter_private()?;
     /// use netlinkdb::{Db, NetNs, Veth};

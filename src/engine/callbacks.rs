@@ -2,11 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::Error;
 use super::events::{Event, EventOptions, Filter, Subscription};
@@ -15,6 +11,9 @@ use super::log::{Cause, Entry};
 use super::registry::Registration;
 use super::shared::{Engine, Shared};
 use super::sieve::{Notification, Sieve};
+use crate::sys::sync::Mutex;
+use crate::sys::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sys::sync::thread::{Builder, JoinHandle};
 
 /// Counts the panics of a database's callbacks, and remembers whether this one has panicked before.
 #[derive(Clone)]

@@ -13,8 +13,8 @@ use super::shared::{Config, Engine};
 use super::trace::{Span, tell};
 use crate::plan::{Commit, Draft, Failure, Outcome, Poll, Progress, Refusal, Why};
 use crate::state::{Ask, Snapshot};
+use crate::sys::sync::Mutex;
 use crate::wire::Unpackable;
-use parking_lot::Mutex;
 use uuid::Uuid;
 
 /// So many requests at once are many.

@@ -12,6 +12,7 @@ use super::log::{Cause, Entry, Gather, Taken};
 use super::shared::{Engine, Shared};
 use crate::state::{Change, Diff, Object, ObjectKind, Snapshot};
 use crate::sys::Waker;
+use crate::sys::sync::clock;
 
 /// One change; or, when the queue's reader was too slow, all that it has missed in one piece.
 #[derive(Clone, Debug)]
@@ -255,7 +256,7 @@ impl Subscription {
     /// # Errors
     /// When the reader has ended and everything has been given.
     pub fn next_within(&mut self, time: Duration) -> Result<Option<Event>, Error> {
-        let deadline = Instant::now().checked_add(time);
+        let deadline = clock().checked_add(time);
         while self.ready.is_empty() {
             let Some(taken) = self.take(self.gather, deadline)? else { return Ok(None) };
             self.read(taken);
@@ -269,7 +270,7 @@ impl Subscription {
     /// # Errors
     /// As [`Subscription::next_within`].
     pub fn diff_within(&mut self, time: Duration) -> Result<Option<Diff>, Error> {
-        let deadline = Instant::now().checked_add(time);
+        let deadline = clock().checked_add(time);
         loop {
             let ready: Vec<_> = self.ready.drain(..).flat_map(Event::into_changes).collect();
             if !ready.is_empty() {
@@ -285,7 +286,7 @@ impl Subscription {
         let mut published = self.shared.published.lock();
         let mut is_late = false;
         loop {
-            let (taken, unwanted) = published.log.take(self.id, gather, Instant::now());
+            let (taken, unwanted) = published.log.take(self.id, gather, clock());
             let until = match taken {
                 Taken::State(_) | Taken::Lagged(_) => {
                     drop(published);
@@ -299,7 +300,7 @@ impl Subscription {
             if let (Taken::Nothing, Some(error)) = (&taken, &published.ended) {
                 return Err(Error::Broken(Box::new(error.clone())));
             }
-            if is_late || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if is_late || deadline.is_some_and(|deadline| deadline <= clock()) {
                 return Ok(None);
             }
             published.waiting += 1;
@@ -367,7 +368,7 @@ impl Subscription {
 
     /// When to ask again, where changes wait for a quiet time.
     pub fn due(&self) -> Option<Instant> {
-        let now = Instant::now();
+        let now = clock();
         if !self.ready.is_empty() {
             return Some(now);
         }

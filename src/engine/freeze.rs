@@ -8,12 +8,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use uuid::Uuid;
 
 use super::Error;
@@ -24,6 +21,9 @@ use super::shared::{Engine, Shared};
 use crate::plan::{Draft, Failure, Holds, Outcome, Residue, Round, Selection, Undone, Way, Word};
 use crate::state::{Ask, Change, Snapshot};
 use crate::sys::Waker;
+use crate::sys::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sys::sync::thread::{self, JoinHandle};
+use crate::sys::sync::{Condvar, Mutex, clock};
 
 /// How many reports wait to be read, at most.
 const REPORTS: usize = 1024;
@@ -151,7 +151,7 @@ impl Inbox {
 
     /// The next report, or `None` when there is none in this time.
     pub fn next_within(&self, time: Duration) -> Option<Note> {
-        let deadline = Instant::now().checked_add(time);
+        let deadline = clock().checked_add(time);
         let mut inside = self.inside.lock();
         loop {
             if let Some(note) = inside.notes.pop_front() {
@@ -159,7 +159,7 @@ impl Inbox {
             }
             let _ = self.waker.drain();
             match deadline {
-                Some(at) if at <= Instant::now() => return None,
+                Some(at) if at <= clock() => return None,
                 Some(at) => drop(self.told.wait_until(&mut inside, at)),
                 None => self.told.wait(&mut inside),
             }
@@ -251,7 +251,7 @@ impl Engine {
         drop(state);
         self.kick();
         if let Some((_, thread)) = thread.filter(|_| may_wait) {
-            if thread.thread().id() != std::thread::current().id() {
+            if thread.thread().id() != thread::current().id() {
                 // A panic in it was told.
                 drop(thread.join());
             }
@@ -295,7 +295,7 @@ impl Engine {
             let counted = self.shared.freezes.kicks.load(Ordering::SeqCst);
             let now = self.await_state(revision.filter(|_| counted == kicks), counted, due)?;
             (revision, kicks) = (Some(now.revision()), counted);
-            let began = Instant::now();
+            let began = clock();
             if self.look(&now, began) {
                 self.enforce_once(began, stop);
                 // What the commits have led to is looked at once more.
@@ -323,7 +323,7 @@ impl Engine {
             }
             let is_wanted = seen != Some(published.revision)
                 || kicks != freezes.kicks.load(Ordering::SeqCst)
-                || due.is_some_and(|due| due <= Instant::now());
+                || due.is_some_and(|due| due <= clock());
             if is_wanted && published.live && !published.lent {
                 return Ok(published.snapshot.clone());
             }
@@ -362,12 +362,12 @@ impl Engine {
             let now = self.snapshot();
             let way = {
                 let mut state = self.shared.freezes.state.lock();
-                round.poll(&mut state.holds, &now, since(Instant::now()))
+                round.poll(&mut state.holds, &now, since(clock()))
             };
             let Some(way) = way else { return };
             let (undone, now) = self.undo(&way, requests);
             let mut state = self.shared.freezes.state.lock();
-            let told = round.handle(&mut state.holds, way, undone, &now, since(Instant::now()));
+            let told = round.handle(&mut state.holds, way, undone, &now, since(clock()));
             if let Some(inbox) = state.inboxes.get(&id) {
                 told.into_iter().for_each(|word| inbox.tell(Note::of(word, began)));
             }
@@ -423,7 +423,7 @@ impl Engine {
 /// From when on moments are counted.
 fn beginning() -> Instant {
     static BEGINNING: OnceLock<Instant> = OnceLock::new();
-    *BEGINNING.get_or_init(Instant::now)
+    *BEGINNING.get_or_init(clock)
 }
 
 fn since(moment: Instant) -> Duration {
@@ -461,5 +461,5 @@ impl Drop for Enforcing<'_> {
 fn is_own(state: &State, ending: &Option<(Arc<AtomicBool>, JoinHandle<()>)>) -> bool {
     let threads = state.thread.iter().chain(ending);
     let mut ids = threads.map(|(_, thread)| thread.thread().id());
-    ids.any(|id| id == std::thread::current().id())
+    ids.any(|id| id == thread::current().id())
 }

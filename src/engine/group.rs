@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use parking_lot::MutexGuard;
-
 use super::Error;
 use super::commit::{Running, Start, Terms, tell_end, tell_progress};
 use super::requests::Requests;
@@ -14,6 +12,7 @@ use super::shared::Engine;
 use super::trace::Span;
 use crate::plan::{Draft, Failure, Group, Joint, Outcome, Poll, Refusal};
 use crate::state::Snapshot;
+use crate::sys::sync::MutexGuard;
 
 /// One of the commits that hold together.
 pub struct Member<'a> {

@@ -9,13 +9,12 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
-use std::thread::Builder;
 use std::time::Duration;
-
-use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::plan::{Failure, Why};
 use crate::state::{Diff, Snapshot};
+use crate::sys::sync::thread::Builder;
+use crate::sys::sync::{RecvTimeoutError, bounded, thread_local};
 
 /// What a hook does: it is shown the state and what the commit has changed, and says why that may not hold.
 type Check = dyn Fn(&Snapshot, &Diff) -> Result<(), String> + Send + Sync;
@@ -64,7 +63,7 @@ thread_local! {
 
 /// Whether a commit on this database waits for what this thread does.
 pub(super) fn is_awaited_by(database: u64) -> bool {
-    AWAITED_BY.with_borrow(|awaited_by| awaited_by.contains(&database))
+    AWAITED_BY.with(|awaited_by| awaited_by.borrow().contains(&database))
 }
 
 impl Hooks {
@@ -80,10 +79,10 @@ impl Hooks {
         let deadline = self.deadline;
         let (to_hooks, questions) = bounded::<Hook>(1);
         let (answer, answers) = bounded(1);
-        let mut awaited_by = AWAITED_BY.with_borrow(Vec::clone);
+        let mut awaited_by = AWAITED_BY.with(|awaited_by| awaited_by.borrow().clone());
         awaited_by.extend(databases);
         let body = move || {
-            AWAITED_BY.set(awaited_by);
+            AWAITED_BY.with(|own| own.replace(awaited_by));
             // Ends when the commit gives no further hook, also because one has taken too long.
             for hook in questions {
                 if answer.send(hook.ask(&now, &delta)).is_err() {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::state::{Silence, Snapshot};
 use crate::sys::Waker;
+use crate::sys::sync::clock;
 
 /// Whom a change is put down to.
 ///
@@ -74,7 +75,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(snapshot: Snapshot, cause: Cause) -> Self {
-        let (at, time) = (Instant::now(), SystemTime::now());
+        let (at, time) = (clock(), SystemTime::now());
         Entry { snapshot, cause, silence: Silence::default(), at, time, note: None }
     }
 }
@@ -191,7 +192,7 @@ impl Log {
         let Some(History { states, age }) = self.history else { return end };
         let states = u64::try_from(states.max(1)).unwrap_or(u64::MAX);
         self.remembered = self.remembered.max(end.saturating_sub(states));
-        if let Some(since) = Instant::now().checked_sub(age) {
+        if let Some(since) = clock().checked_sub(age) {
             // The newest state before that moment was the state at that moment.
             while self.entry(self.remembered + 1).is_some_and(|next| next.at <= since) {
                 self.remembered += 1;

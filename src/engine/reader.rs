@@ -13,11 +13,7 @@ use std::borrow::Cow;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::Error;
 use super::freeze::Freezes;
@@ -30,6 +26,9 @@ use super::trace::tell;
 use super::waiting::Waiting;
 use crate::object::Family;
 use crate::state::{Follower, Losses, Outlet, Silence, Snapshot, Transmit, Update};
+use crate::sys::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sys::sync::thread::{Builder, JoinHandle, panicking};
+use crate::sys::sync::{Condvar, Mutex, MutexGuard, bounded};
 use crate::sys::{Batch, Datagram, Namespace, Options, Received, Socket, Waker, wait};
 
 const RTNLGRP_LINK: u32 = 1;
@@ -42,6 +41,7 @@ const RTNLGRP_IPV4_RULE: u32 = 8;
 const RTNLGRP_IPV6_RULE: u32 = 19;
 const RTNLGRP_MPLS_ROUTE: u32 = 27;
 const RTNLGRP_NEXTHOP: u32 = 32;
+const RTNLGRP_BRVLAN: u32 = 33;
 
 /// How many creations of our own are remembered until their committer looks: far more than one wave has.
 const REMEMBERED: usize = 65_536;
@@ -50,14 +50,14 @@ const REMEMBERED: usize = 65_536;
 const BURST: u32 = 16;
 
 /// Counts the databases of this process.
-static DATABASES: AtomicU64 = AtomicU64::new(0);
+static DATABASES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 type Opened = (Arc<Shared>, Arc<Mutex<Reader>>, Requests);
 
 /// Starts the reader. The thread enters the namespace and opens every socket there, so that no other thread ever
 /// leaves its own.
 pub(super) fn start(config: Config) -> Result<(Opened, JoinHandle<()>), Error> {
-    let (to_opener, from_reader) = crossbeam_channel::bounded(1);
+    let (to_opener, from_reader) = bounded(1);
     let body = move || match open(config) {
         Ok((shared, requests)) => {
             let reader = Arc::new(Mutex::new(Reader::new(Arc::clone(&shared))));
@@ -68,7 +68,7 @@ pub(super) fn start(config: Config) -> Result<(Opened, JoinHandle<()>), Error> {
         // Nobody left to tell: the opener has gone.
         Err(error) => drop(to_opener.send(Err(error))),
     };
-    let thread = std::thread::Builder::new().name("netlinkdb".to_owned()).spawn(body);
+    let thread = Builder::new().name("netlinkdb".to_owned()).spawn(body);
     let thread = thread.map_err(|error| Error::Thread(error.to_string()))?;
     match from_reader.recv() {
         Ok(Ok(opened)) => Ok((opened, thread)),
@@ -105,7 +105,9 @@ fn open(config: Config) -> Result<(Arc<Shared>, Requests), Error> {
     if config.views.routes || config.views.nexthops || config.views.neighbours {
         groups.push(RTNLGRP_NEXTHOP);
     }
-    let options = Options { groups, receive_buffer: Some(config.receive_buffer), strict: true };
+    let newer_groups = vec![RTNLGRP_BRVLAN];
+    let options =
+        Options { groups, newer_groups, receive_buffer: Some(config.receive_buffer), strict: true };
     let event = Socket::open(&options).map_err(Error::system("open the event socket"))?;
     let request = open_plain("open the request socket")?;
     let here = Namespace::current().map_err(Error::system("find the network namespace"))?;
@@ -524,7 +526,7 @@ struct ShowEnd<'a>(MutexGuard<'a, Reader>);
 
 impl Drop for ShowEnd<'_> {
     fn drop(&mut self) {
-        let panicked = std::thread::panicking();
+        let panicked = panicking();
         let end = if panicked { Error::Thread("it panicked".to_owned()) } else { Error::Closed };
         let back = self.0.lent.then(|| self.0.follower.last());
         let mut published = self.0.shared.published.lock();

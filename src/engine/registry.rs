@@ -1,10 +1,10 @@
 //! What is registered and taken out again: hooks and callbacks, in the order of their registration.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use crate::sys::sync::Mutex;
+use crate::sys::sync::atomic::{AtomicUsize, Ordering};
 
 /// Things in the order in which they were registered.
 pub(super) struct Registry<T> {

@@ -5,13 +5,14 @@
 //! adding the route does. What has none when the last one's is there was done.
 
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Error;
 use crate::object::kinds::{TUN, tun};
 use crate::object::link::{LINK, row};
 use crate::object::{Record, Value};
 use crate::plan::Answer;
+use crate::sys::sync::clock;
 use crate::sys::{Batch, Datagram, Namespace, NewTun, Received, Socket, wait};
 use crate::wire::{Ack, Builder, Message, Messages, flags, kind};
 
@@ -113,7 +114,7 @@ impl Requests {
     /// Reads until every answer is there, or where only refusals and the last one are answered, that one; whether nothing
     /// was lost. One that is lost with an overrun, or does not come in time, stays without an acknowledgement.
     fn collect(&mut self, answers: &mut [Answer], quiet: bool) -> Result<bool, Error> {
-        let deadline = Instant::now() + self.patience;
+        let deadline = clock() + self.patience;
         let lacks = |answer: &Answer| answer.ack.is_none();
         loop {
             let waits = match quiet {
@@ -131,7 +132,7 @@ impl Requests {
                 Received::Datagrams => read(&self.batch, answers),
                 Received::Overrun => return self.drain(answers).map(|()| false),
                 Received::Empty => {
-                    let left = deadline.saturating_duration_since(Instant::now());
+                    let left = deadline.saturating_duration_since(clock());
                     let waited = wait([self.socket.as_fd()], Some(left));
                     let [ready] = waited.map_err(Error::system("wait for acknowledgements"))?;
                     if !ready {

@@ -3,11 +3,8 @@
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
-use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::Error;
@@ -21,6 +18,9 @@ use super::registry::{Registration, Registry};
 use super::requests::Requests;
 use super::sieve::Sieve;
 use crate::state::{Ask, Losses, RouteView, Snapshot, Views, fence_request, is_later, next_fence};
+use crate::sys::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use crate::sys::sync::thread::{self, JoinHandle, ThreadId};
+use crate::sys::sync::{Condvar, Mutex, MutexGuard, clock};
 use crate::sys::{Namespace, Socket, Waker, wait};
 
 /// As long as the reader takes with a few notifications, or a thread to be woken.
@@ -198,7 +198,7 @@ impl Engine {
 
     /// Whether this is the reader thread, which must not wait for itself.
     pub(super) fn is_reader(&self) -> bool {
-        std::thread::current().id() == self.reader_id
+        thread::current().id() == self.reader_id
     }
 
     /// Whether a commit on this thread would wait for itself.
@@ -273,15 +273,15 @@ impl Engine {
     /// Shows what the event socket holds without the reader, which takes longer to wake than that takes. The reader wakes
     /// from its own part of every notification: where this comes too late, or is not enough, it does the rest.
     fn stand_in(&self) {
-        let deadline = Instant::now() + SHORT;
+        let deadline = clock() + SHORT;
         while self.shared.sieves.is_empty() {
             if let Some(mut reader) = self.reader.try_lock() {
                 return reader.stand_in();
             }
-            if Instant::now() >= deadline {
+            if clock() >= deadline {
                 return;
             }
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 
@@ -340,11 +340,10 @@ impl Engine {
         if self.is_reader() {
             return Err(Error::FromReader);
         }
-        let deadline = Instant::now().checked_add(within);
+        let deadline = clock().checked_add(within);
         let mut seen = None;
         loop {
-            let left =
-                deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(clock()));
             let newer = |published: &Published| published.live && seen != Some(published.revision);
             let snapshot = match self.wait_for(left, "", newer) {
                 Ok(snapshot) => snapshot,
@@ -366,7 +365,7 @@ impl Engine {
         mut wanted: impl FnMut(&Published) -> bool,
     ) -> Result<Snapshot, Error> {
         // A time beyond what the clock can tell is for ever.
-        let deadline = Instant::now().checked_add(within);
+        let deadline = clock().checked_add(within);
         let mut published = self.shared.published.lock();
         let mut late = false;
         loop {
@@ -406,7 +405,7 @@ impl Drop for Engine {
         }
         // It ends with the reader. A callback that runs holds the database, so that none does, unless this is its thread.
         let callbacks = self.callbacks.get_mut().take();
-        let current = std::thread::current().id();
+        let current = thread::current().id();
         if let Some(thread) = callbacks.filter(|thread| woken && thread.thread().id() != current) {
             drop(thread.join());
         }

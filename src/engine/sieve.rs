@@ -7,8 +7,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::callbacks::Panics;
 use super::events::Filter;
 use super::registry::Registry;
@@ -20,6 +18,7 @@ use crate::object::route::ROUTE;
 use crate::object::rule::RULE;
 use crate::object::{Place, Record, Table, Value};
 use crate::state::ObjectKind;
+use crate::sys::sync::Mutex;
 use crate::wire::{
     Attributes, Builder, HEADER, Message, Messages, flags, kind, put_ne_u16, put_ne_u32,
 };

@@ -27,7 +27,7 @@ pub(super) struct Piece {
 
 /// Bytes of a piece, unless a single datagram is longer: what is applied before the kernel's buffer is looked at again,
 /// some 500 routes or half a millisecond.
-const PIECE: usize = 32 << 10;
+const PIECE: usize = if cfg!(all(test, shuttle)) { 128 } else { 32 << 10 };
 
 /// Pieces, at most: 64 MiB, or the notifications of about a million routes. What comes then waits in the kernel, and is
 /// lost there when that is full too: an overrun like any other.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::shape::*;
+use super::show::serialized;
 
 use super::table::table;
 use super::{Named, Names, Record, Tree, Value};
@@ -128,12 +129,7 @@ impl fmt::Debug for Address {
     }
 }
 
-#[cfg(feature = "serde")]
-impl serde::Serialize for Address {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.tree(&()).serialize(to)
-    }
-}
+serialized!(Address, (&()));
 
 /// The address family of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -37,6 +37,7 @@ use super::kinds::{
     VlanData, VrfData, VrfPortData, VxlanData,
 };
 use super::shape::*;
+use super::show::serialized;
 use super::table::table;
 use super::{BridgePortData, Named, Names, Record, Shape, Tree, Value};
 
@@ -238,12 +239,7 @@ impl fmt::Debug for Link {
     }
 }
 
-#[cfg(feature = "serde")]
-impl serde::Serialize for Link {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.tree(&()).serialize(to)
-    }
-}
+serialized!(Link, (&()));
 
 names! {
     /// `ifi_flags`: the flags of an interface, in the order in which `ip` prints them.

@@ -6,6 +6,7 @@
 //! in [`kinds::KINDS`]. Pure: what an object does *over time* is `state`.
 
 pub mod address;
+pub mod bridge_vlan;
 pub mod encap;
 pub mod kinds;
 pub mod link;
@@ -19,13 +20,14 @@ mod reference;
 pub mod route;
 pub mod rule;
 pub mod shape;
-mod show;
+pub(crate) mod show;
 pub mod spec;
 pub mod table;
 mod tree;
 mod value;
 
 pub use address::{ADDRESS, Address, AddressFlags, AddressProtocol, Family, Lifetime, Scope};
+pub use bridge_vlan::{BRIDGE_VLAN, BridgeVlan, BridgeVlanSpec};
 pub use encap::{Encap, EncapType};
 pub use kinds::{
     Bond, BondData, BondMode, BondOptions, BondPortData, BondPortOptions, Bridge, BridgeData,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::route::RouteProtocol;
 use super::shape::*;
-use super::show::link_name;
+use super::show::{debug_as_display, link_name, printed};
 use super::spec::{Draft, SpecError, family_of};
 use super::table::table;
 use super::{Family, LinkRef, Named, Names, Record, Tree, Value};
@@ -89,25 +89,7 @@ impl Neighbour {
     }
 }
 
-/// As [`Neighbour::line`], interfaces by their index.
-impl fmt::Display for Neighbour {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line(&()))
-    }
-}
-
-impl fmt::Debug for Neighbour {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.record, f)
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for Neighbour {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.tree(&()).serialize(to)
-    }
-}
+printed!(Neighbour);
 
 names! {
     /// `ndm_state`: how sure the kernel is of the neighbour.
@@ -502,11 +484,7 @@ impl fmt::Display for NeighbourSpec {
     }
 }
 
-impl fmt::Debug for NeighbourSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(NeighbourSpec);
 
 #[cfg(test)]
 mod tests {

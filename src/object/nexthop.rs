@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::encap::{Encap, EncapOf, EncapType, encap_line, show_encap};
 use super::route::{RouteFlags, RouteProtocol, RouteScope};
 use super::shape::*;
-use super::show::show;
+use super::show::{debug_as_display, printed, show};
 use super::spec::{Draft, SpecError, address, family_of};
 use super::table::table;
 use super::{LinkRef, Named, Names, Record, Tree, Value};
@@ -66,25 +66,7 @@ impl Nexthop {
     }
 }
 
-/// As [`Nexthop::line`], interfaces by their index.
-impl fmt::Display for Nexthop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line(&()))
-    }
-}
-
-impl fmt::Debug for Nexthop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.record, f)
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for Nexthop {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.tree(&()).serialize(to)
-    }
-}
+printed!(Nexthop);
 
 names! {
     /// `NHA_GROUP_TYPE`: how a group spreads traffic.
@@ -502,11 +484,7 @@ impl fmt::Display for NexthopSpec {
     }
 }
 
-impl fmt::Debug for NexthopSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(NexthopSpec);
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 //! them.
 
 use super::address::CACHE_INFO;
+use super::bridge_vlan::{BRIDGE_VLAN, VLAN_ENTRY, VLAN_INFO, VLAN_MESSAGE};
 use super::encap::{ENCAP_IP, ENCAP_IP6, ENCAP_MPLS, ENCAP_SEG6};
 use super::kinds::bridge::{BRIDGE_ID, QUERIER};
 use super::kinds::{
@@ -81,6 +82,10 @@ pub static TABLES: &[&Table] = &[
     &MACSEC,
     &NETKIT,
     &TUN,
+    &BRIDGE_VLAN,
+    &VLAN_INFO,
+    &VLAN_ENTRY,
+    &VLAN_MESSAGE,
 ];
 
 /// Changes with the tables: two builds with the same number read each other's records.

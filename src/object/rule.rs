@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::route::show::{table_text, tos_text};
 use super::route::{RouteProtocol, RouteType};
 use super::shape::*;
+use super::show::{debug_as_display, printed};
 use super::spec::{Draft, SpecError, family_of, prefix};
 use super::table::table;
 use super::{Family, Named, Names, Record, Tree, Value};
@@ -116,25 +117,7 @@ impl Rule {
     }
 }
 
-/// As [`Rule::line`].
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line(&()))
-    }
-}
-
-impl fmt::Debug for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.record, f)
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for Rule {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.tree(&()).serialize(to)
-    }
-}
+printed!(Rule);
 
 names! {
     /// `fib_rule_hdr.action`: what is done with a packet that the rule is for.
@@ -907,11 +890,7 @@ impl fmt::Display for RuleSpec {
     }
 }
 
-impl fmt::Debug for RuleSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(RuleSpec);
 
 #[cfg(test)]
 mod tests {

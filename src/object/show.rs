@@ -3,6 +3,66 @@
 use super::shape::bit_names;
 use super::{Argument, Form, Names, Record, Row, Tree, Value};
 
+/// What `ip` prints as a line is a line, interfaces by their index; what it prints as JSON is serialized; debugging shows the
+/// rows.
+macro_rules! printed {
+    ($object:ident) => {
+        /// The line that `ip` prints of it, interfaces by their index.
+        impl std::fmt::Display for $object {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.line(&()))
+            }
+        }
+
+        impl std::fmt::Debug for $object {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(&self.record, f)
+            }
+        }
+
+        $crate::object::show::serialized!($object, (&()));
+    };
+}
+
+/// A list of them is a line for each, interfaces by their names, and a list in JSON.
+macro_rules! printed_list {
+    ($(#[$meta:meta])* $list:ident of $iter:ident) => {
+        $(#[$meta])*
+        impl std::fmt::Display for $list<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.$iter().try_for_each(|one| writeln!(f, "{}", one.line(self.snapshot)))
+            }
+        }
+
+        $crate::object::show::serialized!($list<'_>, ());
+    };
+}
+
+/// What `tree` gives is what is serialized.
+macro_rules! serialized {
+    ($object:ty, ($($names:tt)*)) => {
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $object {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                self.tree($($names)*).serialize(to)
+            }
+        }
+    };
+}
+
+/// A specification reads the same where it is debugged.
+macro_rules! debug_as_display {
+    ($object:ident) => {
+        impl std::fmt::Debug for $object {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+pub(crate) use {debug_as_display, printed, printed_list, serialized};
+
 /// Adds what `ip -json` shows of one value to an object.
 pub fn show(
     row: &Row,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::fact::{Fact, Field};
-use super::{AddressSpec, Target, rules};
+use super::{AddressSpec, Target, VlanEdit, bridge_vlans, rules};
 use crate::object::kinds::{NewLink, Place, master_of};
 use crate::object::link::{LINK, LinkFlags, row};
-use crate::object::{Record, Role, Value};
+use crate::object::{BridgeVlan, Record, Role, Value};
 use crate::state::Snapshot;
 use crate::wire::{Builder, flags, kind};
 
@@ -92,6 +92,17 @@ pub enum Action {
         spec: AddressSpec,
         /// Whether it was a secondary.
         secondary: bool,
+    },
+    /// Changes VLANs.
+    Vlans {
+        /// Of which interface.
+        target: Target,
+        /// Whether they are the own ones of a bridge, and not those of a port.
+        own: bool,
+        /// What is done.
+        edit: VlanEdit,
+        /// To which, in the order of their numbers; the index counts for nothing.
+        vlans: Vec<BridgeVlan>,
     },
     /// Moves an interface to another namespace (K32).
     Move {
@@ -184,6 +195,7 @@ impl Action {
             | Action::Altname { target, .. }
             | Action::AddAddress { target, .. }
             | Action::DelAddress { target, .. }
+            | Action::Vlans { target, .. }
             | Action::Move { target, .. }
             | Action::Arrive { target, .. }
             | Action::Return { target, .. } => *target,
@@ -222,6 +234,10 @@ impl Action {
                 address(kind::RTM_NEWADDR, flags::CREATE | flags::EXCL, &spec.record(index))
             }
             Action::DelAddress { spec, .. } => address(kind::RTM_DELADDR, 0, &spec.identity(index)),
+            Action::Vlans { own, edit, vlans, .. } => {
+                let message = bridge_message(edit.kind(), index);
+                bridge_vlans::encode(message, *own, *edit, vlans)
+            }
         })
     }
 
@@ -247,10 +263,13 @@ impl Action {
     /// The table that names the attributes in its request.
     pub fn attribute_name(&self, path: &[u16]) -> Option<&'static str> {
         const LINKINFO: u16 = 18;
+        const AF_SPEC: u16 = 26;
         match (self, path) {
             (Action::AddAddress { .. } | Action::DelAddress { .. }, _) => {
                 crate::object::ADDRESS.name_path(path)
             }
+            (Action::Vlans { .. }, [AF_SPEC, 2, ..]) => Some("IFLA_BRIDGE_VLAN_INFO"),
+            (Action::Vlans { .. }, [AF_SPEC, 3, ..]) => Some("IFLA_BRIDGE_VLAN_TUNNEL_INFO"),
             (
                 Action::Data { options, .. } | Action::Port { options, .. },
                 [LINKINFO, 2 | 5, inner @ ..],
@@ -292,6 +311,9 @@ impl Action {
                 one(Field::Address(spec.clone()), Some(Value::Present))
             }
             Action::DelAddress { spec, .. } => one(Field::Address(spec.clone()), None),
+            Action::Vlans { own, edit, vlans, .. } => {
+                bridge_vlans::facts(index, *own, *edit, vlans)
+            }
             Action::Move { .. } | Action::Return { .. } => one(Field::Exists, None),
             Action::Arrive { .. } => one(Field::Exists, Some(Value::Present)),
         }
@@ -339,6 +361,7 @@ impl Action {
                     named.into_iter().filter(|id| is_state(id) && !lacks(*id)).collect();
                 held.into_iter().for_each(|id| drop(options.remove(id)));
             }
+            Action::Vlans { vlans, .. } => bridge_vlans::only(vlans, &facts),
             _ => {}
         }
         (!facts.is_empty()).then_some(self)
@@ -351,7 +374,7 @@ impl Action {
                 let all = rules::requests(options).into_iter();
                 all.map(|options| Action::Data { target, options }).collect()
             }
-            one => vec![one],
+            one => one.vlan_requests(),
         }
     }
 
@@ -395,6 +418,7 @@ impl Action {
             (Field::Altname(name), want) => {
                 Action::Altname { target, name: name.clone(), add: want.is_some() }
             }
+            (Field::Vlan(..) | Field::Tunnel(_), _) => return bridge_vlans::for_fact(fact),
             (Field::Address(spec), Some(_)) => Action::AddAddress { target, spec: spec.clone() },
             (Field::Address(spec), None) => {
                 Action::DelAddress { target, spec: spec.clone(), secondary: false }
@@ -450,6 +474,15 @@ fn link_message(kind: u16, more: u16, index: u32, flags: LinkFlags, mask: LinkFl
     Builder::new(kind, REQUEST | more).fixed(&header.encode_header())
 }
 
+/// About a bridge or a port of one.
+fn bridge_message(kind: u16, index: u32) -> Builder {
+    const AF_BRIDGE: u64 = 7;
+    let mut header = Record::new(&LINK);
+    header.set(row::FAMILY, Value::Number(AF_BRIDGE));
+    header.set(row::INDEX, Value::Number(index.into()));
+    Builder::new(kind, REQUEST).fixed(&header.encode_header())
+}
+
 fn create(record: &Record) -> Vec<u8> {
     let more = flags::CREATE | flags::EXCL | flags::ECHO;
     let mut message =
@@ -458,8 +491,8 @@ fn create(record: &Record) -> Vec<u8> {
     message.finish()
 }
 
-/// Moves an interface to another namespace, where it has this index if that is asked for (heard from 5.13 on; otherwise,
-/// and before, the one that it has where that is free), and this name.
+/// Moves an interface to another namespace, where it has this index if that is asked for (heard from Linux 5.13 on;
+/// otherwise, and before, the one that it has where that is free), and this name.
 fn travel(index: u32, to: &Place, new_index: Option<u32>, name: &str) -> Vec<u8> {
     let mut record = Record::new(&LINK);
     record.set(row::NET_NS_FD, Value::Number(to.fd.into()));

@@ -8,11 +8,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::action::{Action, Indexes, Origin};
 use super::fact::{Fact, Field, text};
+use super::focus::renumbered;
 use super::keyed::{Causes, Journal, Step, residue};
 use super::order::{Phase, Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
-use super::undo::{Entry, Outcome as Sent, Withdrawn, added, causes, orphans, undo, withdrawn_by};
-use super::{Draft, Failure, Refusal, Target, Why, kinds, ports, review, rules};
+use super::undo::{
+    Entry, Outcome as Sent, Withdrawn, added, causes, orphans, undo, withdrawn_by,
+    without_collateral,
+};
+use super::{Draft, Failure, Refusal, Target, Why, bridge_vlans, kinds, ports, review, rules};
 use crate::object::kinds::Place;
 use crate::object::link::{LINK, row};
 use crate::object::{Link, LinkRef, Names, Silent};
@@ -158,6 +162,10 @@ pub struct Commit {
     /// The turn of the wave that was sent last.
     phase: Phase,
     pub(super) indexes: Indexes,
+    /// By which its new interfaces are told from others that get their index when they are gone (K33).
+    generations: BTreeMap<u64, u64>,
+    /// Its new interfaces that were there and are gone.
+    gone: BTreeSet<u64>,
     pub(super) journal: Vec<Entry>,
     in_flight: Vec<usize>,
     pub(super) keyed: Journal,
@@ -243,6 +251,8 @@ impl Commit {
             waves: VecDeque::new(),
             phase: Phase::Mend,
             indexes: Indexes::default(),
+            generations: BTreeMap::new(),
+            gone: BTreeSet::new(),
             journal: Vec::new(),
             in_flight: Vec::new(),
             keyed: Journal::default(),
@@ -500,7 +510,8 @@ impl Commit {
         match self.stage {
             Stage::Locate => self.await_arrivals(&now),
             Stage::Farewell => {
-                self.last_seen = Some(now);
+                let seen = without_collateral(&self.journal, &self.before, now, &self.indexes);
+                self.last_seen = Some(seen);
                 self.stage = Stage::Send;
             }
             Stage::Arrival => {
@@ -517,12 +528,23 @@ impl Commit {
     /// Finds the indexes of created interfaces: by the kernel's own word where it gives one, otherwise by the name
     /// that the kernel has acknowledged as newly made (kernels before 6.2 echo nothing).
     fn locate(&mut self, now: &Snapshot, created: &BTreeMap<u32, u32>) {
+        self.find_indexes(now, created);
+        for (number, index) in &self.indexes.0 {
+            let there = now.link_by_index(*index).map(Link::generation);
+            there.map(|generation| *self.generations.entry(*number).or_insert(generation));
+        }
+    }
+
+    fn find_indexes(&mut self, now: &Snapshot, created: &BTreeMap<u32, u32>) {
         for entry in &self.journal {
             let (number, peer) = match &entry.action {
                 Action::Create { target: Target::New(number), peer, .. } => (number, peer),
                 Action::Arrive { target: Target::New(number), .. } => (number, &None),
                 _ => continue,
             };
+            if self.gone.contains(number) {
+                continue;
+            }
             if let (Some(index), None) = (created.get(&entry.seq), self.indexes.0.get(number)) {
                 self.indexes.0.insert(*number, *index);
             }
@@ -539,6 +561,7 @@ impl Commit {
                         })
                         .is_none()
                 });
+                let fresh = fresh.filter(|_| !self.gone.contains(&number));
                 if let (Some(link), None) = (fresh, self.indexes.0.get(&number)) {
                     self.indexes.0.insert(number, link.index());
                 }
@@ -634,6 +657,8 @@ impl Commit {
                     Field::Flag(bit) => Some((fact.index, row::FLAGS, bit.trailing_zeros() as u16)),
                     Field::Link(id) => Some((fact.index, row::NAME, id)),
                     Field::Option(part, _, id) => Some((fact.index, part, id)),
+                    Field::Vlan(_, vid) => Some((fact.index, u16::MAX, vid)),
+                    Field::Tunnel(vid) => Some((fact.index, u16::MAX - 1, vid)),
                     _ => None,
                 };
                 let again = match &fact.field {
@@ -647,7 +672,13 @@ impl Commit {
                 if old || fact.holds(now) {
                     continue;
                 }
-                let instead = format!("{} is {}", fact.title(now), text(fact.state(now).as_ref()));
+                let state = fact.state(now);
+                let mut instead = format!("{} is {}", fact.title(now), text(state.as_ref()));
+                if state.is_none() && kinds::is_for_root(&fact.field) {
+                    instead.push_str(
+                        " (the kernel tells it with CAP_NET_ADMIN in the initial user namespace only)",
+                    );
+                }
                 first = Some(match &entry.sent {
                     Sent::Doubtful(failure) => failure.clone(),
                     _ => Failure { step: self.step(&entry.action), why: Why::Ignored { instead } },
@@ -815,6 +846,8 @@ impl Commit {
 
     /// Backward: what is left to undo, and if nothing is, the end.
     fn look(&mut self, now: Snapshot) {
+        self.forget_gone(&now);
+        self.follow_returned(&now);
         let last = self.rounds >= UNDO_ROUNDS;
         let last_seen = self.last_seen.as_ref().unwrap_or(&self.before);
         // What cannot be undone must not keep everything that comes after it from being tried.
@@ -915,6 +948,49 @@ impl Commit {
                 self.restored.extend(old.map(|old| (old.index(), old.generation())));
             }
         }
+    }
+
+    /// New interfaces that are gone are nobody's by now. Another one may have their index, such as one that has come back
+    /// from another namespace: that is not theirs to be undone (K33).
+    fn forget_gone(&mut self, now: &Snapshot) {
+        let is_there = |number: &u64, index: u32| {
+            let there = now.link_by_index(index).map(Link::generation);
+            there.is_some() && there == self.generations.get(number).copied()
+        };
+        let gone = self.indexes.0.iter().filter(|(number, index)| !is_there(number, **index));
+        let gone: Vec<_> = gone.map(|(number, _)| *number).collect();
+        for number in gone {
+            self.indexes.0.remove(&number);
+            self.gone.insert(number);
+        }
+    }
+
+    /// Before Linux 5.13 an interface that moves to another namespace is given no index of choice there (what asks for it,
+    /// `IFLA_NEW_IFINDEX`, goes unheard): one that got another index abroad, because its own was taken there, comes back
+    /// with that (`dev_change_net_namespace`). From here on what was known of it is known under that index.
+    fn follow_returned(&mut self, now: &Snapshot) {
+        while let Some((at, old, new)) = self.returned_elsewhere(now) {
+            // It is not known again yet: it gets back what it had.
+            let new = Link::new(new.record().clone(), old.generation());
+            self.before = renumbered(&self.before, &old, &new);
+            if let Some(seen) = &mut self.last_seen {
+                if let Some(old) = seen.link_by_index(old.index()).cloned() {
+                    *seen = renumbered(seen, &old, &new);
+                }
+            }
+            if let Action::Move { target, .. } = &mut self.journal[at].action {
+                *target = Target::Live { index: new.index(), generation: new.generation() };
+            }
+        }
+    }
+
+    fn returned_elsewhere(&self, now: &Snapshot) -> Option<(usize, Link, Link)> {
+        self.journal.iter().enumerate().find_map(|(at, entry)| {
+            let Action::Move { target, .. } = &entry.action else { return None };
+            let index = self.indexes.of(*target)?;
+            let (old, new) = rules::returned_elsewhere(index, &self.before, now)?;
+            Some((at, old.clone(), new.clone()))
+        })
     }
 
     /// The same for one that has come back from another namespace.
@@ -1083,7 +1159,10 @@ fn failure(action: &Action, request: &[u8], ack: &Ack, step: String) -> Failure 
     let path =
         ack.offset.map(|offset| locate(request, action.header(), offset)).unwrap_or_default();
     let attribute = if path.is_empty() { None } else { action.attribute_name(&path) };
-    Failure { step, why: Why::Refused { ack: ack.clone(), attribute, lacks: None } }
+    // A port that is one answers so where its bridge has no VLANs (`nbp_vlan_add`).
+    let is_vlan = matches!(action, Action::Vlans { .. });
+    let lacks = (is_vlan && ack.errno == libc::EOPNOTSUPP).then_some(bridge_vlans::FEATURE);
+    Failure { step, why: Why::Refused { ack: ack.clone(), attribute, lacks } }
 }
 
 impl std::fmt::Display for Residue {

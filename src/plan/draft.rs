@@ -9,6 +9,7 @@ use crate::object::{Link, LinkRef, Record, Silent, Table, Value};
 use crate::state::{AddressKey, Ask, Snapshot};
 
 use super::action::Origin;
+use super::bridge_vlans::Vlans;
 use super::keyed::Edits;
 use super::{AddressSpec, Conflicts, Refusal};
 use super::{kinds, ports, rules};
@@ -75,6 +76,8 @@ pub struct LinkDraft {
     pub(super) altnames: Vec<(Box<str>, bool)>,
     /// Addresses, in the order of naming.
     pub(super) addresses: Addresses,
+    /// VLANs, as a bridge or a port of one.
+    pub(super) vlans: Vlans,
 }
 
 /// The addresses that are named, found by what makes them these and no others.
@@ -174,6 +177,7 @@ impl LinkDraft {
             master: None,
             altnames: Vec::new(),
             addresses: Addresses::default(),
+            vlans: Vlans::default(),
         }
     }
 
@@ -192,6 +196,7 @@ impl LinkDraft {
             || self.master.is_some()
             || !self.altnames.is_empty()
             || self.addresses.iter().next().is_some()
+            || !self.vlans.is_empty()
     }
 }
 
@@ -385,17 +390,46 @@ impl Draft {
     }
 
     /// Deletes an interface. One that this draft creates is forgotten together with all that was named about it.
+    ///
+    /// # Errors
+    /// When it is a device of its own; when this draft creates it, and creates or edits something that needs it.
     pub fn remove(&mut self, target: Target) -> Result<(), Refusal> {
         if let Some(link) = self.base_link(target) {
             rules::check_removable(link)?;
         }
         if matches!(target, Target::New(_)) {
             let pair = self.pair_of(target);
+            self.check_unused(&pair)?;
             self.links.retain(|draft| !pair.contains(&draft.target));
         } else {
             self.edit(target).remove = true;
         }
         Ok(())
+    }
+
+    /// What is forgotten leaves nothing behind that needs it.
+    fn check_unused(&self, forgotten: &[Target]) -> Result<(), Refusal> {
+        let others = self.links.iter().filter(|draft| !forgotten.contains(&draft.target));
+        for draft in others {
+            let own = self.name_of(draft.target);
+            let (used, by) = match (&draft.create, draft.master) {
+                (Some(Create::New(_, Some(lower))), _) if forgotten.contains(lower) => {
+                    (*lower, format!("`{own}` cannot be created on it"))
+                }
+                (_, Some(Some(master))) if forgotten.contains(&master) => {
+                    (master, format!("`{own}` cannot become its port"))
+                }
+                _ => continue,
+            };
+            return Err(Refusal::Removed { name: self.name_of(used), used: by });
+        }
+        match self.keyed.over(forgotten) {
+            Some((used, what)) => Err(Refusal::Removed {
+                name: self.name_of(used),
+                used: format!("{what} goes out of it"),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// A new interface and, when it is one end of a veth pair, the other.

@@ -1,14 +1,15 @@
 //! Exporting: what is spoken of, in the words of `ip -json -details`.
 
 use super::selection::Parts;
-use super::{Selection, rules};
+use super::{Selection, bridge_vlans, rules};
 use crate::object::route::RouteKey;
 use crate::object::{Family, Link, LinkRef, Nexthop, Route, Tree};
 use crate::state::{Held, RouteFilter, Snapshot};
 
 impl Selection {
     /// What a state has of it, as `ip -json -details` prints it: an object with the lists `links` (each with its
-    /// addresses in `addr_info`), `nexthops`, `neighbours` (forwarding entries as `bridge -json fdb` prints them),
+    /// addresses in `addr_info`, and in `vlans` those that it has as a bridge or a port of one, as `bridge -json
+    /// -compressvlans vlan show` prints them, with `tunid` where they go by tunnels), `nexthops`, `neighbours` (forwarding entries as `bridge -json fdb` prints them),
     /// `routes` and `rules`. [`Transaction::load`](crate::Transaction::load) reads it.
     ///
     /// What the kernel makes or learns by itself is left out, and what the database does not follow: neighbours, if it
@@ -45,6 +46,9 @@ impl Selection {
             let own = own.filter(|address| !rules::made_by_kernel(address));
             let trees = own.map(|address| address.tree(of)).collect();
             entries.push(("addr_info".to_owned(), Tree::List(trees)));
+        }
+        if parts.link && bridge_vlans::has_some(link, of) {
+            entries.push(("vlans".to_owned(), bridge_vlans::tree(link.index(), of)));
         }
         Some(Tree::Map(entries))
     }

@@ -1,6 +1,6 @@
 //! Facts: one thing that a transaction wants to be so, and how to see in a snapshot whether it is.
 
-use super::{AddressSpec, ports};
+use super::{AddressSpec, bridge_vlans, ports};
 use crate::object::{LINK, Link, Row, Table, Value};
 use crate::state::Snapshot;
 
@@ -19,6 +19,10 @@ pub enum Field {
     Altname(Box<str>),
     /// An address.
     Address(AddressSpec),
+    /// The VLAN with this number: of a bridge itself, or of a port. Its value is how it is: `BRIDGE_VLAN_INFO_*`.
+    Vlan(bool, u16),
+    /// The tunnel by which the VLAN with this number of a port goes.
+    Tunnel(u16),
 }
 
 /// One thing that is wanted to be so about the interface with an index.
@@ -47,6 +51,7 @@ impl Fact {
             Field::Altname(name) => {
                 link.altnames().iter().any(|own| own == name).then_some(Value::Present)
             }
+            Field::Vlan(..) | Field::Tunnel(_) => bridge_vlans::state(self.index, &self.field, now),
             Field::Address(spec) => {
                 let address = now.address(&spec.key(self.index))?;
                 Some(spec.lacks(address).map_or(Value::Present, |what| what.as_str().into()))
@@ -101,6 +106,9 @@ impl Fact {
             Field::Flag(bit) => format!("flag {} of `{name}`", crate::object::LinkFlags(*bit)),
             Field::Altname(altname) => format!("altname `{altname}` of `{name}`"),
             Field::Address(spec) => format!("address {spec} of `{name}`"),
+            Field::Vlan(..) | Field::Tunnel(_) => {
+                format!("{} of `{name}`", bridge_vlans::title(&self.field))
+            }
             Field::Link(_) | Field::Option(..) => {
                 format!("{} of `{name}`", self.row().map_or("option", Row::title))
             }

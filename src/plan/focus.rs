@@ -75,6 +75,7 @@ impl Selection {
         match object {
             Object::Link(link) => self.parts_at(link.index(), target, now).link,
             Object::Address(address, _) => self.parts_at(address.index(), target, now).addresses,
+            Object::BridgeVlan(vlan, _) => self.parts_at(vlan.index(), target, now).link,
             Object::Route(route) => {
                 let table = route.record().number(route_row::TABLE) as u32;
                 let protocol = RouteProtocol(route.record().number(route_row::PROTOCOL) as u8);
@@ -291,6 +292,9 @@ fn objects(
         Action::AddAddress { spec, .. } | Action::DelAddress { spec, .. } => {
             to.insert(ObjectKey::Address(spec.key(own)));
         }
+        Action::Vlans { vlans, .. } => {
+            to.extend(vlans.iter().map(|vlan| ObjectKey::BridgeVlan(own, vlan.vid())));
+        }
         Action::Master { master, .. } => {
             let was = now.link_by_index(own).and_then(Link::master);
             let masters = master.map(index).into_iter().chain(was);
@@ -328,6 +332,12 @@ impl Focus<'_> {
     /// An address by its key without an index, of an interface of then or of now.
     pub(super) fn address(&self, key: AddressKey, indexes: [Option<u32>; 2]) -> bool {
         let at = |index| self.has(&ObjectKey::Address(AddressKey { index, ..key }));
+        indexes.into_iter().flatten().any(at)
+    }
+
+    /// A VLAN by its number, of an interface of then or of now.
+    pub(super) fn vlan(&self, vid: u16, indexes: [Option<u32>; 2]) -> bool {
+        let at = |index| self.has(&ObjectKey::BridgeVlan(index, vid));
         indexes.into_iter().flatten().any(at)
     }
 

@@ -8,6 +8,7 @@ use crate::state::Snapshot;
 
 use super::Refusal;
 use super::action::{Action, Indexes};
+use super::fact::Field;
 
 /// Kinds whose options the kernel takes as a whole: a request for a change begins with an empty set of parameters
 /// (`ipgre_netlink_parms`, `ipip_netlink_parms`, `ip6_tnl_netlink_parms` ...), so that what it does not say becomes zero.
@@ -62,6 +63,18 @@ fn over(present: &Record, named: &Record) -> Record {
         all.set(id, value.clone());
     }
     without_nothing(all)
+}
+
+/// What a bond tells only to those who have CAP_NET_ADMIN in the initial user namespace (`bond_fill_info`): for others it
+/// cannot be read back, and so it cannot be committed.
+pub(super) fn is_for_root(field: &Field) -> bool {
+    const UNTOLD: &[&str] = &["ad_actor_sys_prio", "ad_user_port_key", "ad_actor_system"];
+    match field {
+        Field::Option(row::DATA, table, id) if table.name == "bond" => {
+            UNTOLD.contains(&table.rows[usize::from(*id)].name)
+        }
+        _ => false,
+    }
 }
 
 /// The same options as several requests, where the kernel does not take them in one: a Geneve tunnel passes a time to live

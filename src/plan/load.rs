@@ -4,9 +4,10 @@
 //! not say stays as it is.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::load_keyed::{neighbour, nexthop, route, rule};
-use super::{AddressSpec, Draft, Ensure, Refusal, Selection};
+use super::{AddressSpec, Draft, Ensure, Refusal, Selection, bridge_vlans};
 use crate::object::kinds::{KINDS, PORT_KINDS};
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::parse::{Unread, read};
@@ -78,6 +79,10 @@ impl Draft {
         }
         for tree in links {
             let name = text(tree.key("ifname")).unwrap_or_default();
+            if let Some(all) = tree.key("vlans") {
+                let all = bridge_vlans::read(all).map_err(|error| error.at(name))?;
+                self.set_vlans(self.resolve(&name.into())?, &all)?;
+            }
             for one in tree.key("addr_info").map(items).unwrap_or_default() {
                 let spec = address(entries(one, "address")?)
                     .map_err(|error| error.at(&format!("{name}: addr_info")))?;
@@ -218,7 +223,7 @@ fn link(
     }
     for (key, tree) in entries {
         match key.as_str() {
-            "addr_info" | "linkmode_index" | "operstate" | "ifindex" | "link_type"
+            "addr_info" | "vlans" | "linkmode_index" | "operstate" | "ifindex" | "link_type"
             | "link_pointtopoint" | "stats" | "stats64" | "link_index" => {}
             "ifname" => {
                 let name = text(Some(tree)).unwrap_or_default();
@@ -238,10 +243,19 @@ fn link(
             "link" if *tree == Tree::Null => {}
             "link" => record.set(row::LINK, Value::Number(index_of(key, tree)?.into())),
             "linkinfo" => linkinfo(tree, &mut record, &names, &indexes)?,
+            "address" | "broadcast" if is_end_of_tunnel(tree, &record) => {}
             _ => read(&LINK, key, tree, &names, &indexes, &mut record).map_err(Wrong)?,
         }
     }
     Ok(record)
+}
+
+/// The link-layer addresses of a tunnel of IP packets are those of its ends, printed as what they are: its options say them.
+fn is_end_of_tunnel(tree: &Tree, record: &Record) -> bool {
+    const TUNNELS: &[&str] = &["gre", "ip6gre", "ip6tnl", "ipip", "sit", "vti", "vti6"];
+    let kind = record.value(row::KIND).and_then(Value::text);
+    kind.is_some_and(|kind| TUNNELS.contains(&kind))
+        && text(Some(tree)).is_some_and(|text| text.parse::<IpAddr>().is_ok())
 }
 
 fn linkinfo(
@@ -352,4 +366,30 @@ fn address(entries: &Entries) -> Result<Option<AddressSpec>, Wrong> {
         }
     }
     Ok((!by_kernel).then_some(spec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(kind: &str, address: &str) -> Result<(), Refusal> {
+        let entry = |key: &str, tree| (key.to_owned(), tree);
+        let info = Tree::Map(vec![entry("info_kind", Tree::from(kind))]);
+        let link = Tree::Map(vec![
+            entry("ifname", Tree::from("x0")),
+            entry("address", Tree::from(address)),
+            entry("linkinfo", info),
+        ]);
+        Draft::new(Snapshot::default(), 0).load(&link)
+    }
+
+    /// `ip` prints that of `gre0` as 0.0.0.0.
+    #[test]
+    fn the_ends_of_a_tunnel_are_no_link_layer_addresses_to_be_set() {
+        loaded("gre", "0.0.0.0").unwrap();
+        loaded("ip6tnl", "fd00::1").unwrap();
+        loaded("dummy", "02:00:00:00:00:01").unwrap();
+        assert!(loaded("dummy", "0.0.0.0").is_err());
+        assert!(loaded("gre", "nowhere").is_err());
+    }
 }

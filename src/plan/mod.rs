@@ -6,6 +6,7 @@
 //! manners live in `rules`, one named function each. Pure: no socket, thread or clock.
 
 mod action;
+mod bridge_vlans;
 mod commit;
 mod conflict;
 mod draft;
@@ -32,6 +33,7 @@ mod spec;
 mod undo;
 
 pub use action::{Action, Origin};
+pub use bridge_vlans::VlanEdit;
 pub use commit::{Answer, Commit, Outcome, Poll, Progress, Residue};
 pub use conflict::Conflicts;
 pub use draft::{Draft, LinkDraft, Target};

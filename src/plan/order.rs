@@ -3,13 +3,15 @@
 //! A wave holds actions that do not depend on each other; they are sent together. The next wave starts when
 //! every one has been acknowledged. The phases, top to bottom, are the dependencies that always hold.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::action::{Action, Indexes, Origin};
 use super::draft::{Create, LinkDraft, merge};
 use super::fact::text;
 use super::keyed::{Planned, Turn, steps};
-use super::{AddressSpec, Conflicts, Draft, Fact, Refusal, Target, kinds, ports, rules};
+use super::{
+    AddressSpec, Conflicts, Draft, Fact, Refusal, Target, bridge_vlans, kinds, ports, rules,
+};
 use crate::object::kinds::{BOND, NewLink};
 use crate::object::link::row;
 use crate::object::{Link, LinkFlags, Record, Value};
@@ -36,6 +38,12 @@ pub(super) enum Phase {
     /// Up or down again, of what a master has raised or lowered.
     Joined,
     Port,
+    /// When ports have their bridge, and their options. A VLAN goes by another tunnel when it goes by none; others go when
+    /// those are there that frames may need meanwhile.
+    Untunnel,
+    AddVlan,
+    Tunnel,
+    DeleteVlan,
     /// An address that comes back with other attributes must go first.
     ReplaceAddress,
     /// Added before others are deleted (K5): the last address to go takes every route with it.
@@ -93,8 +101,9 @@ impl Wave {
 /// too (see [`Refusal`]).
 pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<(Phase, Wave)>, Refusal> {
     let mut planned = Vec::new();
+    let removed = removed(draft, now);
     for link in draft.links() {
-        check_removed(draft, link)?;
+        check_removed(draft, link, &removed)?;
         if let Target::Live { index, generation } = link.target {
             rules::live(index, generation, now)?;
         }
@@ -136,15 +145,29 @@ fn later(phase: Phase, action: &Action, draft: &Draft) -> Phase {
     }
 }
 
+/// What goes: what is removed, and what goes with that.
+fn removed(draft: &Draft, now: &Snapshot) -> BTreeSet<Target> {
+    let named = draft.links().iter().filter(|link| link.remove).map(|link| link.target);
+    let with = |target: Target| match target {
+        Target::Live { index, .. } => rules::goes_with(index, now),
+        Target::New(_) => Vec::new(),
+    };
+    let live = |index| now.link_by_index(index).map(Target::of);
+    named.flat_map(|own| with(own).into_iter().filter_map(live).chain([own])).collect()
+}
+
 /// What is removed cannot be edited, nor carry, nor be the master of, anything: it goes last, and takes with it what
 /// stands on it.
-fn check_removed(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
-    let is_removed =
-        |target: Target| draft.links().iter().any(|link| link.target == target && link.remove);
+fn check_removed(
+    draft: &Draft,
+    link: &LinkDraft,
+    removed: &BTreeSet<Target>,
+) -> Result<(), Refusal> {
+    let is_removed = |target: Target| removed.contains(&target);
     let own = draft.name_of(link.target);
     let refuse = |target, used| Err(Refusal::Removed { name: draft.name_of(target), used });
     check_leaving(draft, link)?;
-    if link.remove {
+    if is_removed(link.target) {
         return match link.is_edited() {
             true => refuse(link.target, "it cannot be edited too".to_owned()),
             false => Ok(()),
@@ -233,6 +256,7 @@ fn plan_link(
     check_bond(draft, link, now)?;
     let mut wanted = Vec::new();
     edits(draft, link, now, &mut wanted);
+    wanted.extend(bridge_vlans::planned(draft, link, now)?);
     let mut own = Vec::new();
     for (phase, action) in wanted {
         own.extend(needed(draft, phase, action, now)?);
@@ -445,7 +469,8 @@ fn needed(
     now: &Snapshot,
 ) -> Result<Vec<(Phase, Action)>, Refusal> {
     let is_new = matches!(action.target(), Target::New(_))
-        || matches!(action, Action::Master { master: Some(Target::New(_)), .. });
+        || matches!(action, Action::Master { master: Some(Target::New(_)), .. })
+        || bridge_vlans::is_on_fresh(draft, &action, now);
     if is_new {
         return Ok(vec![(phase, action)]);
     }
@@ -476,6 +501,7 @@ fn needed(
         Action::Data { options, .. } if ports::is_told_only_news(options.table()) => {
             action.lacking(now, &Indexes::default())
         }
+        Action::Vlans { .. } => action.lacking(now, &Indexes::default()),
         _ => Some(action),
     });
     let action = action.map(|action| ports::whole_maps(action, now));

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::object::kinds::bareudp::row as bareudp;
 use crate::object::kinds::bond::{BondMode, MiiStatus, row as bond};
 use crate::object::kinds::hsr::{row as hsr, with_supervision};
 use crate::object::kinds::ipvlan::row as ipvlan;
@@ -119,7 +120,8 @@ pub(super) fn check_new(new: &NewLink) -> Result<(), Refusal> {
     let missing = |what: &'static str, why: &str| {
         Err(Refusal::Invalid { what, value: new.name().to_owned(), why: why.to_owned() })
     };
-    let stands = matches!(new.kind(), "vlan" | "macvlan" | "macvtap" | "ipvlan" | "ipvtap");
+    const STAND: [&str; 6] = ["vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"];
+    let stands = STAND.contains(&new.kind());
     let named = |id| new.data.as_ref().is_some_and(|data| data.value(id).is_some());
     // What is given as bytes is the kernel's to judge.
     let raw = new.record.value(row::DATA).is_some();
@@ -127,6 +129,14 @@ pub(super) fn check_new(new: &NewLink) -> Result<(), Refusal> {
         _ if stands && new.lower().is_none() => missing("link", "it stands on another interface"),
         "vlan" if !raw && !named(vlan::ID) => missing("id", "a VLAN has an identifier"),
         "vrf" if !raw && new.data.is_none() => missing("table", "a VRF has a routing table"),
+        // `vxlan_validate`, `geneve_validate`, `bareudp2info`, `xfrmi_newlink`.
+        "vxlan" | "geneve" if !raw && new.data.is_none() => {
+            missing("id", "a tunnel of this kind has a network identifier")
+        }
+        "bareudp" if !raw && !(named(bareudp::PORT) && named(bareudp::ETHERTYPE)) => {
+            missing("dstport", "it has a UDP port and an Ethernet type")
+        }
+        "xfrm" if !raw && new.data.is_none() => missing("if_id", "it has an identifier"),
         "hsr" if !raw => check_hsr(new),
         "bond" => new.data.as_ref().map_or(Ok(()), |named| check_bond(named, None, false, false)),
         _ => Ok(()),

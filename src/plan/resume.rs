@@ -16,9 +16,9 @@ use super::commit::{Commit, Stage};
 use super::keyed::scope;
 use super::order::Wave;
 use super::undo::{Entry, Outcome as Sent, Withdrawn, causes_of};
-use super::{AddressSpec, Failure, Target, Why, rules};
-use crate::object::Link;
+use super::{AddressSpec, Failure, Target, VlanEdit, Why, rules};
 use crate::object::link::row;
+use crate::object::{BridgeVlan, Link};
 use crate::state::{Bodies, Part, Snapshot};
 use crate::wire::{Pack, Unpackable, pack_enum};
 
@@ -292,12 +292,34 @@ pack_enum!(Action, "action" {
     10 Move { target, to, name },
     11 Arrive { target, origin, name },
     12 Return { target, to, index, name },
+    13 Vlans { target, own, edit, vlans },
 });
 
 pack_enum!(Origin, "origin" {
     0 Made { to },
     1 Moved { to, from, index, name, kind },
 });
+
+impl Pack for VlanEdit {
+    fn pack(&self, to: &mut Vec<u8>) {
+        to.push(*self as u8);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Result<Self, Unpackable> {
+        let all = [VlanEdit::Add, VlanEdit::Delete, VlanEdit::AddTunnels, VlanEdit::DeleteTunnels];
+        all.get(usize::from(u8::unpack(from)?)).copied().ok_or(Unpackable("what is done to VLANs"))
+    }
+}
+
+impl Pack for BridgeVlan {
+    fn pack(&self, to: &mut Vec<u8>) {
+        self.record().pack(to);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Result<Self, Unpackable> {
+        Ok(BridgeVlan::of(&Pack::unpack(from)?))
+    }
+}
 
 impl Pack for AddressSpec {
     fn pack(&self, to: &mut Vec<u8>) {
@@ -345,6 +367,12 @@ mod tests {
             Action::Move { target: live, to: place(), name: "eth0".into() },
             Action::Arrive { target: new, origin: moved(), name: "eth1".into() },
             Action::Return { target: new, to: place(), index: 7, name: "eth0".into() },
+            Action::Vlans {
+                target: new,
+                own: true,
+                edit: VlanEdit::AddTunnels,
+                vlans: BridgeVlan::range(10..=11).untagged().tunnel(7).each(0).collect(),
+            },
         ]
     }
 

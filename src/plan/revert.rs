@@ -12,7 +12,7 @@ use super::undo::{blueprint, wanted};
 use super::{AddressSpec, Draft, Refusal, Target, kinds, ports, rules};
 use crate::object::kinds::NewLink;
 use crate::object::link::{LINK, LinkFlags, row};
-use crate::object::{Form, Link, LinkRef, Record, Role, Value};
+use crate::object::{BridgeVlan, Form, Link, LinkRef, Record, Role, Value};
 use crate::state::{ObjectKey, Snapshot};
 
 impl Draft {
@@ -114,6 +114,7 @@ impl<'a> Revert<'a> {
                 }
             }
         }
+        self.all_vlans();
     }
 
     /// What of the target state is spoken of. Both ends of a veth come back together.
@@ -345,7 +346,11 @@ impl<'a> Revert<'a> {
                     _ => self.draft.set_port(at, &options),
                 }
             }
-            Field::Exists | Field::Altname(_) | Field::Address(_) => Ok(()),
+            Field::Exists
+            | Field::Altname(_)
+            | Field::Address(_)
+            | Field::Vlan(..)
+            | Field::Tunnel(_) => Ok(()),
         };
         self.left.extend(named.err());
     }
@@ -424,6 +429,57 @@ impl<'a> Revert<'a> {
             {
                 self.draft.edit(target).master = Some(None);
             }
+        }
+    }
+
+    /// Of what is spoken of, and of the ports of bridges that are.
+    fn all_vlans(&mut self) {
+        let target = self.target;
+        for link in target.links() {
+            let own = self.selection.parts_of(link).link;
+            let master = link.master().and_then(|master| target.link_by_index(master));
+            let of_bridge = master.is_some_and(|master| self.parts_of(master).link);
+            let place = self.places.get(&link.index()).copied().unwrap_or(Place::Gone);
+            if own || of_bridge {
+                self.vlans(link, place);
+            }
+        }
+    }
+
+    /// Those that it had come back; others that it has been given with its bridge go, and where exactly that state is
+    /// wanted, all others.
+    fn vlans(&mut self, old: &Link, place: Place) {
+        // What does not come back to its bridge has no VLANs, and that is said where its master is.
+        let holds = |at: &Target| self.draft.check_holder(*at).is_ok();
+        let Some(at) = place.target().filter(holds) else { return };
+        let present = self.present(place);
+        let is_fresh = self.draft.has_fresh_vlans(at, self.now);
+        let indexes = [Some(old.index()), present.map(Link::index)];
+        let is = |vid| present.and_then(|new| self.now.vlan(new.index(), vid));
+        let same = |vlan: &&BridgeVlan| {
+            !is_fresh && is(vlan.vid()).is_some_and(|own| own.on(vlan.index()) == **vlan)
+        };
+        let target = self.target;
+        let was = target.vlans_of(old.index());
+        let back: Vec<BridgeVlan> = was
+            .filter(|vlan| !same(vlan) && (is_fresh || self.focus.vlan(vlan.vid(), indexes)))
+            .copied()
+            .collect();
+        let extra: Vec<u16> = present
+            .into_iter()
+            .flat_map(|new| self.now.vlans_of(new.index()))
+            .map(BridgeVlan::vid)
+            .filter(|vid| target.vlan(old.index(), *vid).is_none())
+            .filter(|vid| self.selection.exactly && self.focus.vlan(*vid, indexes))
+            .collect();
+        for vlan in back {
+            self.draft.name_vlan(at, vlan.vid(), Some(vlan));
+        }
+        for vid in extra {
+            self.draft.name_vlan(at, vid, None);
+        }
+        if is_fresh && target.vlans_of(old.index()).next().is_some() {
+            self.draft.replace_vlans(at);
         }
     }
 

@@ -7,7 +7,7 @@ use super::action::{Action, Indexes, Origin};
 use super::fact::{Field, text};
 use super::keyed::{Op, Planned};
 use super::order::{Wave, plan};
-use super::{Draft, Refusal, Target, rules};
+use super::{Draft, Refusal, Target, bridge_vlans, rules};
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Value, kinds};
 use crate::state::Snapshot;
@@ -185,6 +185,12 @@ impl Review {
             Action::DelAddress { spec, .. } => {
                 push(Sign::Minus, format!("address {spec}"), None, None)
             }
+            Action::Vlans { edit, vlans, .. } => {
+                for (sign, what, [before, after]) in bridge_vlans::lines(action, *edit, vlans, now)
+                {
+                    push(sign, what, before, after);
+                }
+            }
             Action::Altname { name, add, .. } => {
                 push(
                     if *add { Sign::Plus } else { Sign::Minus },
@@ -238,6 +244,7 @@ fn field_name(field: &Field) -> String {
         Field::Exists => "interface".to_owned(),
         Field::Altname(name) => format!("altname {name}"),
         Field::Address(spec) => format!("address {spec}"),
+        Field::Vlan(..) | Field::Tunnel(_) => bridge_vlans::title(field),
     }
 }
 
@@ -323,6 +330,7 @@ pub(super) fn command(action: &Action, name: &dyn Fn(Target) -> String) -> Strin
             format!("ip link set dev {dev}{renamed} netns {}", to.title)
         }
         Action::Arrive { name, .. } => format!("ip link show dev {name}"),
+        Action::Vlans { own, edit, vlans, .. } => bridge_vlans::commands(&dev, *own, *edit, vlans),
     }
 }
 

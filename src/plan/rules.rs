@@ -18,7 +18,7 @@ use crate::object::{
 use crate::state::{AddressKey, Snapshot};
 
 use super::fact::{Fact, Field};
-use super::{Action, AddressSpec, Refusal, kinds, ports};
+use super::{Action, AddressSpec, Refusal, VlanEdit, kinds, ports};
 
 /// `dev_valid_name`: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space.
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
@@ -164,6 +164,20 @@ pub(super) fn runs_by_itself(table: &Table, row: &Row) -> bool {
 pub(super) fn is_brought_back(old: &Link, new: &Link) -> bool {
     let hardware = old.address().is_some() && old.address() == new.address();
     old.kind() == new.kind() && (old.name() == new.name() || hardware)
+}
+
+/// An interface that was there before, and the one that it is now: it has come back from another namespace with another
+/// index, under its name and with its hardware address.
+pub(super) fn returned_elsewhere<'a>(
+    index: u32,
+    before: &'a Snapshot,
+    now: &'a Snapshot,
+) -> Option<(&'a Link, &'a Link)> {
+    let old = before.link_by_index(index).filter(|_| is_replaced(index, before, now))?;
+    let new = now.link_by_name(old.name()).filter(|new| new.name() == old.name())?;
+    let is_new = before.link_by_index(new.index()).is_none();
+    let is_it = old.kind() == new.kind() && old.address() == new.address();
+    (is_new && is_it).then_some((old, new))
 }
 
 /// Kinds to which ports can be added. (An HSR interface has the ports that it is made with.)
@@ -324,6 +338,7 @@ pub(super) fn is_tolerable(action: &Action, errno: i32) -> bool {
         Action::DelAddress { .. } => matches!(errno, libc::EADDRNOTAVAIL | libc::ENODEV),
         Action::Altname { add: false, .. } => matches!(errno, libc::ENOENT | libc::ENODEV),
         Action::Delete { .. } => errno == libc::ENODEV,
+        Action::Vlans { edit: VlanEdit::AddTunnels, .. } => errno == libc::EEXIST,
         _ => false,
     }
 }

@@ -37,7 +37,7 @@ pub struct Selection {
 /// What of an interface is spoken of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
-    /// That it is there, its attributes, flags, options, master and ports.
+    /// That it is there, its attributes, flags, options, master, ports and VLANs.
     pub(super) link: bool,
     /// Its addresses.
     pub(super) addresses: bool,
@@ -69,7 +69,7 @@ impl Selection {
         Selection::default()
     }
 
-    /// An interface: that it is there, its attributes, flags, options, master, ports and addresses.
+    /// An interface: that it is there, its attributes, flags, options, master, ports, VLANs and addresses.
     pub fn interface(which: impl Into<LinkRef>) -> Self {
         Selection::default().and_interface(which)
     }

@@ -10,11 +10,11 @@ use super::action::{Action, Indexes, Origin};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::keyed::Causes;
-use super::{AddressSpec, Failure, Target, kinds, ports, rules};
+use super::{AddressSpec, Failure, Target, bridge_vlans, kinds, ports, rules};
 use crate::object::kinds::bridge::row::FORWARD_DELAY;
 use crate::object::kinds::{BRIDGE, NewLink};
 use crate::object::link::{LinkFlags, row};
-use crate::object::{Link, Record, Role, Value};
+use crate::object::{Address, Link, Record, Role, Value};
 use crate::state::Snapshot;
 
 /// A request of a commit, and what came of it.
@@ -89,7 +89,7 @@ pub(super) fn undo(
                 send_back(indexes.of(*target), origin, now, &mut undo)
             }
             (action, Outcome::Refused) if !is_group(action) => {}
-            (action, _) => undo_facts(&action.facts(indexes), before, now, &mut undo),
+            (action, _) => undo_facts(&action.facts(indexes), &own, before, now, &mut undo),
         }
     }
     return_withdrawn(withdrawn, indexes, &mut undo);
@@ -155,9 +155,17 @@ pub(super) fn causes_of<'a>(
             Action::Flags { flags, mask, .. }
                 if mask.contains(LinkFlags::UP) && !flags.contains(LinkFlags::UP) =>
             {
+                causes.links.extend(falls_with(index, before));
+            }
+            Action::Master { .. } => causes.links.extend(falls_with(index, before)),
+            Action::Set { id: row::MTU, value, .. } if is_below_ipv6(value) => {
+                causes.links.extend(reached([index].into(), before, before));
+            }
+            Action::Set { id: row::MTU, .. } => {
                 causes.links.insert(index);
             }
-            Action::Master { .. } | Action::Set { id: row::MTU, .. } => {
+            // Undone, it is the last one to go, and takes with it every route over the interface (K5).
+            Action::AddAddress { spec, .. } if is_first_ipv4(index, spec, before) => {
                 causes.links.insert(index);
             }
             Action::DelAddress { spec, .. } => {
@@ -207,6 +215,18 @@ fn readdressed(
     }
 }
 
+/// An interface, and the VLANs that go down with it.
+fn falls_with(index: u32, before: &Snapshot) -> BTreeSet<u32> {
+    let uppers = rules::stacked_on(index, before).into_iter();
+    let falls = |index: &u32| before.link_by_index(*index).is_some_and(ports::rises_with_lower);
+    uppers.filter(falls).chain([index]).collect()
+}
+
+fn is_first_ipv4(index: u32, spec: &AddressSpec, before: &Snapshot) -> bool {
+    let is_ipv4 = |own: &&Address| own.local().is_ipv4();
+    spec.local().is_ipv4() && !before.addresses_of(index).iter().any(is_ipv4)
+}
+
 /// Names that go back but are still held by another interface whose name goes back too: that one lets go first.
 fn park_names(actions: &mut Vec<Action>, now: &Snapshot) {
     let renamed = |action: &Action| match action {
@@ -250,7 +270,10 @@ fn send_back(index: Option<u32>, origin: &Origin, now: &Snapshot, undo: &mut Und
 
 /// Requests that carry several attributes may have taken effect in part although they were refused (K31).
 fn is_group(action: &Action) -> bool {
-    matches!(action, Action::Data { .. } | Action::Port { .. } | Action::Flags { .. })
+    matches!(
+        action,
+        Action::Data { .. } | Action::Port { .. } | Action::Flags { .. } | Action::Vlans { .. }
+    )
 }
 
 fn undo_create(
@@ -288,7 +311,8 @@ fn undo_create(
     }
 }
 
-fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+/// `own` are all facts of this commit.
+fn undo_facts(facts: &[Fact], own: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let mut group: Vec<Action> = Vec::new();
     for fact in facts {
         if rules::is_replaced(fact.index, before, now) {
@@ -296,7 +320,10 @@ fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo
         }
         let (was, is) = (fact.state(before), fact.state(now));
         let back = Fact { want: was.clone(), ..fact.clone() };
-        let ours = fact.agrees(is.as_ref()) || rules::is_parked(fact, is.as_ref());
+        let back = bridge_vlans::back(back, own, now);
+        let ours = fact.agrees(is.as_ref())
+            || rules::is_parked(fact, is.as_ref())
+            || bridge_vlans::has_lost_pvid(fact, is.as_ref(), now);
         if back.agrees(is.as_ref()) || !ours {
             continue;
         }
@@ -310,6 +337,7 @@ fn undo_facts(facts: &[Fact], before: &Snapshot, now: &Snapshot, undo: &mut Undo
                 secondary: false,
             }));
         }
+        group.extend(bridge_vlans::in_the_way(fact, was.as_ref(), is.as_ref()));
         match (before.link_by_index(fact.index), Action::for_fact(&exact(&back, before))) {
             // What was set on an interface that this commit created goes with it.
             (None, _) => {}
@@ -338,6 +366,11 @@ fn join(group: &mut Vec<Action>, action: Action) {
             for (id, _, value) in more.fields() {
                 options.set(id, value.clone());
             }
+        }
+        (Some(Action::Vlans { edit, vlans, .. }), Action::Vlans { edit: own, vlans: more, .. })
+            if edit == own =>
+        {
+            vlans.extend(more)
         }
         _ => group.push(action),
     }
@@ -546,7 +579,9 @@ fn creation(old: &Link) -> Record {
     record
 }
 
-/// Nothing can be made with a hardware address of zeros (`is_valid_ether_addr`): who has one was not told any.
+/// Nothing can be made with a hardware address of zeros, or be told one (`is_valid_ether_addr`): who has one was not told
+/// any. A bridge has it when its last port has left, and gets one by chance when it is made again, as every new one; the
+/// next port gives it another.
 fn is_zeros(value: &Value) -> bool {
     matches!(value, Value::Hardware(address) if address.as_bytes().iter().all(|byte| *byte == 0))
 }
@@ -577,6 +612,8 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     if new.master().is_some() {
         facts.extend(rules::forgotten_by_ports(index, before));
     }
+    let ports = before.ports_of(index).map(Link::index);
+    facts.extend(ports.chain([index]).flat_map(|index| bridge_vlans::lost(index, before, now)));
     for address in
         before.addresses_of(index).into_iter().filter(|address| !rules::made_by_kernel(address))
     {
@@ -595,7 +632,7 @@ pub(super) fn wanted(old: &Link) -> Vec<Fact> {
     for (id, row, value) in old.record().fields() {
         let later =
             [row::MASTER, row::FLAGS, row::DATA, row::PORT, row::ALTNAMES, row::LINK].contains(&id);
-        if row.role == Role::Set && !later {
+        if row.role == Role::Set && !later && !(id == row::ADDRESS && is_zeros(value)) {
             facts.push(Fact { index, field: Field::Link(id), want: Some(value.clone()) });
         }
     }
@@ -708,6 +745,51 @@ impl Moved {
     }
 }
 
+/// A state before something is deleted, with what the kernel has changed of interfaces along with what this commit asked
+/// for as it was before: so they come back, and not as they were seen last.
+pub(super) fn without_collateral(
+    journal: &[Entry],
+    before: &Snapshot,
+    seen: Snapshot,
+    indexes: &Indexes,
+) -> Snapshot {
+    let mut moved = Moved::default();
+    for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
+    {
+        let index = indexes.of(entry.action.target());
+        index
+            .into_iter()
+            .for_each(|index| moved.note(index, &entry.action, before, &seen, indexes));
+    }
+    let all = reached(&moved.touched | &moved.followers, before, &seen).into_iter();
+    let whole = all.filter_map(|index| {
+        let (old, new) = (before.link_by_index(index)?, seen.link_by_index(index)?);
+        let record = unclipped(old, new);
+        (!record.same(new.record())).then(|| Link::new(record, new.generation()))
+    });
+    let whole: Vec<_> = whole.collect();
+    seen.with_links(whole)
+}
+
+/// An interface with the mtu that what is below it has made smaller, up if that has taken it down, and with what it takes
+/// from its ports, as before.
+fn unclipped(old: &Link, new: &Link) -> Record {
+    let mut record = new.record().clone();
+    let follows = rules::follows_ports(old) || ports::takes_address(old);
+    let mtu = (new.mtu() < old.mtu() || rules::follows_ports(old)).then_some(row::MTU);
+    let address = follows.then_some(row::ADDRESS);
+    for id in [mtu, address].into_iter().flatten() {
+        match old.record().value(id) {
+            Some(value) => record.set(id, value.clone()),
+            None => drop(record.remove(id)),
+        }
+    }
+    if ports::rises_with_lower(old) && old.is_up() {
+        record.set(row::FLAGS, Value::Number((new.flags().0 | LinkFlags::UP.0).into()));
+    }
+    record
+}
+
 /// What the kernel changed along with what this commit asked for, and did not change back with it.
 fn collateral(
     journal: &[Entry],
@@ -726,7 +808,7 @@ fn collateral(
     }
     let Moved { touched, readdressed, renamed, mut followers, rejoined, raised, bonds } =
         moved.still_there(before, now);
-    for index in touched {
+    for index in reached(&touched | &followers, before, now) {
         fell(index, before, now, undo);
         undo.actions.extend(joined(ports::upper_facts(index, before, now).iter()));
         let of = |snapshot: &Snapshot| snapshot.link_by_index(index).and_then(Link::master);
@@ -748,6 +830,25 @@ fn collateral(
         misplaced(index, before, now, undo);
     }
     renamed.into_iter().for_each(|index| relabelled(index, before, now, undo));
+}
+
+/// Those, what stands on them, and the masters that follow them, up to the top: a port with a smaller mtu makes that of its
+/// bridge smaller, and so that of a macvlan on the bridge.
+fn reached(touched: BTreeSet<u32>, before: &Snapshot, now: &Snapshot) -> BTreeSet<u32> {
+    let mut next: Vec<_> = touched.into_iter().collect();
+    let mut all = BTreeSet::new();
+    while let Some(index) = next.pop() {
+        if rules::is_replaced(index, before, now) || !all.insert(index) {
+            continue;
+        }
+        let master = |of: &Snapshot| {
+            let master = of.link_by_index(index).and_then(Link::master);
+            master.filter(|index| of.link_by_index(*index).is_some_and(rules::follows_ports))
+        };
+        next.extend([before, now].into_iter().filter_map(master));
+        next.extend(rules::stacked_on(index, before));
+    }
+    all
 }
 
 /// Addresses that are there, but not in the order in which they were.
@@ -776,6 +877,14 @@ fn relabelled(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
 /// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`). A bond
 /// changes options that go with its mode and its way to look after ports; a tunnel whose options change gets another MTU.
 fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
+    if let Action::Data { options, .. } | Action::Port { options, .. } = action {
+        let moved = match action {
+            Action::Data { .. } => bridge_vlans::shifted(index, options, before, now),
+            _ => bridge_vlans::unswitched(index, options, before, now),
+        };
+        let there = |fact: &&Fact| !rules::is_replaced(fact.index, before, now);
+        undo.actions.extend(joined(moved.iter().filter(there)));
+    }
     let Action::Data { options, .. } = action else { return };
     let fact = stp_delay(index, options, before, now).or_else(|| mtu_of(index, options, before));
     let fact = fact.filter(|fact| !fact.holds(now) && now.link_by_index(index).is_some());
@@ -794,15 +903,19 @@ fn mtu_of(index: u32, named: &Record, before: &Snapshot) -> Option<Fact> {
 /// Below 1280 bytes the kernel takes IPv6 from an interface, and gives it back as to a new one (`addrconf_notify`): with
 /// the usual way to make addresses by itself.
 fn made_anew(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
-    const IPV6_MIN_MTU: u64 = 1280;
     let Action::Set { id: row::MTU, value, .. } = action else { return };
-    let lost = value.number().is_some_and(|mtu| mtu < IPV6_MIN_MTU);
+    let lost = is_below_ipv6(value);
     let fact = Fact { index, field: Field::Link(row::ADDR_GEN_MODE), want: None };
     let (Some(was), Some(_), true) = (fact.state(before), fact.state(now), lost) else { return };
     let fact = Fact { want: Some(was), ..fact };
     if !rules::is_replaced(index, before, now) && !fact.holds(now) {
         undo.actions.extend(Action::for_fact(&fact));
     }
+}
+
+fn is_below_ipv6(mtu: &Value) -> bool {
+    const IPV6_MIN_MTU: u64 = 1280;
+    mtu.number().is_some_and(|mtu| mtu < IPV6_MIN_MTU)
 }
 
 fn stp_delay(index: u32, named: &Record, before: &Snapshot, now: &Snapshot) -> Option<Fact> {
@@ -828,6 +941,7 @@ fn forgotten(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
         let facts = rules::forgotten_by_ports(index, before);
         let there = |fact: &&Fact| now.link_by_index(fact.index).is_some() && !fact.holds(now);
         undo.actions.extend(joined(facts.iter().filter(there)));
+        undo.actions.extend(joined(bridge_vlans::lost(index, before, now).iter()));
     }
 }
 

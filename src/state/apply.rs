@@ -17,6 +17,9 @@ pub(super) enum Doubt {
     Appeared,
     /// The link is gone, and was a port of this master; who refers to it by `IFLA_LINK` gets no event (K32, K36).
     Gone(Option<u32>),
+    /// The link may have left its bridge: the kernel says the same of a port of which a VLAN is deleted by `RTM_DELVLAN`
+    /// (`br_vlan_rtm_process_one`). Of one that leaves, the link itself tells right behind it (K30).
+    Left,
     /// The link has changed its master. A bridge takes limits from its ports, and ports stop being backed by one
     /// that leaves, in silence.
     Moved(Option<u32>, Option<u32>),
@@ -24,6 +27,9 @@ pub(super) enum Doubt {
     Inet6,
     /// The interface has lost its last IPv4 address, and with it every IPv4 route over it (K5).
     Unaddressed,
+    /// Untagged frames are of another VLAN now. That of before may be gone: a bridge that is told another default takes
+    /// the former one away without a word (`__br_vlan_set_default_pvid`).
+    Repvid,
     /// The link went down; IPv6 addresses that stay (keep_addr_on_down) become tentative in silence (K27).
     WentDown,
 }
@@ -48,7 +54,7 @@ impl Snapshot {
                 return Doubt::Gone(master);
             }
             Event::Link(index, LinkEvent::PortIs(port)) => self.port_is(index, *port),
-            Event::Link(index, LinkEvent::PortGone) => return self.port_gone(index),
+            Event::Link(_, LinkEvent::PortGone) => return Doubt::Left,
             Event::AddressNew(address) => self.address_is(address, stamp),
             // Routes are put by the follower, which has their bodies.
             Event::Route { .. } => {}
@@ -58,6 +64,8 @@ impl Snapshot {
             Event::RuleGone(rule) => drop(self.rules.take(&rule)),
             Event::NeighbourNew(neighbour) => drop(self.neighbour_is(neighbour)),
             Event::NeighbourGone(neighbour) => drop(self.neighbour_gone(&neighbour)),
+            Event::VlansNew(index, all) => return self.vlans_are(index, &all),
+            Event::VlansGone(index, all) => self.vlans_gone(index, &all),
             Event::AddressGone(address) => {
                 let key = AddressKey::of(&address);
                 let gone = key.is_some_and(|key| self.addresses.remove(&key).is_some());
@@ -79,6 +87,9 @@ impl Snapshot {
         let down = old.as_ref().is_some_and(|old| old.is_up() && !link.is_up());
         let crossed = old.as_ref().is_some_and(|old| (old.mtu() < 1280) != (link.mtu() < 1280));
         let masters = (old.as_ref().and_then(|old| old.master()), link.master());
+        if masters.0.is_some() && masters.0 != masters.1 {
+            self.leave_bridge(index);
+        }
         self.put_link(link);
         match old {
             None => Doubt::Appeared,
@@ -116,13 +127,14 @@ impl Snapshot {
         self.remove_what_is_on(index);
     }
 
-    /// Addresses and neighbours of an interface, which go with it.
+    /// Addresses, neighbours and VLANs of an interface, which go with it.
     pub(super) fn remove_what_is_on(&mut self, index: u32) {
         let keys: Vec<_> = self.placed_of(index).map(|(key, _)| *key).collect();
         for key in keys {
             self.addresses.remove(&key);
         }
         self.neighbours.evict(index, |_| true);
+        self.evict_vlans(index);
     }
 
     fn port_is(&mut self, index: u32, port: Record) {
@@ -133,16 +145,6 @@ impl Snapshot {
                 record.set(row::PORT, Value::Nested(Box::new(port)));
             }
         });
-    }
-
-    fn port_gone(&mut self, index: u32) -> Doubt {
-        let master = self.link_by_index(index).and_then(Link::master);
-        self.change_link(index, |record| {
-            for part in [row::MASTER, row::PORT_KIND, row::PORT] {
-                record.remove(part);
-            }
-        });
-        master.map_or(Doubt::None, |_| Doubt::Moved(master, None))
     }
 
     fn change_link(&mut self, index: u32, change: impl FnOnce(&mut Record)) {
@@ -218,6 +220,7 @@ impl Snapshot {
             let there = everywhere || self.links.contains_key(&key.index);
             assert!(there, "neighbour without interface: {key:?}");
         }
+        self.check_vlans();
     }
 }
 

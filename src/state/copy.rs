@@ -30,6 +30,8 @@ pub enum ObjectKey {
     Rule(RuleKey),
     /// A neighbour, proxy or forwarding entry.
     Neighbour(NeighbourKey),
+    /// A VLAN: the index of its interface, and its number.
+    BridgeVlan(u32, u16),
 }
 
 /// Attributes of an interface by what they are: rows of the table of interfaces, flags, options.
@@ -53,6 +55,7 @@ impl Object {
             Object::Route(route) => ObjectKey::Route(RouteKey::of(route.record())?),
             Object::Rule(rule) => ObjectKey::Rule(RuleKey::of(rule.record())),
             Object::Neighbour(entry) => ObjectKey::Neighbour(NeighbourKey::of(entry.record())?),
+            Object::BridgeVlan(vlan, _) => ObjectKey::BridgeVlan(vlan.index(), vlan.vid()),
         })
     }
 }
@@ -66,7 +69,7 @@ impl Change {
 
 impl Snapshot {
     /// Makes one object as it is in another snapshot: there or not, and how. An interface that is not there takes its
-    /// addresses and neighbours along.
+    /// addresses, neighbours and VLANs along.
     pub fn copy(&mut self, from: &Snapshot, key: &ObjectKey) {
         match key {
             ObjectKey::Link(index) => match from.link_by_index(*index) {
@@ -82,6 +85,7 @@ impl Snapshot {
             }
             ObjectKey::Rule(key) => put(&mut self.rules.map, &from.rules.map, key),
             ObjectKey::Neighbour(key) => put(&mut self.neighbours.map, &from.neighbours.map, key),
+            ObjectKey::BridgeVlan(index, vid) => put(&mut self.vlans, &from.vlans, &(*index, *vid)),
         }
     }
 
@@ -117,6 +121,7 @@ impl Snapshot {
         let addresses: Vec<_> =
             self.placed_of(from).map(|(key, placed)| (*key, Placed::clone(placed))).collect();
         let neighbours: Vec<_> = self.neighbours.of(from).map(|(_, one)| one.clone()).collect();
+        let vlans: Vec<_> = self.vlans_of(from).map(|vlan| vlan.on(new.index())).collect();
         self.remove_link(from);
         let mut record = old.record().clone();
         record.set(row::INDEX, to.clone());
@@ -127,6 +132,7 @@ impl Snapshot {
             let placed = Placed { address: Address::new(record), order };
             self.addresses.insert(AddressKey { index: new.index(), ..key }, Arc::new(placed));
         }
+        self.vlans.extend(vlans.into_iter().map(|vlan| ((vlan.index(), vlan.vid()), vlan)));
         for one in neighbours {
             let mut record = one.record().clone();
             record.set(neighbour_row::INDEX, to.clone());
@@ -141,14 +147,16 @@ impl Snapshot {
             record.set(nexthop_row::OIF, to.clone());
             self.nexthops.put(Nexthop::of(record));
         }
-        let refers = |link: &&Link| [link.master(), link.link()].contains(&Some(from));
+        // What stands on one of another namespace says that one's index there.
+        let below =
+            |link: &Link| link.link().filter(|_| link.record().value(row::LINK_NETNSID).is_none());
+        let refers = |link: &&Link| [link.master(), below(link)].contains(&Some(from));
         let others: Vec<Link> = self.links().filter(refers).cloned().collect();
         for other in others {
             let mut record = other.record().clone();
-            for id in [row::MASTER, row::LINK] {
-                if record.number(id) == u64::from(from) {
-                    record.set(id, to.clone());
-                }
+            let names = [(row::MASTER, other.master()), (row::LINK, below(&other))];
+            for (id, _) in names.into_iter().filter(|(_, index)| *index == Some(from)) {
+                record.set(id, to.clone());
             }
             self.put_link(Link::new(record, other.generation()));
         }

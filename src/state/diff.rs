@@ -1,5 +1,6 @@
 //! Differences between two snapshots, as before and after.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use super::routes::{Held, each, is_same};
 use super::snapshot::Placed;
 use super::{AddressKey, Snapshot};
 use crate::object::route::{Route, RouteKey};
-use crate::object::{Address, FieldChange, Link, Names, Neighbour, Nexthop, Record, Rule};
+use crate::object::{
+    Address, BridgeVlan, FieldChange, Link, Names, Neighbour, Nexthop, Record, Rule,
+};
 
 /// What changed between two snapshots, removals before additions, interfaces before addresses where they
 /// appear and after them where they go.
@@ -37,6 +40,8 @@ pub enum Object {
     /// A neighbour, proxy or forwarding entry; by itself it prints its interface by its index, a [`Change`] prints it by
     /// name.
     Neighbour(Arc<Neighbour>),
+    /// A VLAN of a bridge port or of a bridge itself, and the name of its interface.
+    BridgeVlan(BridgeVlan, Box<str>),
 }
 
 /// The kinds of objects.
@@ -55,6 +60,8 @@ pub enum ObjectKind {
     Nexthop,
     /// Neighbours, proxies and forwarding entries.
     Neighbour,
+    /// VLANs of bridge ports and of bridges themselves.
+    BridgeVlan,
 }
 
 /// One object before and after; one of them is `None` when it came or went.
@@ -105,7 +112,8 @@ impl Diff {
         }
         // The addresses of an interface that gave way to another one went with it, also where the other has the same.
         let replaced = gone.iter().map(|link| link.index()).collect();
-        let (fresh, stale) = diff.addresses(old, new, &replaced);
+        let (mut fresh, mut stale) = diff.addresses(old, new, &replaced);
+        diff.vlans(old, new, &replaced, &mut fresh, &mut stale);
         let names = [Interfaces(old.links.clone()), Interfaces(new.links.clone())];
         diff.routes(&old.routes.v4, &new.routes.v4, &names, RouteKey::V4);
         diff.routes(&old.routes.v6, &new.routes.v6, &names, RouteKey::V6);
@@ -148,6 +156,39 @@ impl Diff {
             }
         }
         (fresh, stale)
+    }
+
+    /// As addresses: they come behind their interface and go before it.
+    fn vlans(
+        &mut self,
+        old: &Snapshot,
+        new: &Snapshot,
+        replaced: &BTreeSet<u32>,
+        fresh: &mut Vec<Object>,
+        stale: &mut Vec<Object>,
+    ) {
+        let object =
+            |of: &Snapshot, vlan: &BridgeVlan| Object::BridgeVlan(*vlan, name_of(of, vlan.index()));
+        let all = |of: &Snapshot| -> Vec<Object> {
+            let vlans = replaced.iter().flat_map(|index| of.vlans_of(*index));
+            vlans.map(|vlan| object(of, vlan)).collect()
+        };
+        fresh.extend(all(new));
+        stale.extend(all(old));
+        for item in old.vlans.diff(&new.vlans) {
+            match item {
+                DiffItem::Add((index, _), _)
+                | DiffItem::Remove((index, _), _)
+                | DiffItem::Update { old: ((index, _), _), .. }
+                    if replaced.contains(index) => {}
+                DiffItem::Add(_, vlan) => fresh.push(object(new, vlan)),
+                DiffItem::Remove(_, vlan) => stale.push(object(old, vlan)),
+                DiffItem::Update { old: (_, a), new: (_, b) } if a != b => {
+                    self.push(Some(object(old, a)), Some(object(new, b)));
+                }
+                DiffItem::Update { .. } => {}
+            }
+        }
     }
 
     fn routes<K: Ord + Copy>(
@@ -287,10 +328,11 @@ impl<'a> IntoIterator for &'a Diff {
 }
 
 fn object(of: &Snapshot, key: &AddressKey, placed: &Placed) -> Object {
-    let name = of
-        .link_by_index(key.index)
-        .map_or_else(|| format!("if{}", key.index).into(), |l| l.name().into());
-    Object::Address(placed.address.clone(), name)
+    Object::Address(placed.address.clone(), name_of(of, key.index))
+}
+
+fn name_of(of: &Snapshot, index: u32) -> Box<str> {
+    of.link_by_index(index).map_or_else(|| format!("if{index}").into(), |link| link.name().into())
 }
 
 impl Change {
@@ -307,7 +349,7 @@ impl Change {
     /// The attributes that differ; empty when the object came or went.
     pub fn fields(&self) -> Vec<FieldChange> {
         match (&self.before, &self.after) {
-            (Some(before), Some(after)) => before.record().changes(after.record()),
+            (Some(before), Some(after)) => before.record().changes(&after.record()),
             _ => Vec::new(),
         }
     }
@@ -338,6 +380,7 @@ impl Object {
             Object::Rule(_) => ObjectKind::Rule,
             Object::Nexthop(_) => ObjectKind::Nexthop,
             Object::Neighbour(_) => ObjectKind::Neighbour,
+            Object::BridgeVlan(..) => ObjectKind::BridgeVlan,
         }
     }
 
@@ -353,6 +396,7 @@ impl Object {
             Object::Rule(_) => Vec::new(),
             Object::Nexthop(nexthop) => nexthop.oif().into_iter().collect(),
             Object::Neighbour(neighbour) => neighbour.index().into_iter().collect(),
+            Object::BridgeVlan(vlan, _) => vec![vlan.index()],
         }
     }
 
@@ -367,6 +411,7 @@ impl Object {
             Object::Link(link) => format!("link {}", link.name()),
             Object::Address(address, name) => format!("addr {} dev {name}", address.prefix()),
             Object::Nexthop(nexthop) => format!("nexthop id {}", nexthop.id()),
+            Object::BridgeVlan(vlan, name) => format!("vlan {} dev {name}", vlan.vid()),
             other => other.line(names),
         }
     }
@@ -380,18 +425,20 @@ impl Object {
             Object::Nexthop(nexthop) => format!("nexthop {}", nexthop.line(names)),
             Object::Neighbour(entry) if entry.is_fdb() => format!("fdb {}", entry.line(names)),
             Object::Neighbour(neighbour) => format!("neigh {}", neighbour.line(names)),
+            Object::BridgeVlan(vlan, name) => format!("vlan {vlan} dev {name}"),
         }
     }
 
-    fn record(&self) -> &Record {
-        match self {
+    fn record(&self) -> Cow<'_, Record> {
+        Cow::Borrowed(match self {
             Object::Link(link) => link.record(),
             Object::Address(address, _) => address.record(),
             Object::Route(route) => route.record(),
             Object::Rule(rule) => rule.record(),
             Object::Nexthop(nexthop) => nexthop.record(),
             Object::Neighbour(neighbour) => neighbour.record(),
-        }
+            Object::BridgeVlan(vlan, _) => return Cow::Owned(vlan.record()),
+        })
     }
 }
 

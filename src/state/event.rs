@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::routes::Held;
 use super::rules::RuleKey;
 use crate::object::address::{ADDRESS, row as address_row};
+use crate::object::bridge_vlan;
 use crate::object::link::{LINK, row as link_row};
 use crate::object::port::BRIDGE_PORT;
 use crate::object::route::RouteKey;
-use crate::object::{Address, NEIGHBOUR, NEXTHOP, Neighbour, Nexthop, RULE, Record, Rule};
+use crate::object::{
+    Address, BridgeVlan, NEIGHBOUR, NEXTHOP, Neighbour, Nexthop, RULE, Record, Rule,
+};
 use crate::wire::{Attributes, Malformed, Message, kind};
 
 /// What one message says has happened. Applied in order, each makes the next state; applied twice, the second
@@ -34,6 +37,10 @@ pub enum Event {
     NeighbourNew(Neighbour),
     /// A neighbour, proxy or forwarding entry is gone.
     NeighbourGone(Neighbour),
+    /// These VLANs of a bridge port, or of a bridge itself, are there.
+    VlansNew(u32, Vec<BridgeVlan>),
+    /// VLANs with these numbers are gone.
+    VlansGone(u32, Vec<BridgeVlan>),
     /// A route is there, or gone.
     Route {
         /// What the kernel looks it up by.
@@ -59,7 +66,7 @@ pub enum LinkEvent {
     },
     /// A part: its attributes as a port of a bridge (`AF_BRIDGE`, K29).
     PortIs(Box<Record>),
-    /// It is no longer a port of a bridge; the device lives on (K29).
+    /// It may be no longer a port of a bridge; the device lives on (K29). What is true is what the link tells next.
     PortGone,
 }
 
@@ -82,8 +89,17 @@ pub fn decode(message: &Message<'_>) -> Result<Option<Event>, Malformed> {
         kind::RTM_DELRULE => rule(message)?.map(Event::RuleGone),
         kind::RTM_NEWNEIGH => Some(Event::NeighbourNew(neighbour(message)?)),
         kind::RTM_DELNEIGH => Some(Event::NeighbourGone(neighbour(message)?)),
+        kind::RTM_NEWVLAN => vlans(message)?.map(|(index, all)| Event::VlansNew(index, all)),
+        kind::RTM_DELVLAN => vlans(message)?.map(|(index, all)| Event::VlansGone(index, all)),
         _ => None,
     })
+}
+
+/// The kernel tells that VLAN 0 is gone when there was none before the default one (`__br_vlan_set_default_pvid`), and
+/// what `bridge vlan global` shows: then none is left to be told of.
+fn vlans(message: &Message<'_>) -> Result<Option<(u32, Vec<BridgeVlan>)>, Malformed> {
+    let (index, all) = bridge_vlan::decode(message.payload)?;
+    Ok((index != 0 && !all.is_empty()).then_some((index, all)))
 }
 
 fn nexthop(message: &Message<'_>) -> Result<Option<Nexthop>, Malformed> {
@@ -136,7 +152,9 @@ impl Event {
     /// The index of the interface that it is about; 0 where it is about none.
     pub fn index(&self) -> u32 {
         match self {
-            Event::Link(index, _) => *index,
+            Event::Link(index, _) | Event::VlansNew(index, _) | Event::VlansGone(index, _) => {
+                *index
+            }
             Event::NeighbourNew(neighbour) | Event::NeighbourGone(neighbour) => {
                 neighbour.index().unwrap_or(0)
             }

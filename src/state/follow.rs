@@ -25,12 +25,14 @@ use super::view::{AF_MPLS, Judged, RouteView};
 use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
 use crate::object::Value;
 use crate::object::address::{ADDRESS, row as address_row};
+use crate::object::bridge_vlan;
 use crate::object::link::{LINK, row as link_row};
 use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{ROUTE, RouteKey, RouteKey6, RouteProtocol, split};
 use crate::object::shape::{Ip, Typed};
 use crate::object::{
-    Address, Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record, Rule,
+    Address, BridgeVlan, Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record,
+    Rule,
 };
 use crate::wire::{Ack, Builder, Message, Messages, flags, kind, put_ne_u32, u16_at};
 
@@ -135,6 +137,8 @@ enum Phase {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Dump {
     Links,
+    /// VLANs of bridges and of their ports.
+    Vlans,
     Addresses,
     Nexthops,
     /// The one with this number among those that the view needs.
@@ -148,8 +152,9 @@ enum Dump {
 
 impl Dump {
     /// What is dumped, in this order: interfaces first, what is behind them last.
-    const ORDER: [Dump; 9] = [
+    const ORDER: [Dump; 10] = [
         Dump::Links,
+        Dump::Vlans,
         Dump::Addresses,
         Dump::Nexthops,
         Dump::Routes(0),
@@ -162,7 +167,7 @@ impl Dump {
 
     fn is_in(self, views: Views) -> bool {
         match self {
-            Dump::Links => true,
+            Dump::Links | Dump::Vlans => true,
             Dump::Addresses => views.addresses,
             Dump::Nexthops => views.nexthops,
             Dump::Routes(_) => views.addresses && views.routes,
@@ -186,7 +191,7 @@ impl Dump {
     fn request(self) -> (u16, Vec<u8>) {
         const NDM_FLAGS: usize = 10;
         let (kind, header, family) = match self {
-            Dump::Links => (kind::RTM_GETLINK, LINK.header, 0),
+            Dump::Links | Dump::Vlans => (kind::RTM_GETLINK, LINK.header, 0),
             Dump::Addresses => (kind::RTM_GETADDR, ADDRESS.header, 0),
             Dump::Nexthops => (kind::RTM_GETNEXTHOP, NEXTHOP.header, 0),
             Dump::Routes(_) => (kind::RTM_GETROUTE, ROUTE.header, 0),
@@ -212,12 +217,12 @@ impl Dump {
                 _ => Some(Sort::Routes4),
             },
             Dump::Neighbours | Dump::Proxies | Dump::Fdb => Some(Sort::Neighbours),
-            Dump::Links | Dump::Addresses | Dump::Nexthops | Dump::Rules(_) => None,
+            Dump::Links | Dump::Vlans | Dump::Addresses | Dump::Nexthops | Dump::Rules(_) => None,
         }
     }
 
-    /// Whether this refusal says that the kernel has none of it: nexthop objects are of Linux 5.3, IPv6 may be off, a
-    /// table that is asked for is not there (K42).
+    /// Whether this refusal says that the kernel has none of it: nexthop objects are of Linux 5.3, IPv6 may be off, bridges
+    /// may be without VLANs, a table that is asked for is not there (K42).
     fn is_lacking(self, errno: i32) -> bool {
         match self {
             Dump::Links | Dump::Addresses => false,
@@ -238,6 +243,8 @@ const AF_BRIDGE: u8 = 7;
 enum Query {
     Link(u32),
     Addresses(u32),
+    /// The VLANs of this bridge port or bridge.
+    Vlans(u32),
     /// All rules of a family.
     Rules(Family),
     /// The forwarding entries at this port, bridge or tunnel.
@@ -254,6 +261,8 @@ struct Asked {
     seq: u32,
     seen: BTreeSet<AddressKey>,
     touched: BTreeSet<AddressKey>,
+    vlans: Vec<BridgeVlan>,
+    vlans_touched: bool,
     rules: Vec<Arc<Rule>>,
     rules_touched: bool,
     neighbours_touched: BTreeSet<NeighbourKey>,
@@ -270,6 +279,8 @@ impl Asked {
             seq,
             seen,
             touched,
+            vlans: Vec::new(),
+            vlans_touched: false,
             rules: Vec::new(),
             rules_touched: false,
             neighbours_touched: BTreeSet::new(),
@@ -284,6 +295,9 @@ impl Asked {
         match event {
             Event::AddressNew(address) | Event::AddressGone(address) => {
                 self.touched.extend(AddressKey::of(address));
+            }
+            Event::VlansNew(index, _) | Event::VlansGone(index, _) => {
+                self.vlans_touched |= self.query == Query::Vlans(*index);
             }
             Event::RuleNew(rule) | Event::RuleGone(rule) => {
                 self.rules_touched |= self.query == Query::Rules(rule.family());
@@ -486,6 +500,7 @@ impl Follower {
                 let (family, table) = self.view.dumps().get(at).copied().unwrap_or_default();
                 routes_request(family, table)
             }
+            Dump::Vlans => bridge_vlan::dump_request(0).finish(),
             _ => {
                 let (kind, fixed) = what.request();
                 Builder::new(kind, flags::REQUEST | flags::DUMP).fixed(&fixed).finish()
@@ -591,11 +606,22 @@ impl Follower {
         }
     }
 
+    /// Where there is no bridge, or the kernel has none for it, nothing has VLANs.
+    fn dump_after(&self, what: Dump) -> Option<Dump> {
+        let next = what.after(self.views, self.view.dumps().len());
+        match next {
+            Some(Dump::Vlans) if !self.rebuilt.links().any(has_vlans) => {
+                self.dump_after(Dump::Vlans)
+            }
+            next => next,
+        }
+    }
+
     /// `outlet` is where the next one is asked for.
     fn dump_done(&mut self, what: Dump, tries: u32, outlet: Outlet) {
         self.holes.end();
-        let after = || what.after(self.views, self.view.dumps().len());
-        if let Some(next) = self.holes.next().unwrap_or_else(after) {
+        let again = self.holes.next();
+        if let Some(next) = again.unwrap_or_else(|| self.dump_after(what)) {
             return self.start_dump(next, tries, outlet);
         }
         self.load.finish(&mut self.rebuilt.routes, &mut self.bodies);
@@ -846,7 +872,10 @@ impl Follower {
 
     fn is_followed(&self, event: &Event) -> bool {
         match event {
-            Event::Link(..) | Event::NexthopGone(_) => true,
+            Event::Link(..)
+            | Event::NexthopGone(_)
+            | Event::VlansNew(..)
+            | Event::VlansGone(..) => true,
             Event::AddressNew(_) | Event::AddressGone(_) => self.views.addresses,
             Event::Route { .. } => self.views.routes,
             Event::NexthopNew(_) => self.views.nexthops,
@@ -892,6 +921,12 @@ impl Follower {
             }
             Event::NeighbourNew(neighbour) => self.dirty |= self.shown.neighbour_is(neighbour),
             Event::NeighbourGone(neighbour) => self.dirty |= self.shown.neighbour_gone(&neighbour),
+            Event::VlansNew(index, _) | Event::VlansGone(index, _) => {
+                self.dirty = true;
+                if self.shown.apply(event, self.stamp) == Doubt::Repvid {
+                    self.ask(Query::Vlans(index));
+                }
+            }
             Event::Link(..) | Event::AddressNew(_) | Event::AddressGone(_) => {
                 self.apply_to_link(event);
             }
@@ -949,6 +984,7 @@ impl Follower {
         };
         let mtu = |shown: &Snapshot| shown.link_by_index(index).map(Link::mtu);
         let mtu_was = mtu(&self.shown);
+        let has_tunnels = is_link && self.has_tunnels(index);
         if matches!(event, Event::Link(_, LinkEvent::Gone { .. })) {
             self.silently(|follower| follower.shown.remove_what_is_on(index));
         }
@@ -971,9 +1007,12 @@ impl Follower {
         if is_link {
             self.follow_nexthops(index);
         }
+        if has_tunnels && !self.has_tunnels(index) {
+            self.silently(|follower| follower.shown.forget_tunnels(index));
+        }
         match doubt {
-            Doubt::None | Doubt::Unaddressed => {}
-            Doubt::Inet6 => self.ask(Query::Link(index)),
+            Doubt::None | Doubt::Unaddressed | Doubt::Repvid => {}
+            Doubt::Inet6 | Doubt::Left => self.ask(Query::Link(index)),
             Doubt::Moved(from, to) => {
                 self.ask_bridge(index, from);
                 to.into_iter().for_each(|to| self.ask(Query::Link(to)));
@@ -981,8 +1020,9 @@ impl Follower {
             Doubt::Appeared => {
                 self.ask(Query::Link(index));
                 self.ask_other_end(index);
-                // A bridge announces its own entry before itself.
+                // A bridge announces its own entry, and its own VLANs, before itself.
                 self.ask(Query::Fdb(index));
+                self.ask(Query::Vlans(index));
             }
             Doubt::Gone(master) => {
                 self.ask_bridge(index, master);
@@ -998,6 +1038,12 @@ impl Follower {
                 self.ask(Query::Addresses(index));
             }
         }
+    }
+
+    /// Whether a port has tunnels for VLANs.
+    fn has_tunnels(&self, index: u32) -> bool {
+        let port = self.shown.link_by_index(index).and_then(Link::bridge_port);
+        port.and_then(|port| port.vlan_tunnel()) == Some(true)
     }
 
     /// Whether an IPv6 address goes because its interface goes down or has no IPv6 any more: then other interfaces' routes
@@ -1053,7 +1099,7 @@ impl Follower {
             return;
         }
         let followed = match query {
-            Query::Link(_) => true,
+            Query::Link(_) | Query::Vlans(_) => true,
             Query::Addresses(_) => self.views.addresses,
             Query::Rules(_) => self.views.rules,
             Query::Fdb(_) | Query::Proxies => self.views.neighbours,
@@ -1086,6 +1132,9 @@ impl Follower {
                 self.answered();
             }
             (Event::RuleNew(rule), Query::Rules(_)) => asked.rules.push(rule.clone()),
+            (Event::VlansNew(index, all), Query::Vlans(own)) if *index == own => {
+                asked.vlans.extend(all);
+            }
             (Event::NeighbourNew(neighbour), Query::Fdb(_)) => {
                 let key = NeighbourKey::of(neighbour.record());
                 if key.is_some_and(|key| !asked.neighbours_touched.contains(&key)) {
@@ -1141,7 +1190,12 @@ impl Follower {
             // The interface has gone meanwhile; its DELLINK says so.
             return;
         }
-        let is_lacking = matches!(asked.query, Query::Legs(_)) && ack.errno == libc::ENOENT;
+        let is_lacking = match asked.query {
+            Query::Legs(_) => ack.errno == libc::ENOENT,
+            // No bridge port any more (`br_vlan_dump_dev`); a kernel whose bridges have no VLANs.
+            Query::Vlans(_) => matches!(ack.errno, libc::EINVAL | libc::EOPNOTSUPP),
+            _ => false,
+        };
         if !ack.is_ok() && !is_lacking {
             // Not to be had this way: then everything is read anew, rather than guessed.
             return self.resync();
@@ -1149,6 +1203,8 @@ impl Follower {
         match asked.query {
             Query::Legs(table) => self.legs_are(table, asked),
             Query::Addresses(index) => self.addresses_are(index, &asked),
+            Query::Vlans(index) if asked.vlans_touched => self.ask(Query::Vlans(index)),
+            Query::Vlans(index) => self.dirty |= self.shown.replace_vlans(index, &asked.vlans),
             // The answer may be older than what was announced while it came.
             Query::Rules(family) if asked.rules_touched => self.ask(Query::Rules(family)),
             Query::Rules(family) => {
@@ -1354,6 +1410,7 @@ impl Follower {
             let mut bytes = match query {
                 Query::Link(index) => link_request(index),
                 Query::Addresses(index) => addresses_request(index),
+                Query::Vlans(index) => vlans_request(index),
                 Query::Rules(family) => rules_request(family),
                 Query::Fdb(index) => fdb_request(index),
                 Query::Proxies => proxies_request(),
@@ -1371,6 +1428,7 @@ impl Follower {
             Query::Link(index) => self.shown.link_by_index(index).is_some(),
             Query::Rules(_) | Query::Proxies => true,
             Query::Legs(table) => self.headless.iter().any(|key| key.table == table),
+            Query::Vlans(index) => self.may_have_vlans(index),
             Query::Fdb(index) => {
                 let kind = self.shown.link_by_index(index).and_then(Link::kind);
                 kind == Some("bridge")
@@ -1379,6 +1437,13 @@ impl Follower {
                 self.shown.placed_of(index).any(|(key, _)| key.local.is_ipv6())
             }
         }
+    }
+
+    /// Whether it is a bridge, or a port of one.
+    fn may_have_vlans(&self, index: u32) -> bool {
+        let link = self.shown.link_by_index(index);
+        let master = link.and_then(Link::master).and_then(|index| self.shown.link_by_index(index));
+        [link, master].into_iter().flatten().any(has_vlans)
     }
 
     /// The last state that holds, also after a loss.
@@ -1526,6 +1591,16 @@ impl Ask {
             Ask::Proxies => None,
         }
     }
+}
+
+/// Whether it is a bridge of a kernel that has VLANs for bridges: only that one tells of the default.
+fn has_vlans(link: &Link) -> bool {
+    link.bridge().is_some_and(|bridge| bridge.vlan_default_pvid().is_some())
+}
+
+/// The request for the VLANs of one bridge port or bridge.
+fn vlans_request(index: u32) -> Vec<u8> {
+    bridge_vlan::dump_request(index).finish()
 }
 
 /// The request for one link.

@@ -24,6 +24,7 @@ mod silence;
 mod snapshot;
 mod table;
 mod view;
+mod vlans;
 
 pub use copy::{Fields, ObjectKey};
 pub use diff::{Change, Diff, Object, ObjectKind};

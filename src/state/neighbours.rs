@@ -6,7 +6,6 @@
 //! as silent; two ports of a bridge for one address of one VLAN.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use im::OrdMap;
 use super::Snapshot;
 use super::filter::{UnknownAttribute, filter};
 use crate::object::neighbour::row;
+use crate::object::show::printed_list;
 use crate::object::{NEIGHBOUR, Names, Neighbour, NeighbourFlags, Record, Tree, Value};
 use crate::wire::HardwareAddress;
 
@@ -368,16 +368,7 @@ impl Kind {
 const DERIVED_KEYS: &[&str] =
     &["mac", "ifname", "router", "proxy", "extern_learn", "offload", "managed", "extern_valid"];
 
-/// As `ip neigh show` and `bridge fdb show` read: a line for each.
-impl fmt::Display for NeighbourList<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.iter().try_for_each(|neighbour| writeln!(f, "{}", neighbour.line(self.snapshot)))
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for NeighbourList<'_> {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.tree().serialize(to)
-    }
+printed_list! {
+    /// As `ip neigh show` and `bridge fdb show` read: a line for each.
+    NeighbourList of iter
 }

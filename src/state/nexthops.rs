@@ -6,7 +6,6 @@
 //! there or not up; the buckets of resilient groups.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
 use im::OrdMap;
@@ -14,6 +13,7 @@ use im::OrdMap;
 use super::Snapshot;
 use super::filter::{UnknownAttribute, filter};
 use crate::object::nexthop::{member_row, row};
+use crate::object::show::printed_list;
 use crate::object::{NEXTHOP, Names, Nexthop, Tree, Value};
 
 /// Every nexthop object of one namespace.
@@ -173,16 +173,7 @@ impl<'a> NexthopList<'a> {
     }
 }
 
-/// As `ip nexthop show` reads: a line for each.
-impl fmt::Display for NexthopList<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.iter().try_for_each(|nexthop| writeln!(f, "{}", nexthop.line(self.snapshot)))
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for NexthopList<'_> {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.tree().serialize(to)
-    }
+printed_list! {
+    /// As `ip nexthop show` reads: a line for each.
+    NexthopList of iter
 }

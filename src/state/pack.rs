@@ -10,13 +10,13 @@ use super::{
     Views,
 };
 use crate::object::route::RouteKey;
-use crate::object::{Address, Link, Neighbour, Nexthop, Record, Role, Rule};
+use crate::object::{Address, BridgeVlan, Link, Neighbour, Nexthop, Record, Role, Rule};
 use crate::wire::{Pack, Unpackable, pack_enum, pack_struct};
 
 /// Which part of a snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Part {
-    /// Interfaces, with their addresses.
+    /// Interfaces, with their addresses and VLANs.
     pub links: BTreeSet<u32>,
     /// Everything that stands at these keys.
     pub routes: BTreeSet<RouteKey>,
@@ -92,6 +92,7 @@ impl Snapshot {
                 placed.order.pack(to);
                 placed.address.record().pack(to);
             }
+            self.vlans_of(link.index()).map(BridgeVlan::record).collect::<Vec<_>>().pack(to);
         }
         self.follows().pack(to);
         self.pack_rest(part, to);
@@ -132,6 +133,10 @@ impl Snapshot {
                 let address = Address::new(Pack::unpack(from)?);
                 let key = AddressKey::of(&address).ok_or(Unpackable("address"))?;
                 snapshot.addresses.insert(key, Arc::new(Placed { address, order }));
+            }
+            for record in Vec::<Record>::unpack(from)? {
+                let vlan = BridgeVlan::of(&record);
+                snapshot.vlans.insert((vlan.index(), vlan.vid()), vlan);
             }
         }
         let views = Views::unpack(from)?;
@@ -183,9 +188,14 @@ impl Snapshot {
     }
 
     /// Gives its interfaces other generations.
-    pub fn with_generations(mut self, generation: impl Fn(&Link) -> u64) -> Snapshot {
+    pub fn with_generations(self, generation: impl Fn(&Link) -> u64) -> Snapshot {
         let anew = |link: &Link| Link::new(link.record().clone(), generation(link));
         let links: Vec<_> = self.links().map(anew).collect();
+        self.with_links(links)
+    }
+
+    /// With these interfaces in the place of those with their indexes.
+    pub fn with_links(mut self, links: Vec<Link>) -> Snapshot {
         links.into_iter().for_each(|link| self.put_link(link));
         self
     }

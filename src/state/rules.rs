@@ -8,7 +8,6 @@
 //! that holds nothing; the marks `detached` and `unresolved` as the kernel once sent them: they follow from which
 //! interfaces and rules there are, which is known.
 
-use std::fmt;
 use std::sync::Arc;
 
 use im::OrdMap;
@@ -16,6 +15,7 @@ use im::OrdMap;
 use super::Snapshot;
 use super::filter::{UnknownAttribute, filter};
 use crate::object::rule::row;
+use crate::object::show::printed_list;
 use crate::object::{
     Family, Names, RULE, Record, Rule, RuleAction, RuleFlags, RuleSpec, Tree, Value,
 };
@@ -297,16 +297,7 @@ const DERIVED_KEYS: &[&str] = &[
     "nop",
 ];
 
-/// As `ip rule show` and `ip -6 rule show` read: a line for each rule.
-impl fmt::Display for RuleList<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.iter().try_for_each(|rule| writeln!(f, "{}", rule.line(self.snapshot)))
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for RuleList<'_> {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.tree().serialize(to)
-    }
+printed_list! {
+    /// As `ip rule show` and `ip -6 rule show` read: a line for each rule.
+    RuleList of iter
 }

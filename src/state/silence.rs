@@ -121,5 +121,6 @@ impl Snapshot {
             && self.rules.map.ptr_eq(&other.rules.map)
             && self.nexthops.map.ptr_eq(&other.nexthops.map)
             && self.neighbours.map.ptr_eq(&other.neighbours.map)
+            && self.vlans.ptr_eq(&other.vlans)
     }
 }

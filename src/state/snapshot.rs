@@ -1,8 +1,8 @@
 //! Snapshots: every interface, address, route, rule, nexthop object and neighbour of one namespace at one moment.
 //!
 //! Invariants, as sentences about what is absent: no address without its interface; no name in `names` that
-//! no interface has; no pair in `ports` that no `IFLA_MASTER` says; no interface with index 0; no neighbour without its
-//! interface.
+//! no interface has; no pair in `ports` that no `IFLA_MASTER` says; no interface with index 0; no neighbour and no
+//! VLAN without its interface; no two VLANs of one interface that are that of untagged frames.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,7 +16,7 @@ use super::neighbours::Neighbours;
 use super::nexthops::Nexthops;
 use super::routes::Routes;
 use super::rules::Rules;
-use crate::object::{Address, LINK, Link, LinkRef, Names, Tree};
+use crate::object::{Address, BridgeVlan, LINK, Link, LinkRef, Names, Tree};
 
 /// What makes an address this one and no other (K28): for IPv4 the interface, the local address, the prefix
 /// length and the network of the peer; for IPv6 the interface and the address.
@@ -79,6 +79,8 @@ pub struct Snapshot {
     pub(super) rules: Rules,
     pub(super) nexthops: Nexthops,
     pub(super) neighbours: Neighbours,
+    /// By interface and number.
+    pub(super) vlans: OrdMap<(u32, u16), BridgeVlan>,
 }
 
 impl Snapshot {

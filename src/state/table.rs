@@ -1,6 +1,5 @@
 //! Reading routes: tables of a snapshot, exact and longest-prefix lookups.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use super::Snapshot;
 use super::filter::{UnknownAttribute, filter};
 use super::routes::{Held, each};
 use crate::object::route::{ROUTE, Route, RouteKey, RouteKey4, RouteKey6, RouteSpec, TABLE_MAIN};
+use crate::object::show::printed_list;
 use crate::object::{Family, Link, LinkRef, Tree};
 
 /// The routes of one table, or of all, or those of MPLS, at one moment; from [`Snapshot::routes`].
@@ -336,18 +336,9 @@ impl RouteTable<'_> {
     }
 }
 
-/// As `ip route show` and `ip -6 route show` read, or `ip -f mpls route show`: a line for each route.
-impl fmt::Display for RouteTable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shown().try_for_each(|route| writeln!(f, "{}", route.line(self.snapshot)))
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for RouteTable<'_> {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.tree().serialize(to)
-    }
+printed_list! {
+    /// As `ip route show` and `ip -6 route show` read, or `ip -f mpls route show`: a line for each route.
+    RouteTable of shown
 }
 
 /// Keys of `ip -json route` that no row of the table bears as its name.

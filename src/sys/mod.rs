@@ -8,17 +8,27 @@
 mod batch;
 mod error;
 mod file;
+#[cfg(all(test, shuttle))]
+pub(crate) mod model;
 pub mod netns;
+#[cfg(not(all(test, shuttle)))]
 mod poll;
 mod process;
+#[cfg(not(all(test, shuttle)))]
 mod socket;
+pub(crate) mod sync;
 mod tun;
 
 pub use batch::{Batch, Datagram};
 pub use error::Error;
 pub use file::{HeldFile, boot_id};
 pub use netns::{Namespace, enter_private, unshare_network};
-pub use poll::{Waker, wait};
 pub use process::{has_net_admin, monotonic};
-pub use socket::{Options, Received, Socket};
 pub use tun::NewTun;
+
+#[cfg(all(test, shuttle))]
+pub(crate) use model::{Options, Received, Socket, Waker, wait};
+#[cfg(not(all(test, shuttle)))]
+pub use poll::{Waker, wait};
+#[cfg(not(all(test, shuttle)))]
+pub use socket::{Options, Received, Socket};

@@ -10,6 +10,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 pub struct Options {
     /// The multicast groups to hear, as RTNLGRP_* numbers.
     pub groups: Vec<u32>,
+    /// The same; one that the kernel is too old for is passed over.
+    pub newer_groups: Vec<u32>,
     /// Bytes of receive buffer to ask for. The kernel doubles the number, to pay for its own bookkeeping, and
     /// without CAP_NET_ADMIN in the initial user namespace holds it to `net.core.rmem_max` (K16).
     pub receive_buffer: Option<usize>,
@@ -65,14 +67,12 @@ impl Socket {
             )?;
         let port = bind(&fd)?;
         for &group in &options.groups {
-            let group = libc::c_int::try_from(group).unwrap_or(libc::c_int::MAX);
-            set(
-                &fd,
-                "setsockopt(NETLINK_ADD_MEMBERSHIP)",
-                libc::SOL_NETLINK,
-                libc::NETLINK_ADD_MEMBERSHIP,
-                group,
-            )?;
+            join(&fd, group)?;
+        }
+        for &group in &options.newer_groups {
+            let joined = join(&fd, group);
+            joined
+                .or_else(|error| if error.errno() == libc::EINVAL { Ok(()) } else { Err(error) })?;
         }
         let receive_buffer = receive_buffer(&fd)?;
         Ok(Socket { fd, port, strict, receive_buffer })
@@ -173,6 +173,18 @@ fn address(port: u32) -> libc::sockaddr_nl {
     address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
     address.nl_pid = port;
     address
+}
+
+/// Hears a multicast group; EINVAL for one that the kernel does not have.
+fn join(fd: &OwnedFd, group: u32) -> Result<(), Error> {
+    let group = libc::c_int::try_from(group).unwrap_or(libc::c_int::MAX);
+    set(
+        fd,
+        "setsockopt(NETLINK_ADD_MEMBERSHIP)",
+        libc::SOL_NETLINK,
+        libc::NETLINK_ADD_MEMBERSHIP,
+        group,
+    )
 }
 
 /// Binds to a port of the kernel's choice, and tells which.
@@ -296,6 +308,7 @@ mod tests {
             Socket::open(&Options { groups: vec![u32::MAX], ..Options::default() }).unwrap_err();
         assert_eq!(error.what, "setsockopt(NETLINK_ADD_MEMBERSHIP)");
         assert_eq!(error.errno(), libc::EINVAL);
+        Socket::open(&Options { newer_groups: vec![1, u32::MAX], ..Options::default() }).unwrap();
     }
 
     #[test]

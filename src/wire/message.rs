@@ -36,6 +36,9 @@ pub mod kind {
     pub const RTM_GETNEXTHOP: u16 = 106;
     pub const RTM_NEWLINKPROP: u16 = 108;
     pub const RTM_DELLINKPROP: u16 = 109;
+    pub const RTM_NEWVLAN: u16 = 112;
+    pub const RTM_DELVLAN: u16 = 113;
+    pub const RTM_GETVLAN: u16 = 114;
 }
 
 /// `nlmsg_flags`. `CREATE` and `EXCL` must never go on a delete: 0x200 means `NLM_F_BULK` there (KERNEL 3I).

@@ -5,7 +5,7 @@
 use crate::scene::{Count, Ear, before, exactly_as_before, open, refused, scene};
 use netlinkdb::{
     AddressSpec, Bridge, BridgeOptions, BridgePortOptions, Db, Ifb, InterfaceTransaction, LinkRef,
-    Macvlan, MacvlanOptions, Result, Transaction, Veth, Vxlan, VxlanOptions,
+    Macvlan, MacvlanOptions, Result, Route, Transaction, Veth, Vxlan, VxlanOptions,
 };
 
 crate::cases![
@@ -216,6 +216,31 @@ fn what_is_removed_cannot_be_used_in_the_same_transaction() {
                 tx.remove("b0")
             }),
             (edited, |tx| tx.remove("b0").and(tx.interface("b0").add_ip("10.9.0.1/24").map(drop))),
+            // What goes with it is removed too: this was found out by the commit, which was torn then.
+            ("`v1` is removed in this transaction: it cannot be edited too", |tx| {
+                tx.interface("v1").set_mtu(1400);
+                tx.remove("v0")
+            }),
+            ("`v1` is removed in this transaction: `m0` cannot be created on it", |tx| {
+                tx.create(Macvlan::new("m0", "v1"))?;
+                tx.remove("v0")
+            }),
+            // One that was to be made is forgotten, and what was to stand on it would never be made, in silence.
+            ("`n0` is removed in this transaction: `m0` cannot be created on it", |tx| {
+                tx.create(Ifb::new("n0"))?;
+                tx.create(Macvlan::new("m0", "n0"))?;
+                tx.remove("n0")
+            }),
+            ("`n1` is removed in this transaction: `w0` cannot become its port", |tx| {
+                tx.create(Bridge::new("n1"))?;
+                tx.interface("n1").add_port("w0")?;
+                tx.remove("n1")
+            }),
+            ("`n0` is removed in this transaction: route 10.9.0.0/16 dev n0", |tx| {
+                tx.create(Ifb::new("n0"))?;
+                tx.add_route(Route::to("10.9.0.0/16").dev("n0"))?;
+                tx.remove("n0")
+            }),
         ],
     );
     // Its port may be edited, and its name be taken, in the same breath.

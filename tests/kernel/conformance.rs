@@ -73,6 +73,8 @@ crate::cases![
     context_manager,
     context_exception_in_code,
     ipaddr_format,
+    bridge_vlans,
+    bridge_vlans_self,
     modes,
     interface_dummy,
     interface_bridge,
@@ -708,6 +710,40 @@ fn ipaddr_format() {
     let address = &v0.ipv4().expect("v0")[0];
     let local: IpAddr = "172.16.0.1".parse().expect("an address");
     assert_eq!((address.local(), address.prefix_length()), (local, 24));
+}
+
+/// A port has VLAN 1 by itself; 3 comes, 1 goes; leaving the bridge clears all.
+fn bridge_vlans() {
+    crate::bridge_vlans::need_vlans();
+    let (db, v0) = pair();
+    let mut tx = db.begin();
+    let new = tx.create(Bridge::new("b0").vlan_filtering(true)).expect("a bridge");
+    tx.interface(&new).add_port("v0").expect("a port");
+    let b0 = tx.commit().expect("a commit").interface(&new).expect("b0");
+    let vlans = || -> Vec<u16> {
+        db.sync().expect("a snapshot").vlans_of(v0.index()).map(|vlan| vlan.vid()).collect()
+    };
+    assert_eq!(vlans(), [1]);
+    v0.add_vlan(3).and_then(|tx| tx.del_vlan(1)).expect("VLANs").commit().expect("a commit");
+    assert_eq!(vlans(), [3]);
+    b0.del_port("v0").expect("a port").commit().expect("a commit");
+    assert_eq!(vlans(), [0; 0]);
+    agrees(&db);
+}
+
+fn bridge_vlans_self() {
+    crate::bridge_vlans::need_vlans();
+    let (db, v0) = pair();
+    let mut tx = db.begin();
+    let new = tx.create(Bridge::new("b0").vlan_filtering(true)).expect("a bridge");
+    tx.interface(&new).add_port("v0").expect("a port").set_vlans([303, 305]).expect("VLANs");
+    tx.interface("v0").set_vlans([302, 304]).expect("VLANs");
+    let b0 = tx.commit().expect("a commit").interface(&new).expect("b0");
+    let vlans = |index| -> Vec<u16> {
+        db.sync().expect("a snapshot").vlans_of(index).map(|vlan| vlan.vid()).collect()
+    };
+    assert_eq!((vlans(v0.index()), vlans(b0.index())), (vec![302, 304], vec![303, 305]));
+    agrees(&db);
 }
 
 fn modes() {

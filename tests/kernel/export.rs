@@ -1,14 +1,13 @@
 //! Saving in the words of `ip -json -details`, and loading again.
 
 use crate::scene::{agrees, before, exactly_as_before, open, scene};
-use crate::support::{ip, ip_json, need_kinds};
+use crate::support::{ip, ip_json};
 use netlinkdb::{Db, Neighbour, NeighbourState, RouteFilter, Selection, Tree};
 use serde_json::Value;
 
 crate::cases![
     what_is_exported_is_what_ip_prints,
     what_was_exported_is_loaded_again,
-    kinds_that_were_exported_are_loaded_again,
     what_ip_prints_is_loaded,
     nothing_is_named_where_it_is_so,
     what_a_description_does_not_say_stays,
@@ -45,7 +44,8 @@ const SCENE: &str = "link set lo up
     rule add pref 501 fwmark 7 table 100
     -6 rule add pref 600 iif v0 table 100";
 
-fn on(lines: &str) -> Db {
+/// A database of this scene.
+pub fn on(lines: &str) -> Db {
     let db = open();
     scene(lines);
     before();
@@ -53,11 +53,13 @@ fn on(lines: &str) -> Db {
     db
 }
 
-fn json(tree: &Tree) -> Value {
+/// As text can hold it.
+pub fn json(tree: &Tree) -> Value {
     crate::support::oracle::to_json(tree)
 }
 
-fn tree(value: &Value) -> Tree {
+/// As it comes from a text.
+pub fn tree(value: &Value) -> Tree {
     match value {
         Value::Null => Tree::Null,
         Value::Bool(on) => Tree::Bool(*on),
@@ -92,7 +94,7 @@ fn tables() -> Vec<String> {
     lines
 }
 
-fn load(db: &Db, saved: &Tree) {
+pub fn load(db: &Db, saved: &Tree) {
     let mut tx = db.begin();
     tx.load(saved).expect("a description");
     let review = tx.review().to_string();
@@ -102,7 +104,7 @@ fn load(db: &Db, saved: &Tree) {
 }
 
 #[track_caller]
-fn is_so(db: &Db, saved: &Tree) {
+pub fn is_so(db: &Db, saved: &Tree) {
     db.resync().expect("a snapshot");
     let mut tx = db.begin();
     tx.load(saved).expect("a description");
@@ -149,43 +151,6 @@ fn what_was_exported_is_loaded_again() {
     load(&db, &saved);
     exactly_as_before(&db, &was);
     assert_eq!(tables(), tables_were);
-    is_so(&db, &saved);
-}
-
-fn kinds_that_were_exported_are_loaded_again() {
-    need_kinds("dummy vlan bond vrf ipvlan macvtap");
-    let db = on("link add d0 address 02:00:00:00:00:10 type dummy
-        link add d1 address 02:00:00:00:00:11 type dummy
-        link add d2 address 02:00:00:00:00:12 type dummy
-        link add d3 address 02:00:00:00:00:13 type dummy
-        link add v9 link d0 type vlan id 9 reorder_hdr off gvrp on ingress-qos-map 1:2 3:4 egress-qos-map 5:6 0:7
-        link add v0 link d0 type vlan id 0 protocol 802.1ad
-        link add b0 address 02:00:00:00:00:20 type bond mode active-backup arp_interval 100 arp_ip_target 10.0.0.1,10.0.0.2 arp_validate all
-        link add b1 address 02:00:00:00:00:21 type bond mode 802.3ad lacp_rate fast ad_user_port_key 5 miimon 60 updelay 120
-        link set d1 master b0
-        link set d1 type bond_slave queue_id 3
-        link set b0 up
-        link add r0 address 02:00:00:00:00:22 type vrf table 10
-        link set d2 up
-        link set d2 master r0
-        link add i0 link d3 type ipvlan mode l3s private
-        address add 10.9.0.1/24 dev v9");
-    let was = before();
-    let saved = Selection::everything().export(&db.snapshot());
-    is_so(&db, &tree(&json(&saved)));
-    for name in ["b0", "b1", "r0", "i0", "v0", "v9"] {
-        ip(&["link", "del", name]);
-    }
-    db.resync().expect("a snapshot");
-    load(&db, &tree(&json(&saved)));
-    exactly_as_before(&db, &was);
-    // Options of what is there go back too.
-    scene(
-        "link set v9 type vlan gvrp off mvrp on egress-qos-map 0:0 2:2\nlink set b0 type bond arp_ip_target 10.0.0.9",
-    );
-    db.resync().expect("a snapshot");
-    load(&db, &saved);
-    exactly_as_before(&db, &was);
     is_so(&db, &saved);
 }
 

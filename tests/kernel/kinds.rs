@@ -3,15 +3,19 @@
 //!
 //! The development kernel has none of them; tests/vm runs these on kernels that do.
 
+use crate::export::{is_so, json, load, on, tree};
 use crate::scene::{agrees, before, exactly_as_before, open, refused, rolled_back, scene};
-use crate::support::{ip, ip_json, need_kinds};
+use crate::support::namespaces::elsewhere;
+use crate::support::{ip, ip_json, kind_available, need_kinds, skip};
 use netlinkdb::{
     ArpAllTargets, ArpValidate, Bond, BondMode, BondOptions, BondPortOptions, Bridge, CommitError,
     Committed, Db, Dummy, FailOverMac, Hsr, Ipvlan, IpvlanFlags, IpvlanMode, IpvlanOptions, Ipvtap,
-    LacpRate, Link, LinkFlags, Macvlan, MacvlanMode, MacvlanOptions, Macvtap, NewLink, Nlmon,
-    Result, Team, Transaction, Veth, Vlan, VlanOptions, VlanProtocol, Vrf, XmitHashPolicy,
+    LacpRate, Link, LinkFlags, Macvlan, MacvlanMode, MacvlanOptions, Macvtap, NetNs, NewLink,
+    Nlmon, Result, Selection, Team, Transaction, Veth, Vlan, VlanOptions, VlanProtocol, Vrf,
+    XmitHashPolicy,
 };
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
 
 crate::cases![
     options_of_more_kinds_read_as_iproute2_prints_them,
@@ -22,6 +26,7 @@ crate::cases![
     a_bond_gives_its_ports_back_as_they_were,
     a_bond_that_was_deleted_has_its_ports_and_options_again,
     options_of_a_bond_change_and_come_back_with_what_moved_along,
+    a_port_may_have_an_address_of_its_own,
     what_a_bond_would_refuse_is_refused_before_it_is_sent,
     the_active_port_is_chosen_when_it_is_a_port,
     a_vrf_takes_its_ports_and_their_addresses_stay,
@@ -30,7 +35,14 @@ crate::cases![
     ports_move_from_one_kind_of_master_to_another,
     options_of_ipvlans_and_macvtaps_change_and_come_back,
     a_stack_of_kinds_comes_and_goes_in_one_transaction,
+    kinds_that_were_exported_are_loaded_again,
     bad_values_of_more_kinds_are_refused,
+    what_only_the_kernel_knows_is_told_in_its_words,
+    the_rules_of_the_first_vrf_stay,
+    vlan_flags_str,
+    vlan_flags_list_str,
+    vlan_flags_dict,
+    dummy0_unloaded,
 ];
 
 fn never(tx: &mut Transaction) {
@@ -151,8 +163,8 @@ fn more_kinds_are_created_as_they_are_asked_for() {
                 .fail_over_mac(FailOverMac::ACTIVE)
                 .into(),
         );
-        let key = Bond::new("b1").mode(BondMode::AD).lacp(5);
-        all.push(key.into());
+        let rate = Bond::new("b1").mode(BondMode::AD).ad_lacp_rate(LacpRate::FAST);
+        all.push(if tells_lacp() { rate.lacp(5) } else { rate }.into());
         all.push(Vrf::new("r0", 4_294_967_295).into());
         all.push(Team::new("t0").into());
         all.push(Ipvlan::new("i0", "d1").mode(IpvlanMode::L3S).flags(IpvlanFlags::PRIVATE).into());
@@ -166,7 +178,14 @@ fn more_kinds_are_created_as_they_are_asked_for() {
     let bond = now.link("b0").and_then(Link::bond).expect("a bond");
     assert_eq!(bond.arp_ip_target(), Some(&targets[..]));
     let b1 = now.link("b1").and_then(Link::bond).expect("a bond");
-    assert_eq!((b1.ad_user_port_key(), b1.ad_lacp_rate()), (Some(5), Some(LacpRate::FAST)));
+    let key = tells_lacp().then_some(5);
+    assert_eq!((b1.ad_user_port_key(), b1.ad_lacp_rate()), (key, Some(LacpRate::FAST)));
+    if !tells_lacp() {
+        let mut tx = db.begin();
+        tx.create(Bond::new("b2").mode(BondMode::AD).lacp(5)).expect("a bond");
+        let error = rolled_back(tx.commit());
+        assert!(error.to_string().contains("initial user namespace"), "{error}");
+    }
     // And everything goes, and comes back with its index when that fails.
     undone_and_done(&db, |tx| {
         for name in ["d0", "d1", "d2", "d3", "b0", "b1", "r0", "t0", "n0"] {
@@ -177,13 +196,25 @@ fn more_kinds_are_created_as_they_are_asked_for() {
     assert_eq!(db.snapshot().links().count(), 1);
 }
 
+/// Whether bonds tell their numbers of LACP: only who has CAP_NET_ADMIN in the initial user namespace hears them.
+fn tells_lacp() -> bool {
+    static KNOWN: LazyLock<bool> = LazyLock::new(|| {
+        elsewhere(|| {
+            ip(&["link", "add", "b0", "type", "bond", "mode", "802.3ad"]);
+            let told = ip_json(&["-details", "link", "show", "b0"]);
+            told[0]["linkinfo"]["info_data"].get("ad_user_port_key").is_some()
+        })
+    });
+    *KNOWN
+}
+
 trait Lacp {
     fn lacp(self, key: u16) -> Self;
 }
 
 impl Lacp for Bond {
     fn lacp(self, key: u16) -> Self {
-        self.ad_lacp_rate(LacpRate::FAST).ad_user_port_key(key).ad_actor_sys_prio(7u16)
+        self.ad_user_port_key(key).ad_actor_sys_prio(7u16)
     }
 }
 
@@ -354,6 +385,26 @@ fn options_of_a_bond_change_and_come_back_with_what_moved_along() {
     set(|| {
         BondOptions::new().mode(BondMode::BALANCE_RR).packets_per_slave(9u32).use_carrier(false)
     });
+}
+
+/// The kernel takes an address of a port, and so does this crate.
+fn a_port_may_have_an_address_of_its_own() {
+    need_kinds("veth bridge");
+    scene(
+        "link add v0 type veth peer name v1
+         link add b0 type bridge
+         link set v0 up
+         addr add 10.0.0.1/24 dev v0",
+    );
+    let db = open();
+    undone_and_done(&db, |tx| {
+        tx.interface("b0").add_port("v0")?;
+        tx.interface("v0").add_ip("10.0.1.1/24").map(drop)
+    });
+    let now = db.snapshot();
+    let v0 = now.link("v0").expect("v0");
+    assert!(v0.master().is_some());
+    assert_eq!(now.addresses_of(v0.index()).iter().filter(|a| a.local().is_ipv4()).count(), 2);
 }
 
 fn what_a_bond_would_refuse_is_refused_before_it_is_sent() {
@@ -559,6 +610,43 @@ fn a_stack_of_kinds_comes_and_goes_in_one_transaction() {
     });
 }
 
+fn kinds_that_were_exported_are_loaded_again() {
+    need_kinds("dummy vlan bond vrf ipvlan macvtap");
+    let db = on("link add d0 address 02:00:00:00:00:10 type dummy
+        link add d1 address 02:00:00:00:00:11 type dummy
+        link add d2 address 02:00:00:00:00:12 type dummy
+        link add d3 address 02:00:00:00:00:13 type dummy
+        link add v9 link d0 type vlan id 9 reorder_hdr off gvrp on ingress-qos-map 1:2 3:4 egress-qos-map 5:6 0:7
+        link add v0 link d0 type vlan id 0 protocol 802.1ad
+        link add b0 address 02:00:00:00:00:20 type bond mode active-backup arp_interval 100 arp_ip_target 10.0.0.1,10.0.0.2 arp_validate all
+        link add b1 address 02:00:00:00:00:21 type bond mode 802.3ad lacp_rate fast ad_user_port_key 5 miimon 60 updelay 120
+        link set d1 master b0
+        link set d1 type bond_slave queue_id 3
+        link set b0 up
+        link add r0 address 02:00:00:00:00:22 type vrf table 10
+        link set d2 up
+        link set d2 master r0
+        link add i0 link d3 type ipvlan mode l3s private
+        address add 10.9.0.1/24 dev v9");
+    let was = before();
+    let saved = Selection::everything().export(&db.snapshot());
+    is_so(&db, &tree(&json(&saved)));
+    for name in ["b0", "b1", "r0", "i0", "v0", "v9"] {
+        ip(&["link", "del", name]);
+    }
+    db.resync().expect("a snapshot");
+    load(&db, &tree(&json(&saved)));
+    exactly_as_before(&db, &was);
+    // Options of what is there go back too.
+    scene(
+        "link set v9 type vlan gvrp off mvrp on egress-qos-map 0:0 2:2\nlink set b0 type bond arp_ip_target 10.0.0.9",
+    );
+    db.resync().expect("a snapshot");
+    load(&db, &saved);
+    exactly_as_before(&db, &was);
+    is_so(&db, &saved);
+}
+
 fn bad_values_of_more_kinds_are_refused() {
     let db = Db::open().expect("a database");
     need_kinds("veth");
@@ -587,10 +675,177 @@ fn bad_values_of_more_kinds_are_refused() {
     let both = IpvlanFlags::PRIVATE | IpvlanFlags::VEPA;
     check(Ipvlan::new("i0", "v0").flags(both).into(), &["exclude each other"]);
     check(Hsr::new("h0", 7, 7).into(), &["two different interfaces"]);
+    check(NewLink::with_kind("h0", "hsr"), &["slave2", "two ports"]);
+    check(NewLink::with_kind("m0", "macsec"), &["m0", "stands on another interface"]);
+    check(NewLink::with_kind("x0", "vxlan"), &["id", "x0", "network identifier"]);
+    check(NewLink::with_kind("g0", "geneve"), &["id", "g0", "network identifier"]);
+    check(
+        NewLink::with_kind("u0", "bareudp"),
+        &["dstport", "u0", "a UDP port and an Ethernet type"],
+    );
+    check(NewLink::with_kind("x0", "xfrm"), &["if_id", "x0", "identifier"]);
     check(
         Bond::new("b0").mode(BondMode::AD).arp_interval(9u32).into(),
         &["arp_interval", "802.3ad"],
     );
     check(Bond::new("b0").active_slave(7u32).into(), &["active_slave", "active-backup"]);
     check(Bond::new("b0").updelay(7u32).into(), &["updelay", "without miimon"]);
+}
+
+/// What cannot be known before it is sent: the kernel's words, and the attribute that they are about.
+fn what_only_the_kernel_knows_is_told_in_its_words() {
+    need_kinds("veth bridge");
+    scene("link add v0 type veth peer name v1\n link add b0 type bridge\n link add b1 type bridge");
+    let db = open();
+    let was = before();
+    let check = |fill: &dyn Fn(&mut Transaction) -> Result<()>, errno: i32, words: &[&str]| {
+        let mut tx = db.begin();
+        fill(&mut tx).expect("an edit");
+        let error = rolled_back(tx.commit());
+        assert_eq!(error.errno(), Some(errno), "{error}");
+        let text = error.to_string();
+        words.iter().for_each(|word| assert!(text.contains(word), "{text} says not {word}"));
+        exactly_as_before(&db, &was);
+    };
+    let lacking = NewLink::with_kind("k0", "nosuchkind");
+    check(
+        &|tx| tx.create(lacking.clone()).map(drop),
+        libc::EOPNOTSUPP,
+        &["k0 type nosuchkind", "Unknown device type"],
+    );
+    // A bridge is no port of a bridge (`br_add_if`).
+    check(
+        &|tx| tx.interface("b0").add_port("b1").map(drop),
+        libc::ELOOP,
+        &["b1 master b0", "Can not enslave a bridge to a bridge"],
+    );
+    let group = netlinkdb::HardwareAddress::from([1, 0, 0, 0, 0, 1]);
+    check(
+        &|tx| {
+            tx.interface("v0").set_address(group);
+            Ok(())
+        },
+        libc::EADDRNOTAVAIL,
+        &["v0 address 01:00:00:00:00:01"],
+    );
+    if kind_available("vlan") {
+        let twice = |tx: &mut Transaction| {
+            tx.create(Vlan::new("v0.7", "v0", 7))?;
+            tx.create(Vlan::new("v0.8", "v0", 7)).map(drop)
+        };
+        check(&twice, libc::EEXIST, &["type vlan", "VLAN device already exists"]);
+    }
+}
+
+/// The kernel makes them once for a namespace, and without them no VRF works: a rollback leaves them alone.
+fn the_rules_of_the_first_vrf_stay() {
+    need_kinds("dummy vrf");
+    let db = open();
+    dummies(1);
+    db.sync().expect("a snapshot");
+    let mut tx = db.begin();
+    tx.create(Vrf::new("r0", 10)).expect("a VRF");
+    tx.interface("r0").add_port("d0").expect("a port");
+    undone(tx);
+    let now = db.sync().expect("a snapshot");
+    assert!(now.link("r0").is_none());
+    let rules = |now: &netlinkdb::Snapshot| -> Vec<String> {
+        now.rules().at(1000).iter().map(|rule| rule.line(now)).collect()
+    };
+    assert_eq!(rules(&now).len(), 2, "{:?}", rules(&now));
+    agrees(&db);
+}
+
+fn vlan_101(options: fn(Vlan) -> Vlan) -> (Db, Vlan) {
+    need_kinds("dummy vlan");
+    let db = open();
+    dummies(1);
+    db.sync().expect("a snapshot");
+    (db, options(Vlan::new("v101", "d0", 101)))
+}
+
+#[track_caller]
+fn vlan_flags_are(vlan: (Db, Vlan), expected: &[&str]) {
+    let (db, vlan) = vlan;
+    undone_and_done(&db, |tx| tx.create(vlan.clone()).map(drop));
+    let told = &ip_json(&["-details", "link", "show", "v101"])[0]["linkinfo"]["info_data"]["flags"];
+    assert_eq!(*told, serde_json::json!(expected));
+}
+
+/// The ancestor's, of one name: the flag beside the one that the kernel sets.
+fn vlan_flags_str() {
+    vlan_flags_are(vlan_101(|vlan| vlan.gvrp(true)), &["REORDER_HDR", "GVRP"]);
+}
+
+/// The ancestor's, of two names.
+fn vlan_flags_list_str() {
+    vlan_flags_are(vlan_101(|vlan| vlan.gvrp(true).mvrp(true)), &["REORDER_HDR", "GVRP", "MVRP"]);
+}
+
+/// The ancestor's, of flags and a mask: what is named is set or cleared, and nothing else.
+fn vlan_flags_dict() {
+    let (db, vlan) = vlan_101(|vlan| vlan.reorder_hdr(false).mvrp(true));
+    vlan_flags_are((db.clone(), vlan), &["MVRP"]);
+    undone_and_done(&db, |tx| {
+        tx.interface("v101").vlan(VlanOptions::new().gvrp(true).mvrp(false)).map(drop)
+    });
+    let vlan = link(&db, "v101");
+    let vlan = vlan.vlan().expect("a VLAN");
+    let flags = (vlan.gvrp(), vlan.mvrp(), vlan.reorder_hdr());
+    assert_eq!(flags, (Some(true), Some(false), Some(false)));
+}
+
+/// The ancestor's: a module makes `dummy0` by itself as it is loaded, in the initial namespace only. That is lent by a machine
+/// that is the tests' own, and once: while none of the tests has had the module loaded.
+fn dummy0_unloaded() {
+    if std::env::var_os("NETLINKDB_TEST_MACHINE").is_none_or(|machine| machine != "own") {
+        skip("this machine is not the tests' own (NETLINKDB_TEST_MACHINE=own)");
+    }
+    if std::path::Path::new("/sys/module/dummy").exists() {
+        skip("the module `dummy` is loaded already");
+    }
+    let modprobe = |arguments: &[&str]| {
+        let ended = std::process::Command::new("modprobe").args(arguments).status();
+        assert!(ended.expect("modprobe").success(), "modprobe {arguments:?}");
+    };
+    let initial = NetNs::from_path("/proc/1/ns/net").expect("the initial namespace");
+    let ended = initial.run(|| {
+        let db = Db::open().expect("a database");
+        assert!(db.interface("dummy0").is_err());
+        modprobe(&["dummy", "numdummies=1"]);
+        let dummy0 =
+            db.sync().expect("a snapshot").link("dummy0").map(|link| link.kind().map(String::from));
+        assert_eq!(dummy0, Some(Some("dummy".to_owned())));
+        let handle = db.interface("dummy0").expect("dummy0");
+        let error = db.begin().create(Dummy::new("dummy0")).expect_err("a name that is taken");
+        assert!(error.is_exists() && error.is_refused(), "{error}");
+        agrees(&db);
+        modprobe(&["-r", "dummy"]);
+        assert!(db.sync().expect("a snapshot").link("dummy0").is_none());
+        assert!(handle.link().expect_err("gone").is_stale());
+        // The kernel loads the module when the first one is asked for.
+        let mut tx = db.begin();
+        tx.create(Dummy::new("dummy1")).expect("a dummy");
+        let dummy1 = done(tx);
+        assert!(dummy1.snapshot().link("dummy1").is_some());
+        agrees(&db);
+        modprobe(&["-r", "dummy"]);
+        assert!(db.sync().expect("a snapshot").link("dummy1").is_none());
+        // The module that the request has the kernel load makes the first one: that is not this transaction's, and is said.
+        let loader = "/proc/sys/kernel/modprobe";
+        let (was, ours) = (std::fs::read(loader).expect(loader), "/run/load-dummy");
+        std::fs::write(ours, "#!/bin/sh\nmodprobe -q dummy numdummies=1\n").expect(ours);
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(ours, executable).expect(ours);
+        std::fs::write(loader, ours).expect(loader);
+        let mut tx = db.begin();
+        tx.create(Dummy::new("dummy0")).expect("a dummy");
+        let error = rolled_back(tx.commit());
+        std::fs::write(loader, was).expect(loader);
+        assert!(error.is_exists(), "{error}");
+        assert!(db.interface("dummy0").is_ok());
+        agrees(&db);
+        modprobe(&["-r", "dummy"]);
+    });
+    ended.expect("to enter it");
 }

@@ -10,6 +10,7 @@
 mod support;
 
 mod bad_input;
+mod bridge_vlans;
 mod callbacks;
 mod churn_routes;
 mod commit;
@@ -35,6 +36,7 @@ mod neighbour_commit;
 mod netns;
 mod nexthop_commit;
 mod object;
+mod random_stacks;
 mod reading;
 mod revert;
 mod rollback;
@@ -47,6 +49,7 @@ mod routes;
 mod rule_commit;
 mod rules;
 mod scene;
+mod stacks;
 mod stress;
 mod sys;
 mod tables;
@@ -54,6 +57,7 @@ mod trace;
 mod tunnels;
 mod views;
 mod waiting;
+mod witness;
 
 use libtest_mimic::Arguments;
 use std::process::ExitCode;
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
     }
     let mut cases = Vec::new();
     cases.extend(bad_input::cases());
+    cases.extend(bridge_vlans::cases());
     cases.extend(callbacks::cases());
     cases.extend(churn_routes::cases());
     cases.extend(commit::cases());
@@ -94,6 +99,7 @@ fn main() -> ExitCode {
     cases.extend(netns::cases());
     cases.extend(nexthop_commit::cases());
     cases.extend(object::cases());
+    cases.extend(random_stacks::cases());
     cases.extend(reading::cases());
     cases.extend(revert::cases());
     cases.extend(rollback::cases());
@@ -104,6 +110,7 @@ fn main() -> ExitCode {
     cases.extend(routes::cases());
     cases.extend(rule_commit::cases());
     cases.extend(rules::cases());
+    cases.extend(stacks::cases());
     cases.extend(stress::cases());
     cases.extend(sys::cases());
     cases.extend(views::cases());

@@ -1,7 +1,7 @@
 //! Going back to an earlier snapshot, with iproute2 as the witness of what was and what is.
 
 use crate::scene::{agrees, before, exactly_as_before, open, scene};
-use crate::support::ip;
+use crate::support::{ip, renames_what_is_up};
 use netlinkdb::{
     Db, Family, Refusal, RouteFilter, RouteProtocol, Rule, RuleSpec, Selection, Snapshot,
 };
@@ -250,6 +250,9 @@ fn only_what_is_spoken_of_goes_back() {
 fn names_that_were_exchanged_go_back() {
     let db = open();
     scene(SCENE);
+    if !renames_what_is_up() {
+        scene("link set v1 down\n link set w1 down");
+    }
     let was = before();
     let good = db.resync().expect("a snapshot");
     scene(

@@ -1,7 +1,7 @@
 //! Routes in transactions that hold: alone, in lists and legs, of every type, with interfaces and addresses, and whole
 //! tables.
 
-use crate::route_scene::{commit, kernel, scene, shown, two_links, undone};
+use crate::route_scene::{commit, kernel, scene, shown, two_links, undone, without_expiry};
 use crate::scene::{refused, sysctl};
 use crate::support::{ip, quiesce_and_compare, try_ip};
 use netlinkdb::{
@@ -1316,11 +1316,7 @@ fn a_scope_leaves_everything_else_alone() {
     let legs = shown("-6 fd02::/16").concat();
     assert!(legs.matches("nexthop").count() == 3 && !legs.contains("fd01::7"), "{legs}");
     // One family only.
-    let untimed = |line: String| match line.split_once(" expires ") {
-        Some((before, after)) => format!("{before} {}", after.split_once(' ').unwrap().1),
-        None => line,
-    };
-    let six = || shown("-6 table main").into_iter().map(untimed).collect::<Vec<_>>();
+    let six = || shown("-6 table main").iter().map(|line| without_expiry(line)).collect::<Vec<_>>();
     let before = six();
     commit(&db, |tx| {
         tx.sync_routes(RouteFilter::table(254).family(Family::Inet), [to("0.0.8")]).map(drop)

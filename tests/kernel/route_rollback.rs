@@ -103,8 +103,8 @@ fn a_failure_after_every_step_leaves_nothing() {
         |tx| tx.add_route(Route::to("10.99.0.0/16").via("172.31.0.1")).map(drop),
         |tx| tx.add_route(Route::to("fd99::/16").via("fdff::1")).map(drop),
         |tx| {
-            // The kernel refuses a type of service with these bits.
-            tx.add_route(Route::to("10.99.0.0/16").dev("va").tos(3)).map(drop)
+            // The kernel refuses a source that is none of its addresses.
+            tx.add_route(Route::to("10.99.0.0/16").dev("va").src("10.88.0.1")).map(drop)
         },
     ];
     for count in 0..=STEPS.len() {

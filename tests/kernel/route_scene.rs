@@ -97,6 +97,17 @@ fn strip(part: &mut Value, flags: &[&str]) {
     }
 }
 
+/// Lines of routes without the time that is left to them, which passes.
+pub fn without_expiry(text: &str) -> String {
+    let plain = |line: &str| match line.split_once(" expires ") {
+        Some((before, after)) => {
+            format!("{before} {}", after.split_once(' ').map_or("", |(_, rest)| rest))
+        }
+        None => line.to_owned(),
+    };
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
 /// What `ip route show` prints, line by line, without blanks at the ends; legs on the line of their route.
 #[track_caller]
 pub fn shown(arguments: &str) -> Vec<String> {

@@ -1,8 +1,9 @@
 //! What the tests of transactions share: scenes made with `ip`, the whole namespace before and after, a second
 //! socket that hears what was done, and a count of the requests that a database has sent.
 
+use crate::support::judge::plain_vlans;
 use crate::support::oracle::{compare_addresses, compare_links, to_json};
-use crate::support::{ip, ip_json, need_kind};
+use crate::support::{bridge_json, ip, ip_json, need_kind};
 use netlinkdb::internals::object::{ADDRESS, Address, LINK, Link, Record};
 use netlinkdb::internals::sys::{self, Batch, Datagram, Options, Received, Socket};
 use netlinkdb::internals::wire::{Message, Messages, kind};
@@ -36,6 +37,8 @@ pub fn sysctl(name: &str, value: &str) {
 pub struct Before {
     links: Vec<Value>,
     addresses: Vec<Value>,
+    /// Of bridges and their ports, and the tunnels by which they go.
+    vlans: [Value; 2],
 }
 
 /// The namespace now, when what the kernel does later (carrier, operational state, duplicate detection) has settled.
@@ -54,7 +57,13 @@ pub fn before() -> Before {
 
 fn look() -> Before {
     let list = |value: Value| value.as_array().cloned().unwrap_or_default();
-    Before { links: list(ip_json(&["link", "show"])), addresses: list(ip_json(&["addr", "show"])) }
+    let links = list(ip_json(&["link", "show"]));
+    let has_bridges = links.iter().any(|link| link["linkinfo"]["info_kind"] == "bridge");
+    let vlans = ["show", "tunnelshow"].map(|show| {
+        let all = has_bridges.then(|| bridge_json(&["vlan", show])).flatten();
+        plain_vlans(&all.unwrap_or_default())
+    });
+    Before { links, addresses: list(ip_json(&["addr", "show"])), vlans }
 }
 
 /// The kernel looks at the carrier once a second, and for duplicates of an address for two.
@@ -74,9 +83,35 @@ const VOLATILE: &[&str] = &[
     "gso_max_segs",
 ];
 const DERIVED: &[&str] = &["bridge_id", "root_id", "designated_bridge", "designated_root"];
+/// What bonds find out with LACP, by timers.
+const LACP: &[&str] = &[
+    "ad_info",
+    "ad_aggregator_id",
+    "ad_actor_oper_port_state",
+    "ad_actor_oper_port_state_str",
+    "ad_partner_oper_port_state",
+    "ad_partner_oper_port_state_str",
+];
 const CARRIER: &[&str] = &["LOWER_UP", "NO-CARRIER"];
 
 impl Before {
+    /// The same, if interfaces of these names had the indexes that they have now.
+    pub fn with_indexes_of_now(mut self, names: &[&str]) -> Before {
+        let now = look();
+        for link in self.links.iter_mut().chain(&mut self.addresses) {
+            let is_it = |new: &&Value| new["ifname"] == link["ifname"];
+            let new = now
+                .links
+                .iter()
+                .find(is_it)
+                .filter(|new| names.iter().any(|n| new["ifname"] == **n));
+            if let Some(new) = new {
+                link["ifindex"] = new["ifindex"].clone();
+            }
+        }
+        self
+    }
+
     fn is_tentative(&self) -> bool {
         infos(&self.addresses).any(|info| info.get("tentative").is_some())
     }
@@ -101,6 +136,10 @@ impl Before {
             [&mut here, &mut there].into_iter().for_each(|all| all.iter_mut().for_each(timeless));
             found.extend(compare_addresses(&here, &there));
         }
+        for (own, other) in self.vlans.iter().zip(&other.vlans).filter(|(own, other)| own != other)
+        {
+            found.push(format!("VLANs: {own}, and {other}"));
+        }
         found
     }
 }
@@ -116,7 +155,7 @@ fn stable(link: &Value) -> Value {
     let mut link = without(link.clone(), VOLATILE);
     for part in ["info_data", "info_slave_data"] {
         if let Some(options) = link["linkinfo"][part].as_object_mut() {
-            DERIVED.iter().for_each(|key| drop(options.remove(*key)));
+            DERIVED.iter().chain(LACP).for_each(|key| drop(options.remove(*key)));
         }
     }
     if let Some(flags) = link["flags"].as_array_mut() {
@@ -175,6 +214,10 @@ fn disagreements(now: &Snapshot) -> Vec<String> {
     let ours = ours.as_array().cloned().unwrap_or_default();
     let links: Vec<_> = ours.iter().cloned().map(|link| without(link, &["addr_info"])).collect();
     let mut found = compare_links(&links, &theirs.links);
+    let vlans = [now.vlans_tree(), now.tunnels_tree()].map(|tree| plain_vlans(&to_json(&tree)));
+    for (own, their) in vlans.iter().zip(&theirs.vlans).filter(|(own, their)| own != their) {
+        found.push(format!("VLANs: ours {own}, theirs {their}"));
+    }
     for link in &theirs.addresses {
         let own = ours.iter().find(|own| own["ifindex"] == link["ifindex"]);
         found.extend(compare_addresses(&own.map(addresses).unwrap_or_default(), &addresses(link)));

@@ -1,6 +1,7 @@
 //! Tunnels and other kinds that come with options of their own: read, created, changed, taken back. The kernel of most
 //! machines lacks some of them: which were tried is printed.
 
+use crate::export::{is_so, json, load, on, tree};
 use crate::scene::{agrees, before, exactly_as_before, rolled_back};
 use crate::support::{ip, kind_available, need_kinds, scene, skip};
 use netlinkdb::internals::object::link::row;
@@ -9,8 +10,8 @@ use netlinkdb::{
     Bareudp, Db, Erspan, ErspanDirection, Geneve, GeneveDf, GeneveOptions, Gre, GreOptions, Gretap,
     Ip6TunnelProtocol, Ip6erspan, Ip6gre, Ip6gretap, Ip6tnl, Ip6tnlOptions, Ipip, IpipOptions,
     Macsec, MacsecOptions, MacsecValidation, Netkit, NetkitMode, NetkitOptions, NetkitPolicy,
-    NewLink, Sit, Snapshot, Transaction, Tun, TunnelProtocol, Veth, Vti, Vti6, VtiOptions,
-    Wireguard, Xfrm, XfrmOptions,
+    NewLink, Selection, Sit, Snapshot, Transaction, Tun, TunnelProtocol, Veth, Vti, Vti6,
+    VtiOptions, Wireguard, Xfrm, XfrmOptions,
 };
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -25,6 +26,7 @@ crate::cases![
     tun_and_tap_are_created_and_taken_back,
     a_time_to_live_ends_inheriting_it,
     a_replay_window_goes_and_comes_with_its_protection,
+    tunnels_that_were_exported_are_loaded_again,
 ];
 
 const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -559,4 +561,29 @@ fn a_replay_window_goes_and_comes_with_its_protection() {
     tx.on_commit(|_, _| Err("no"));
     rolled_back(tx.commit());
     exactly_as_before(&db, &was);
+}
+
+/// `ip` prints the link-layer address of a tunnel as the IP address that it is, of one without a local end as 0.0.0.0: what
+/// was saved so could not be loaded.
+fn tunnels_that_were_exported_are_loaded_again() {
+    need_kinds("gre ipip sit ip6tnl");
+    let db = on("link add g0 type gre local 10.0.0.1 remote 10.0.0.2 key 7
+        link add g1 type gre external
+        link add i0 type ipip local 10.0.0.1 remote 10.0.0.3
+        link add s0 type sit remote 10.0.0.4
+        link add t0 type ip6tnl local fd00::1 remote fd00::2");
+    let was = before();
+    let saved = Selection::everything().export(&db.snapshot());
+    is_so(&db, &tree(&json(&saved)));
+    for name in ["g0", "g1", "i0", "s0", "t0"] {
+        ip(&["link", "del", name]);
+    }
+    db.resync().expect("a snapshot");
+    load(&db, &tree(&json(&saved)));
+    exactly_as_before(&db, &was);
+    // It is no address that can be anything else.
+    let mut tx = db.begin();
+    let wrong = serde_json::json!([{ "ifname": "d0", "address": "10.0.0.1" }]);
+    let error = tx.load(&tree(&wrong)).expect_err("no hardware address");
+    assert!(error.to_string().contains("address"), "{error}");
 }

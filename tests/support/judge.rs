@@ -1,8 +1,8 @@
 //! The judge of a whole database: at rest, its snapshot is what a second, fresh database has read, and what
 //! iproute2 prints.
 
-use super::ip_json;
 use super::oracle::{compare_addresses, compare_links, to_json};
+use super::{bridge_json, ip_json};
 use netlinkdb::internals::object::kinds::KINDS;
 use netlinkdb::internals::object::{Row, Silent, TABLES, Table};
 use netlinkdb::{AddressKey, Db, FieldChange, Link, Object, Snapshot};
@@ -69,6 +69,7 @@ fn compare(
         let before = fresh();
         let ours = look(db).expect("a fence");
         let theirs = [ip_json(&["link", "show"]), ip_json(&["address", "show"])];
+        let vlans = vlans_of_bridges(&ours);
         let after = fresh();
         ours.check();
         // What moved while it was looked at cannot be compared.
@@ -80,6 +81,9 @@ fn compare(
         let bad: Vec<_> = found.iter().filter(|found| counts(found)).collect();
         let others = others_that_differ(&ours, &after);
         if bad.is_empty() && others.is_empty() {
+            if let Some(vlans) = &vlans {
+                assert_eq!(&plain_vlans(&to_json(&ours.vlans_tree())), vlans, "`bridge vlan show`");
+            }
             if extent != Extent::Fresh {
                 compare_with_ip(&after, &theirs, &BTreeSet::new());
             }
@@ -102,8 +106,30 @@ fn compare(
     panic!("the kernel does not come to rest");
 }
 
-/// Routes, rules and nexthop objects in which they differ, as far as the first was opened with them.
-fn others_that_differ(ours: &Snapshot, theirs: &Snapshot) -> Vec<String> {
+/// What `bridge -json vlan show` prints, where there are bridges and that command.
+fn vlans_of_bridges(now: &Snapshot) -> Option<Value> {
+    let is_bridge = |link: &Link| link.kind() == Some("bridge");
+    let list = now.links().any(is_bridge).then(|| bridge_json(&["vlan", "show"]))?;
+    list.as_ref().map(plain_vlans)
+}
+
+/// As `bridge -json vlan show` of any version prints: by name, without interfaces that have none.
+pub fn plain_vlans(list: &Value) -> Value {
+    let mut interfaces: Vec<Value> = list.as_array().cloned().unwrap_or_default();
+    interfaces.retain(|one| one.as_object().is_some_and(|one| !one.is_empty()));
+    let lists = interfaces.iter_mut().filter_map(|one| one.get_mut("vlans")?.as_array_mut());
+    for vlan in lists.flatten() {
+        let Some(vlan) = vlan.as_object_mut() else { continue };
+        if vlan.get("flags").is_some_and(|flags| flags.as_array().is_some_and(Vec::is_empty)) {
+            vlan.remove("flags");
+        }
+    }
+    interfaces.sort_by_key(|one| one["ifname"].to_string());
+    interfaces.into()
+}
+
+/// Routes, rules, nexthop objects and VLANs in which they differ, as far as the first was opened with them.
+pub fn others_that_differ(ours: &Snapshot, theirs: &Snapshot) -> Vec<String> {
     let of_other = |object: Option<&Object>| match object {
         Some(Object::Route(_)) => !ours.routes().all().is_empty(),
         Some(Object::Rule(_)) => ours.follows_rules(),
@@ -112,7 +138,23 @@ fn others_that_differ(ours: &Snapshot, theirs: &Snapshot) -> Vec<String> {
     };
     let diff = ours.diff(theirs);
     let others = diff.changes().iter().filter(|c| of_other(c.before()) || of_other(c.after()));
-    others.map(ToString::to_string).collect()
+    others.map(ToString::to_string).chain(vlans_that_differ(ours, theirs)).collect()
+}
+
+/// Generations of interfaces, by which a difference goes, are each database's own.
+fn vlans_that_differ(ours: &Snapshot, theirs: &Snapshot) -> Vec<String> {
+    let all = |of: &Snapshot| -> BTreeSet<(u32, String)> {
+        let vlans = of.links().flat_map(|link| of.vlans_of(link.index()));
+        vlans.map(|vlan| (vlan.index(), vlan.to_string())).collect()
+    };
+    let (ours, theirs) = (all(ours), all(theirs));
+    let differ = ours.symmetric_difference(&theirs);
+    let words = |(index, vlan): &(u32, String)| {
+        let whose =
+            if ours.contains(&(*index, vlan.clone())) { "only we have it" } else { "missing" };
+        format!("VLAN {vlan} of interface {index}: {whose}")
+    };
+    differ.map(words).collect()
 }
 
 /// A database opened for this look alone.
@@ -128,7 +170,8 @@ pub fn settle(db: &Db) {
     assert!(settled.is_some(), "duplicate address detection does not end:\n{}", db.snapshot());
 }
 
-fn is_settled(now: &Snapshot) -> bool {
+/// Whether duplicate address detection has ended wherever it runs.
+pub fn is_settled(now: &Snapshot) -> bool {
     let running = |index| {
         now.link_by_index(index).is_some_and(|link| {
             let flags = link.flags();

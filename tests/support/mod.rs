@@ -20,7 +20,9 @@ pub use judge::{
     PATIENCE, compare_to_the_last_row, quiesce_and_compare, quiesce_and_compare_links,
     resync_and_compare,
 };
-pub use namespaces::{has_mpls, kind_available, need_kind, need_kinds, need_mpls, sysctl};
+pub use namespaces::{
+    has_mpls, kind_available, need_kind, need_kinds, need_mpls, renames_what_is_up, sysctl,
+};
 pub use request::Request;
 
 use libtest_mimic::{Completion, Trial};

@@ -53,6 +53,18 @@ pub fn need_mpls() {
     }
 }
 
+/// Whether this kernel renames an interface that is up (Linux 6.2; before it says EBUSY, K55).
+pub fn renames_what_is_up() -> bool {
+    static KNOWN: LazyLock<bool> = LazyLock::new(|| {
+        elsewhere(|| {
+            super::ip(&["link", "add", "p0", "type", "veth", "peer", "name", "p1"]);
+            super::ip(&["link", "set", "p0", "up"]);
+            super::try_ip(&["link", "set", "p0", "name", "q0"]).status.success()
+        })
+    });
+    *KNOWN
+}
+
 /// Whether this kernel has MPLS routes. Nothing but `modprobe` loads their module.
 pub fn has_mpls() -> bool {
     static KNOWN: LazyLock<bool> = LazyLock::new(|| {

@@ -32,6 +32,11 @@ impl Request {
             .attribute(libc::IFLA_LINKINFO, &info.bytes)
     }
 
+    /// An attribute with this in number 1, as the payload of another one.
+    pub fn entry(info: &[u8]) -> Vec<u8> {
+        Request { bytes: Vec::new() }.attribute(1, info).bytes
+    }
+
     /// `struct ifinfomsg`.
     pub fn interface(self, index: i32, flags: u32, change: u32) -> Request {
         self.bytes(&[0; 4])
@@ -53,6 +58,11 @@ impl Request {
         self.bytes.extend(value);
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
         self
+    }
+
+    /// One attribute of 32 bits.
+    pub fn number(self, kind: u16, value: u32) -> Request {
+        self.attribute(kind, &value.to_ne_bytes())
     }
 
     /// The bytes to send.

@@ -27,14 +27,7 @@ gre4_kind! {
     "gretap" GRETAP gretap_row Gretap GretapData GretapOptions "a GRE tunnel of Ethernet frames over IPv4";
 }
 
-gre4_kind! {
+erspan_kind! {
+    gre4_kind 0..=2;
     "erspan" ERSPAN erspan_row Erspan ErspanData ErspanOptions "an ERSPAN tunnel over IPv4";
-    /// Version 1: the number of the port that is mirrored, 0 to 1048575.
-    ERSPAN_INDEX erspan_index: U32 = Path(&[21]), "IFLA_GRE_ERSPAN_INDEX", Set, keyword: "erspan", range: 0..=1_048_575, silent: WhileDown;
-    /// The version of the header, 0 to 2.
-    ERSPAN_VER erspan_ver: U8 = Path(&[22]), "IFLA_GRE_ERSPAN_VER", Set, keyword: "erspan_ver", range: 0..=2, silent: WhileDown;
-    /// Version 2: which traffic is mirrored.
-    ERSPAN_DIR erspan_dir: OneOf<ErspanDirection> = Path(&[23]), "IFLA_GRE_ERSPAN_DIR", Set, keyword: "erspan_dir", range: 0..=1, silent: WhileDown;
-    /// Version 2: the number of the mirroring engine, 0 to 63.
-    ERSPAN_HWID erspan_hwid: U16 = Path(&[24]), "IFLA_GRE_ERSPAN_HWID", Set, keyword: "erspan_hwid", range: 0..=63, form: Hex, silent: WhileDown;
 }

@@ -336,6 +336,24 @@ macro_rules! gre_kind {
 }
 pub(super) use gre_kind;
 
+/// A kind of GRE tunnel, declared by another macro, with the rows of mirrored traffic; with these versions of the header.
+macro_rules! erspan_kind {
+    ($base:ident $versions:expr; $($head:tt)*) => {
+        $base! {
+            $($head)*
+            /// Version 1: the number of the port that is mirrored, 0 to 1048575.
+            ERSPAN_INDEX erspan_index: U32 = Path(&[21]), "IFLA_GRE_ERSPAN_INDEX", Set, keyword: "erspan", range: 0..=1_048_575, silent: WhileDown;
+            /// The version of the header, up to 2; 0, which has no index, over IPv4 only.
+            ERSPAN_VER erspan_ver: U8 = Path(&[22]), "IFLA_GRE_ERSPAN_VER", Set, keyword: "erspan_ver", range: $versions, silent: WhileDown;
+            /// Version 2: which traffic is mirrored.
+            ERSPAN_DIR erspan_dir: OneOf<ErspanDirection> = Path(&[23]), "IFLA_GRE_ERSPAN_DIR", Set, keyword: "erspan_dir", range: 0..=1, silent: WhileDown;
+            /// Version 2: the number of the mirroring engine, 0 to 63.
+            ERSPAN_HWID erspan_hwid: U16 = Path(&[24]), "IFLA_GRE_ERSPAN_HWID", Set, keyword: "erspan_hwid", range: 0..=63, form: Hex, silent: WhileDown;
+        }
+    };
+}
+pub(super) use erspan_kind;
+
 /// One kind with the attributes `IFLA_IPTUN_*`, and rows of its own behind them.
 macro_rules! iptunnel_kind {
     ($kind:literal $table:ident $fields:ident $new:ident $data:ident $options:ident $title:literal $ip:ident $protocol:ident; $($own:tt)*) => {

@@ -8,7 +8,9 @@ use super::new::{NewLink, new_links};
 new_links! {
     /// A VRF to be created.
     ///
-    /// With the first of a namespace the kernel makes the rule `1000: from all lookup [l3mdev-table]`, of each family.
+    /// With the first of a namespace the kernel makes the rule `1000: from all lookup [l3mdev-table]`, of each family,
+    /// once and for all (`vrf_newlink`). Those rules stay when the VRF goes, also when its creation is rolled back: the
+    /// kernel would not make them again, and no later VRF of the namespace would be used.
     Vrf;
 }
 

@@ -8,13 +8,13 @@ mod line;
 pub(crate) mod show;
 mod spec;
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use super::encap::{EncapOf, EncapType};
 use super::shape::*;
+use super::show::printed;
 use super::table::table;
 use super::{Family, Named, Names, Record, Tree, Value};
 pub use key::{RouteKey, RouteKey4, RouteKey6, body, request, split};
@@ -499,22 +499,4 @@ impl Route {
     }
 }
 
-/// As [`Route::line`], interfaces by their index.
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.line(&()))
-    }
-}
-
-impl fmt::Debug for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.record, f)
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for Route {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.tree(&()).serialize(to)
-    }
-}
+printed!(Route);

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::super::encap::Encap;
 use super::super::shape::{Ip, Labels, Typed, Via};
+use super::super::show::debug_as_display;
 use super::super::spec::{Draft, SpecError, address, family_of, prefix};
 use super::super::{LinkRef, Names, Record, Role, Value};
 use super::key::{LABEL_BITS, label_entry};
@@ -785,11 +786,7 @@ impl fmt::Display for RouteSpec {
     }
 }
 
-impl fmt::Debug for RouteSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(RouteSpec);
 
 /// The rows that may say of an MPLS route what they like.
 const MPLS_ROWS: [u16; 8] = [

@@ -89,6 +89,21 @@ impl Edits {
         self.iter().next().is_none()
     }
 
+    /// What goes over one of these interfaces, which are still to be created: over which, and what it is.
+    pub(in crate::plan) fn over(&self, new: &[Target]) -> Option<(Target, String)> {
+        let named = |planned: &Planned| {
+            Some((planned.over(new)?, format!("{} {}", planned.noun(), planned.text(&()))))
+        };
+        self.iter().find_map(|edit| match edit {
+            Edit::Put(planned) | Edit::Change(_, _, planned) => named(planned),
+            Edit::Sync(sync) => {
+                let mut pending = sync.pending.iter();
+                pending.find_map(|one| named(&Planned::Pending(Box::new(one.step.clone()))))
+            }
+            Edit::Take(..) | Edit::Order(..) => None,
+        })
+    }
+
     /// What is named and may have changed in silence.
     pub(in crate::plan) fn silent(&self) -> Option<Ask> {
         let named = self.at.iter().any(|(key, _)| key.is_silent());

@@ -111,6 +111,13 @@ pub(super) struct Pending {
     pub(super) text: String,
 }
 
+impl Pending {
+    fn over(&self, new: &[Target]) -> Option<Target> {
+        let mut targets = self.links.iter().map(|(_, target)| *target);
+        targets.find(|target| new.contains(target))
+    }
+}
+
 /// What a user wishes to be there.
 #[derive(Clone, Debug)]
 pub(super) enum Wish {
@@ -491,6 +498,12 @@ impl Planned {
                 live.collect()
             }
         }
+    }
+
+    /// Which of these interfaces, still to be created, it goes over.
+    pub(super) fn over(&self, new: &[Target]) -> Option<Target> {
+        let Planned::Pending(pending) = self else { return None };
+        pending.over(new)
     }
 
     fn with_op(mut self, new: Op) -> Self {

@@ -102,6 +102,17 @@ impl Kernel {
         self.sockets[socket.0].queue.len()
     }
 
+    /// Whether `poll` would say that there is something to read, be it an error.
+    pub fn is_readable(&self, socket: SocketId) -> bool {
+        let socket = &self.sockets[socket.0];
+        socket.error || !socket.queue.is_empty()
+    }
+
+    /// Whether it hears notifications.
+    pub fn hears(&self, socket: SocketId) -> bool {
+        !self.sockets[socket.0].groups.is_empty()
+    }
+
     /// One non-blocking `recv`. Continues a running dump when the queue has room, as the kernel does.
     pub fn receive(&mut self, id: SocketId) -> Receive {
         let socket = &mut self.sockets[id.0];
