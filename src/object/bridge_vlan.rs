@@ -12,7 +12,7 @@ use super::shape::*;
 use super::spec::SpecError;
 use super::table::table;
 use super::{Record, Tree, Value};
-use crate::wire::{Attributes, Builder, Malformed, flags, kind};
+use crate::wire::{Attributes, Builder, Malformed, flags, kind, put_ne_u16};
 
 /// One VLAN of a bridge port, or of a bridge itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -508,7 +508,7 @@ pub enum Said {
 pub fn encode(to: &mut Builder, own: bool, said: Said, vlans: &[BridgeVlanSpec]) {
     to.open(IFLA_AF_SPEC);
     if own {
-        to.attribute(IFLA_BRIDGE_FLAGS, &BRIDGE_FLAGS_SELF.to_ne_bytes());
+        to.attribute(IFLA_BRIDGE_FLAGS, &bytes(&[BRIDGE_FLAGS_SELF]));
     }
     for vlan in vlans {
         let several = vlan.first != vlan.last;
@@ -518,21 +518,27 @@ pub fn encode(to: &mut Builder, own: bool, said: Said, vlans: &[BridgeVlanSpec])
             match said {
                 Said::Vlans => {
                     let flags = info_flags(vlan.pvid, vlan.untagged) | end;
-                    let info = [flags.to_ne_bytes(), vid.to_ne_bytes()].concat();
+                    let info = bytes(&[flags, vid]);
                     to.attribute(IFLA_BRIDGE_VLAN_INFO, &info);
                 }
                 Said::Tunnels => {
                     let id = vlan.tunnel.unwrap_or(0).saturating_add(more.into());
                     to.open(IFLA_BRIDGE_VLAN_TUNNEL_INFO);
                     to.number(1, id);
-                    to.attribute(2, &vid.to_ne_bytes());
-                    to.attribute(3, &end.to_ne_bytes());
+                    to.attribute(2, &bytes(&[vid]));
+                    to.attribute(3, &bytes(&[end]));
                     to.close();
                 }
             }
         }
     }
     to.close();
+}
+
+fn bytes(numbers: &[u16]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    numbers.iter().for_each(|number| put_ne_u16(&mut bytes, *number));
+    bytes
 }
 
 /// What `bridge -json vlan show` prints of an interface.

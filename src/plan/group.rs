@@ -158,10 +158,12 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Answer, Origin};
+    use super::super::{Answer, Origin, Why};
     use super::*;
-    use crate::object::LinkFlags;
     use crate::object::kinds::{NewLink, Place, Veth};
+    use crate::object::link::row;
+    use crate::object::{LINK, LinkFlags, Record, Value};
+    use crate::state::{Event, LinkEvent};
     use crate::wire::Ack;
 
     /// A pair with its ends in two namespaces, each to be up.
@@ -217,5 +219,45 @@ mod tests {
         assert!(matches!(group.poll(), Joint::Member(0, Poll::Send(_))));
         answered(&mut group, libc::EPERM);
         assert_eq!(looks(&mut group), (vec![1, 0], Some(0)));
+    }
+
+    fn with_v1(index: u32) -> Snapshot {
+        let mut record = Record::new(&LINK);
+        record.set(row::INDEX, Value::Number(index.into()));
+        record.set(row::NAME, "v1".into());
+        record.set(row::KIND, "veth".into());
+        Snapshot::default().saying(Event::Link(index, LinkEvent::Is(Box::new(record))))
+    }
+
+    /// Before Linux 5.13 it may come back with another index, and was said to be gone. Here its own namespace sees it.
+    #[test]
+    fn what_comes_back_with_another_index_has_come_back() {
+        let before = with_v1(3);
+        let mut draft = Draft::new(before.clone(), 0);
+        let v1 = draft.resolve(&"v1".into()).unwrap();
+        draft.move_away(v1, Place { fd: 9, title: "blue".into() }, None).unwrap();
+        let mut group = Group::new([(&draft, before)]).unwrap();
+        let mut now = with_v1(3);
+        loop {
+            match group.poll() {
+                Joint::Member(0, Poll::Send(all)) if all.len() == 1 => {
+                    answered(&mut group, 0);
+                    now = Snapshot::default();
+                }
+                Joint::Member(0, Poll::Observe { .. }) => {
+                    group.member(0).handle_snapshot(now.clone(), &Default::default());
+                }
+                Joint::Verified(_) => {
+                    now = with_v1(5);
+                    let why = Why::Unanswered;
+                    group.fail(0, Failure { step: "a hook".into(), why });
+                }
+                Joint::Finished(outcomes, _) => {
+                    assert!(matches!(&outcomes[..], [Outcome::RolledBack { .. }]), "{outcomes:?}");
+                    return;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

@@ -38,12 +38,10 @@ pub(super) enum Phase {
     /// Up or down again, of what a master has raised or lowered.
     Joined,
     Port,
-    /// When ports have their bridge, and their options. A VLAN goes by another tunnel when it goes by none; others go when
-    /// those are there that frames may need meanwhile.
+    /// When ports have their bridge, and their options. A VLAN goes by another tunnel when it goes by none.
     Untunnel,
     AddVlan,
     Tunnel,
-    DeleteVlan,
     /// An address that comes back with other attributes must go first.
     ReplaceAddress,
     /// Added before others are deleted (K5): the last address to go takes every route with it.
@@ -57,6 +55,9 @@ pub(super) enum Phase {
     Lowered,
     /// Routes, when the addresses and interfaces that they need are there, and those that they do without still.
     Keyed(Turn),
+    /// When those are there that frames may need, and the forwarding entries of it are gone: without its VLAN the kernel
+    /// refuses to delete one (`__br_fdb_delete`, EINVAL).
+    DeleteVlan,
     /// As above, where routes may have to move first (K5).
     LateSecondary,
     LatePrimary,
@@ -360,9 +361,11 @@ fn height(draft: &Draft, target: Target, now: &Snapshot) -> u8 {
 
 fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
     let target = link.target;
+    let is_port = gets_from_master(draft, target);
     for (id, _, value) in link.set.fields() {
         let phase = match id {
             row::NAME => Phase::Rename,
+            row::MTU | row::ADDRESS if is_port => Phase::Joined,
             row::MTU => Phase::Mtu(mtu_turn(draft, target, value, now)),
             _ => Phase::Attribute,
         };
@@ -390,6 +393,13 @@ fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, A
         to.push((phase, Action::Altname { target, name: name.clone(), add: *add }));
     }
     addresses(link, now, to);
+}
+
+/// Whether it gets the mtu and address of its master, when it joins and when those change (`bond_enslave`,
+/// `bond_change_mtu`): its own are set after that.
+fn gets_from_master(draft: &Draft, target: Target) -> bool {
+    let master = draft.master_of(target).and_then(|master| draft.kind_of(master));
+    ports::raises_ports(master.as_deref())
 }
 
 fn mtu_turn(draft: &Draft, target: Target, value: &Value, now: &Snapshot) -> u8 {

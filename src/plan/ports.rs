@@ -55,6 +55,33 @@ pub(super) fn lowered(action: Action, now: &Snapshot) -> Vec<Action> {
     vec![action]
 }
 
+/// `bond_opt_check_deps`: a bond takes its mode only while it has no ports. Where it and its ports come back together, what
+/// it is comes before them.
+pub(super) fn options_before_ports(actions: Vec<Action>) -> Vec<Action> {
+    let index = |target: Target| match target {
+        Target::Live { index, .. } => Some(index),
+        Target::New(_) => None,
+    };
+    let joined: Vec<_> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Master { master, .. } => index((*master)?),
+            _ => None,
+        })
+        .collect();
+    let is_first = |action: &Action| match action {
+        Action::Data { target, options } => {
+            options.table() == &BOND
+                && !needs_ports(action)
+                && index(*target).is_some_and(|own| joined.contains(&own))
+        }
+        _ => false,
+    };
+    let (mut first, rest): (Vec<_>, Vec<_>) = actions.into_iter().partition(is_first);
+    first.extend(rest);
+    first
+}
+
 /// Whether a fact about a port of a bond or team is what that gives to what joins it: its address, its mtu.
 pub(super) fn given_by_master(port: &Link, fact: &Fact, of: &Snapshot) -> bool {
     let master = port.master().and_then(|master| of.link_by_index(master));

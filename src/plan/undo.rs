@@ -93,7 +93,7 @@ pub(super) fn undo(
         }
     }
     return_withdrawn(withdrawn, indexes, &mut undo);
-    let actions = std::mem::take(&mut undo.actions).into_iter();
+    let actions = ports::options_before_ports(std::mem::take(&mut undo.actions)).into_iter();
     let whole = actions.map(|action| ports::whole_maps(action, now));
     undo.actions = whole.flat_map(|action| ports::lowered(action, now)).collect();
     park_names(&mut undo.actions, now);
@@ -668,7 +668,8 @@ struct Moved {
     followers: BTreeSet<u32>,
     /// Ports, which get things anew when they join.
     rejoined: BTreeSet<u32>,
-    /// Ports of what raises those that join and takes down those that leave.
+    /// Ports of what raises those that join, takes down those that leave, and gives all of them its mtu and address
+    /// (`bond_change_mtu`, `bond_set_mac_address`).
     raised: BTreeSet<u32>,
     bonds: BTreeSet<u32>,
 }
@@ -693,6 +694,9 @@ impl Moved {
             }
             Action::Set { id: row::MTU | row::ADDRESS, .. } => {
                 self.touched.insert(index);
+                if raises(Some(index)) {
+                    self.raised.extend(before.ports_of(index).map(Link::index));
+                }
             }
             Action::Master { master, .. } => {
                 let master = master.and_then(|master| indexes.of(master));

@@ -248,6 +248,7 @@ fn random_vlans_of_others_are_followed() {
 
 /// A program that deletes a VLAN by `RTM_DELVLAN` has the kernel say `RTM_DELLINK` of the bridge's family, as of a port that
 /// leaves: the port was once out of its bridge then, until something else was told of it.
+#[allow(clippy::host_endian_bytes)] // Netlink is in the machine's own byte order.
 fn a_vlan_that_goes_is_no_port_that_leaves() {
     let db = ports();
     commands(&["bridge vlan add dev v0 vid 10"]);
@@ -403,7 +404,8 @@ fn what_is_undone_has_its_vlans_again() {
     ]);
     agrees(&db);
     let was = before();
-    let edits: [(&str, fn(&mut Transaction) -> Result<()>); 6] = [
+    type Edit = fn(&mut Transaction) -> Result<()>;
+    let edits: [(&str, Edit); 6] = [
         ("leaves", |tx| tx.interface("br0").del_port("v0").map(drop)),
         ("moves", |tx| tx.interface("br1").add_port("v2").map(drop)),
         ("another default", |tx| {
@@ -541,7 +543,7 @@ fn a_review_is_what_is_sent() {
         ]
     );
     let commands = review.commands().join(" && ");
-    run(&[commands.clone()]);
+    run(std::slice::from_ref(&commands));
     let by_hand = agrees(&db);
     assert_eq!(
         vlans(&by_hand, "v0"),

@@ -24,6 +24,7 @@ crate::cases![
     a_vlan_goes_up_and_down_with_what_is_below_and_comes_back,
     a_bond_takes_ports_that_are_up,
     a_bond_gives_its_ports_back_as_they_were,
+    a_bond_gives_its_mtu_to_ports_that_are_told_none,
     a_bond_that_was_deleted_has_its_ports_and_options_again,
     options_of_a_bond_change_and_come_back_with_what_moved_along,
     a_port_may_have_an_address_of_its_own,
@@ -335,6 +336,35 @@ fn a_bond_gives_its_ports_back_as_they_were() {
         link(&db, "d0").address().map(|a| a.to_string()).as_deref(),
         Some("02:00:00:00:00:00")
     );
+}
+
+/// `bond_change_mtu`: what its ports were told themselves was forgotten by a rollback, and overwritten by a commit that named
+/// both.
+fn a_bond_gives_its_mtu_to_ports_that_are_told_none() {
+    need_kinds("dummy bond");
+    let db = open();
+    dummies(3);
+    scene(
+        "link add b0 type bond
+         link set d0 master b0
+         link set d1 master b0
+         link set d1 mtu 1300
+         link set d1 address 02:00:00:00:00:77
+         link set b0 up",
+    );
+    undone_and_done(&db, |tx| {
+        tx.interface("b0").set_mtu(1400);
+        Ok(())
+    });
+    assert_eq!((link(&db, "d0").mtu(), link(&db, "d1").mtu()), (1400, 1400));
+    undone_and_done(&db, |tx| {
+        tx.interface("d0").set_mtu(1350);
+        tx.interface("d2").set_mtu(1320);
+        tx.interface("b0").add_port("d2")?.set_mtu(1450);
+        Ok(())
+    });
+    let mtu = |name| link(&db, name).mtu();
+    assert_eq!([mtu("b0"), mtu("d0"), mtu("d1"), mtu("d2")], [1450, 1350, 1450, 1320]);
 }
 
 fn a_bond_that_was_deleted_has_its_ports_and_options_again() {
