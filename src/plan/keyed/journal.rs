@@ -387,8 +387,15 @@ impl Journal {
         taken.extend(withdrawn.iter().cloned());
         // Of a leg that is left alone the kernel does not say the weight, of one in a group not its own metrics.
         let by_way = |wish: &Content, one: &Content| !key.is_ordered() && wish.leads_as(one);
-        let mut wished =
-            |one: &Content| put.iter().any(|wish| matcher.agrees(wish, one) || by_way(wish, one));
+        let is_left = |wish: &Content, one: &Content| {
+            let lost = one.lost_members(wish).unwrap_or_default();
+            let went = |id: &u32| now.nexthop(*id).is_none() || causes.nexthops.contains(id);
+            !lost.is_empty() && lost.iter().all(went)
+        };
+        let mut wished = |one: &Content| {
+            let is = |wish: &Content| by_way(wish, one) || is_left(wish, one);
+            put.iter().any(|wish| matcher.agrees(wish, one) || is(wish))
+        };
         let ours: Vec<bool> = is.iter().map(|one| !among(&was, one) && wished(one)).collect();
         // A leg that had a weight and is left alone is there, although the kernel does not say so.
         let unweighted =
