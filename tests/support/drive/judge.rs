@@ -46,6 +46,13 @@ pub struct Difference {
     pub is: String,
 }
 
+impl Difference {
+    /// Whether both are about the same, whatever it was and is.
+    pub fn is_of(&self, other: &Difference) -> bool {
+        (self.index, &self.field) == (other.index, &other.field)
+    }
+}
+
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let none = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
