@@ -436,10 +436,13 @@ impl Schedule {
     /// A database holds something fast, and others change it.
     fn freeze(&mut self) {
         let which = self.rng.below(2);
-        let kind = self.rng.below(4);
+        let kind = self.rng.below(8);
         let selection = match kind {
             0 => Selection::everything(),
             1 => Selection::routes(netlinkdb::RouteFilter::table(254)).exactly(),
+            2 => Selection::rules().exactly(),
+            3 => Selection::nothing().and_nexthops().and_rules(),
+            4 => Selection::interface("v0").and_neighbours_of("v0"),
             _ => Selection::interface(["br0", "v0", "d0", "mv0"][self.rng.below(4)]),
         };
         self.kernel.faults().reset();
@@ -620,12 +623,14 @@ impl Schedule {
             let ids = self.databases[which].holds.ids();
             ids.into_iter().for_each(|id| self.databases[which].holds.remove(id));
             assert!(self.databases[which].holds.is_empty());
-            self.rest(which);
             // What others have changed in silence is found by reading anew.
-            let mut driver = self.databases[which].driver.borrow_mut();
-            driver.resync(&mut self.kernel);
-            announced::judge_snapshot(&mut self.kernel, &mut driver);
+            self.databases[which].driver.borrow_mut().resync(&mut self.kernel);
         }
+        let fresh = Driver::open(&mut self.kernel, ROOMY);
+        for database in &self.databases {
+            announced::judge_against(&database.driver.borrow(), &fresh);
+        }
+        fresh.close(&mut self.kernel);
         for database in self.databases.drain(..) {
             let driver = Rc::try_unwrap(database.driver).ok().expect("nobody else has it");
             driver.into_inner().close(&mut self.kernel);

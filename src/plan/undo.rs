@@ -150,6 +150,7 @@ pub(super) fn causes_of<'a>(
     let mut causes = Causes::default();
     for action in actions {
         let Some(index) = indexes.of(action.target()) else { continue };
+        readdressed(action, index, before, indexes, &mut causes.readdressed);
         match action {
             Action::Flags { flags, mask, .. }
                 if mask.contains(LinkFlags::UP) && !flags.contains(LinkFlags::UP) =>
@@ -186,6 +187,32 @@ pub(super) fn causes_of<'a>(
     let gone: Vec<_> = causes.links.iter().flat_map(local).collect();
     causes.sources.extend(gone);
     causes
+}
+
+/// Interfaces that such an action gives another hardware address, or another `NOARP`. A bridge without an address of its own
+/// has one of its ports' (`br_stp_recalculate_bridge_id`).
+fn readdressed(
+    action: &Action,
+    index: u32,
+    before: &Snapshot,
+    indexes: &Indexes,
+    to: &mut BTreeSet<u32>,
+) {
+    let master = |index: u32| before.link_by_index(index).and_then(Link::master);
+    match action {
+        Action::Flags { mask, .. } if mask.contains(LinkFlags::NOARP) => drop(to.insert(index)),
+        Action::Set { id: row::ADDRESS | row::BROADCAST, .. } => {
+            to.extend(master(index).into_iter().chain([index]));
+        }
+        Action::Master { master: new, .. } => {
+            to.extend(master(index).into_iter().chain(new.and_then(|new| indexes.of(new))));
+        }
+        Action::Delete { .. } | Action::Move { .. } => {
+            let gone = rules::goes_with(index, before).into_iter().chain([index]);
+            to.extend(gone.filter_map(master));
+        }
+        _ => {}
+    }
 }
 
 /// An interface, and the VLANs that go down with it.

@@ -4,7 +4,8 @@ use crate::scene::{refused, rolled_back, scene};
 use crate::support::{bridge_json, need_kind, skip, try_ip};
 use crate::tables::{knows, open_all, printed, tables, two_links, whole};
 use netlinkdb::{
-    Db, Neighbour, NeighbourSpec, NeighbourState, Nexthop, RouteProtocol, Transaction,
+    Db, HardwareAddress, Neighbour, NeighbourSpec, NeighbourState, Nexthop, RouteProtocol,
+    Transaction,
 };
 use std::process::Command;
 
@@ -18,6 +19,7 @@ crate::cases![
     an_entry_by_a_nexthop_group,
     a_neighbour_is_replaced,
     a_downed_link_gets_its_neighbours_back,
+    a_readdressed_link_gets_its_neighbours_back,
     what_another_program_did_meanwhile,
     what_cannot_be_is_refused,
     a_database_without_neighbours_says_so,
@@ -327,6 +329,31 @@ fn a_downed_link_gets_its_neighbours_back() {
         match remove {
             true => tx.remove("v0").expect("an interface"),
             false => drop(tx.interface("v0").down()),
+        }
+        tx.on_commit(|_, _| Err("no"));
+        let error = rolled_back(tx.commit());
+        assert!(error.is_hook(), "{error}");
+        whole.again(&db);
+    }
+}
+
+/// An interface that gets another hardware address or another `NOARP` loses all its neighbours, permanent ones too
+/// (`neigh_changeaddr`), which a rollback did not bring back.
+fn a_readdressed_link_gets_its_neighbours_back() {
+    two_links();
+    let db = open_all();
+    scene(
+        "neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev v0\n neigh add fd00::2 lladdr 02:00:00:00:00:02 dev v0
+         neigh add proxy 10.0.0.9 dev v0",
+    );
+    db.resync().expect("a snapshot");
+    let whole = whole();
+    let other: HardwareAddress = "02:00:00:00:00:77".parse().expect("an address");
+    for address in [true, false] {
+        let mut tx = db.begin();
+        match address {
+            true => drop(tx.interface("v0").set_address(other)),
+            false => drop(tx.interface("v0").arp(false)),
         }
         tx.on_commit(|_, _| Err("no"));
         let error = rolled_back(tx.commit());

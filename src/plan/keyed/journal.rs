@@ -44,6 +44,9 @@ pub(super) enum Sent {
 pub(in crate::plan) struct Causes {
     /// Interfaces that went down or away, changed their master, or lost an address.
     pub(in crate::plan) links: BTreeSet<u32>,
+    /// Interfaces whose neighbours went, permanent ones too, and nothing else of theirs: they got another hardware address,
+    /// or another `NOARP` (`neigh_changeaddr`).
+    pub(in crate::plan) readdressed: BTreeSet<u32>,
     /// Addresses that were taken away.
     pub(in crate::plan) sources: BTreeSet<IpAddr>,
     /// Nexthop objects that were taken away.
@@ -52,7 +55,12 @@ pub(in crate::plan) struct Causes {
 
 impl Causes {
     pub(super) fn is_empty(&self) -> bool {
-        self.links.is_empty() && self.nexthops.is_empty()
+        self.links.is_empty() && self.nexthops.is_empty() && self.readdressed.is_empty()
+    }
+
+    /// Interfaces whose neighbours went.
+    pub(super) fn neighbourless(&self) -> BTreeSet<u32> {
+        self.links.union(&self.readdressed).copied().collect()
     }
 
     /// Whether the kernel takes a route along, and does not make it again by itself.
@@ -81,12 +89,18 @@ pub(in crate::plan) struct Journal {
     undo_in_flight: usize,
     /// Whether undoing has put back what the kernel does not announce.
     undone_in_silence: bool,
-    /// What undoing has taken away, or may have: what was there before, or another program's, comes back behind it.
+    /// What undoing has taken away, or may have: what was there before, or another program's, comes back behind it. Where
+    /// several that are the same may stand, what it has added too.
     withdrawn: BTreeMap<Key, Vec<Content>>,
     /// Where undoing has taken more than one request: cut short, it may have left another order.
     reordered: BTreeSet<Key>,
     /// What undoing is about to take away where it takes more than one request, and is not noted yet.
     withdrawing: Vec<Step>,
+    /// Where several that are the same may stand, and undoing has taken more than one request: what it leads to. Cut short,
+    /// it may have left one twice or not at all, and how many there were is not to be seen any more.
+    aims: BTreeMap<Key, Vec<Content>>,
+    /// What the requests that were found last lead to, should they be sent.
+    next_aims: BTreeMap<Key, Vec<Content>>,
 }
 
 impl Journal {
@@ -275,6 +289,7 @@ impl Journal {
         };
         let (nexthops, numbers) = nexthops_lost(before, now, &causes, &known);
         causes.nexthops.extend(numbers);
+        self.next_aims.clear();
         let (mut removals, mut restores) = (Vec::new(), Vec::new());
         let mut restore = |steps: Vec<Step>| {
             let turn = turn_together(&steps);
@@ -285,7 +300,7 @@ impl Journal {
             let key = of_key[0].0.clone();
             let steps: Vec<Step> = of_key.iter().map(|(_, at)| self.steps[*at].clone()).collect();
             let steps = match key.is_counted() {
-                true => undo_counted(&key, &steps, before, now).unwrap_or_default(),
+                true => self.undo_counted(key, &steps, before, now),
                 false => self.undo_key(key, &steps, (before, now), &causes, &mut matcher),
             };
             match steps {
@@ -372,8 +387,15 @@ impl Journal {
         taken.extend(withdrawn.iter().cloned());
         // Of a leg that is left alone the kernel does not say the weight, of one in a group not its own metrics.
         let by_way = |wish: &Content, one: &Content| !key.is_ordered() && wish.leads_as(one);
-        let mut wished =
-            |one: &Content| put.iter().any(|wish| matcher.agrees(wish, one) || by_way(wish, one));
+        let is_left = |wish: &Content, one: &Content| {
+            let lost = one.lost_members(wish).unwrap_or_default();
+            let went = |id: &u32| now.nexthop(*id).is_none() || causes.nexthops.contains(id);
+            !lost.is_empty() && lost.iter().all(went)
+        };
+        let mut wished = |one: &Content| {
+            let is = |wish: &Content| by_way(wish, one) || is_left(wish, one);
+            put.iter().any(|wish| matcher.agrees(wish, one) || is(wish))
+        };
         let ours: Vec<bool> = is.iter().map(|one| !among(&was, one) && wished(one)).collect();
         // A leg that had a weight and is left alone is there, although the kernel does not say so.
         let unweighted =
@@ -404,6 +426,29 @@ impl Journal {
         }
     }
 
+    /// As [`Journal::undo_key`], where several that are the same may stand.
+    fn undo_counted(
+        &mut self,
+        key: Key,
+        steps: &[Step],
+        before: &Snapshot,
+        now: &Snapshot,
+    ) -> Vec<Step> {
+        let is = key.whole(now);
+        let target = match self.aims.get(&key) {
+            Some(aim) => {
+                let withdrawn = self.withdrawn.get(&key).into_iter().flatten();
+                let ours: Vec<_> =
+                    steps.iter().map(|step| &step.content).chain(withdrawn).collect();
+                aimed(aim, &ours, &is)
+            }
+            None => counted(steps, &key.whole(before), &is),
+        };
+        let steps = key.transform(&is, &target);
+        self.next_aims.insert(key, target);
+        steps
+    }
+
     /// What the kernel took away along with what this commit did to interfaces and nexthop objects, and nobody named (K4 to
     /// K8), one list of steps for each key. What it makes by itself comes back by itself.
     fn lost_along(
@@ -416,15 +461,20 @@ impl Journal {
             return Vec::new();
         }
         let mut all = Vec::new();
-        let over = |index: &u32| causes.links.contains(index);
+        let links = causes.neighbourless();
+        let over = |index: &u32| links.contains(index);
         let is_lost = |entry: &&(&NeighbourKey, &Arc<Neighbour>)| {
             !over(&entry.0.index) && entry.1.nh_id().is_some_and(|id| causes.nexthops.contains(&id))
         };
         let by: Vec<_> = before.neighbours_by_nexthop().collect();
         let by = by.iter().filter(is_lost).copied();
-        for (key, old) in before.neighbours_over(&causes.links).chain(by) {
+        for (key, old) in before.neighbours_over(&links).chain(by) {
             let key = Key::Neighbour(Arc::new(*key));
             let gone = key.whole(now).is_empty() && neighbour::is_kept(old);
+            // What went with an interface that another program has deleted is that one's doing.
+            let index = old.index().unwrap_or(0);
+            let gone =
+                gone && (causes.links.contains(&index) || now.link_by_index(index).is_some());
             if gone && !known.contains(&key) {
                 all.push(vec![Step { key, content: Content::Neighbour(old.clone()), op: Op::Add }]);
             }
@@ -474,10 +524,29 @@ impl Journal {
         !self.withdrawing.is_empty()
     }
 
-    /// A process that has ended was about to take this away, and may have.
-    pub(super) fn note_withdrawn(&mut self, step: Step) {
-        self.reordered.insert(step.key.clone());
-        self.withdrawn.entry(step.key).or_default().push(step.content);
+    /// What undoing leads to at the keys of these steps, as steps that would make it.
+    pub(super) fn aims_of(&self, steps: &[Step]) -> Vec<Step> {
+        let keys: BTreeSet<&Key> = steps.iter().map(|step| &step.key).collect();
+        let aims = keys.into_iter().filter_map(|key| self.aims.get_key_value(key));
+        let step = |key: &Key, one: &Content| {
+            let (key, content) = (key.clone(), one.clone());
+            Step { key, content, op: Op::Append }
+        };
+        aims.flat_map(|(key, aim)| aim.iter().map(move |one| step(key, one))).collect()
+    }
+
+    /// A process that has ended was about to do this, and may have; and what it was to lead to.
+    pub(super) fn note_withdrawn(&mut self, withdrawn: Vec<Step>, aims: Vec<Step>) {
+        for step in withdrawn {
+            self.reordered.insert(step.key.clone());
+            if step.key.is_counted() {
+                self.aims.insert(step.key.clone(), Vec::new());
+            }
+            self.withdrawn.entry(step.key).or_default().push(step.content);
+        }
+        for step in aims {
+            self.aims.entry(step.key).or_default().push(step.content);
+        }
     }
 
     /// How many steps have been sent.
@@ -494,9 +563,10 @@ impl Journal {
     pub(in crate::plan) fn begin_undo(&mut self, steps: Vec<Step>) {
         self.undone_in_silence |= steps.iter().any(|step| step.key.is_silent());
         for of_key in steps.chunk_by(|a, b| a.key == b.key).filter(|of_key| of_key.len() > 1) {
-            self.reordered.insert(of_key[0].key.clone());
-            let gone = of_key.iter().filter(|step| step.op == Op::Delete);
-            self.withdrawing.extend(gone.cloned());
+            let key = &of_key[0].key;
+            self.reordered.insert(key.clone());
+            self.withdrawing.extend(of_key.iter().filter(|step| withdraws(step)).cloned());
+            self.aims.extend(self.next_aims.remove_entry(key));
         }
         self.undoing = steps.into();
         self.undo_in_flight = 0;
@@ -521,8 +591,8 @@ impl Journal {
         let mut lost = count == 0;
         for (step, answer) in self.undoing.drain(..count).zip(answers) {
             // A single deletion at a key takes away what this commit has put there, and nothing comes back behind it.
-            let may_be_gone = step.op == Op::Delete && answer.ack.as_ref().is_none_or(Ack::is_ok);
-            if may_be_gone && self.reordered.contains(&step.key) {
+            let may_be_done = answer.ack.as_ref().is_none_or(Ack::is_ok);
+            if may_be_done && withdraws(&step) && self.reordered.contains(&step.key) {
                 self.withdrawn.entry(step.key.clone()).or_default().push(step.content.clone());
             }
             match &answer.ack {
@@ -541,20 +611,24 @@ impl Journal {
     }
 }
 
-/// As [`Journal::undo_key`], where several that are the same may stand: what was added goes, from behind, as far as there
-/// are more than before; what was taken away comes back to its place.
-fn undo_counted(key: &Key, steps: &[Step], before: &Snapshot, now: &Snapshot) -> Option<Vec<Step>> {
-    let (was, is) = (key.whole(before), key.whole(now));
+/// Whether it is to be remembered that undoing has done it.
+fn withdraws(step: &Step) -> bool {
+    step.op == Op::Delete || step.key.is_counted()
+}
+
+/// Where several that are the same may stand: what was added goes, from behind, as far as there are more than before; what
+/// was taken away comes back to its place.
+fn counted(steps: &[Step], was: &[Content], is: &[Content]) -> Vec<Content> {
     let count = |all: &[Content], one: &Content| all.iter().filter(|other| other.same(one)).count();
     let is_taken =
         |one: &Content| steps.iter().any(|step| step.op == Op::Delete && step.content.same(one));
-    let mut target = is.clone();
+    let mut target = is.to_vec();
     for step in steps.iter().filter(|step| step.op != Op::Delete) {
         let one = &step.content;
         // What was moved is taken out wherever it is, and put back below.
         let moved = is_taken(one);
         let last = target.iter().rposition(|other| other.same(one));
-        if let Some(at) = last.filter(|_| moved || count(&target, one) > count(&was, one)) {
+        if let Some(at) = last.filter(|_| moved || count(&target, one) > count(was, one)) {
             target.remove(at);
         }
     }
@@ -563,8 +637,20 @@ fn undo_counted(key: &Key, steps: &[Step], before: &Snapshot, now: &Snapshot) ->
             put_back(&mut target, &was[..at], one);
         }
     }
-    let steps = key.transform(&is, &target);
-    (!steps.is_empty()).then_some(steps)
+    target
+}
+
+/// Likewise, when undoing was cut short: all that it or this commit has touched is as it was to be then, and what others
+/// have done besides stays.
+fn aimed(aim: &[Content], ours: &[&Content], is: &[Content]) -> Vec<Content> {
+    let is_ours = |one: &Content| ours.iter().any(|other| other.same(one));
+    let mut target: Vec<_> = is.iter().filter(|one| !is_ours(one)).cloned().collect();
+    for (at, one) in aim.iter().enumerate().filter(|(_, one)| is_ours(one)) {
+        let mut nearest = aim[..at].iter().rev();
+        let place = nearest.find_map(|b| target.iter().rposition(|there| there.same(b)));
+        target.insert(place.map_or(0, |at| at + 1), one.clone());
+    }
+    target
 }
 
 /// What could not be undone.

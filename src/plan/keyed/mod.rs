@@ -326,6 +326,16 @@ impl Content {
         }
     }
 
+    /// The members that a group of nexthops lacks, when it is what is left of another one.
+    fn lost_members(&self, before: &Content) -> Option<Vec<u32>> {
+        match (self, before) {
+            (Content::Nexthop(left), Content::Nexthop(before)) => {
+                nexthop::lost_members(left, before)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether both cannot be at one key, where those of a key have no order.
     fn is_same_way(&self, other: &Content) -> bool {
         match (self, other) {

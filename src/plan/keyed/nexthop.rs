@@ -112,6 +112,14 @@ pub(super) fn agrees(wish: &Nexthop, have: &Nexthop) -> bool {
         })
 }
 
+/// The members that a group lacks, when it is what is left of another one whose members went (K7).
+pub(super) fn lost_members(left: &Nexthop, before: &Nexthop) -> Option<Vec<u32>> {
+    let (there, lost): (Vec<_>, Vec<_>) =
+        before.group().partition(|own| left.group().any(|member| member == *own));
+    let is_rest = left.id() == before.id() && !lost.is_empty() && left.group().eq(there);
+    is_rest.then(|| lost.into_iter().map(|(id, _)| id).collect())
+}
+
 /// Whether it is a group.
 pub(super) fn is_group(nexthop: &Nexthop) -> bool {
     nexthop.group().next().is_some()

@@ -25,7 +25,7 @@ impl Journal {
     }
 
     /// Writes the steps since the first `noted` ones, what the kernel has refused since the last note, and what undoing
-    /// is about to take away for a while.
+    /// is about to take away for a while, with what that leads to.
     pub(in crate::plan) fn note(&mut self, noted: usize, to: &mut Vec<u8>) {
         let kept = noted.min(self.steps.len());
         let new = &self.steps[kept..];
@@ -34,7 +34,9 @@ impl Journal {
         let doubtful = |at: usize| self.sent.get(at) == Some(&Sent::Doubtful);
         let refused = std::mem::take(&mut self.refused).into_iter();
         refused.map(|at| (at as u32, doubtful(at))).collect::<Vec<_>>().pack(to);
-        pack_all(&self.take_withdrawing(), to);
+        let withdrawing = self.take_withdrawing();
+        pack_all(&withdrawing, to);
+        pack_all(&self.aims_of(&withdrawing), to);
     }
 
     /// Reads what [`Journal::note`] wrote.
@@ -54,7 +56,8 @@ impl Journal {
             }
         }
         let withdrawn = unpack_all(from, &mut self.bodies)?;
-        withdrawn.into_iter().for_each(|step| self.note_withdrawn(step));
+        let aims = unpack_all(from, &mut self.bodies)?;
+        self.note_withdrawn(withdrawn, aims);
         Ok(())
     }
 }
@@ -89,7 +92,8 @@ pub(in crate::plan) fn scope<'a>(
     causes.nexthops = nexthops_touched(before, &causes);
     let by = before.neighbours_by_nexthop();
     let by = by.filter(|(_, entry)| entry.nh_id().is_some_and(|id| causes.nexthops.contains(&id)));
-    let gone = before.neighbours_over(&causes.links).chain(by);
+    let links = causes.neighbourless();
+    let gone = before.neighbours_over(&links).chain(by);
     let kept = gone.filter(|(_, neighbour)| neighbour::is_kept(neighbour));
     part.neighbours.extend(kept.map(|(key, _)| *key));
     let taken = |held: &Arc<Held>| causes.takes(&Content::Route(held.clone()));

@@ -9,8 +9,14 @@ use crate::sim::Kernel;
 
 /// P1: what a database shows is what a new one shows.
 pub fn judge_snapshot(kernel: &mut Kernel, driver: &mut Driver) {
-    driver.snapshot().check();
     let fresh = Driver::open(kernel, ROOMY);
+    judge_against(driver, &fresh);
+    fresh.close(kernel);
+}
+
+/// Likewise, of a new one that is there already.
+pub fn judge_against(driver: &Driver, fresh: &Driver) {
+    driver.snapshot().check();
     let (ours, truth) = (shown(driver.snapshot()), shown(fresh.snapshot()));
     for (index, link) in &truth {
         let own = ours.get(index).unwrap_or_else(|| panic!("lacks {link:?}"));
@@ -22,7 +28,21 @@ pub fn judge_snapshot(kernel: &mut Kernel, driver: &mut Driver) {
     }
     assert_eq!(ours.len(), truth.len(), "a link that is not there");
     judge_routes(driver.snapshot(), fresh.snapshot());
-    fresh.close(kernel);
+    judge_rest(driver.snapshot(), fresh.snapshot(), true);
+}
+
+/// Rules in their order, nexthop objects and neighbours; proxies, of which the kernel tells nothing, when all has been
+/// read anew.
+fn judge_rest(ours: &Snapshot, truth: &Snapshot, with_proxies: bool) {
+    let all = |of: &Snapshot| -> Vec<String> {
+        let rules = of.rules().iter().map(|rule| format!("{:?} {}", rule.family(), rule.line(of)));
+        let nexthops = of.nexthops().iter().map(|nexthop| nexthop.line(of));
+        let neighbours = of.neighbours().iter().map(|one| one.line(of));
+        let proxies = of.neighbours().proxies().iter().map(|one| one.line(of));
+        let proxies = proxies.filter(|_| with_proxies);
+        rules.chain(nexthops).chain(neighbours).chain(proxies).collect()
+    };
+    assert_eq!(all(ours), all(truth), "rules, nexthops and neighbours: ours, and the kernel's");
 }
 
 /// Every route, and those of an IPv4 key in their order.
@@ -91,6 +111,7 @@ pub fn judge_announced(kernel: &mut Kernel, driver: &mut Driver) {
         assert_eq!(own.1, link.1, "addresses of {}, and their order", link.0.name());
     }
     judge_routes(driver.snapshot(), fresh.snapshot());
+    judge_rest(driver.snapshot(), fresh.snapshot(), false);
     fresh.close(kernel);
 }
 

@@ -4,7 +4,7 @@
 //! follow them, promiscuity, what a bridge and its ports only report (identifiers, timers, spanning tree state),
 //! addresses that the kernel makes (link-local IPv6), and whether an IPv6 address is still tentative.
 //!
-//! Routes are under an interface 0, one field a key: an IPv4 key's routes in their order, an IPv6 key's legs in none. Those
+//! Routes, rules and nexthop objects are under an interface 0, one field a key: an IPv4 key's routes in their order, an IPv6 key's legs in none. Those
 //! that the kernel makes follow addresses and links, and are told apart. The weight of an IPv6 leg that is left alone is
 //! left out: the kernel tells it to nobody, so that nobody can bring it back.
 
@@ -46,6 +46,13 @@ pub struct Difference {
     pub is: String,
 }
 
+impl Difference {
+    /// Whether both are about the same, whatever it was and is.
+    pub fn is_of(&self, other: &Difference) -> bool {
+        (self.index, &self.field) == (other.index, &other.field)
+    }
+}
+
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let none = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
@@ -72,7 +79,22 @@ impl Truth {
             let (field, value) = address_field(address, *place, &name);
             fields.insert(field, value);
         }
-        links.insert(0, route_fields(kernel));
+        for one in kernel.neighbours().iter().filter(|one| one.is_kept) {
+            let title = if one.proxy { "proxy" } else { "neighbour" };
+            let fields = links.entry(one.index).or_default();
+            fields.insert(format!("{title} {}", one.address), one.value.clone());
+        }
+        let mut others = route_fields(kernel);
+        for rule in kernel.rules() {
+            let list = others.entry(format!("rule {} {}", rule.family, rule.priority));
+            let list = list.or_default();
+            let separator = if list.is_empty() { "" } else { "; " };
+            *list += &format!("{separator}{}", rule.value);
+        }
+        for (id, value) in kernel.nexthops() {
+            others.insert(format!("nexthop {id}"), value);
+        }
+        links.insert(0, others);
         Truth(links)
     }
 
@@ -310,6 +332,19 @@ fn tells(residue: &Residue, difference: &Difference) -> bool {
         let (dst, rest) = field.split_once(' ').unwrap_or((field, ""));
         let table = rest.split(' ').nth(1).unwrap_or("");
         return tells_route(what, dst, table);
+    }
+    let fields: Vec<&str> = difference.field.split(' ').collect();
+    match fields[..] {
+        ["rule", _, priority] => return what.starts_with(&format!("rule {priority}:")),
+        ["nexthop", id] => return what.starts_with(&format!("nexthop id {id} ")),
+        // What was on an interface that is gone.
+        ["interface"] if what.starts_with("neighbour ") => {
+            return difference.is.is_empty() && what.contains(&format!(" dev {} ", difference.on));
+        }
+        ["neighbour" | "proxy", address] if what.starts_with("neighbour ") => {
+            return what.starts_with(&format!("neighbour {address} "));
+        }
+        _ => {}
     }
     let named = what.contains(&format!("`{}`", difference.on))
         || what.contains(&format!("`if{}`", difference.index));

@@ -22,7 +22,8 @@ use netlinkdb::internals::state::{
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
 
 use crate::sim::wire::uapi::{
-    RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK,
+    RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE, RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP,
 };
 use crate::sim::{Kernel, Receive, SocketId};
 
@@ -32,6 +33,10 @@ const GROUPS: &[u32] = &[
     RTNLGRP_IPV4_ROUTE,
     RTNLGRP_IPV6_IFADDR,
     RTNLGRP_IPV6_ROUTE,
+    RTNLGRP_IPV4_RULE,
+    RTNLGRP_IPV6_RULE,
+    RTNLGRP_NEIGH,
+    RTNLGRP_NEXTHOP,
 ];
 
 /// Receive buffer of a database that is not to overrun.
@@ -108,7 +113,7 @@ impl Driver {
             event: kernel.socket(GROUPS, capacity),
             request: kernel.socket(&[], 212_992),
             dump: None,
-            follower: Follower::new(Views { addresses: true, routes: true, ..Views::NONE }),
+            follower: Follower::new(Views::ALL),
             snapshot: Snapshot::default(),
             passed: 0,
             fence: 0,
@@ -278,6 +283,9 @@ impl Driver {
     /// Waits until the snapshot holds everything that the kernel has done so far, and these interfaces' silent
     /// changes too.
     pub fn observe(&mut self, kernel: &mut Kernel, refresh: &[Ask]) -> Snapshot {
+        if refresh.contains(&Ask::Proxies) {
+            self.follower.ask_proxies();
+        }
         for some in refresh.chunks(64) {
             let bytes: Vec<u8> = some.iter().filter_map(|ask| ask.request()).flatten().collect();
             kernel.send(self.event, &bytes);

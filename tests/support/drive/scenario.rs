@@ -6,8 +6,9 @@ use netlinkdb::internals::object::link::row;
 use netlinkdb::internals::object::{LinkFlags, LinkRef, Value};
 use netlinkdb::internals::plan::{Draft, Op, Refusal, Target, Which};
 use netlinkdb::{
-    AddressSpec, Bridge, BridgeOptions, BridgePortOptions, Hop, Ifb, Macvlan, MacvlanMode, Route,
-    RouteFilter, RouteProtocol, RouteSpec, Veth, Vxlan,
+    AddressSpec, Bridge, BridgeOptions, BridgePortOptions, Hop, Ifb, Macvlan, MacvlanMode,
+    Neighbour, NeighbourSpec, NeighbourState, Nexthop, Route, RouteFilter, RouteProtocol,
+    RouteSpec, Rule, Veth, Vxlan,
 };
 
 use super::{Driver, ROOMY};
@@ -30,7 +31,9 @@ pub struct Scenario {
 /// - `v0`, up, a veth with two IPv4 networks, secondaries, IPv6 and an altname (the other end is `v0p`)
 /// - `mv0`, up, a macvlan on `v0` with an address
 /// - `d0`, `d1`, down, of kind ifb
-/// - routes: by a gateway, by two, a list at one key, with a source, in another table, that drop packets; of both
+/// - rules of both families, two of one priority; nexthops by `v0` and `br0`, and a group of two; permanent neighbours and
+///   a proxy
+/// - routes: by nexthop objects, by a gateway, by two, a list at one key, with a source, in another table, that drop packets; of both
 ///   families
 ///
 /// It is made once for each thread, and copied.
@@ -118,7 +121,39 @@ fn furnish_more(draft: &mut Draft) -> Result<(), Refusal> {
         (Op::Add, Route::to("2001:db8:22::/48").dev("v0").priority(7)),
         (Op::Add, Route::to("2001:db8:24::/48").unreachable()),
     ];
-    routes.into_iter().try_for_each(|(op, route)| draft.put_route(route, op))
+    routes.into_iter().try_for_each(|(op, route)| draft.put_route(route, op))?;
+    let rules = [
+        Rule::new().priority(100).from("10.0.0.0/8").table(100),
+        Rule::new().priority(200).to("10.5.0.0/16").table(100),
+        Rule::new().priority(200).fwmark(7, 255).table(100),
+        Rule::new().priority(300).iif("d0").blackhole(),
+        Rule::new().priority(100).from("2001:db8::/32").table(100),
+    ];
+    rules.into_iter().try_for_each(|rule| draft.add_rule(rule))?;
+    let nexthops = [
+        Nexthop::new(1).via("10.0.0.254").dev("v0"),
+        Nexthop::new(2).via("10.1.0.254").dev("br0"),
+        Nexthop::new(3).via("2001:db8::fe").dev("v0"),
+        Nexthop::new(10).member(1, 1).member(2, 3),
+    ];
+    nexthops.into_iter().try_for_each(|nexthop| draft.put_nexthop(nexthop, Op::Add))?;
+    let routes = [
+        Route::to("10.30.0.0/16").nexthop_id(1),
+        Route::to("10.31.0.0/16").nexthop_id(10),
+        Route::to("2001:db8:30::/48").nexthop_id(3),
+    ];
+    routes.into_iter().try_for_each(|route| draft.put_route(route, Op::Add))?;
+    let neighbours = [
+        permanent("10.0.0.254", "v0"),
+        permanent("10.1.0.254", "br0"),
+        permanent("2001:db8::fe", "v0").router(),
+        Neighbour::new("10.0.0.77", "v0").proxy(),
+    ];
+    neighbours.into_iter().try_for_each(|neighbour| draft.put_neighbour(neighbour, Op::Add))
+}
+
+fn permanent(address: &str, dev: &str) -> NeighbourSpec {
+    Neighbour::new(address, dev).lladdr("02:00:00:00:01:fe").state(NeighbourState::PERMANENT)
 }
 
 /// A route by two gateways.
@@ -166,6 +201,8 @@ pub const SCENARIOS: &[Scenario] = &[
             "v0 flag 0x80 - -> on",
             "v0 group 0 -> 5",
             "v0 mac 82021590ff0b -> 020000000009",
+            "v0 neighbour 10.0.0.254 lladdr 0200000001fe state 0x80 flags 0x0 proto 0 -> -",
+            "v0 neighbour 2001:db8::fe lladdr 0200000001fe state 0x80 flags 0x80 proto 0 -> -",
             "v0 txqlen 1000 -> 77",
         ],
     },
@@ -251,14 +288,23 @@ pub const SCENARIOS: &[Scenario] = &[
             Ok(())
         },
         expect: &[
+            "nexthop 1 2 via 10.0.0.254 dev 7 proto 4 -> -",
+            "nexthop 10 group [(1, 1), (2, 3)] proto 4 -> group [(2, 3)] proto 4",
+            "nexthop 3 10 via 2001:db8::fe dev 7 proto 4 -> -",
             "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> -",
             "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> via 10.1.0.253 dev 2",
             "route 10.23.0.0/16 table 254 metric 50 scope 253 src 10.0.0.2 dev 7 -> -",
+            "route 10.30.0.0/16 table 254 via 10.0.0.254 dev 7 nhid 1 -> -",
+            "route 10.31.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 nhid 10 -> via 10.1.0.254 dev 2 hops 2 nhid 10",
             "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> -",
             "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> -",
             "route 2001:db8:22::/48 table 254 metric 7 dev 7 -> -",
+            "route 2001:db8:30::/48 table 254 metric 1024 via 2001:db8::fe dev 7 nhid 3 -> -",
             "v0 address 2001:db8::1/64 flags 0x80 -> -",
             "v0 flag 0x1 on -> -",
+            "v0 neighbour 10.0.0.254 lladdr 0200000001fe state 0x80 flags 0x0 proto 0 -> -",
+            "v0 neighbour 2001:db8::fe lladdr 0200000001fe state 0x80 flags 0x80 proto 0 -> -",
+            "v0 proxy 10.0.0.77 flags 0x8 proto 0 -> -",
         ],
     },
     Scenario {
@@ -315,9 +361,12 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.remove(at(draft, "br0")?)
         },
         expect: &[
+            "nexthop 10 group [(1, 1), (2, 3)] proto 4 -> group [(1, 1)] proto 4",
+            "nexthop 2 2 via 10.1.0.254 dev 2 proto 4 -> -",
             "route 0.0.0.0/0 table 100 via 10.1.0.254 dev 2 -> -",
             "route 10.21.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 -> -",
             "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7",
+            "route 10.31.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 nhid 10 -> via 10.0.0.254 dev 7 nhid 10",
             "br0 interface there -> -",
             "p0 master 2 -> -",
             "p0 port 2 0700 -> -",
@@ -334,13 +383,19 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.remove(at(draft, "v0")?)
         },
         expect: &[
+            "nexthop 1 2 via 10.0.0.254 dev 7 proto 4 -> -",
+            "nexthop 10 group [(1, 1), (2, 3)] proto 4 -> group [(2, 3)] proto 4",
+            "nexthop 3 10 via 2001:db8::fe dev 7 proto 4 -> -",
             "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> -",
             "route 10.21.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 -> -",
             "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> via 10.1.0.253 dev 2",
             "route 10.23.0.0/16 table 254 metric 50 scope 253 src 10.0.0.2 dev 7 -> -",
+            "route 10.30.0.0/16 table 254 via 10.0.0.254 dev 7 nhid 1 -> -",
+            "route 10.31.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 nhid 10 -> via 10.1.0.254 dev 2 hops 2 nhid 10",
             "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> -",
             "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> -",
             "route 2001:db8:22::/48 table 254 metric 7 dev 7 -> -",
+            "route 2001:db8:30::/48 table 254 metric 1024 via 2001:db8::fe dev 7 nhid 3 -> -",
             "v0p interface there -> -",
             "v0 interface there -> -",
             "d1 mtu 1500 -> 1300",
@@ -357,14 +412,21 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.remove(at(draft, "br0")?)
         },
         expect: &[
+            "nexthop 1 2 via 10.0.0.254 dev 7 proto 4 -> -",
+            "nexthop 10 group [(1, 1), (2, 3)] proto 4 -> -",
+            "nexthop 2 2 via 10.1.0.254 dev 2 proto 4 -> -",
+            "nexthop 3 10 via 2001:db8::fe dev 7 proto 4 -> -",
             "route 0.0.0.0/0 table 100 via 10.1.0.254 dev 2 -> -",
             "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> -",
             "route 10.21.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 -> -",
             "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> -",
             "route 10.23.0.0/16 table 254 metric 50 scope 253 src 10.0.0.2 dev 7 -> -",
+            "route 10.30.0.0/16 table 254 via 10.0.0.254 dev 7 nhid 1 -> -",
+            "route 10.31.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 nhid 10 -> -",
             "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> -",
             "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> -",
             "route 2001:db8:22::/48 table 254 metric 7 dev 7 -> -",
+            "route 2001:db8:30::/48 table 254 metric 1024 via 2001:db8::fe dev 7 nhid 3 -> -",
             "br0 interface there -> -",
             "p0 master 2 -> -",
             "p0 port 2 0700 -> -",
@@ -507,7 +569,11 @@ pub const SCENARIOS: &[Scenario] = &[
         promote: false,
         edit: |draft| draft.del_port(at(draft, "br0")?, at(draft, "p0")?),
         expect: &[
+            "nexthop 10 group [(1, 1), (2, 3)] proto 4 -> group [(1, 1)] proto 4",
+            "nexthop 2 2 via 10.1.0.254 dev 2 proto 4 -> -",
+            "route 10.31.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 nhid 10 -> via 10.0.0.254 dev 7 nhid 10",
             "br0 mac 0ac942ee9086 -> 000000000000",
+            "br0 neighbour 10.1.0.254 lladdr 0200000001fe state 0x80 flags 0x0 proto 0 -> -",
             "p0 master 2 -> -",
             "p0 port 2 0700 -> -",
             "p0 port 3 02000000 -> -",
@@ -523,7 +589,11 @@ pub const SCENARIOS: &[Scenario] = &[
             draft.add_port(br1, p0)
         },
         expect: &[
+            "nexthop 10 group [(1, 1), (2, 3)] proto 4 -> group [(1, 1)] proto 4",
+            "nexthop 2 2 via 10.1.0.254 dev 2 proto 4 -> -",
+            "route 10.31.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 nhid 10 -> via 10.0.0.254 dev 7 nhid 10",
             "br0 mac 0ac942ee9086 -> 000000000000",
+            "br0 neighbour 10.1.0.254 lladdr 0200000001fe state 0x80 flags 0x0 proto 0 -> -",
             "br1 flag 0x1 - -> on",
             "br1 mac 66ec8e65a18d -> 0ac942ee9086",
             "p0 master 2 -> 3",
@@ -683,6 +753,7 @@ pub const SCENARIOS: &[Scenario] = &[
             "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> via 2001:db8::fd dev 7",
             "route 2001:db8:24::/48 table 254 metric 1024 type 7 dev 1 -> -",
             "br0 address 10.1.0.1/24 flags 0x80 place 1 -> -",
+            "br0 neighbour 10.1.0.254 lladdr 0200000001fe state 0x80 flags 0x0 proto 0 -> -",
         ],
     },
     Scenario {
@@ -730,6 +801,145 @@ pub const SCENARIOS: &[Scenario] = &[
             "lan address 10.3.0.1/24 - -> flags 0x80 place 1",
             "lan flag 0x1 - -> on",
             "lan kind - -> bridge",
+        ],
+    },
+    Scenario {
+        name: "rules come, change and go",
+        promote: false,
+        edit: |draft| {
+            draft.add_rule(Rule::new().priority(200).from("10.6.0.0/16").table(100))?;
+            draft.add_rule(Rule::new().priority(150).to("10.20.0.0/16").prohibit())?;
+            draft.add_rule(Rule::new().priority(160).inet6().oif("v0").goto(100_000))?;
+            draft.change_rule(Rule::new().priority(100).from("10.0.0.0/8"), |rule| {
+                rule.table(254)
+            })?;
+            draft.take(&Which::Rule(Rule::new().priority(200).to("10.5.0.0/16")))
+        },
+        expect: &[
+            "rule 4 100 from 0a000000/8 lookup 100 proto 4 -> from 0a000000/8 lookup 254 proto 4",
+            "rule 4 150 - -> to 0a140000/16 action 8 proto 4",
+            "rule 4 200 to 0a050000/16 lookup 100 proto 4; mark 0x7/0xff lookup 100 proto 4 -> mark 0x7/0xff lookup 100 proto 4; from 0a060000/16 lookup 100 proto 4",
+            "rule 6 160 - -> oif v0 action 2 goto 100000 proto 4",
+        ],
+    },
+    Scenario {
+        name: "rules with what they lead to",
+        promote: false,
+        edit: |draft| {
+            let d1 = at(draft, "d1")?;
+            draft.add_ip(d1, spec("10.45.0.1/24"))?;
+            draft.set_flags(d1, LinkFlags::UP, true);
+            draft.put_route(Route::to("0.0.0.0/0").via("10.45.0.2").table(145), Op::Add)?;
+            draft.add_rule(Rule::new().priority(145).from("10.45.0.0/24").iif("d1").table(145))?;
+            draft.take(&Which::Rule(Rule::new().inet6().priority(100)))
+        },
+        expect: &[
+            "route 0.0.0.0/0 table 145 - -> via 10.45.0.2 dev 9",
+            "rule 4 145 - -> from 0a2d0000/24 iif d1 lookup 145 proto 4",
+            "rule 6 100 from 20010db8000000000000000000000000/32 lookup 100 proto 4 -> -",
+            "d1 address 10.45.0.1/24 - -> flags 0x80 place 1",
+            "d1 flag 0x1 - -> on",
+        ],
+    },
+    Scenario {
+        name: "nexthops come, change and go",
+        promote: false,
+        edit: |draft| {
+            draft.put_nexthop(Nexthop::new(4).via("10.0.0.250").dev("v0"), Op::Add)?;
+            draft.put_nexthop(Nexthop::new(11).member(4, 2).member(2, 1), Op::Add)?;
+            draft.put_nexthop(Nexthop::new(10).member(2, 1).member(4, 5), Op::Replace)?;
+            draft.change_nexthop(3, |nexthop| nexthop.via("2001:db8::fd"))?;
+            draft.put_route(Route::to("10.32.0.0/16").nexthop_id(11), Op::Add)?;
+            draft.take(&Which::Route(Route::to("10.30.0.0/16")))?;
+            draft.take(&Which::Nexthop(1))
+        },
+        expect: &[
+            "nexthop 1 2 via 10.0.0.254 dev 7 proto 4 -> -",
+            "nexthop 10 group [(1, 1), (2, 3)] proto 4 -> group [(2, 1), (4, 5)] proto 4",
+            "nexthop 11 - -> group [(4, 2), (2, 1)] proto 4",
+            "nexthop 3 10 via 2001:db8::fe dev 7 proto 4 -> 10 via 2001:db8::fd dev 7 proto 4",
+            "nexthop 4 - -> 2 via 10.0.0.250 dev 7 proto 4",
+            "route 10.30.0.0/16 table 254 via 10.0.0.254 dev 7 nhid 1 -> -",
+            "route 10.31.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 nhid 10 -> via 10.1.0.254 dev 2 via 10.0.0.250 dev 7 hops 4 nhid 10",
+            "route 10.32.0.0/16 table 254 - -> via 10.0.0.250 dev 7 hops 1 via 10.1.0.254 dev 2 nhid 11",
+            "route 2001:db8:30::/48 table 254 metric 1024 via 2001:db8::fe dev 7 nhid 3 -> via 2001:db8::fd dev 7 nhid 3",
+        ],
+    },
+    Scenario {
+        name: "nexthops over what is created",
+        promote: false,
+        edit: |draft| {
+            let br = draft.create(Bridge::new("lan").into())?;
+            draft.add_ip(br, spec("10.3.0.1/24"))?;
+            draft.set_flags(br, LinkFlags::UP, true);
+            draft.put_nexthop(Nexthop::new(5).via("10.3.0.9").dev("lan"), Op::Add)?;
+            draft.put_route(Route::to("10.33.0.0/16").nexthop_id(5), Op::Add)?;
+            draft.put_neighbour(permanent("10.3.0.9", "lan"), Op::Add)?;
+            draft.add_rule(Rule::new().priority(33).iif("lan").table(100))
+        },
+        expect: &[
+            "nexthop 5 - -> 2 via 10.3.0.9 dev 11 proto 4",
+            "route 10.33.0.0/16 table 254 - -> via 10.3.0.9 dev 11 nhid 5",
+            "rule 4 33 - -> iif lan lookup 100 proto 4",
+            "lan interface - -> there",
+            "lan address 10.3.0.1/24 - -> flags 0x80 place 1",
+            "lan flag 0x1 - -> on",
+            "lan kind - -> bridge",
+            "lan neighbour 10.3.0.9 - -> lladdr 0200000001fe state 0x80 flags 0x0 proto 0",
+        ],
+    },
+    Scenario {
+        name: "neighbours and proxies come, change and go",
+        promote: false,
+        edit: |draft| {
+            draft.put_neighbour(permanent("10.0.0.253", "v0"), Op::Add)?;
+            draft.put_neighbour(permanent("2001:db8::fd", "v0"), Op::Add)?;
+            let moved = permanent("10.0.0.254", "v0").lladdr("02:00:00:00:01:fd");
+            draft.put_neighbour(moved, Op::Replace)?;
+            draft.put_neighbour(Neighbour::new("10.0.0.78", "v0").proxy(), Op::Add)?;
+            draft.take(&Which::Neighbour(Neighbour::new("10.0.0.77", "v0").proxy()))?;
+            draft.take(&Which::Neighbour(Neighbour::new("2001:db8::fe", "v0")))
+        },
+        expect: &[
+            "v0 neighbour 10.0.0.253 - -> lladdr 0200000001fe state 0x80 flags 0x0 proto 0",
+            "v0 neighbour 10.0.0.254 lladdr 0200000001fe state 0x80 flags 0x0 proto 0 -> lladdr 0200000001fd state 0x80 flags 0x0 proto 0",
+            "v0 neighbour 2001:db8::fd - -> lladdr 0200000001fe state 0x80 flags 0x0 proto 0",
+            "v0 neighbour 2001:db8::fe lladdr 0200000001fe state 0x80 flags 0x80 proto 0 -> -",
+            "v0 proxy 10.0.0.77 flags 0x8 proto 0 -> -",
+            "v0 proxy 10.0.0.78 - -> flags 0x8 proto 0",
+        ],
+    },
+    Scenario {
+        name: "what stands on a link goes down with it, and some of it comes anew",
+        promote: false,
+        edit: |draft| {
+            let v0 = at(draft, "v0")?;
+            draft.set_flags(v0, LinkFlags::UP, false);
+            draft.add_rule(Rule::new().priority(77).oif("br0").table(100))?;
+            draft.put_neighbour(permanent("10.1.0.9", "br0"), Op::Add)?;
+            draft.set_mtu(at(draft, "d1")?, 1333)
+        },
+        expect: &[
+            "nexthop 1 2 via 10.0.0.254 dev 7 proto 4 -> -",
+            "nexthop 10 group [(1, 1), (2, 3)] proto 4 -> group [(2, 3)] proto 4",
+            "nexthop 3 10 via 2001:db8::fe dev 7 proto 4 -> -",
+            "route 10.20.0.0/16 table 254 via 10.0.0.254 dev 7 -> -",
+            "route 10.22.0.0/16 table 254 via 10.0.0.252 dev 7; proto 12 via 10.0.0.253 dev 7; via 10.1.0.253 dev 2 -> via 10.1.0.253 dev 2",
+            "route 10.23.0.0/16 table 254 metric 50 scope 253 src 10.0.0.2 dev 7 -> -",
+            "route 10.30.0.0/16 table 254 via 10.0.0.254 dev 7 nhid 1 -> -",
+            "route 10.31.0.0/16 table 254 via 10.0.0.254 dev 7 via 10.1.0.254 dev 2 hops 2 nhid 10 -> via 10.1.0.254 dev 2 hops 2 nhid 10",
+            "route 2001:db8:20::/48 table 254 metric 1024 metric 2=1400 via 2001:db8::fe dev 7 -> -",
+            "route 2001:db8:21::/48 table 254 metric 1024 via 2001:db8::fd dev 7 hops 2; via 2001:db8::fe dev 7 -> -",
+            "route 2001:db8:22::/48 table 254 metric 7 dev 7 -> -",
+            "route 2001:db8:30::/48 table 254 metric 1024 via 2001:db8::fe dev 7 nhid 3 -> -",
+            "rule 4 77 - -> oif br0 lookup 100 proto 4",
+            "br0 neighbour 10.1.0.9 - -> lladdr 0200000001fe state 0x80 flags 0x0 proto 0",
+            "v0 address 2001:db8::1/64 flags 0x80 -> -",
+            "v0 flag 0x1 on -> -",
+            "v0 neighbour 10.0.0.254 lladdr 0200000001fe state 0x80 flags 0x0 proto 0 -> -",
+            "v0 neighbour 2001:db8::fe lladdr 0200000001fe state 0x80 flags 0x80 proto 0 -> -",
+            "v0 proxy 10.0.0.77 flags 0x8 proto 0 -> -",
+            "d1 mtu 1500 -> 1333",
         ],
     },
 ];

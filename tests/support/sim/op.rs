@@ -76,8 +76,8 @@ pub enum Op {
     MoveOut {
         name: String,
     },
-    /// RTM_NEWROUTE or RTM_DELROUTE.
-    Route {
+    /// About a route, a rule, a neighbour or a nexthop object.
+    Keyed {
         text: String,
         bytes: Vec<u8>,
     },
@@ -168,7 +168,7 @@ impl Op {
                     });
                 })
             }
-            Op::Route { bytes, .. } => bytes.clone(),
+            Op::Keyed { bytes, .. } => bytes.clone(),
             Op::MoveOut { name } => link(RTM_NEWLINK, 0, at(index(name)?), |to| {
                 to.u32(IFLA_NET_NS_FD, 3);
             }),
@@ -188,7 +188,7 @@ impl Op {
         let name = names[rng.below(names.len())].clone();
         let number = rng.below(200) as u8;
         let local = vec![10, 77, number % 4, 1 + number];
-        match rng.below(20) {
+        match rng.below(28) {
             0 => Op::Create {
                 name: format!("other{number}"),
                 kind: ["bridge", "ifb", "veth"][rng.below(3)],
@@ -207,8 +207,95 @@ impl Op {
             11 => Op::DelAddress { name, local, prefix: 24 },
             12 => Op::AddAltname { name, altname: format!("a-rather-long-name-{number}") },
             13 => Op::AddAddress { name, local, prefix: 24 },
+            20..=22 => Op::random_rule(kernel, name),
+            23..=24 => Op::random_neighbour(kernel, &name),
+            25..=27 => Op::random_nexthop(kernel, &name),
             _ => Op::random_route(kernel),
         }
+    }
+
+    /// Priorities and selectors are few, so that they meet.
+    fn random_rule(kernel: &mut Kernel, name: String) -> Op {
+        let rng = &mut kernel.rng;
+        let six = rng.below(3) == 0;
+        let add = rng.below(3) > 0;
+        let mut body = Writer(vec![if six { AF_INET6 } else { AF_INET }, 0, 0, 0, 0, 0, 0, 0]);
+        body.0.extend_from_slice(&[0; 4]);
+        body.0[7] = if add { [1, 1, 1, 6, 7][rng.below(5)] } else { 0 };
+        body.u32(FRA_PRIORITY, [100, 200, 201, 202][rng.below(4)]);
+        if add && body.0[7] == 1 {
+            body.u32(FRA_TABLE, [100, 254][rng.below(2)]);
+        }
+        match rng.below(4) {
+            0 => {
+                let net: &[u8] = if six { &[0x20, 1, 0xd, 0xb8] } else { &[10, 5, 0, 0] };
+                body.0[2] = 16;
+                let mut net = net.to_vec();
+                net.resize(if six { 16 } else { 4 }, 0);
+                body.bytes(FRA_SRC, &net);
+            }
+            1 => drop(body.text(FRA_IIFNAME, &name)),
+            2 => drop(body.u32(FRA_FWMARK, 7)),
+            _ => {}
+        }
+        let (kind, flags) = match add {
+            true => (RTM_NEWRULE, NLM_F_CREATE | [NLM_F_EXCL, NLM_F_EXCL, 0][rng.below(3)]),
+            false => (RTM_DELRULE, 0),
+        };
+        let bytes = wire::message(kind, NLM_F_REQUEST | NLM_F_ACK | flags, 0, 0, &body.0);
+        Op::Keyed { text: format!("rule {kind} {flags:#x} {:?}", body.0), bytes }
+    }
+
+    fn random_neighbour(kernel: &mut Kernel, name: &str) -> Op {
+        // Those of the loopback are all one.
+        let index = kernel.index_of(name).filter(|index| *index != 1).unwrap_or(2);
+        let rng = &mut kernel.rng;
+        let state: u16 = [128, 128, 2, 4][rng.below(4)];
+        let proxy = if rng.below(5) == 0 { NTF_PROXY } else { 0 };
+        let mut body = Writer(vec![AF_INET, 0, 0, 0]);
+        body.0.extend_from_slice(&index.to_ne_bytes());
+        body.0.extend_from_slice(&state.to_ne_bytes());
+        body.0.extend_from_slice(&[proxy, 0]);
+        body.bytes(NDA_DST, &[10, 0, 0, 250 + rng.below(5) as u8]);
+        if proxy == 0 {
+            body.bytes(NDA_LLADDR, &[2, 0, 0, 0, 2, rng.below(3) as u8]);
+        }
+        let (kind, flags) = match rng.below(3) {
+            0 => (RTM_DELNEIGH, 0),
+            1 => (RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL),
+            _ => (RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE),
+        };
+        let bytes = wire::message(kind, NLM_F_REQUEST | NLM_F_ACK | flags, 0, 0, &body.0);
+        Op::Keyed { text: format!("neighbour {name} {kind} {flags:#x} {:?}", body.0), bytes }
+    }
+
+    fn random_nexthop(kernel: &mut Kernel, name: &str) -> Op {
+        let index = kernel.index_of(name).unwrap_or(1);
+        let rng = &mut kernel.rng;
+        let group = rng.below(3) == 0;
+        let family = if group { 0 } else { [AF_INET, AF_INET, AF_INET6][rng.below(3)] };
+        let id: u32 = if group { 10 } else { 1 } + rng.below(4) as u32;
+        let mut body = Writer(vec![family, 0, 0, 0, 0, 0, 0, 0]);
+        body.u32(NHA_ID, id);
+        let (kind, flags) = match rng.below(3) {
+            0 => (RTM_DELNEXTHOP, 0),
+            1 => (RTM_NEWNEXTHOP, NLM_F_CREATE | NLM_F_EXCL),
+            _ => (RTM_NEWNEXTHOP, NLM_F_CREATE | NLM_F_REPLACE),
+        };
+        match (kind, group) {
+            (RTM_DELNEXTHOP, _) => body.0[0] = 0,
+            (_, true) => {
+                let first = 1 + rng.below(4) as u8;
+                let mut members = vec![first, 0, 0, 0, rng.below(3) as u8, 0, 0, 0];
+                if rng.below(2) == 0 {
+                    members.extend([1 + first % 4, 0, 0, 0, 0, 0, 0, 0]);
+                }
+                body.bytes(NHA_GROUP, &members);
+            }
+            _ => drop(body.u32(NHA_OIF, index as u32)),
+        }
+        let bytes = wire::message(kind, NLM_F_REQUEST | NLM_F_ACK | flags, 0, 0, &body.0);
+        Op::Keyed { text: format!("nexthop {id} {name} {kind} {flags:#x} {:?}", body.0), bytes }
     }
 
     /// Prefixes and ways are few, so that they meet.
@@ -249,7 +336,7 @@ impl Op {
         let metric = [0, 0, 5][rng.below(3)];
         let table = [254, 254, 100][rng.below(3)];
         let bytes = route(kind, flags, &dst, 24, &ways[..count], (table, metric, 0));
-        Op::Route { text: format!("{kind} {flags:#x} {dst:?} {:?}", &ways[..count]), bytes }
+        Op::Keyed { text: format!("{kind} {flags:#x} {dst:?} {:?}", &ways[..count]), bytes }
     }
 }
 

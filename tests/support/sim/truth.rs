@@ -88,6 +88,8 @@ pub struct NeighbourTruth {
     pub index: i32,
     pub address: IpAddr,
     pub proxy: bool,
+    /// Whether a program has made it and keeps it; what is learned comes and goes by itself.
+    pub is_kept: bool,
     /// `lladdr 02:... state 0x80 flags 0x0`
     pub value: String,
 }
@@ -131,10 +133,11 @@ impl Kernel {
             index: own.index,
             address: address(&own.dst),
             proxy: false,
+            is_kept: own.state & 0xc0 != 0 || own.flags != 0,
             value: format!(
                 "lladdr {} state {:#x} flags {:#x} proto {}",
                 own.lladdr.map(|byte| format!("{byte:02x}")).concat(),
-                own.state,
+                own.state & 0xc0,
                 own.flags,
                 own.protocol
             ),
@@ -143,6 +146,7 @@ impl Kernel {
             index: own.index,
             address: address(&own.dst),
             proxy: true,
+            is_kept: true,
             value: format!("flags {:#x} proto {}", own.flags, own.protocol),
         });
         all.chain(proxies).collect()
