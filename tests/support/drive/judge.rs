@@ -166,6 +166,13 @@ pub fn is_kernels(difference: &Difference) -> bool {
     difference.field.starts_with("kernel-route ")
 }
 
+/// Whether it is about a hardware address of zeros, as a bridge has that lost its last port: no request can say it
+/// (`is_valid_ether_addr`), and a bridge that is made again has one by chance until it has ports.
+fn is_of_no_one(difference: &Difference) -> bool {
+    let was = &difference.was;
+    difference.field == "mac" && !was.is_empty() && was.bytes().all(|digit| digit == b'0')
+}
+
 fn link_fields(link: &LinkTruth) -> BTreeMap<String, String> {
     let number = |n: Option<i32>| n.map(|n| n.to_string()).unwrap_or_default();
     let mut fields = BTreeMap::new();
@@ -293,7 +300,7 @@ pub fn check_residue(residue: &[Residue], differences: &[Difference]) {
 
 /// Likewise; what is told may also be another program's doing.
 pub fn check_residue_with(residue: &[Residue], differences: &[Difference], others: &[Difference]) {
-    for difference in differences.iter().filter(|difference| !is_kernels(difference)) {
+    for difference in differences.iter().filter(|d| !is_kernels(d) && !is_of_no_one(d)) {
         let told =
             residue.iter().any(|residue| tells(residue, difference) || moves(residue, difference));
         assert!(told, "not told: {difference}\nresidue: {}", list(residue));
