@@ -5,7 +5,7 @@
 //! VLAN of an interface is that of untagged frames; making another one it takes it from the former without a word, so
 //! that the former is named too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::Action;
 use super::draft::{Create, LinkDraft};
@@ -233,9 +233,9 @@ fn options_of(link: &Link) -> Option<&Record> {
     link.record().value(row::DATA)?.nested()
 }
 
-/// The VLAN that ports of a bridge are given when they join; 0 for none.
+/// The VLAN that ports of a bridge are given when they join; 0 for none. `None` of what is no bridge.
 fn default_of(bridge: u32, of: &Snapshot) -> Option<u16> {
-    let options = options_of(of.link_by_index(bridge)?)?;
+    let options = options_of(of.link_by_index(bridge)?).filter(|own| own.table() == &BRIDGE)?;
     Some(options.value(bridge::VLAN_DEFAULT_PVID)?.number()? as u16)
 }
 
@@ -442,6 +442,9 @@ pub(super) fn back(mut fact: Fact, own: &[Fact], now: &Snapshot) -> Fact {
     let (Field::Vlan(_, vid), Some(Value::Number(flags))) = (&fact.field, &mut fact.want) else {
         return fact;
     };
+    if *flags & PVID == 0 {
+        return fact;
+    }
     let index = fact.index;
     let given = |pvid: u16| {
         own.iter().any(|one| {
@@ -721,11 +724,12 @@ pub(super) fn is_on_fresh(draft: &Draft, action: &Action, now: &Snapshot) -> boo
 
 /// The VLANs of which a list of facts speaks.
 pub(super) fn only(vlans: &mut Vec<BridgeVlan>, facts: &[Fact]) {
-    vlans.retain(|vlan| {
-        facts.iter().any(|fact| {
-            matches!(fact.field, Field::Vlan(_, vid) | Field::Tunnel(vid) if vid == vlan.vid())
-        })
-    });
+    let vid = |fact: &Fact| match fact.field {
+        Field::Vlan(_, vid) | Field::Tunnel(vid) => Some(vid),
+        _ => None,
+    };
+    let vids: BTreeSet<u16> = facts.iter().filter_map(vid).collect();
+    vlans.retain(|vlan| vids.contains(&vlan.vid()));
 }
 
 /// What a fact about a VLAN is about.

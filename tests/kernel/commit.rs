@@ -844,6 +844,8 @@ fn what_is_so_already_is_a_success_that_sends_nothing() {
     );
     db.sync().expect("a snapshot");
     let (bb, v0) = (db.interface("bb").expect("bb"), db.interface("v0").expect("v0"));
+    // Carrier and operational state are announced later.
+    before();
     let mut count = Count::new(&db);
     let ear = Ear::new();
     bb.down().set_mtu(1400).set_alias("text").set_group(7).commit().expect("down, as it is");

@@ -349,7 +349,9 @@ fn a_snapshot_never_changes() {
     before.check();
     let v0 = db.interface("br0").unwrap();
     assert!(v0.link_in(&before).is_err() && v0.link_in(&after).is_ok());
-    let diff: Vec<_> = before.diff(&after).changes().iter().map(|c| c.to_string()).collect();
+    let mut diff: Vec<_> = before.diff(&after).changes().iter().map(|c| c.to_string()).collect();
+    // Where bridges have VLANs, this one has the default one.
+    diff.retain(|line| !line.starts_with("+ vlan 1 "));
     assert_eq!(diff.len(), 4, "{diff:#?}");
 }
 
