@@ -110,6 +110,7 @@ fn descriptor() -> Result<OwnedFd, Error> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     pub(crate) groups: Vec<u32>,
+    pub(crate) newer_groups: Vec<u32>,
     pub(crate) receive_buffer: Option<usize>,
     pub(crate) strict: bool,
 }
