@@ -125,10 +125,15 @@ impl Before {
             found = compare_links(&others, &own);
         }
         for link in &self.addresses {
-            let there = other.addresses.iter().find(|that| that["ifindex"] == link["ifindex"]);
-            let (mut here, mut there) = (addresses(link), there.map(addresses).unwrap_or_default());
-            // The kernel makes a link-local address when there is a carrier.
-            if link["flags"].as_array().is_some_and(|flags| flags.contains(&"NO-CARRIER".into())) {
+            // The kernel makes a link-local address when there is a carrier, and that comes when it comes: of a team that
+            // was just set up within a second (`linkwatch_schedule_work`).
+            let has_no_carrier = |link: &Value| {
+                link["flags"].as_array().is_some_and(|flags| flags.contains(&"NO-CARRIER".into()))
+            };
+            let theirs = other.addresses.iter().find(|that| that["ifindex"] == link["ifindex"]);
+            let (mut here, mut there) =
+                (addresses(link), theirs.map(addresses).unwrap_or_default());
+            if has_no_carrier(link) || theirs.is_some_and(has_no_carrier) {
                 let own =
                     |info: &Value| !info["local"].as_str().is_some_and(|a| a.starts_with("fe80:"));
                 [&mut here, &mut there].into_iter().for_each(|all| all.retain(own));
