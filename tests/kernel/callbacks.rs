@@ -358,9 +358,8 @@ fn a_panic_before_a_message_is_applied_lets_it_pass() {
     let db = Db::open().unwrap();
     let mut queue = db.events().unwrap();
     let _guard = db.on_notification(Filter::default(), |message| {
-        if message.number("mtu").is_some() {
-            message.set_number("mtu", 1).unwrap();
-        }
+        // Not every message has one.
+        drop(message.set_number("mtu", 1));
         message.discard();
         panic!("before")
     });
