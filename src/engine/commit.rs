@@ -295,7 +295,8 @@ impl Engine {
 
     /// The state now, with everything in it that a commit of this draft has to know.
     pub(super) fn state_for(&self, draft: &Draft) -> Result<Snapshot, Error> {
-        let silent = draft.silent();
+        let mut silent = draft.silent();
+        silent.retain(|ask| *ask != Ask::Proxies || self.shared.config.views.neighbours);
         if silent.is_empty() { self.current() } else { self.observe(&silent) }
     }
 

@@ -80,6 +80,15 @@ pub struct LinkDraft {
     pub(super) vlans: Vlans,
 }
 
+impl LinkDraft {
+    /// Whether the kernel takes the proxies on the interface with it (`pneigh_ifdown`): others may have made some, or taken
+    /// some away, without a word.
+    fn takes_proxies(&self) -> bool {
+        let is_lowered = self.mask.contains(LinkFlags::UP) && !self.flags.contains(LinkFlags::UP);
+        self.remove || self.away.is_some() || is_lowered
+    }
+}
+
 /// The addresses that are named, found by what makes them these and no others.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Addresses {
@@ -216,7 +225,8 @@ impl Draft {
             Target::New(_) => None,
         };
         let links = self.links.iter().filter(names_some).filter_map(asked);
-        links.chain(self.keyed.silent()).collect()
+        let proxies = self.links.iter().any(LinkDraft::takes_proxies).then_some(Ask::Proxies);
+        links.chain(self.keyed.silent().or(proxies)).collect()
     }
 
     /// A draft that changes nothing, on the state that its user sees.
