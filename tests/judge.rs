@@ -1,8 +1,9 @@
 //! The judge: schedules from a seed that mix, on one simulated kernel, everything that can happen to a database.
 //!
-//! Several databases commit, also in the middle of each other's commits; their hooks refuse; they hold things fast, and
-//! other programs change them; requests are refused, answers and notifications lost, sockets overrun; processes are
-//! killed at any request and another one recovers, itself killed too; interfaces vanish; clocks jump. For every seed:
+//! Several databases commit, also in the middle of each other's commits; their hooks refuse, panic and are late; their
+//! callbacks panic, before what they see is applied and after; they hold things fast, and other programs change them;
+//! requests are refused, answers and notifications lost, sockets overrun; processes are killed at any request and another
+//! one recovers, itself killed too; interfaces vanish; clocks jump. For every seed:
 //!
 //! - P1: at rest each database shows what a new one reads.
 //! - P2: a commit that ends *committed* has made of the kernel what the same commit makes of a twin of it without any
@@ -10,6 +11,8 @@
 //! - P3: what is refused has sent nothing.
 //! - P4: interfaces of others, changed in the middle of a commit, are as these others have left them.
 //! - P5: no step waits by a clock: there is none. P6: every loss is counted, and repaired by reading everything anew.
+//! - Of hooks each is asked once, none behind one that is not content, and that one is the cause by name. A callback that
+//!   panics is told of once, and leaves no trace in what is shown: that is what others of its kind make of it.
 //! - A freeze gives what it holds back, or says why not, and comes to rest: it neither spins nor sleeps over a pause.
 //! - No machine asks for ever (deadlock), and no socket or question is left over (leak).
 //!
@@ -23,20 +26,24 @@ mod sim;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use drive::callers::{Callers, throw};
 use drive::judge::{self, Difference, Truth};
 use drive::scenario::{SCENARIOS, Scenario, at, furnished};
 use drive::{Driver, ROOMY, announced};
-use netlinkdb::Selection;
-use netlinkdb::internals::plan::{Holds, Outcome, Refusal, Round, Trouble, Undone, Word};
+use netlinkdb::internals::engine::Hook;
+use netlinkdb::internals::plan::{Holds, Outcome, Refusal, Round, Trouble, Undone, Why, Word};
+use netlinkdb::{Notification, Selection};
 use sim::rng::Rng;
 use sim::{Kernel, Op};
 
 /// Seeds that are played unless something else is said.
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 2_000;
 
 /// What befalls the databases in one schedule.
 const STEPS: usize = 3;
@@ -104,6 +111,10 @@ impl Seen {
         "overrun",
         "jump",
         "vanished",
+        "hook refused",
+        "hook panicked",
+        "hook late",
+        "callback panicked",
     ];
 
     fn note(&mut self, what: &'static str) {
@@ -122,18 +133,204 @@ struct Database {
     holds: Holds,
     /// What the mtus of the interfaces of others were to each freeze of everything.
     held: BTreeMap<u64, [u32; 2]>,
+    /// Callbacks, some of which panic.
+    guests: Option<Guests>,
 }
 
 impl Database {
     fn open(kernel: &mut Kernel, rng: &mut Rng) -> Database {
-        let mut driver = Driver::open(kernel, [30_000, 212_992, ROOMY][rng.below(3)]);
+        let capacity = [30_000, 212_992, ROOMY][rng.below(3)];
+        let guests = (rng.below(8) == 0).then(|| Guests::new(rng));
+        let callers = guests.as_ref().map(Guests::callers).unwrap_or_default();
+        let mut driver = Driver::open_with(kernel, capacity, callers);
         driver.together = [1, 4, 32][rng.below(3)];
         driver.pace = rng.below(4);
         Database {
             driver: Rc::new(RefCell::new(driver)),
             holds: Holds::default(),
             held: BTreeMap::new(),
+            guests,
         }
+    }
+}
+
+/// Callbacks of a database. What those do that panic must not show, and must keep nothing from the others.
+struct Guests {
+    /// Every how many messages, and every how many events, one panics.
+    every: [u64; 2],
+    thrown: Arc<AtomicU64>,
+    /// What the one has been told that sees every event.
+    seen: Arc<AtomicU64>,
+    panics_seen: Arc<AtomicU64>,
+}
+
+impl Guests {
+    const BEFORE: &str = "before it is applied";
+    const AFTER: &str = "after it is shown";
+
+    fn new(rng: &mut Rng) -> Guests {
+        let every = [1 + rng.below(5) as u64, 1 + rng.below(5) as u64];
+        let (thrown, seen, panics_seen) = (Arc::default(), Arc::default(), Arc::default());
+        Guests { every, thrown, seen, panics_seen }
+    }
+
+    fn callers(&self) -> Callers {
+        let mut callers = Callers::default();
+        // What is changed stays changed, whoever panics before it and behind it.
+        callers.on_notification(true, |message| regroup(message, 77));
+        let (every, thrown, mut nth) = (self.every[0], Arc::clone(&self.thrown), 0);
+        callers.on_notification(false, move |message| {
+            nth += 1;
+            if nth % every == 0 {
+                mess_up(message, nth % 2 == 0);
+                thrown.fetch_add(1, Ordering::SeqCst);
+                throw(Guests::BEFORE);
+            }
+        });
+        callers.on_notification(true, |message| {
+            let group = message.number("group").unwrap_or(0);
+            regroup(message, group + 1);
+        });
+        let (every, thrown, mut nth) = (self.every[1], Arc::clone(&self.thrown), 0);
+        callers.on_event(move |_| {
+            nth += 1;
+            if nth % every == 0 {
+                thrown.fetch_add(1, Ordering::SeqCst);
+                throw(Guests::AFTER);
+            }
+        });
+        let (seen, panics) = (Arc::clone(&self.seen), Arc::clone(&self.panics_seen));
+        callers.on_event(move |event| {
+            seen.fetch_add(1, Ordering::SeqCst);
+            panics.fetch_add(u64::from(event.panic().is_some()), Ordering::SeqCst);
+        });
+        callers
+    }
+
+    /// P6: each panic is counted, and told once for each callback; nobody else has missed anything.
+    fn judge(&self, driver: &mut Driver, seen: &mut Seen) {
+        driver.callers.call_posts();
+        let callers = &driver.callers;
+        let count = |of: &Arc<AtomicU64>| of.load(Ordering::SeqCst);
+        assert_eq!(count(&callers.panics), count(&self.thrown), "panics, counted and thrown");
+        let told: BTreeSet<_> = callers.told.iter().collect();
+        assert_eq!(told.len(), callers.told.len(), "told more than once: {:?}", callers.told);
+        assert_eq!(told.is_empty(), count(&self.thrown) == 0, "{told:?}");
+        assert_eq!(count(&self.seen), callers.given(), "events, seen and given");
+        assert_eq!(count(&self.panics_seen), told.len() as u64, "panics, told and seen");
+        let w0 = driver.snapshot().link(OTHERS).map(netlinkdb::Link::group);
+        assert_eq!(w0, Some(78), "what other callbacks have changed");
+        let events_lead_to = callers.seen().map(|state| state.diff(driver.snapshot()).len());
+        assert_eq!(events_lead_to, Some(0), "what the events lead to, and what is shown");
+        if !told.is_empty() {
+            seen.note("callback panicked");
+        }
+    }
+}
+
+/// Others than databases look at this interface alone, and at everything of it but this.
+fn regroup(message: &mut Notification, group: u64) {
+    if message.text("ifname") == Some(OTHERS) {
+        message.set_number("group", group).expect("an attribute of an interface");
+    }
+}
+
+/// All that can be done to a message by whoever panics then.
+fn mess_up(message: &mut Notification, discards: bool) {
+    for attribute in
+        ["index", "mtu", "group", "flags", "prefixlen", "oif", "priority", "table", "id"]
+    {
+        // Not every message has every one of them.
+        drop(message.set_number(attribute, 3));
+    }
+    for attribute in ["ifname", "ifalias", "label"] {
+        drop(message.set_text(attribute, "never"));
+    }
+    if discards {
+        message.discard();
+    }
+}
+
+/// The hooks of one commit, of which one may not be content.
+struct Hooked {
+    /// How many there are: those of the database, and of the transaction.
+    many: [usize; 2],
+    /// Which is not content, and how it says so.
+    bad: Option<(usize, Manner)>,
+    calls: Arc<Mutex<Vec<usize>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Manner {
+    Refuses,
+    Panics,
+    /// It is content, but too late.
+    Late,
+}
+
+impl Hooked {
+    fn new(rng: &mut Rng) -> Hooked {
+        let many = [rng.below(3), rng.below(3)];
+        let all = many[0] + many[1];
+        let manner = [Manner::Refuses, Manner::Panics, Manner::Late][rng.below(3)];
+        let bad = (all > 0 && rng.below(2) == 0).then(|| (rng.below(all), manner));
+        Hooked { many, bad, calls: Arc::default() }
+    }
+
+    fn bring_to(&self, driver: &mut Driver) {
+        let callers = &mut driver.callers;
+        let too_long = u64::try_from(callers.deadline.as_micros()).expect("not for ever") + 1;
+        let hook = |nth: usize| {
+            let (calls, clock) = (Arc::clone(&self.calls), Arc::clone(&callers.clock));
+            let manner = self.bad.filter(|(bad, _)| *bad == nth).map(|(_, manner)| manner);
+            Hook::new(Location::caller(), move |_, _| {
+                calls.lock().expect("nobody panics with it").push(nth);
+                let takes =
+                    if matches!(manner, Some(Manner::Late)) { too_long } else { too_long - 1 };
+                clock.fetch_add(takes, Ordering::SeqCst);
+                match manner {
+                    Some(Manner::Refuses) => Err("no".to_owned()),
+                    Some(Manner::Panics) => throw("of a hook"),
+                    Some(Manner::Late) | None => Ok(()),
+                }
+            })
+        };
+        let all: Vec<_> = (0..self.many[0] + self.many[1]).map(hook).collect();
+        let (database, own) = all.split_at(self.many[0]);
+        (callers.database, callers.own) = (database.to_vec(), own.to_vec());
+    }
+
+    fn leave(&self, driver: &mut Driver) {
+        driver.callers.database.clear();
+        driver.callers.own.clear();
+    }
+
+    /// Each is asked once and in order, none behind one that is not content, and that one is the cause by name.
+    fn judge(&self, outcome: &Result<Outcome, Refusal>, is_same: bool, seen: &mut Seen) {
+        let calls = self.calls.lock().expect("nobody panics with it");
+        assert!(calls.iter().copied().eq(0..calls.len()), "asked: {calls:?}");
+        let Some((at, manner)) = self.bad.filter(|(at, _)| *at < calls.len()) else {
+            let committed = matches!(outcome, Ok(Outcome::Committed { .. }));
+            let all = calls.len() == self.many[0] + self.many[1];
+            assert!(!committed || all || calls.is_empty() && is_same, "not asked: {calls:?}");
+            return;
+        };
+        assert_eq!(calls.len(), at + 1, "asked after one was not content");
+        let Ok(Outcome::RolledBack { cause, .. } | Outcome::Torn { cause, .. }) = outcome else {
+            panic!("{} although a hook was not content", brief(outcome));
+        };
+        let name = match at.checked_sub(self.many[0]) {
+            None => format!("commit hook {} of the database", at + 1),
+            Some(own) => format!("commit hook {} of the transaction", own + 1),
+        };
+        let (words, told) = match manner {
+            Manner::Refuses => ("no", "hook refused"),
+            Manner::Panics => ("it panicked: of a hook", "hook panicked"),
+            Manner::Late => ("it did not end within 0.5 s, and may still run", "hook late"),
+        };
+        assert!(cause.step.starts_with(&name), "{name}: {cause}");
+        assert!(matches!(&cause.why, Why::Hook(own) if own == words), "{words}: {cause}");
+        seen.note(told);
     }
 }
 
@@ -277,7 +474,8 @@ impl Schedule {
         self.tell(format!("database {which} commits: {}", scenario.name));
         self.plan_faults(which);
         let driver = Rc::clone(&self.databases[which].driver);
-        driver.borrow_mut().hook_fails = self.rng.below(4) == 0;
+        let hooked = Hooked::new(&mut self.rng);
+        hooked.bring_to(&mut driver.borrow_mut());
         let has_others = self.rng.below(2) == 0;
         if has_others {
             self.invite_others(which);
@@ -287,6 +485,7 @@ impl Schedule {
         let mut draft = driver.borrow_mut().draft();
         if (scenario.edit)(&mut draft).is_err() {
             self.seconds_mtu = was;
+            hooked.leave(&mut driver.borrow_mut());
             return self.rest(which);
         }
         let disturbed = self.rng.below(4) == 0;
@@ -300,6 +499,9 @@ impl Schedule {
         let base = draft_base(&driver);
         let outcome = driver.borrow_mut().commit(&mut self.kernel, &draft);
         self.kernel.settle();
+        let changes = judge::lines(&self.differences(&before));
+        hooked.judge(&outcome, changes.is_empty(), &mut self.seen);
+        hooked.leave(&mut driver.borrow_mut());
         if nested.is_some_and(|done| done.get()) {
             self.seen.note("nested");
         } else {
@@ -324,15 +526,11 @@ impl Schedule {
         let differences = self.differences(before);
         let lines = judge::lines(&differences);
         match outcome {
-            Ok(Outcome::Committed { .. }) => {
-                let hook_fails = self.databases[which].driver.borrow().hook_fails;
-                assert!(!hook_fails || lines.is_empty(), "committed although the hook refuses");
-                self.seen.note("committed");
-            }
+            Ok(Outcome::Committed { .. }) => self.seen.note("committed"),
             Ok(Outcome::RolledBack { cause, .. }) => {
                 let back = |one: &&Difference| !judge::is_of_no_one(one);
-                let back: Vec<_> = differences.iter().filter(back).cloned().collect();
-                let lines = judge::lines(&back);
+                let lines =
+                    judge::lines(&differences.iter().filter(back).cloned().collect::<Vec<_>>());
                 assert!(lines.is_empty(), "rolled back: {cause}: {lines:#?}");
                 self.seen.note("rolled back");
             }
@@ -487,7 +685,6 @@ impl Schedule {
         self.kernel.settle();
         let driver = Rc::clone(&self.databases[which].driver);
         let mut driver = driver.borrow_mut();
-        driver.hook_fails = false;
         driver.quiesce(&mut self.kernel);
         let mut rounds = 0;
         let mut told = 0;
@@ -608,11 +805,13 @@ impl Schedule {
         let both = [Rc::clone(&self.databases[0].driver), Rc::clone(&self.databases[1].driver)];
         let mut driver = both[which].borrow_mut();
         driver.between = None;
-        driver.hook_fails = false;
         driver.quiesce(&mut self.kernel);
         self.kernel.faults().reset();
         announced::judge_announced(&mut self.kernel, &mut driver);
         assert!(driver.follower().is_settled(), "something is asked for, and never answered");
+        if let Some(guests) = &self.databases[which].guests {
+            guests.judge(&mut driver, &mut self.seen);
+        }
         drop(driver);
         both[1 - which].borrow_mut().quiesce(&mut self.kernel);
         let mtu = |name: &str| self.kernel.link_named(name).map(|link| link.mtu);
@@ -629,11 +828,9 @@ impl Schedule {
         // What others have changed in silence is found by reading anew.
         let anew = self.rng.below(2);
         self.databases[anew].driver.borrow_mut().resync(&mut self.kernel);
-        let fresh = Driver::open(&mut self.kernel, ROOMY);
-        let driver = |which: usize| self.databases[which].driver.borrow();
-        announced::judge_against(&driver(anew), &fresh);
-        announced::judge_announced_against(&driver(1 - anew), &fresh);
-        fresh.close(&mut self.kernel);
+        let driver = |which: usize| self.databases[which].driver.borrow_mut();
+        announced::judge_snapshot(&mut self.kernel, &mut driver(anew));
+        announced::judge_announced(&mut self.kernel, &mut driver(1 - anew));
         for database in self.databases.drain(..) {
             let driver = Rc::try_unwrap(database.driver).ok().expect("nobody else has it");
             driver.into_inner().close(&mut self.kernel);

@@ -9,7 +9,7 @@ use crate::sim::Kernel;
 
 /// P1: what a database shows is what a new one shows.
 pub fn judge_snapshot(kernel: &mut Kernel, driver: &mut Driver) {
-    let fresh = Driver::open(kernel, ROOMY);
+    let fresh = Driver::open_with(kernel, ROOMY, driver.callers.of_the_trusted());
     judge_against(driver, &fresh);
     fresh.close(kernel);
 }
@@ -111,7 +111,7 @@ fn is_silent(change: &FieldChange) -> bool {
 
 /// As [`judge_snapshot`], but for what the kernel does not announce.
 pub fn judge_announced(kernel: &mut Kernel, driver: &mut Driver) {
-    let fresh = Driver::open(kernel, ROOMY);
+    let fresh = Driver::open_with(kernel, ROOMY, driver.callers.of_the_trusted());
     judge_announced_against(driver, &fresh);
     fresh.close(kernel);
 }

@@ -6,6 +6,7 @@
 #![allow(dead_code, unreachable_pub)] // Each integration test uses its own part of it.
 
 pub mod announced;
+pub mod callers;
 pub mod judge;
 pub mod scenario;
 
@@ -20,6 +21,8 @@ use netlinkdb::internals::state::{
     fence_request, is_later, next_fence,
 };
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
+
+use callers::Callers;
 
 use crate::sim::wire::uapi::{
     RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR,
@@ -55,6 +58,8 @@ pub struct Driver {
     dump: Option<SocketId>,
     follower: Follower,
     snapshot: Snapshot,
+    /// The state at which the commit has begun.
+    base: Snapshot,
     passed: u32,
     fence: u32,
     created: Vec<(u32, u32, u32)>,
@@ -72,6 +77,8 @@ pub struct Driver {
     pub pace: usize,
     /// Whether the commit hook refuses.
     pub hook_fails: bool,
+    /// Other hooks, and callbacks.
+    pub callers: Callers,
     /// What others do between two datagrams of requests.
     pub between: Option<Between>,
 }
@@ -109,12 +116,18 @@ impl Kept {
 impl Driver {
     /// Opens a database and waits for its first snapshot. `capacity` is the event socket's receive buffer.
     pub fn open(kernel: &mut Kernel, capacity: usize) -> Driver {
+        Driver::open_with(kernel, capacity, Callers::default())
+    }
+
+    /// Likewise, with callbacks from the beginning.
+    pub fn open_with(kernel: &mut Kernel, capacity: usize, callers: Callers) -> Driver {
         let mut driver = Driver {
             event: kernel.socket(GROUPS, capacity),
             request: kernel.socket(&[], 212_992),
             dump: None,
             follower: Follower::new(Views::ALL),
             snapshot: Snapshot::default(),
+            base: Snapshot::default(),
             passed: 0,
             fence: 0,
             created: Vec::new(),
@@ -126,6 +139,7 @@ impl Driver {
             together: 32,
             pace: 1,
             hook_fails: false,
+            callers,
             between: None,
         };
         driver.quiesce(kernel);
@@ -220,6 +234,8 @@ impl Driver {
             Receive::Overrun => self.follower.handle_overrun(),
             Receive::Datagram(bytes) => {
                 self.told.extend(Messages::new(&bytes).filter_map(|message| told(&message.ok()?)));
+                let bytes =
+                    if self.follower.is_draining() { bytes } else { self.callers.sift(bytes) };
                 self.follower.handle_event(&bytes);
             }
             Receive::Truncated(_) => self.follower.handle_truncated(),
@@ -232,7 +248,7 @@ impl Driver {
         match kernel.receive(socket) {
             Receive::Empty => return false,
             Receive::Overrun | Receive::Truncated(_) => self.follower.handle_dump_loss(),
-            Receive::Datagram(bytes) => self.follower.handle_dump(&bytes),
+            Receive::Datagram(bytes) => self.follower.handle_dump(&self.callers.sift(bytes)),
         }
         true
     }
@@ -247,6 +263,7 @@ impl Driver {
         if let Some(Update { snapshot, passed, created, silence }) = self.follower.poll_update() {
             assert!(snapshot.revision() >= self.snapshot.revision(), "revisions only grow");
             self.judge_silence(&snapshot, &silence);
+            self.callers.show(&snapshot, &silence);
             self.snapshot = snapshot;
             self.passed = passed;
             self.created.extend(created);
@@ -312,7 +329,8 @@ impl Driver {
     /// Commits a draft, as `engine::commit` does.
     pub fn commit(&mut self, kernel: &mut Kernel, draft: &Draft) -> Result<Outcome, Refusal> {
         let now = self.observe(kernel, &draft.silent());
-        let mut commit = Commit::new(draft, now)?;
+        let mut commit = Commit::new(draft, now.clone())?;
+        self.base = now;
         let mut never = Crash { requests: usize::MAX, notes: Vec::new() };
         Ok(self.drive(kernel, &mut commit, &mut never).expect("an end"))
     }
@@ -392,7 +410,10 @@ impl Driver {
                 }
                 Poll::Verified(_) if crash.requests < MANY => return None,
                 Poll::Verified(_) if self.hook_fails => commit.fail(judge::hook_failure()),
-                Poll::Verified(_) => commit.accept(),
+                Poll::Verified(found) => match self.callers.ask(&self.base, &found) {
+                    Ok(()) => commit.accept(),
+                    Err(failure) => commit.fail(failure),
+                },
                 Poll::Finished(outcome) => return Some(self.finish(kernel, commit, outcome)),
             }
         }
