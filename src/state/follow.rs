@@ -31,8 +31,8 @@ use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{ROUTE, RouteKey, RouteKey6, RouteProtocol, split};
 use crate::object::shape::{Ip, Typed};
 use crate::object::{
-    Address, AddressFlags, BridgeVlan, Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags,
-    RULE, Record, Rule,
+    Address, BridgeVlan, Family, Link, LinkFlags, NEIGHBOUR, NEXTHOP, NeighbourFlags, RULE, Record,
+    Rule,
 };
 use crate::wire::{Ack, Builder, Message, Messages, flags, kind, put_ne_u32, u16_at};
 
@@ -978,15 +978,9 @@ impl Follower {
         let is_up = |shown: &Snapshot| shown.link_by_index(index).is_some_and(Link::is_up);
         let was_up = is_up(&self.shown);
         let addressed = matches!(&event, Event::AddressNew(address) if address.local().is_ipv4());
-        let source = match &event {
-            Event::AddressGone(address) if !self.goes_with_inet6(address) => Some(address.local()),
+        let going = match &event {
+            Event::AddressGone(address) => Some((self.why_gone(address), address.local())),
             _ => None,
-        };
-        let unsure = match &event {
-            Event::AddressGone(address) if self.may_go_either_way(address) => {
-                self.bodies.any_with_source(address.local())
-            }
-            _ => false,
         };
         let mtu = |shown: &Snapshot| shown.link_by_index(index).map(Link::mtu);
         let mtu_was = mtu(&self.shown);
@@ -995,8 +989,13 @@ impl Follower {
             self.silently(|follower| follower.shown.remove_what_is_on(index));
         }
         let doubt = self.shown.apply(event, self.stamp);
-        if source.is_some_and(|source| self.bodies.any_with_source(source)) {
-            self.silently(|follower| follower.follow_source(source));
+        match going.filter(|(_, source)| self.bodies.any_with_source(*source)) {
+            Some((Gone::ByItself, source)) => {
+                self.silently(|follower| follower.follow_source(source));
+            }
+            // Only the kernel knows which routes prefer it still.
+            Some((Gone::Unknown, _)) => self.resync(),
+            Some((Gone::WithInet6, _)) | None => {}
         }
         let changed = mtu_was.zip(mtu(&self.shown)).filter(|(was, is)| was != is);
         if let Some(mtus) = changed.filter(|_| self.views.routes) {
@@ -1004,9 +1003,6 @@ impl Follower {
                 let change = |body: &Body| with_link_mtu(body, index, mtus);
                 follower.shown.routes.alter(&mut follower.bodies, change);
             });
-        }
-        if unsure {
-            self.resync();
         }
         if addressed || !was_up && is_up(&self.shown) {
             self.unaddressed.remove(&index);
@@ -1055,31 +1051,29 @@ impl Follower {
         port.and_then(|port| port.vlan_tunnel()) == Some(true)
     }
 
-    /// Whether an IPv6 address goes because its interface goes down or has no IPv6 any more: then other interfaces' routes
-    /// keep preferring it (`addrconf_ifdown`, which does not ask them). Its local route goes before it then, and after it
-    /// when it goes by itself (`ipv6_del_addr`).
-    fn goes_with_inet6(&self, address: &Address) -> bool {
-        let IpAddr::V6(own) = address.local() else { return false };
+    /// Why an address goes, told before it is taken out. The local route of an IPv6 address goes before it when it goes with
+    /// IPv6 (`addrconf_ifdown`), and after it when it goes by itself (`ipv6_del_addr`).
+    fn why_gone(&self, address: &Address) -> Gone {
+        let IpAddr::V6(own) = address.local() else { return Gone::ByItself };
         let shown = &self.shown;
         let up = shown.link_by_index(address.index()).is_some_and(Link::is_up);
         let key =
             RouteKey6 { table: TABLE_LOCAL, dst: own.octets(), len: 128, tos: 0, priority: 0 };
         let mut local = shown.keyed_routes_to(RouteKey::V6(key));
-        !up || shown.follows_table(TABLE_LOCAL) && local.next().is_none()
-    }
-
-    /// Whether it cannot be told why an IPv6 address goes: one that is still being checked has no local route yet
-    /// (`addrconf_dad_completed` makes it, also where nothing is checked, from a work queue). Only the kernel knows then
-    /// which routes prefer it still.
-    fn may_go_either_way(&self, address: &Address) -> bool {
-        let is_unchecked = address.flags().contains(AddressFlags::TENTATIVE);
-        address.local().is_ipv6() && is_unchecked && self.goes_with_inet6(address)
+        match !up || shown.follows_table(TABLE_LOCAL) && local.next().is_none() {
+            false => Gone::ByItself,
+            // Its local route is not made yet (`addrconf_dad_completed` makes it, also where nothing is checked, from a
+            // work queue).
+            true if address.is_tentative() => Gone::Unknown,
+            true => Gone::WithInet6,
+        }
     }
 
     /// An address has gone that routes may prefer as their source: of IPv4 they go (K6), of IPv6 they stay without it.
-    fn follow_source(&mut self, source: Option<IpAddr>) {
-        let left = |source: &IpAddr| self.shown.addresses().any(|own| own.local() == *source);
-        let Some(source) = source.filter(|source| !left(source)) else { return };
+    fn follow_source(&mut self, source: IpAddr) {
+        if self.shown.addresses().any(|own| own.local() == source) {
+            return;
+        }
         match source.is_ipv4() {
             true => self.shown.routes.evict_source(&self.bodies, source),
             false => {
@@ -1492,6 +1486,18 @@ impl Follower {
     }
 }
 
+/// Why an address goes.
+#[derive(Clone, Copy)]
+enum Gone {
+    /// Alone: no route may prefer it as its source any more.
+    ByItself,
+    /// Its interface goes down or has no IPv6 any more: then other interfaces' routes keep preferring it
+    /// (`addrconf_ifdown`, which does not ask them).
+    WithInet6,
+    /// One or the other.
+    Unknown,
+}
+
 /// What is known while events are replayed of those that follow.
 struct Coming {
     /// The addresses that are still to be announced, and how often.
@@ -1697,6 +1703,7 @@ fn fdb_request(index: u32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::AddressFlags;
     use crate::object::route::{hop_row, row};
     use crate::object::rule::row as rule_row;
     use crate::wire::put_ne_u32;
