@@ -137,8 +137,21 @@ fn return_withdrawn(withdrawn: &[Withdrawn], indexes: &Indexes, undo: &mut Undo)
 
 /// What this commit has done to interfaces with which routes go in silence.
 pub(super) fn causes(journal: &[Entry], before: &Snapshot, indexes: &Indexes) -> Causes {
+    causes_of(carried_out(journal), before, indexes)
+}
+
+/// What the kernel has done, or may have done.
+fn carried_out(journal: &[Entry]) -> impl Iterator<Item = &Action> {
     let ours = journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost));
-    causes_of(ours.map(|entry| &entry.action), before, indexes)
+    ours.map(|entry| &entry.action)
+}
+
+/// The same, each with the index of its interface.
+fn carried_out_on<'a>(
+    journal: &'a [Entry],
+    indexes: &'a Indexes,
+) -> impl Iterator<Item = (u32, &'a Action)> {
+    carried_out(journal).filter_map(|action| Some((indexes.of(action.target())?, action)))
 }
 
 /// What such actions do to them.
@@ -759,12 +772,8 @@ pub(super) fn without_collateral(
     indexes: &Indexes,
 ) -> Snapshot {
     let mut moved = Moved::default();
-    for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
-    {
-        let index = indexes.of(entry.action.target());
-        index
-            .into_iter()
-            .for_each(|index| moved.note(index, &entry.action, before, &seen, indexes));
+    for (index, action) in carried_out_on(journal, indexes) {
+        moved.note(index, action, before, &seen, indexes);
     }
     let all = reached(&moved.touched | &moved.followers, before, &seen).into_iter();
     let whole = all.filter_map(|index| {
@@ -804,12 +813,10 @@ fn collateral(
     undo: &mut Undo,
 ) {
     let mut moved = Moved::default();
-    for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
-    {
-        let Some(index) = indexes.of(entry.action.target()) else { continue };
-        along(index, &entry.action, before, now, undo);
-        made_anew(index, &entry.action, before, now, undo);
-        moved.note(index, &entry.action, before, now, indexes);
+    for (index, action) in carried_out_on(journal, indexes) {
+        along(index, action, before, now, undo);
+        made_anew(index, action, before, now, undo);
+        moved.note(index, action, before, now, indexes);
     }
     let Moved { touched, readdressed, renamed, mut followers, rejoined, raised, bonds } =
         moved.still_there(before, now);
