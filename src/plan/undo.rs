@@ -586,8 +586,10 @@ fn creation(old: &Link) -> Record {
         row::NUM_RX_QUEUES,
     ];
     for id in kept {
-        if let Some(value) = old.record().value(id).filter(|value| !is_zeros(value)) {
-            record.set(id, value.clone());
+        let joining = ports::address_at_joining(old).filter(|_| id == row::ADDRESS);
+        let value = joining.or_else(|| old.record().value(id).cloned());
+        if let Some(value) = value.filter(|value| !is_zeros(value)) {
+            record.set(id, value);
         }
     }
     record
@@ -636,6 +638,10 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     }
     facts.extend(flags);
     facts.retain(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
+    if old.master() != new.master() && ports::address_at_joining(old).is_some() {
+        // It joins with the one that it was made with, and is then given the bond's.
+        facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
+    }
     facts
 }
 
@@ -972,5 +978,50 @@ fn follower(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
         if !fact.holds(now) && rules::kernel_chose(new, id, now) {
             undo.actions.extend(Action::for_fact(&fact));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::LINK;
+    use crate::object::kinds::BOND_PORT;
+    use crate::object::kinds::bond::port_row;
+
+    fn hardware(last: u8) -> Value {
+        Value::Hardware([2, 0, 0, 0, 0, last].into())
+    }
+
+    fn link(index: u32, address: u8, port_of: Option<(u32, u8)>) -> Link {
+        let mut record = Record::new(&LINK);
+        record.set(row::INDEX, Value::Number(index.into()));
+        record.set(row::NAME, format!("d{index}").as_str().into());
+        record.set(row::KIND, "dummy".into());
+        record.set(row::ADDRESS, hardware(address));
+        if let Some((bond, joined_with)) = port_of {
+            let mut port = Record::new(&BOND_PORT);
+            port.set(port_row::PERM_HWADDR, hardware(joined_with));
+            record.set(row::MASTER, Value::Number(bond.into()));
+            record.set(row::PORT_KIND, "bond".into());
+            record.set(row::PORT, Value::Nested(Box::new(port)));
+        }
+        Link::new(record, 1)
+    }
+
+    /// A port that was deleted and brought back had the address of its bond as its own: it had it also when it left.
+    #[test]
+    fn a_port_of_a_bond_comes_back_with_the_address_with_which_it_had_joined() {
+        let (bond, old) = (link(8, 1, None), link(7, 1, Some((8, 2))));
+        assert_eq!(creation(&old).value(row::ADDRESS), Some(&hardware(2)));
+        let before = Snapshot::default().with_links(vec![bond.clone(), old.clone()]);
+        let fields = |new: Link| -> Vec<Field> {
+            let now = Snapshot::default().with_links(vec![bond.clone(), new.clone()]);
+            differences(&old, &new, &before, &now).into_iter().map(|fact| fact.field).collect()
+        };
+        assert_eq!(fields(link(7, 2, None)), [Field::Link(row::MASTER)]);
+        // It has joined, and another address than the bond's was its own.
+        assert_eq!(fields(link(7, 3, Some((8, 2)))), [Field::Link(row::ADDRESS)]);
+        // Without a bond it is as ever.
+        assert_eq!(creation(&link(7, 1, None)).value(row::ADDRESS), Some(&hardware(1)));
     }
 }
