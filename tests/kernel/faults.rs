@@ -35,6 +35,15 @@ crate::cases![
     fault_26_a_database_of_another_namespace_has_no_process_of_its_own,
 ];
 
+/// Ends what runs beside a test with it, also when it fails: nobody waits for ever then.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Runs `body` in a process that runs nothing else: memory and children are those of a process.
 fn alone(body: fn()) {
     const ALONE: &str = "NETLINKDB_TEST_ALONE";
@@ -125,6 +134,7 @@ fn fault_3_changes_from_a_second_thread_survive_hundred_commits() {
     let other = Db::open().expect("another program's database");
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _ends = Ends(&done);
         scope.spawn(|| {
             let theirs = other.interface("v0").expect("v0");
             let mut round = 0;
@@ -142,7 +152,6 @@ fn fault_3_changes_from_a_second_thread_survive_hundred_commits() {
             rolled_back(poisoned.commit());
             assert_eq!(v0.link().expect("v0").mtu(), 1300 + round % 2);
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert!(db.sync().expect("a snapshot").link_by_name("v0").expect("v0").txqlen() > 2000);
     agrees(&db);
@@ -250,6 +259,7 @@ fn fault_13_nothing_is_lost_between_the_dump_and_the_first_event() {
     let done = AtomicBool::new(false);
     let writer = open();
     thread::scope(|scope| {
+        let _ends = Ends(&done);
         scope.spawn(|| {
             let i0 = writer.interface("i0").expect("i0");
             for n in 0.. {
@@ -260,9 +270,7 @@ fn fault_13_nothing_is_lost_between_the_dump_and_the_first_event() {
                 i0.add_ip(&address).expect("an address").commit().expect("a commit");
             }
         });
-        let opened: Vec<_> = (0..20).map(|_| Db::open().expect("a database")).collect();
-        done.store(true, Ordering::Relaxed);
-        opened
+        (0..20).map(|_| Db::open().expect("a database")).collect::<Vec<_>>()
     })
     .iter()
     .for_each(agrees);
