@@ -8,11 +8,12 @@ use crate::support::oracle::{compare_neighbours, to_json};
 use crate::support::{Request, bridge_json, ip, need_kinds, quiesce_and_compare, scene, try_ip};
 use netlinkdb::internals::sys::{Options, Socket};
 use netlinkdb::{
-    Bridge, BridgeOptions, BridgePortOptions, BridgeVlan, Conflicts, Db, Neighbour, NeighbourState,
-    Object, ObjectKind, Result, Selection, Snapshot, Transaction, Veth,
+    Bridge, BridgeOptions, BridgePortOptions, BridgeVlan, Conflicts, Db, Filter, Neighbour,
+    NeighbourState, Object, ObjectKind, Result, Selection, Snapshot, Transaction, Veth,
 };
 use serde_json::json;
 use std::process::Command;
+use std::sync::mpsc;
 
 crate::cases![
     vlans_read_as_bridge_prints_them,
@@ -22,6 +23,7 @@ crate::cases![
     random_vlans_of_others_are_followed,
     a_vlan_that_goes_is_no_port_that_leaves,
     changes_of_vlans_are_told,
+    callbacks_see_vlans_before_they_are_followed,
     bridges_without_vlans_are_read_all_the_same,
     vlans_are_added_changed_and_deleted,
     vlans_come_with_what_is_made_in_the_same_transaction,
@@ -291,6 +293,44 @@ fn changes_of_vlans_are_told() {
         }
     }
     assert!(!told.is_empty());
+}
+
+/// Callbacks on what the kernel says did not see VLANs: what was to be hidden was followed. Of many in one message each is
+/// seen by itself.
+fn callbacks_see_vlans_before_they_are_followed() {
+    let db = ports();
+    let v0 = db.snapshot().link("v0").expect("v0").index();
+    let (say, told) = mpsc::channel();
+    let filter = Filter::default().objects([ObjectKind::BridgeVlan]).index(v0);
+    let guard = db.on_notification(filter, move |message| {
+        let vid = message.number("vlan").expect("a number");
+        assert_eq!((message.object(), message.index()), (ObjectKind::BridgeVlan, v0));
+        assert!(message.set_number("dev", 1).is_err());
+        match vid {
+            11 => message.discard(),
+            12 => message.set_number("tunnel", 1012).expect("a tunnel"),
+            _ => {}
+        }
+        say.send((vid, message.is_removal())).expect("a test that listens");
+    });
+    commands(&["bridge vlan add dev v0 vid 10-12", "bridge vlan add dev v2 vid 10-12"]);
+    commands(&["bridge vlan del dev v0 vid 10"]);
+    let now = db.sync().expect("a snapshot");
+    assert_eq!(vlans(&now, "v0"), ["1 PVID Egress Untagged", "12 tunnel 1012"]);
+    assert_eq!(vlans(&now, "v2"), ["1 PVID Egress Untagged", "10", "11", "12"]);
+    assert_eq!(
+        told.try_iter().collect::<Vec<_>>(),
+        [(10, false), (11, false), (12, false), (10, true)]
+    );
+    // It is not to be had from a dump either, and a commit that wants it does not find it.
+    assert_eq!(vlans(&db.resync().expect("a snapshot"), "v0")[1..], ["12 tunnel 1012"]);
+    let mut tx = db.begin();
+    tx.interface("v0").add_vlan(11).expect("a VLAN");
+    drop(tx.commit().expect_err("what is hidden is not found"));
+    assert_eq!(db.callback_panics(), 0);
+    drop(guard);
+    db.resync().expect("a snapshot");
+    assert_eq!(vlans(&agrees(&db), "v0"), ["1 PVID Egress Untagged", "11", "12"]);
 }
 
 /// A database on a kernel without them opens without complaint; so does one before there is any bridge.
