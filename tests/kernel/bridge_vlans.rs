@@ -2,6 +2,7 @@
 //!
 //! The development kernel's bridges have none; tests/vm runs these on kernels whose bridges do.
 
+use crate::journal;
 use crate::scene::{Count, before, exactly_as_before, refused, rolled_back};
 use crate::support::judge::plain_vlans as plain;
 use crate::support::oracle::{compare_neighbours, to_json};
@@ -30,6 +31,7 @@ crate::cases![
     what_is_undone_has_its_vlans_again,
     what_is_deleted_has_its_vlans_again,
     another_program_keeps_what_it_made,
+    killed_at_every_step_vlans_are_as_before,
     wherever_a_request_is_refused_all_is_as_before,
     tunnels_are_set_and_undone,
     a_review_is_what_is_sent,
@@ -495,6 +497,35 @@ fn what_is_deleted_has_its_vlans_again() {
         rolled_back(tx.commit());
         exactly_as_before(&db, &was);
     }
+}
+
+/// What a process that is killed does to the ports of [`ports`]: changes them, takes them out and in, moves the default.
+pub fn some_vlans(tx: &mut Transaction) -> Result<()> {
+    tx.interface("v0").add_vlan(10..=12)?.add_vlan(BridgeVlan::new(13).pvid().untagged())?;
+    tx.interface("v0").del_vlan(20)?.del_vlan(21)?;
+    tx.interface("v2").bridge_port(BridgePortOptions::new().vlan_tunnel(false))?;
+    tx.interface("br0").add_vlan(30)?.add_port("v4")?;
+    tx.interface("v4").add_vlan(40..=49)?;
+    tx.interface("br0").bridge(BridgeOptions::new().vlan_default_pvid(7u16))?;
+    Ok(())
+}
+
+/// Of the journal of a process that was killed, VLANs were only looked at as bytes.
+fn killed_at_every_step_vlans_are_as_before() {
+    drop(ports());
+    commands(&[
+        "bridge vlan add dev v0 vid 20-25 untagged",
+        "bridge vlan add dev v0 vid 26 pvid",
+        "bridge link set dev v2 vlan_tunnel on",
+        "bridge vlan add dev v2 vid 100-103",
+        "bridge vlan add dev v2 vid 100-103 tunnel_info id 1000-1003",
+        "bridge vlan add dev br0 vid 31 self",
+    ]);
+    let now = || Db::open().expect("a database").snapshot();
+    let is_committed = || vlans(&now(), "v4").len() == 11;
+    let step = journal::stride(13);
+    let undone = journal::killed_everywhere("vlans traced", 1, step, is_committed);
+    assert!(undone > 3, "{undone}");
 }
 
 /// P4: what others do meanwhile to VLANs that are not named stays, also that of untagged frames.
