@@ -89,7 +89,6 @@
 //! with their port's bridge and come with it, the default one moves when a bridge is told another, and the tunnels by which
 //! those of a port go end with `vlan_tunnel`: all that shows in the snapshot, and goes back in a rollback. Not kept: what
 //! else a VLAN has by port or by bridge (its state in the spanning tree, options of multicast), and counters.
-//! [`Db::on_notification`] does not see them.
 //!
 //! # Going back, and being careful
 //!

@@ -16,18 +16,19 @@ use crate::object::neighbour::NEIGHBOUR;
 use crate::object::nexthop::NEXTHOP;
 use crate::object::route::ROUTE;
 use crate::object::rule::RULE;
-use crate::object::{Place, Record, Table, Value};
+use crate::object::{BridgeVlan, Place, Record, Table, Value, bridge_vlan};
 use crate::state::ObjectKind;
 use crate::sys::sync::Mutex;
 use crate::wire::{
     Attributes, Builder, HEADER, Message, Messages, flags, kind, put_ne_u16, put_ne_u32,
 };
 
-/// A message of the kernel about one object, before it is applied.
+/// What the kernel says about one object, before it is applied.
 ///
 /// Attributes have the names of `ip -json -details`, or of the accessors of [`Link`](crate::Link),
 /// [`Address`](crate::Address) and so on. What a message is about ([`Notification::index`], addresses, keys) is better
-/// left alone: the database follows what it is told.
+/// left alone: the database follows what it is told. The VLANs of a bridge port come one by one, also where the kernel tells
+/// of several at once, with `vlan`, `flags` and `tunnel`, and without what is not kept of them.
 pub struct Notification {
     object: ObjectKind,
     kind: u16,
@@ -38,6 +39,10 @@ pub struct Notification {
 }
 
 impl Notification {
+    fn new(object: ObjectKind, kind: u16, record: Record) -> Self {
+        Notification { object, kind, record, changed: Vec::new(), is_discarded: false }
+    }
+
     /// What kind of object it is about.
     pub fn object(&self) -> ObjectKind {
         self.object
@@ -70,7 +75,7 @@ impl Notification {
     /// Makes it say this number.
     ///
     /// # Errors
-    /// When there is no such attribute, it has no number, or it stands inside another one.
+    /// When there is no such attribute, it has no number, it stands inside another one, or it is the interface of a VLAN.
     pub fn set_number(&mut self, attribute: &str, number: u64) -> Result<(), NotChangeable> {
         self.set(attribute, Value::Number(number))
     }
@@ -87,11 +92,13 @@ impl Notification {
         let refused = || NotChangeable(attribute.to_owned());
         let (id, row) = self.record.table().row(attribute).ok_or_else(refused)?;
         let stands_alone = !matches!(row.place, Place::Path(path) if path.len() != 1);
+        // One message tells of all VLANs of an interface.
+        let is_shared = self.object == ObjectKind::BridgeVlan && id == bridge_vlan::row::INDEX;
         // What the value would be read as is what it must be.
         let mut bytes = Vec::new();
         row.shape.write(&value, &mut bytes);
         let read = row.shape.read(&bytes, &Attributes::new(&[]));
-        if !stands_alone || read.as_ref() != Some(&value) {
+        if !stands_alone || is_shared || read.as_ref() != Some(&value) {
             return Err(refused());
         }
         self.changed.push((id, self.record.value(id).cloned()));
@@ -211,20 +218,47 @@ enum Sifted {
 }
 
 fn sift_message(sieves: &[Sieve], message: &Message<'_>, told: &mut Vec<String>) -> Sifted {
+    if matches!(message.kind, kind::RTM_NEWVLAN | kind::RTM_DELVLAN) {
+        return sift_vlans(sieves, message, told);
+    }
     let Some((object, table)) = table_of(message) else { return Sifted::Same };
     let Ok(record) = Record::decode(table, message.payload) else { return Sifted::Same };
-    let (changed, is_discarded) = (Vec::new(), false);
-    let mut notification =
-        Notification { object, kind: message.kind, record, changed, is_discarded };
-    for sieve in sieves {
-        told.extend(sieve.ask(&mut notification));
-        if notification.is_discarded {
-            return Sifted::Gone;
+    let mut notification = Notification::new(object, message.kind, record);
+    offer(sieves, &mut notification, told);
+    match (notification.is_discarded, notification.changed.is_empty()) {
+        (true, _) => Sifted::Gone,
+        (false, true) => Sifted::Same,
+        (false, false) => Sifted::Changed(rewritten(message, &notification)),
+    }
+}
+
+/// A message tells of many VLANs, and each is a notification of its own.
+fn sift_vlans(sieves: &[Sieve], message: &Message<'_>, told: &mut Vec<String>) -> Sifted {
+    let Ok((_, all)) = bridge_vlan::decode(message.payload) else { return Sifted::Same };
+    let (mut kept, mut is_same) = (Vec::new(), true);
+    for vlan in all {
+        let mut notification =
+            Notification::new(ObjectKind::BridgeVlan, message.kind, vlan.record());
+        offer(sieves, &mut notification, told);
+        is_same &= !notification.is_discarded && notification.changed.is_empty();
+        if !notification.is_discarded {
+            kept.push(BridgeVlan::of(&notification.record));
         }
     }
-    match notification.changed.is_empty() {
-        true => Sifted::Same,
-        false => Sifted::Changed(rewritten(message, &notification)),
+    match (is_same, kept.is_empty()) {
+        (true, _) => Sifted::Same,
+        (false, true) => Sifted::Gone,
+        (false, false) => Sifted::Changed(bridge_vlan::retold(message.payload, &kept)),
+    }
+}
+
+/// Calls every callback that wants it, until one discards it.
+fn offer(sieves: &[Sieve], notification: &mut Notification, told: &mut Vec<String>) {
+    for sieve in sieves {
+        told.extend(sieve.ask(notification));
+        if notification.is_discarded {
+            return;
+        }
     }
 }
 

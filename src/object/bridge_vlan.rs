@@ -12,7 +12,7 @@ use super::shape::*;
 use super::spec::SpecError;
 use super::table::table;
 use super::{Record, Tree, Value};
-use crate::wire::{Attributes, Builder, Malformed, flags, kind, put_ne_u16};
+use crate::wire::{Attributes, Builder, HEADER, Malformed, flags, kind, put_ne_u16};
 
 /// One VLAN of a bridge port, or of a bridge itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -434,6 +434,9 @@ impl VlanMessage<'_> {
 }
 
 const BRIDGE_VLANDB_ENTRY: u16 = 1;
+const BRIDGE_VLANDB_ENTRY_INFO: u16 = 1;
+const BRIDGE_VLANDB_ENTRY_TUNNEL_INFO: u16 = 4;
+const BRIDGE_VLANDB_TINFO_ID: u16 = 1;
 
 /// The entries of a message of the types `RTM_NEWVLAN` and `RTM_DELVLAN`; what else it tells (`bridge vlan global`) is
 /// passed over.
@@ -465,6 +468,28 @@ pub fn decode(payload: &[u8]) -> Result<(u32, Vec<BridgeVlan>), Malformed> {
         }
     }
     Ok((index, told.into_iter().flatten().collect()))
+}
+
+/// The payload of a message that tells of these VLANs, each by itself, in the place of those that it tells of; what else it
+/// has stays as it is.
+pub fn retold(payload: &[u8], vlans: &[BridgeVlan]) -> Vec<u8> {
+    let (header, rest) = payload.split_at(VLAN_MESSAGE.header.min(payload.len()));
+    let mut told = Builder::new(kind::RTM_NEWVLAN, 0).fixed(header);
+    let others = Attributes::new(rest).map_while(Result::ok);
+    for other in others.filter(|one| one.kind != BRIDGE_VLANDB_ENTRY) {
+        told.attribute(other.kind, other.payload);
+    }
+    for vlan in vlans {
+        told.open(BRIDGE_VLANDB_ENTRY);
+        told.attribute(BRIDGE_VLANDB_ENTRY_INFO, &bytes(&[vlan.flags(), vlan.vid]));
+        if let Some(id) = vlan.tunnel {
+            told.open(BRIDGE_VLANDB_ENTRY_TUNNEL_INFO);
+            told.number(BRIDGE_VLANDB_TINFO_ID, id);
+            told.close();
+        }
+        told.close();
+    }
+    told.finish().split_off(HEADER)
 }
 
 /// The request for the VLANs of one interface, or of all (0): the fixed struct, and that counters are wanted. Without those
@@ -615,6 +640,22 @@ mod tests {
         let far = BridgeVlan::range(20..=21).tunnel(16_777_215);
         check(far, "`20-21`: the number of a tunnel is 0 to 16777215");
         assert!(BridgeVlan::range(1..=4094).tunnel(16_773_122).check().is_ok());
+    }
+
+    /// A callback has changed some: what the message says besides stays.
+    #[test]
+    fn what_is_told_again_reads_as_it_was_told() {
+        const BRIDGE_VLANDB_GLOBAL_OPTIONS: u16 = 2;
+        let mut message = Builder::new(kind::RTM_NEWVLAN, 0).fixed(&message_header(7));
+        message.attribute(BRIDGE_VLANDB_GLOBAL_OPTIONS, &[1, 2, 3, 4]);
+        let payload = message.finish().split_off(HEADER);
+        let all = [vlan(1, 6, None), vlan(2, 4, None), vlan(3, 4, Some(9)), vlan(4094, 0, Some(0))];
+        let told = retold(&payload, &all);
+        assert_eq!(decode(&told).unwrap(), (7, all.to_vec()));
+        let fewer = retold(&told, &all[1..2]);
+        assert_eq!(decode(&fewer).unwrap(), (7, all[1..2].to_vec()));
+        assert!(fewer.starts_with(&payload));
+        assert_eq!(retold(&fewer, &[]), payload);
     }
 
     #[test]

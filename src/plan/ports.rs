@@ -30,6 +30,12 @@ pub(super) fn takes_address(master: &Link) -> bool {
     master.kind() == Some("bond")
 }
 
+/// The hardware address with which a port has joined its bond. It has the bond's since, and this one again when it leaves
+/// (`bond_enslave`, `__bond_release_one`): no request tells a port of it.
+pub(super) fn address_at_joining(port: &Link) -> Option<Value> {
+    port.bond_port()?.perm_hwaddr().map(Value::Hardware)
+}
+
 /// Whether a bond's address is what the kernel would choose: then no program set it.
 pub(super) fn bond_chose(bond: &Link, now: &Snapshot) -> bool {
     let mut ports = now.ports_of(bond.index()).peekable();

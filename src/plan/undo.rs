@@ -137,8 +137,21 @@ fn return_withdrawn(withdrawn: &[Withdrawn], indexes: &Indexes, undo: &mut Undo)
 
 /// What this commit has done to interfaces with which routes go in silence.
 pub(super) fn causes(journal: &[Entry], before: &Snapshot, indexes: &Indexes) -> Causes {
+    causes_of(carried_out(journal), before, indexes)
+}
+
+/// What the kernel has done, or may have done.
+fn carried_out(journal: &[Entry]) -> impl Iterator<Item = &Action> {
     let ours = journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost));
-    causes_of(ours.map(|entry| &entry.action), before, indexes)
+    ours.map(|entry| &entry.action)
+}
+
+/// The same, each with the index of its interface.
+fn carried_out_on<'a>(
+    journal: &'a [Entry],
+    indexes: &'a Indexes,
+) -> impl Iterator<Item = (u32, &'a Action)> {
+    carried_out(journal).filter_map(|action| Some((indexes.of(action.target())?, action)))
 }
 
 /// What such actions do to them.
@@ -605,8 +618,10 @@ fn creation(old: &Link) -> Record {
         row::NUM_RX_QUEUES,
     ];
     for id in kept {
-        if let Some(value) = old.record().value(id).filter(|value| !is_zeros(value)) {
-            record.set(id, value.clone());
+        let joining = ports::address_at_joining(old).filter(|_| id == row::ADDRESS);
+        let value = joining.or_else(|| old.record().value(id).cloned());
+        if let Some(value) = value.filter(|value| !is_zeros(value)) {
+            record.set(id, value);
         }
     }
     record
@@ -655,6 +670,10 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     }
     facts.extend(flags);
     facts.retain(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
+    if old.master() != new.master() && ports::address_at_joining(old).is_some() {
+        // It joins with the one that it was made with, and is then given the bond's.
+        facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
+    }
     facts
 }
 
@@ -791,12 +810,8 @@ pub(super) fn without_collateral(
     indexes: &Indexes,
 ) -> Snapshot {
     let mut moved = Moved::default();
-    for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
-    {
-        let index = indexes.of(entry.action.target());
-        index
-            .into_iter()
-            .for_each(|index| moved.note(index, &entry.action, before, &seen, indexes));
+    for (index, action) in carried_out_on(journal, indexes) {
+        moved.note(index, action, before, &seen, indexes);
     }
     let all = reached(&moved.touched | &moved.followers, before, &seen).into_iter();
     let whole = all.filter_map(|index| {
@@ -836,12 +851,10 @@ fn collateral(
     undo: &mut Undo,
 ) {
     let mut moved = Moved::default();
-    for entry in journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost))
-    {
-        let Some(index) = indexes.of(entry.action.target()) else { continue };
-        along(index, &entry.action, before, now, undo);
-        made_anew(index, &entry.action, before, now, undo);
-        moved.note(index, &entry.action, before, now, indexes);
+    for (index, action) in carried_out_on(journal, indexes) {
+        along(index, action, before, now, undo);
+        made_anew(index, action, before, now, undo);
+        moved.note(index, action, before, now, indexes);
     }
     let Moved { touched, readdressed, renamed, mut followers, rejoined, raised, bonds } =
         moved.still_there(before, now);
@@ -997,5 +1010,50 @@ fn follower(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
         if !fact.holds(now) && rules::kernel_chose(new, id, now) {
             undo.actions.extend(Action::for_fact(&fact));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::LINK;
+    use crate::object::kinds::BOND_PORT;
+    use crate::object::kinds::bond::port_row;
+
+    fn hardware(last: u8) -> Value {
+        Value::Hardware([2, 0, 0, 0, 0, last].into())
+    }
+
+    fn link(index: u32, address: u8, port_of: Option<(u32, u8)>) -> Link {
+        let mut record = Record::new(&LINK);
+        record.set(row::INDEX, Value::Number(index.into()));
+        record.set(row::NAME, format!("d{index}").as_str().into());
+        record.set(row::KIND, "dummy".into());
+        record.set(row::ADDRESS, hardware(address));
+        if let Some((bond, joined_with)) = port_of {
+            let mut port = Record::new(&BOND_PORT);
+            port.set(port_row::PERM_HWADDR, hardware(joined_with));
+            record.set(row::MASTER, Value::Number(bond.into()));
+            record.set(row::PORT_KIND, "bond".into());
+            record.set(row::PORT, Value::Nested(Box::new(port)));
+        }
+        Link::new(record, 1)
+    }
+
+    /// A port that was deleted and brought back had the address of its bond as its own: it had it also when it left.
+    #[test]
+    fn a_port_of_a_bond_comes_back_with_the_address_with_which_it_had_joined() {
+        let (bond, old) = (link(8, 1, None), link(7, 1, Some((8, 2))));
+        assert_eq!(creation(&old).value(row::ADDRESS), Some(&hardware(2)));
+        let before = Snapshot::default().with_links(vec![bond.clone(), old.clone()]);
+        let fields = |new: Link| -> Vec<Field> {
+            let now = Snapshot::default().with_links(vec![bond.clone(), new.clone()]);
+            differences(&old, &new, &before, &now).into_iter().map(|fact| fact.field).collect()
+        };
+        assert_eq!(fields(link(7, 2, None)), [Field::Link(row::MASTER)]);
+        // It has joined, and another address than the bond's was its own.
+        assert_eq!(fields(link(7, 3, Some((8, 2)))), [Field::Link(row::ADDRESS)]);
+        // Without a bond it is as ever.
+        assert_eq!(creation(&link(7, 1, None)).value(row::ADDRESS), Some(&hardware(1)));
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! The development kernel's bridges have none; tests/vm runs these on kernels whose bridges do.
 
+use crate::journal;
 use crate::scene::{Count, before, exactly_as_before, refused, rolled_back};
 use crate::support::judge::plain_vlans as plain;
 use crate::support::oracle::{compare_neighbours, to_json};
 use crate::support::{Request, bridge_json, ip, need_kinds, quiesce_and_compare, scene, try_ip};
 use netlinkdb::internals::sys::{Options, Socket};
 use netlinkdb::{
-    Bridge, BridgeOptions, BridgePortOptions, BridgeVlan, Conflicts, Db, Neighbour, NeighbourState,
-    Object, ObjectKind, Result, Selection, Snapshot, Transaction, Veth,
+    Bridge, BridgeOptions, BridgePortOptions, BridgeVlan, Conflicts, Db, Filter, Neighbour,
+    NeighbourState, Object, ObjectKind, Result, Selection, Snapshot, Transaction, Veth,
 };
 use serde_json::json;
 use std::process::Command;
+use std::sync::mpsc;
 
 crate::cases![
     vlans_read_as_bridge_prints_them,
@@ -22,12 +24,14 @@ crate::cases![
     random_vlans_of_others_are_followed,
     a_vlan_that_goes_is_no_port_that_leaves,
     changes_of_vlans_are_told,
+    callbacks_see_vlans_before_they_are_followed,
     bridges_without_vlans_are_read_all_the_same,
     vlans_are_added_changed_and_deleted,
     vlans_come_with_what_is_made_in_the_same_transaction,
     what_is_undone_has_its_vlans_again,
     what_is_deleted_has_its_vlans_again,
     another_program_keeps_what_it_made,
+    killed_at_every_step_vlans_are_as_before,
     wherever_a_request_is_refused_all_is_as_before,
     tunnels_are_set_and_undone,
     a_review_is_what_is_sent,
@@ -293,6 +297,44 @@ fn changes_of_vlans_are_told() {
     assert!(!told.is_empty());
 }
 
+/// Callbacks on what the kernel says did not see VLANs: what was to be hidden was followed. Of many in one message each is
+/// seen by itself.
+fn callbacks_see_vlans_before_they_are_followed() {
+    let db = ports();
+    let v0 = db.snapshot().link("v0").expect("v0").index();
+    let (say, told) = mpsc::channel();
+    let filter = Filter::default().objects([ObjectKind::BridgeVlan]).index(v0);
+    let guard = db.on_notification(filter, move |message| {
+        let vid = message.number("vlan").expect("a number");
+        assert_eq!((message.object(), message.index()), (ObjectKind::BridgeVlan, v0));
+        assert!(message.set_number("dev", 1).is_err());
+        match vid {
+            11 => message.discard(),
+            12 => message.set_number("tunnel", 1012).expect("a tunnel"),
+            _ => {}
+        }
+        say.send((vid, message.is_removal())).expect("a test that listens");
+    });
+    commands(&["bridge vlan add dev v0 vid 10-12", "bridge vlan add dev v2 vid 10-12"]);
+    commands(&["bridge vlan del dev v0 vid 10"]);
+    let now = db.sync().expect("a snapshot");
+    assert_eq!(vlans(&now, "v0"), ["1 PVID Egress Untagged", "12 tunnel 1012"]);
+    assert_eq!(vlans(&now, "v2"), ["1 PVID Egress Untagged", "10", "11", "12"]);
+    assert_eq!(
+        told.try_iter().collect::<Vec<_>>(),
+        [(10, false), (11, false), (12, false), (10, true)]
+    );
+    // It is not to be had from a dump either, and a commit that wants it does not find it.
+    assert_eq!(vlans(&db.resync().expect("a snapshot"), "v0")[1..], ["12 tunnel 1012"]);
+    let mut tx = db.begin();
+    tx.interface("v0").add_vlan(11).expect("a VLAN");
+    drop(tx.commit().expect_err("what is hidden is not found"));
+    assert_eq!(db.callback_panics(), 0);
+    drop(guard);
+    db.resync().expect("a snapshot");
+    assert_eq!(vlans(&agrees(&db), "v0"), ["1 PVID Egress Untagged", "11", "12"]);
+}
+
 /// A database on a kernel without them opens without complaint; so does one before there is any bridge.
 fn bridges_without_vlans_are_read_all_the_same() {
     need_kinds("bridge veth");
@@ -455,6 +497,35 @@ fn what_is_deleted_has_its_vlans_again() {
         rolled_back(tx.commit());
         exactly_as_before(&db, &was);
     }
+}
+
+/// What a process that is killed does to the ports of [`ports`]: changes them, takes them out and in, moves the default.
+pub fn some_vlans(tx: &mut Transaction) -> Result<()> {
+    tx.interface("v0").add_vlan(10..=12)?.add_vlan(BridgeVlan::new(13).pvid().untagged())?;
+    tx.interface("v0").del_vlan(20)?.del_vlan(21)?;
+    tx.interface("v2").bridge_port(BridgePortOptions::new().vlan_tunnel(false))?;
+    tx.interface("br0").add_vlan(30)?.add_port("v4")?;
+    tx.interface("v4").add_vlan(40..=49)?;
+    tx.interface("br0").bridge(BridgeOptions::new().vlan_default_pvid(7u16))?;
+    Ok(())
+}
+
+/// Of the journal of a process that was killed, VLANs were only looked at as bytes.
+fn killed_at_every_step_vlans_are_as_before() {
+    drop(ports());
+    commands(&[
+        "bridge vlan add dev v0 vid 20-25 untagged",
+        "bridge vlan add dev v0 vid 26 pvid",
+        "bridge link set dev v2 vlan_tunnel on",
+        "bridge vlan add dev v2 vid 100-103",
+        "bridge vlan add dev v2 vid 100-103 tunnel_info id 1000-1003",
+        "bridge vlan add dev br0 vid 31 self",
+    ]);
+    let now = || Db::open().expect("a database").snapshot();
+    let is_committed = || vlans(&now(), "v4").len() == 11;
+    let step = journal::stride(13);
+    let undone = journal::killed_everywhere("vlans traced", 1, step, is_committed);
+    assert!(undone > 3, "{undone}");
 }
 
 /// P4: what others do meanwhile to VLANs that are not named stays, also that of untagged frames.

@@ -83,6 +83,8 @@ fn commit_and_die(what: &str, path: &Path) -> Result<()> {
         let route = |n| Route::to(std::net::Ipv4Addr::from(0x0b00_0000 + n));
         let routes = (0..20_000u32).map(|n| route(n).via("10.1.0.9").table(77));
         tx.sync_routes(netlinkdb::RouteFilter::table(77), routes)?;
+    } else if what.contains("vlans") {
+        crate::bridge_vlans::some_vlans(&mut tx)?;
     } else {
         everything(&mut tx)?;
     }
@@ -406,14 +408,23 @@ fn kill_at(child: &Child, last: usize) -> bool {
 }
 
 /// How many system calls are left out between two at which it is killed: `NETLINKDB_JOURNAL_STRIDE=1` leaves out none.
-fn stride(usual: usize) -> usize {
+pub fn stride(usual: usize) -> usize {
     let asked = std::env::var("NETLINKDB_JOURNAL_STRIDE").ok();
     asked.and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
-/// Kills at one step after the other, recovers, and compares; gives how often there was something to undo.
 fn kill_everywhere(what: &str, first: usize, step: usize) -> u32 {
     machine();
+    killed_everywhere(what, first, step, is_committed)
+}
+
+/// Kills at one step after the other, recovers, and compares; gives how often there was something to undo.
+pub fn killed_everywhere(
+    what: &str,
+    first: usize,
+    step: usize,
+    is_committed: impl Fn() -> bool,
+) -> u32 {
     let world = world();
     let journal = Journal::new();
     let mut undone = 0;

@@ -1,0 +1,375 @@
+//! Following proper: what one event changes, and what the kernel changes with it without a word (K4 to K8).
+//!
+//! What can be worked out goes in the same state as the event; what only the kernel knows is asked for (`ask`), or read
+//! anew with everything else. Not here: events that came while everything was read (`replay`).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::ask::Query;
+use super::{AF_INET6, Follower};
+use crate::object::route::{RouteKey, RouteKey6, RouteProtocol, split};
+use crate::object::{Address, Link, LinkFlags};
+use crate::state::altered::{with_link_mtu, without_source};
+use crate::state::apply::Doubt;
+use crate::state::holes::Sort;
+use crate::state::routes::{Body, Held};
+use crate::state::view::Judged;
+use crate::state::{Event, LinkEvent, NeighbourKey, Snapshot};
+use crate::wire::{Message, flags, kind};
+
+const TABLE_LOCAL: u32 = 255;
+
+impl Follower {
+    /// Key and body of a route; `None` for what is no route of a table.
+    fn route(&mut self, message: &Message<'_>) -> Option<(RouteKey, Arc<Held>)> {
+        let key = split(message.payload, &mut self.scratch)?;
+        Some((key, self.bodies.intern(key.family(), &self.scratch)))
+    }
+
+    pub(super) fn route_message(&mut self, message: &Message<'_>) {
+        if self.is_live() && self.is_answer(message) {
+            return self.gather_legs(message);
+        }
+        let gone = message.kind == kind::RTM_DELROUTE;
+        if !self.is_live() && message.payload.first() == Some(&AF_INET6) {
+            // Also one that is left out: the kernel walks past it.
+            self.holes.stir(Sort::Routes6);
+        }
+        match self.view.judge(message.payload) {
+            Judged::Followed => {}
+            // Alone at its key, or gone from it: that changes nothing for those that are followed.
+            Judged::Beside if !gone && message.flags & flags::EXCL == 0 => {}
+            Judged::Beside | Judged::Elsewhere => return,
+        }
+        let Some((key, held)) = self.route(message).filter(|_| self.views.routes) else { return };
+        let event = Event::Route { key, held, how: message.flags, gone };
+        if !self.is_live() {
+            return self.backlog.push(event);
+        }
+        if let Some(asked) = &mut self.asked {
+            asked.touch(&event);
+        }
+        self.apply(event);
+    }
+
+    /// Whether a new route is to be put: yes, unless its protocol is left out. Routes of several protocols may share a
+    /// key, and REPLACE takes the place of the first of all of them (K20). Which one that was is known where the key held
+    /// nothing else; otherwise everything is read anew.
+    fn is_among_followed(&mut self, key: RouteKey, held: &Arc<Held>, how: u16) -> bool {
+        if !self.view.cuts_protocols() {
+            return true;
+        }
+        let protocol = held.body().map_or(RouteProtocol::UNSPEC, Body::protocol);
+        let ours = self.view.has_protocol(protocol);
+        let first = self.shown.routes_at(&key).first().cloned();
+        let replaces = how & flags::REPLACE != 0;
+        if how & flags::EXCL != 0 {
+            // The kernel has found nothing else at the key.
+            self.mixed.remove(&key);
+            return ours;
+        }
+        match first {
+            Some(_) if replaces && self.mixed.contains(&key) => self.resync(),
+            Some(_) if ours => return true,
+            Some(_) if replaces && !matches!(key, RouteKey::V4(_)) => self.resync(),
+            Some(first) => {
+                if replaces {
+                    self.shown.routes.take(key, &first, &mut self.bodies);
+                }
+                self.mixed.insert(key);
+            }
+            None if ours => {
+                self.mixed.insert(key);
+                return true;
+            }
+            None => {}
+        }
+        false
+    }
+
+    /// Routes that the kernel takes away without a word (K4 to K8), after a change of this interface.
+    pub(super) fn follow_routes(&mut self, doubt: Doubt, index: u32) {
+        if !self.views.routes {
+            return;
+        }
+        match doubt {
+            Doubt::Unaddressed => drop(self.unaddressed.insert(index)),
+            Doubt::Gone(_) => drop(self.unaddressed.remove(&index)),
+            _ => {}
+        }
+        let shown = &self.shown;
+        let up = |index: u32| shown.link_by_index(index).is_some_and(Link::is_up);
+        let others_dead = |body: &Body| others_dead(shown, body, index);
+        let is_vrf =
+            |master: u32| shown.link_by_index(master).is_none_or(|link| link.kind() == Some("vrf"));
+        let mut routes = shown.routes.clone();
+        let changed = match doubt {
+            Doubt::WentDown => routes.evict(&self.bodies, |body| goes_down(shown, body, index)),
+            Doubt::Gone(_) => {
+                let gone = |body: &Body| {
+                    let is_ip = body.is_v4() || body.is_v6() && others_dead(body);
+                    body.is_over(index) && is_ip
+                };
+                routes.evict(&self.bodies, gone) | routes.evict_legs(index, &mut self.bodies)
+            }
+            Doubt::Unaddressed => routes.evict(&self.bodies, |body| {
+                body.is_v4()
+                    && body.is_over(index)
+                    && !body.outlives_addresses()
+                    && others_dead(body)
+            }),
+            // A VRF takes the routes of its ports to its own table (K8).
+            Doubt::Moved(from, to) if [from, to].into_iter().flatten().any(is_vrf) => {
+                return self.resync();
+            }
+            _ => return,
+        };
+        // A leg over an interface that has lost its last address is dead, unless it was made after that; then only
+        // the kernel knows whether the route lives.
+        let unsure = |body: &Body| {
+            let doubtful = |leg: &u32| *leg != index && up(*leg) && self.unaddressed.contains(leg);
+            body.is_v4() && body.is_over(index) && body.links().iter().any(doubtful)
+        };
+        let unsure = self.bodies.any(unsure);
+        if changed {
+            self.silently(|follower| follower.shown.routes = routes);
+        }
+        if unsure {
+            self.resync();
+        }
+    }
+
+    pub(super) fn apply(&mut self, event: Event) {
+        self.stamp += 1;
+        match event {
+            Event::Route { key, held, how, gone } => {
+                self.dirty = true;
+                match gone {
+                    false if !self.is_among_followed(key, &held, how) => {}
+                    false => self.shown.routes.put(key, held, how, &mut self.bodies),
+                    // One that is not known has been taken out before its announcement (K22).
+                    true if self.shown.routes.take(key, &held, &mut self.bodies) => {}
+                    true => self.ask_legs(key),
+                }
+            }
+            Event::NexthopNew(nexthop) => self.dirty |= self.shown.nexthops.put(nexthop),
+            Event::NexthopGone(id) => {
+                self.shown.nexthops.map.remove(&id);
+                self.nexthops_gone([id].into());
+            }
+            Event::RuleNew(_) | Event::RuleGone(_) => {
+                (self.dirty, self.unmarked) = (true, true);
+                self.shown.apply(event, self.stamp);
+            }
+            Event::NeighbourNew(neighbour) => self.dirty |= self.shown.neighbour_is(neighbour),
+            Event::NeighbourGone(neighbour) => self.dirty |= self.shown.neighbour_gone(&neighbour),
+            Event::VlansNew(index, _) | Event::VlansGone(index, _) => {
+                self.dirty = true;
+                if self.shown.apply(event, self.stamp) == Doubt::Repvid {
+                    self.ask(Query::Vlans(index));
+                }
+            }
+            Event::Link(..) | Event::AddressNew(_) | Event::AddressGone(_) => {
+                self.apply_to_link(event);
+            }
+        }
+    }
+
+    /// Nexthop objects are gone, and with them, without a word, IPv4 routes by them (K7), forwarding entries by them,
+    /// and their places in groups. Routes by a group that has lost a member have lost a way: which, only the kernel
+    /// knows.
+    fn nexthops_gone(&mut self, gone: BTreeSet<u32>) {
+        self.dirty = true;
+        let by =
+            |body: &Body, ids: &BTreeSet<u32>| body.nexthop().is_some_and(|id| ids.contains(&id));
+        let lost = self.silently(|follower| {
+            let lost = follower.shown.nexthops.remove(gone);
+            follower.shown.routes.evict(&follower.bodies, |body| by(body, &lost.gone));
+            lost.gone.iter().for_each(|id| follower.shown.neighbours.evict_nexthop(*id));
+            lost
+        });
+        if self.bodies.any(|body| by(body, &lost.shrunk)) {
+            self.resync();
+        }
+    }
+
+    /// A nexthop object lives as long as its interface is up and has a carrier (`nexthop_netdev_event`).
+    fn follow_nexthops(&mut self, index: u32) {
+        let carries = |link: &Link| {
+            let flags = link.flags();
+            let running = flags.contains(LinkFlags::RUNNING) || flags.contains(LinkFlags::LOWER_UP);
+            link.is_up() && running
+        };
+        if self.shown.nexthops.map.is_empty()
+            || self.shown.link_by_index(index).is_some_and(carries)
+        {
+            return;
+        }
+        let over = self.shown.nexthops.over(index);
+        if !over.is_empty() {
+            self.nexthops_gone(over);
+        }
+    }
+
+    fn apply_to_link(&mut self, event: Event) {
+        self.dirty = true;
+        let index = event.index();
+        let is_link = matches!(event, Event::Link(..));
+        let name = |shown: &Snapshot| shown.link_by_index(index).map(|link| link.name().to_owned());
+        let named = is_link.then(|| name(&self.shown));
+        let is_up = |shown: &Snapshot| shown.link_by_index(index).is_some_and(Link::is_up);
+        let was_up = is_up(&self.shown);
+        let addressed = matches!(&event, Event::AddressNew(address) if address.local().is_ipv4());
+        let going = match &event {
+            Event::AddressGone(address) => Some((self.why_gone(address), address.local())),
+            _ => None,
+        };
+        let mtu = |shown: &Snapshot| shown.link_by_index(index).map(Link::mtu);
+        let mtu_was = mtu(&self.shown);
+        let has_tunnels = is_link && self.has_tunnels(index);
+        if matches!(event, Event::Link(_, LinkEvent::Gone { .. })) {
+            self.silently(|follower| follower.shown.remove_what_is_on(index));
+        }
+        let doubt = self.shown.apply(event, self.stamp);
+        match going.filter(|(_, source)| self.bodies.any_with_source(*source)) {
+            Some((Gone::ByItself, source)) => {
+                self.silently(|follower| follower.follow_source(source));
+            }
+            // Only the kernel knows which routes prefer it still.
+            Some((Gone::Unknown, _)) => self.resync(),
+            Some((Gone::WithInet6, _)) | None => {}
+        }
+        let changed = mtu_was.zip(mtu(&self.shown)).filter(|(was, is)| was != is);
+        if let Some(mtus) = changed.filter(|_| self.views.routes) {
+            self.silently(|follower| {
+                let change = |body: &Body| with_link_mtu(body, index, mtus);
+                follower.shown.routes.alter(&mut follower.bodies, change);
+            });
+        }
+        if addressed || !was_up && is_up(&self.shown) {
+            self.unaddressed.remove(&index);
+        }
+        self.unmarked |= is_link && named != Some(name(&self.shown));
+        self.follow_routes(doubt, index);
+        if is_link {
+            self.follow_nexthops(index);
+        }
+        if has_tunnels && !self.has_tunnels(index) {
+            self.silently(|follower| follower.shown.forget_tunnels(index));
+        }
+        match doubt {
+            Doubt::None | Doubt::Unaddressed | Doubt::Repvid => {}
+            Doubt::Inet6 | Doubt::Left => self.ask(Query::Link(index)),
+            Doubt::Moved(from, to) => {
+                self.ask_bridge(index, from);
+                to.into_iter().for_each(|to| self.ask(Query::Link(to)));
+            }
+            Doubt::Appeared => {
+                self.ask(Query::Link(index));
+                self.ask_other_end(index);
+                // A bridge announces its own entry, and its own VLANs, before itself.
+                self.ask(Query::Fdb(index));
+                self.ask(Query::Vlans(index));
+            }
+            Doubt::Gone(master) => {
+                self.ask_bridge(index, master);
+                let lost = |link: &&Link| link.link() == Some(index) && link.index() != index;
+                let left: Vec<_> = self.shown.links().filter(lost).map(Link::index).collect();
+                left.into_iter().for_each(|index| self.ask(Query::Link(index)));
+            }
+            Doubt::WentDown => {
+                // `pneigh_ifdown`: proxies are never announced.
+                self.silently(|follower| {
+                    follower.shown.neighbours.evict(index, NeighbourKey::is_proxy);
+                });
+                self.ask(Query::Addresses(index));
+            }
+        }
+    }
+
+    /// Whether a port has tunnels for VLANs.
+    fn has_tunnels(&self, index: u32) -> bool {
+        let port = self.shown.link_by_index(index).and_then(Link::bridge_port);
+        port.and_then(|port| port.vlan_tunnel()) == Some(true)
+    }
+
+    /// Why an address goes, told before it is taken out. The local route of an IPv6 address goes before it when it goes with
+    /// IPv6 (`addrconf_ifdown`), and after it when it goes by itself (`ipv6_del_addr`).
+    fn why_gone(&self, address: &Address) -> Gone {
+        let IpAddr::V6(own) = address.local() else { return Gone::ByItself };
+        let shown = &self.shown;
+        let up = shown.link_by_index(address.index()).is_some_and(Link::is_up);
+        let key =
+            RouteKey6 { table: TABLE_LOCAL, dst: own.octets(), len: 128, tos: 0, priority: 0 };
+        let mut local = shown.keyed_routes_to(RouteKey::V6(key));
+        match !up || shown.follows_table(TABLE_LOCAL) && local.next().is_none() {
+            false => Gone::ByItself,
+            // Its local route is not made yet (`addrconf_dad_completed` makes it, also where nothing is checked, from a
+            // work queue).
+            true if address.is_tentative() => Gone::Unknown,
+            true => Gone::WithInet6,
+        }
+    }
+
+    /// An address has gone that routes may prefer as their source: of IPv4 they go (K6), of IPv6 they stay without it.
+    fn follow_source(&mut self, source: IpAddr) {
+        if self.shown.addresses().any(|own| own.local() == source) {
+            return;
+        }
+        match source.is_ipv4() {
+            true => self.shown.routes.evict_source(&self.bodies, source),
+            false => {
+                let change = |body: &Body| without_source(body, source);
+                self.shown.routes.alter(&mut self.bodies, change);
+            }
+        }
+    }
+
+    /// Which interfaces and rules are there has changed: rules that name them are marked anew, once for a whole batch.
+    pub(super) fn mark_rules(&mut self) {
+        if std::mem::take(&mut self.unmarked) && !self.shown.rules.map.is_empty() {
+            self.silently(|follower| {
+                let mut rules = std::mem::take(&mut follower.shown.rules);
+                rules.mark(|name| follower.shown.link_by_name(name).is_some());
+                follower.shown.rules = rules;
+            });
+        }
+    }
+
+    /// Does what the kernel has not said: it is told apart from what it has.
+    pub(super) fn silently<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        if std::mem::replace(&mut self.turns.is_silent, true) {
+            return act(self);
+        }
+        let told = self.shown.clone();
+        let done = act(self);
+        self.turns.is_silent = false;
+        self.turns.note(told, &self.shown);
+        done
+    }
+}
+
+/// Why an address goes.
+#[derive(Clone, Copy)]
+enum Gone {
+    /// Alone: no route may prefer it as its source any more.
+    ByItself,
+    /// Its interface goes down or has no IPv6 any more: then other interfaces' routes keep preferring it
+    /// (`addrconf_ifdown`, which does not ask them).
+    WithInet6,
+    /// One or the other.
+    Unknown,
+}
+
+/// Whether no other interface that this route leads over is up.
+fn others_dead(shown: &Snapshot, body: &Body, index: u32) -> bool {
+    let up = |index: u32| shown.link_by_index(index).is_some_and(Link::is_up);
+    body.links().iter().all(|leg| *leg == index || !up(*leg))
+}
+
+/// Whether a route goes when this interface goes down. MPLS routes stay, dead, until it is gone (`mpls_ifdown`).
+pub(super) fn goes_down(shown: &Snapshot, body: &Body, index: u32) -> bool {
+    body.is_over(index) && !body.is_host() && !body.is_mpls() && others_dead(shown, body, index)
+}
