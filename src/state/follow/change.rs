@@ -167,8 +167,10 @@ impl Follower {
             Event::NeighbourGone(neighbour) => self.dirty |= self.shown.neighbour_gone(&neighbour),
             Event::VlansNew(index, _) | Event::VlansGone(index, _) => {
                 self.dirty = true;
-                if self.shown.apply(event, self.stamp) == Doubt::Repvid {
-                    self.ask(Query::Vlans(index));
+                match self.shown.apply(event, self.stamp) {
+                    Doubt::Repvid => self.ask(Query::Vlans(index)),
+                    Doubt::Inherited(bridge) => self.ask(Query::Fdb(bridge)),
+                    _ => {}
                 }
             }
             Event::Link(..) | Event::AddressNew(_) | Event::AddressGone(_) => {
@@ -260,7 +262,7 @@ impl Follower {
             self.silently(|follower| follower.shown.forget_tunnels(index));
         }
         match doubt {
-            Doubt::None | Doubt::Unaddressed | Doubt::Repvid => {}
+            Doubt::None | Doubt::Unaddressed | Doubt::Repvid | Doubt::Inherited(_) => {}
             Doubt::Inet6 | Doubt::Left => self.ask(Query::Link(index)),
             Doubt::Moved(from, to) => {
                 self.ask_bridge(index, from);

@@ -4,9 +4,10 @@ use std::slice;
 use super::*;
 use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
+use crate::object::neighbour::{NEIGHBOUR_CACHE_INFO, row as neighbour_row};
 use crate::object::route::{ROUTE, hop_row, row};
 use crate::object::rule::row as rule_row;
-use crate::object::{AddressFlags, RULE, Record, Value};
+use crate::object::{AddressFlags, NEIGHBOUR, RULE, Record, Value};
 use crate::state::view::AF_MPLS;
 use crate::wire::put_ne_u32;
 
@@ -52,7 +53,11 @@ fn address(index: u32) -> Vec<u8> {
 
 /// A follower that has dumped nothing and is live.
 fn live() -> Follower {
-    let mut follower = Follower::new(Views { addresses: true, routes: true, ..Views::NONE });
+    live_with(Views { addresses: true, routes: true, ..Views::NONE })
+}
+
+fn live_with(views: Views) -> Follower {
+    let mut follower = Follower::new(views);
     follower.handle_drained(0);
     while let Some(transmit) = follower.poll_transmit() {
         let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
@@ -401,4 +406,40 @@ fn an_end_of_a_veth_that_comes_back_makes_the_other_one_be_asked_for() {
     let asked = Messages::new(&bytes).next().unwrap().unwrap();
     let asked = Record::decode(&LINK, asked.payload).unwrap();
     assert_eq!(asked.number(link_row::INDEX), 7);
+}
+
+/// The bridge had the address of a port that left it: the entry for that was the bridge's from then on, without a word,
+/// and deleted as such. It stood at the port for ever.
+#[test]
+fn a_port_that_leaves_has_no_entry_of_the_bridge_any_more() {
+    let mut follower = live_with(Views { neighbours: true, ..Views::NONE });
+    let own = Value::Hardware([2, 0, 0, 0, 0, 1].into());
+    let port = |master: Option<u64>| {
+        link_with(7, false, 0, |record| {
+            record.set(link_row::ADDRESS, own.clone());
+            master.into_iter().for_each(|master| {
+                record.set(link_row::MASTER, Value::Number(master));
+            });
+        })
+    };
+    let mut entry = Record::new(&NEIGHBOUR);
+    let numbers = [
+        (neighbour_row::FAMILY, u64::from(AF_BRIDGE)),
+        (neighbour_row::INDEX, 7),
+        (neighbour_row::STATE, 0x80),
+        (neighbour_row::MASTER, 8),
+    ];
+    numbers.into_iter().for_each(|(id, number)| entry.set(id, Value::Number(number)));
+    entry.set(neighbour_row::LLADDR, own.clone());
+    let times = Record::new(&NEIGHBOUR_CACHE_INFO);
+    entry.set(neighbour_row::CACHEINFO, Value::Nested(Box::new(times)));
+    let mut told = Builder::new(kind::RTM_NEWNEIGH, 0).fixed(&entry.encode_header());
+    entry.encode(&mut told);
+    let bridge = link_with(8, false, 0, |record| record.set(link_row::KIND, "bridge".into()));
+    for event in [bridge, port(Some(8)), told.finish()] {
+        follower.handle_event(&event);
+    }
+    assert_eq!(follower.last().neighbours().fdb().len(), 1);
+    follower.handle_event(&port(None));
+    assert_eq!(follower.last().neighbours().fdb().len(), 0);
 }
