@@ -242,4 +242,11 @@ pub mod internals {
     pub mod plan {
         pub use crate::plan::*;
     }
+    /// What the engine does without threads: asks hooks, calls callbacks, and makes events of states.
+    pub mod engine {
+        pub use crate::engine::{
+            Answer, Asking, Entry, Gather, Hook, Hooks, Log, Panics, Post, Reading, Registry,
+            Sieve, Taken, sift,
+        };
+    }
 }

@@ -330,6 +330,9 @@ impl Schedule {
                 self.seen.note("committed");
             }
             Ok(Outcome::RolledBack { cause, .. }) => {
+                let back = |one: &&Difference| !judge::is_of_no_one(one);
+                let back: Vec<_> = differences.iter().filter(back).cloned().collect();
+                let lines = judge::lines(&back);
                 assert!(lines.is_empty(), "rolled back: {cause}: {lines:#?}");
                 self.seen.note("rolled back");
             }
@@ -619,17 +622,17 @@ impl Schedule {
 
     /// All is put away.
     fn end(&mut self) {
-        for which in 0..2 {
-            let ids = self.databases[which].holds.ids();
-            ids.into_iter().for_each(|id| self.databases[which].holds.remove(id));
-            assert!(self.databases[which].holds.is_empty());
-            // What others have changed in silence is found by reading anew.
-            self.databases[which].driver.borrow_mut().resync(&mut self.kernel);
+        for Database { holds, .. } in &mut self.databases {
+            holds.ids().into_iter().for_each(|id| holds.remove(id));
+            assert!(holds.is_empty());
         }
+        // What others have changed in silence is found by reading anew.
+        let anew = self.rng.below(2);
+        self.databases[anew].driver.borrow_mut().resync(&mut self.kernel);
         let fresh = Driver::open(&mut self.kernel, ROOMY);
-        for database in &self.databases {
-            announced::judge_against(&database.driver.borrow(), &fresh);
-        }
+        let driver = |which: usize| self.databases[which].driver.borrow();
+        announced::judge_against(&driver(anew), &fresh);
+        announced::judge_announced_against(&driver(1 - anew), &fresh);
         fresh.close(&mut self.kernel);
         for database in self.databases.drain(..) {
             let driver = Rc::try_unwrap(database.driver).ok().expect("nobody else has it");

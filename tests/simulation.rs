@@ -304,6 +304,32 @@ fn killed_after_every_request() {
     assert!(rolled_back > 100, "{rolled_back}");
 }
 
+/// A process is killed when everything is done, and the kernel goes on before the next one comes to undo it: a bridge that
+/// has lost its last port loses its carrier, and with that the nexthop objects over it.
+#[test]
+fn the_kernel_goes_on_before_a_recovery() {
+    let mut rolled_back = 0;
+    for scenario in SCENARIOS {
+        let _label = Label(format!("{}: recovered later", scenario.name));
+        let mut stage = Stage::new(scenario);
+        let mut draft = stage.driver.draft();
+        if (scenario.edit)(&mut draft).is_err() {
+            continue;
+        }
+        let everything = counts(scenario).requests;
+        let left = stage.driver.commit_and_die(&mut stage.kernel, &draft, everything);
+        let Ok(Some(kept)) = left else { continue };
+        stage.kernel.settle();
+        stage.reopen();
+        let outcome = Ok(stage.driver.recover(&mut stage.kernel, &kept));
+        rolled_back += u32::from(matches!(outcome, Ok(Outcome::RolledBack { .. })));
+        stage.judge(scenario, &outcome);
+        stage.judge_snapshot();
+    }
+    println!("rolled back {rolled_back} times");
+    assert!(rolled_back > 20, "{rolled_back}");
+}
+
 /// A process is killed when everything is done, and the one that undoes it after each request; the next one ends it.
 #[test]
 fn every_recovery_killed() {

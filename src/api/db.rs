@@ -334,7 +334,7 @@ impl Db {
     /// snapshots, and can neither commit nor wait for a state: both are refused. It must not wait for another thread
     /// that does, nor for an [`EventQueue`]. What was read before the registration is not seen; [`Db::resync`] reads
     /// everything anew. A filter for a kind of interface knows that of messages about interfaces only. A panic is caught
-    /// as in [`Db::on_event`], and the message passes.
+    /// as in [`Db::on_event`], and the message passes as if this callback had not been called.
     ///
     /// ```
     /// # netlinkdb::NetNs::enter_private()?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
-use super::events::{Event, EventOptions, Filter, Subscription};
+use super::events::{Event, EventOptions, Filter, Reading, Subscription};
 use super::hooks::panic_text;
 use super::log::{Cause, Entry};
 use super::registry::Registration;
@@ -17,21 +17,33 @@ use crate::sys::sync::thread::{Builder, JoinHandle};
 
 /// Counts the panics of a database's callbacks, and remembers whether this one has panicked before.
 #[derive(Clone)]
-pub(super) struct Panics {
+pub struct Panics {
     total: Arc<AtomicU64>,
     has_panicked: Arc<AtomicBool>,
 }
 
+/// A panic of a callback.
+#[derive(Debug)]
+pub(super) struct Caught {
+    /// Its words, if it is the callback's first.
+    pub(super) first: Option<String>,
+}
+
 impl Panics {
-    /// Calls; the words of a panic, if it is the callback's first.
-    pub(super) fn catch(&self, call: impl FnOnce()) -> Option<String> {
+    /// Of one callback, to be counted with those of all.
+    pub fn new(total: &Arc<AtomicU64>) -> Self {
+        Panics { total: Arc::clone(total), has_panicked: Arc::default() }
+    }
+
+    /// Calls; `None` when it ended as it should.
+    pub(super) fn catch(&self, call: impl FnOnce()) -> Option<Caught> {
         let payload = catch_unwind(AssertUnwindSafe(call)).err()?;
         self.total.fetch_add(1, Ordering::SeqCst);
         let is_first = !self.has_panicked.swap(true, Ordering::SeqCst);
         let words = panic_text(&*payload).to_owned();
         // What was thrown may itself panic when it is dropped.
         drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
-        is_first.then_some(words)
+        Some(Caught { first: is_first.then_some(words) })
     }
 }
 
@@ -39,12 +51,33 @@ type Call = dyn FnMut(&Event) + Send;
 
 /// A callback that sees what has changed.
 #[derive(Clone)]
-pub(super) struct Post {
+pub struct Post {
     filter: Filter,
     /// The revision that it begins after.
     since: u64,
     call: Arc<Mutex<Call>>,
     panics: Panics,
+}
+
+impl Post {
+    /// From what it wants to see, the revision that it begins after, and what it does.
+    pub fn new(
+        filter: Filter,
+        since: u64,
+        call: impl FnMut(&Event) + Send + 'static,
+        panics: Panics,
+    ) -> Self {
+        Post { filter, since, call: Arc::new(Mutex::new(call)), panics }
+    }
+
+    /// Calls it with what it wants to see of the event that was read last. The words of a panic, if it is its first.
+    pub fn tell(&self, reading: &Reading, event: &Event) -> Option<String> {
+        let event = reading.filtered(event, &self.filter)?;
+        if event.revision() <= self.since && event.panic().is_none() {
+            return None;
+        }
+        self.panics.catch(|| (*self.call.lock())(&event))?.first
+    }
 }
 
 impl Shared {
@@ -60,7 +93,7 @@ impl Shared {
     }
 
     fn panics(&self) -> Panics {
-        Panics { total: Arc::clone(&self.panics), has_panicked: Arc::default() }
+        Panics::new(&self.panics)
     }
 }
 
@@ -71,8 +104,7 @@ impl Engine {
         filter: Filter,
         call: impl FnMut(&mut Notification) + Send + 'static,
     ) -> Registration {
-        let (call, panics) = (Arc::new(Mutex::new(call)), self.shared.panics());
-        self.shared.sieves.add(Sieve { filter, call, panics })
+        self.shared.sieves.add(Sieve::new(filter, call, self.shared.panics()))
     }
 
     /// Calls this with every change, in order, on the thread of all such callbacks.
@@ -89,8 +121,7 @@ impl Engine {
             *thread = Some(self.start_callbacks()?);
         }
         let since = self.shared.published.lock().revision;
-        let (call, panics) = (Arc::new(Mutex::new(call)), self.shared.panics());
-        Ok(self.shared.posts.add(Post { filter, since, call, panics }))
+        Ok(self.shared.posts.add(Post::new(filter, since, call, self.shared.panics())))
     }
 
     fn start_callbacks(&self) -> Result<JoinHandle<()>, Error> {
@@ -110,12 +141,8 @@ impl Engine {
 fn run(mut queue: Subscription) {
     while let Ok(Some(event)) = queue.next_within(Duration::MAX) {
         for post in queue.shared().posts.all() {
-            let Some(event) = queue.filtered(&event, &post.filter) else { continue };
-            if event.revision() <= post.since && event.panic().is_none() {
-                continue;
-            }
             // It may use the database, and so wait: no lock is held but its own.
-            if let Some(words) = post.panics.catch(|| (*post.call.lock())(&event)) {
+            if let Some(words) = post.tell(queue.reading(), &event) {
                 queue.shared().tell_panic(&words);
             }
         }

@@ -218,13 +218,18 @@ impl EventOptions {
 pub struct Subscription {
     shared: Arc<Shared>,
     id: u64,
+    reading: Reading,
+    gather: Gather,
+    waker: Arc<Waker>,
+}
+
+/// Makes events of the states that a queue takes out of the log, each from the one before.
+pub struct Reading {
     seen: Snapshot,
     /// The state before that, where the newest events begin.
     before: Snapshot,
     filter: Filter,
-    gather: Gather,
     ready: VecDeque<Event>,
-    waker: Arc<Waker>,
 }
 
 impl Engine {
@@ -240,15 +245,18 @@ impl Engine {
         let id = published.log.subscribe(capacity, Arc::clone(&waker));
         let seen = published.snapshot.clone();
         drop(published);
-        let before = seen.clone();
-        Ok(Subscription { shared, id, seen, before, filter, gather, ready: VecDeque::new(), waker })
+        Ok(Subscription { shared, id, reading: Reading::new(seen, filter), gather, waker })
     }
 }
 
 impl Subscription {
     /// The state that the event given last led to; at first the one that the queue begins at.
     pub fn snapshot(&self) -> &Snapshot {
-        &self.seen
+        &self.reading.seen
+    }
+
+    pub(super) fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// The next event; `None` when there is none in this time.
@@ -257,11 +265,11 @@ impl Subscription {
     /// When the reader has ended and everything has been given.
     pub fn next_within(&mut self, time: Duration) -> Result<Option<Event>, Error> {
         let deadline = clock().checked_add(time);
-        while self.ready.is_empty() {
+        while self.reading.ready.is_empty() {
             let Some(taken) = self.take(self.gather, deadline)? else { return Ok(None) };
-            self.read(taken);
+            self.reading.read(taken);
         }
-        Ok(self.ready.pop_front())
+        Ok(self.reading.next())
     }
 
     /// Everything that has changed since what was given last, when there is something, in one difference; of a state
@@ -272,12 +280,13 @@ impl Subscription {
     pub fn diff_within(&mut self, time: Duration) -> Result<Option<Diff>, Error> {
         let deadline = clock().checked_add(time);
         loop {
-            let ready: Vec<_> = self.ready.drain(..).flat_map(Event::into_changes).collect();
+            let ready = self.reading.ready.drain(..);
+            let ready: Vec<_> = ready.flat_map(Event::into_changes).collect();
             if !ready.is_empty() {
                 return Ok(Some(Diff::of(ready)));
             }
             let Some(taken) = self.take(Gather::All, deadline)? else { return Ok(None) };
-            self.read(taken);
+            self.reading.read(taken);
         }
     }
 
@@ -316,8 +325,39 @@ impl Subscription {
         }
     }
 
-    /// What was taken, as events.
-    fn read(&mut self, taken: Taken) {
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// When to ask again, where changes wait for a quiet time.
+    pub fn due(&self) -> Option<Instant> {
+        let now = clock();
+        if !self.reading.ready.is_empty() {
+            return Some(now);
+        }
+        self.shared.published.lock().log.due(self.id, self.gather, now)
+    }
+}
+
+impl Reading {
+    /// Begins at a state.
+    pub fn new(seen: Snapshot, filter: Filter) -> Self {
+        Reading { before: seen.clone(), seen, filter, ready: VecDeque::new() }
+    }
+
+    /// The state that the event given last led to.
+    pub fn seen(&self) -> &Snapshot {
+        &self.seen
+    }
+
+    /// The next event of what was taken in.
+    #[allow(clippy::should_implement_trait, reason = "there may be more after there was none")]
+    pub fn next(&mut self) -> Option<Event> {
+        self.ready.pop_front()
+    }
+
+    /// Takes in what was taken out of the log.
+    pub fn read(&mut self, taken: Taken) {
         let (entry, has_lagged) = match taken {
             Taken::State(entry) => (entry, false),
             Taken::Lagged(entry) => (entry, true),
@@ -361,19 +401,6 @@ impl Subscription {
             _ => Some(Cow::Borrowed(event)),
         }
     }
-
-    pub(super) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
-    /// When to ask again, where changes wait for a quiet time.
-    pub fn due(&self) -> Option<Instant> {
-        let now = clock();
-        if !self.ready.is_empty() {
-            return Some(now);
-        }
-        self.shared.published.lock().log.due(self.id, self.gather, now)
-    }
 }
 
 impl Event {
@@ -390,7 +417,7 @@ impl Event {
 impl AsFd for Subscription {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let mut published = self.shared.published.lock();
-        let is_ready = !self.ready.is_empty() || published.ended.is_some();
+        let is_ready = !self.reading.ready.is_empty() || published.ended.is_some();
         published.log.poll(self.id, is_ready);
         drop(published);
         (*self.waker).as_fd()

@@ -35,8 +35,11 @@ impl Hook {
         Hook { check: Arc::new(check), place }
     }
 
-    /// A panic is an answer like another.
-    fn ask(&self, now: &Snapshot, delta: &Diff) -> Result<(), String> {
+    /// Calls it. A panic is an answer like another.
+    ///
+    /// # Errors
+    /// Why the commit may not hold.
+    pub fn ask(&self, now: &Snapshot, delta: &Diff) -> Result<(), String> {
         let asked = catch_unwind(AssertUnwindSafe(|| (self.check)(now, delta)));
         asked.unwrap_or_else(|payload| Err(format!("it panicked: {}", panic_text(&*payload))))
     }
@@ -49,11 +52,61 @@ pub(super) fn panic_text(payload: &(dyn Any + Send)) -> &str {
 }
 
 /// The hooks of a commit: those of its database first, then its own, each in the order of registration.
-pub(super) struct Hooks {
-    pub(super) database: Vec<Hook>,
-    pub(super) own: Vec<Hook>,
+pub struct Hooks {
+    /// Those of the database.
+    pub database: Vec<Hook>,
+    /// Those of the transaction.
+    pub own: Vec<Hook>,
     /// What each of them may take.
-    pub(super) deadline: Duration,
+    pub deadline: Duration,
+}
+
+/// What came of asking a hook.
+#[derive(Debug)]
+pub enum Answer {
+    /// It has ended, and said this.
+    Said(Result<(), String>),
+    /// It did not end within what it may take.
+    Late,
+    /// Its thread has ended without a word.
+    Ended,
+    /// It could not be asked: there was no thread for it.
+    Unasked,
+}
+
+/// Which hook is to be asked next, and what an answer makes of the commit. Whoever drives it calls the hooks, and has the
+/// clock.
+pub struct Asking {
+    left: std::vec::IntoIter<(String, Hook)>,
+    step: String,
+    deadline: Duration,
+}
+
+impl Asking {
+    /// The next hook; `None` when all have been content.
+    pub fn poll(&mut self) -> Option<Hook> {
+        let (step, hook) = self.left.next()?;
+        self.step = step;
+        Some(hook)
+    }
+
+    /// Takes in what came of the hook that was given last.
+    ///
+    /// # Errors
+    /// That it is not content, and why: none is asked after it.
+    pub fn handle(&mut self, answer: Answer) -> Result<(), Failure> {
+        let words = match answer {
+            Answer::Said(Ok(())) => return Ok(()),
+            Answer::Said(Err(words)) => words,
+            Answer::Late => {
+                let deadline = self.deadline.as_secs_f32();
+                format!("it did not end within {deadline} s, and may still run")
+            }
+            Answer::Ended => "its thread ended".to_owned(),
+            Answer::Unasked => "no thread could be had for it".to_owned(),
+        };
+        Err(Failure { step: std::mem::take(&mut self.step), why: Why::Hook(words) })
+    }
 }
 
 thread_local! {
@@ -71,7 +124,13 @@ impl Hooks {
         self.database.is_empty() && self.own.is_empty()
     }
 
-    /// Asks one after the other; the first that is not content is the last.
+    /// All of them, to be asked one after the other.
+    pub fn asking(self) -> Asking {
+        let deadline = self.deadline;
+        Asking { left: self.named().collect::<Vec<_>>().into_iter(), step: String::new(), deadline }
+    }
+
+    /// Asks one after the other, on a thread of their own; the first that is not content is the last.
     ///
     /// # Errors
     /// Which hook is not content, and why.
@@ -91,18 +150,15 @@ impl Hooks {
             }
         };
         let thread = Builder::new().name("netlinkdb-hooks".to_owned()).spawn(body);
-        for (step, hook) in self.named() {
+        let mut asking = self.asking();
+        while let Some(hook) = asking.poll() {
             let asked = thread.is_ok() && to_hooks.send(hook).is_ok();
-            let words = match answers.recv_timeout(deadline) {
-                Ok(Ok(())) => continue,
-                Ok(Err(words)) => words,
-                Err(RecvTimeoutError::Timeout) => {
-                    format!("it did not end within {} s, and may still run", deadline.as_secs_f32())
-                }
-                Err(RecvTimeoutError::Disconnected) if asked => "its thread ended".to_owned(),
-                Err(RecvTimeoutError::Disconnected) => "no thread could be had for it".to_owned(),
-            };
-            return Err(Failure { step, why: Why::Hook(words) });
+            asking.handle(match answers.recv_timeout(deadline) {
+                Ok(said) => Answer::Said(said),
+                Err(RecvTimeoutError::Timeout) => Answer::Late,
+                Err(RecvTimeoutError::Disconnected) if asked => Answer::Ended,
+                Err(RecvTimeoutError::Disconnected) => Answer::Unasked,
+            })?;
         }
         drop(to_hooks);
         if let Ok(thread) = thread {

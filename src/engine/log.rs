@@ -62,19 +62,24 @@ pub struct History {
 
 /// A state, and how it came about.
 #[derive(Clone)]
-pub(super) struct Entry {
-    pub(super) snapshot: Snapshot,
-    pub(super) cause: Cause,
+pub struct Entry {
+    /// The state.
+    pub snapshot: Snapshot,
+    /// Whom its changes are put down to.
+    pub cause: Cause,
     /// What of it the kernel has not said.
-    pub(super) silence: Silence,
-    pub(super) at: Instant,
-    pub(super) time: SystemTime,
+    pub silence: Silence,
+    /// When it was shown.
+    pub at: Instant,
+    /// The same by the system's clock.
+    pub time: SystemTime,
     /// The words of a callback that has panicked.
-    pub(super) note: Option<Arc<str>>,
+    pub note: Option<Arc<str>>,
 }
 
 impl Entry {
-    pub(super) fn new(snapshot: Snapshot, cause: Cause) -> Self {
+    /// Shown now.
+    pub fn new(snapshot: Snapshot, cause: Cause) -> Self {
         let (at, time) = (clock(), SystemTime::now());
         Entry { snapshot, cause, silence: Silence::default(), at, time, note: None }
     }
@@ -82,7 +87,7 @@ impl Entry {
 
 /// How a queue gathers what is waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gather {
+pub enum Gather {
     /// State by state.
     Each,
     /// All that is waiting, in one piece.
@@ -92,10 +97,12 @@ pub(super) enum Gather {
 }
 
 /// What a queue gets.
-pub(super) enum Taken {
+pub enum Taken {
+    /// Nothing is waiting.
     Nothing,
     /// There is something; it is due then.
     Due(Instant),
+    /// The next state, or the newest where all is gathered.
     State(Entry),
     /// The newest state; those before it are gone.
     Lagged(Entry),
@@ -123,7 +130,7 @@ impl Place {
 }
 
 /// See the module's head.
-pub(super) struct Log {
+pub struct Log {
     entries: VecDeque<Entry>,
     /// The number of the first entry.
     first: u64,
@@ -135,7 +142,8 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn new(history: Option<History>) -> Self {
+    /// An empty one.
+    pub fn new(history: Option<History>) -> Self {
         Log {
             entries: VecDeque::new(),
             first: 0,
@@ -157,7 +165,7 @@ impl Log {
     /// Appends what `entry` makes, if anybody wants it. What nobody wants any more comes back, to be dropped where that
     /// holds up nobody.
     #[must_use]
-    pub(super) fn push(&mut self, entry: impl FnOnce() -> Entry) -> Vec<Entry> {
+    pub fn push(&mut self, entry: impl FnOnce() -> Entry) -> Vec<Entry> {
         if self.places.is_empty() && self.history.is_none() {
             return Vec::new();
         }
@@ -202,7 +210,7 @@ impl Log {
     }
 
     /// A new queue, which begins after the newest state.
-    pub(super) fn subscribe(&mut self, capacity: usize, waker: Arc<Waker>) -> u64 {
+    pub fn subscribe(&mut self, capacity: usize, waker: Arc<Waker>) -> u64 {
         let id = self.next_place;
         self.next_place += 1;
         let place = Place {
@@ -225,7 +233,7 @@ impl Log {
 
     /// What the queue gets now, and what nobody wants any more.
     #[must_use]
-    pub(super) fn take(&mut self, id: u64, gather: Gather, now: Instant) -> (Taken, Vec<Entry>) {
+    pub fn take(&mut self, id: u64, gather: Gather, now: Instant) -> (Taken, Vec<Entry>) {
         let (end, first) = (self.end(), self.first);
         let Some(place) = self.places.get(&id) else { return (Taken::Nothing, Vec::new()) };
         let next = place.next;

@@ -7,7 +7,7 @@ use crate::sys::sync::Mutex;
 use crate::sys::sync::atomic::{AtomicUsize, Ordering};
 
 /// Things in the order in which they were registered.
-pub(super) struct Registry<T> {
+pub struct Registry<T> {
     entries: Arc<Mutex<Entries<T>>>,
     count: Arc<AtomicUsize>,
 }
@@ -17,14 +17,16 @@ struct Entries<T> {
     of: Vec<(u64, T)>,
 }
 
-impl<T: Clone + Send + 'static> Registry<T> {
-    pub(super) fn new() -> Self {
+impl<T> Default for Registry<T> {
+    fn default() -> Self {
         let entries = Arc::new(Mutex::new(Entries { next: 0, of: Vec::new() }));
         Registry { entries, count: Arc::default() }
     }
+}
 
+impl<T: Clone + Send + 'static> Registry<T> {
     /// Holds until the registration is dropped.
-    pub(super) fn add(&self, thing: T) -> Registration {
+    pub fn add(&self, thing: T) -> Registration {
         let mut entries = self.entries.lock();
         let id = entries.next;
         entries.next += 1;
@@ -35,12 +37,12 @@ impl<T: Clone + Send + 'static> Registry<T> {
     }
 
     /// Whether there is none, without a lock.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.count.load(Ordering::SeqCst) == 0
     }
 
     /// All that are registered now. They are called after the lock is given back: one may take itself out.
-    pub(super) fn all(&self) -> Vec<T> {
+    pub fn all(&self) -> Vec<T> {
         self.entries.lock().of.iter().map(|(_, thing)| thing.clone()).collect()
     }
 }

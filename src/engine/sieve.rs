@@ -33,7 +33,8 @@ pub struct Notification {
     object: ObjectKind,
     kind: u16,
     record: Record,
-    changed: Vec<u16>,
+    /// What was set, in order, and the value before.
+    changed: Vec<(u16, Option<Value>)>,
     is_discarded: bool,
 }
 
@@ -100,9 +101,20 @@ impl Notification {
         if !stands_alone || is_shared || read.as_ref() != Some(&value) {
             return Err(refused());
         }
+        self.changed.push((id, self.record.value(id).cloned()));
         self.record.set(id, value);
-        self.changed.push(id);
         Ok(())
+    }
+
+    /// Takes back what was done to it since so many changes, as if nobody had been asked since.
+    fn take_back(&mut self, changes: usize) {
+        self.is_discarded = false;
+        for (id, before) in self.changed.drain(changes..).rev() {
+            match before {
+                Some(value) => self.record.set(id, value),
+                None => drop(self.record.remove(id)),
+            }
+        }
     }
 
     /// Has it thrown away: the state is as if it had never come.
@@ -134,13 +146,34 @@ type Call = dyn FnMut(&mut Notification) + Send;
 
 /// A callback that sees messages before they are applied.
 #[derive(Clone)]
-pub(super) struct Sieve {
-    pub(super) filter: Filter,
-    pub(super) call: Arc<Mutex<Call>>,
-    pub(super) panics: Panics,
+pub struct Sieve {
+    filter: Filter,
+    call: Arc<Mutex<Call>>,
+    panics: Panics,
 }
 
 impl Sieve {
+    /// From what it wants to see, and what it does.
+    pub fn new(
+        filter: Filter,
+        call: impl FnMut(&mut Notification) + Send + 'static,
+        panics: Panics,
+    ) -> Self {
+        Sieve { filter, call: Arc::new(Mutex::new(call)), panics }
+    }
+
+    /// Calls it, if the message is one of those that it wants to see. The words of a panic, if it is its first: what it
+    /// did to the message before is taken back.
+    fn ask(&self, notification: &mut Notification) -> Option<String> {
+        if !self.wants(notification) {
+            return None;
+        }
+        let changes = notification.changed.len();
+        let caught = self.panics.catch(|| (*self.call.lock())(notification))?;
+        notification.take_back(changes);
+        caught.first
+    }
+
     fn wants(&self, notification: &Notification) -> bool {
         let kind = match notification.object {
             ObjectKind::Link => notification.text("info_kind").unwrap_or_default(),
@@ -152,7 +185,7 @@ impl Sieve {
 }
 
 /// What the callbacks leave of a datagram. The words of panics come out beside it.
-pub(super) fn sift<'a>(
+pub fn sift<'a>(
     sieves: &Registry<Sieve>,
     datagram: &'a [u8],
     told: &mut Vec<String>,
@@ -222,10 +255,7 @@ fn sift_vlans(sieves: &[Sieve], message: &Message<'_>, told: &mut Vec<String>) -
 /// Calls every callback that wants it, until one discards it.
 fn offer(sieves: &[Sieve], notification: &mut Notification, told: &mut Vec<String>) {
     for sieve in sieves {
-        if sieve.wants(notification) {
-            let call = || (*sieve.call.lock())(notification);
-            told.extend(sieve.panics.catch(call));
-        }
+        told.extend(sieve.ask(notification));
         if notification.is_discarded {
             return;
         }
@@ -253,7 +283,7 @@ fn rewritten(message: &Message<'_>, notification: &Notification) -> Vec<u8> {
     let mut edited = Record::new(table);
     let mut replaced = Vec::new();
     let mut header = message.payload[..table.header].to_vec();
-    for id in &notification.changed {
+    for (id, _) in &notification.changed {
         match table.rows[usize::from(*id)].place {
             Place::Header(_) => header = notification.record.encode_header(),
             Place::Path(path) => {

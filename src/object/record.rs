@@ -99,13 +99,15 @@ impl Record {
     }
 
     fn read(&mut self, path: &[u16], attributes: Attributes<'_>) {
+        let mut entered: Vec<u16> = Vec::new();
         for attribute in attributes.clone().map_while(Result::ok) {
             match self.table.lookup(path, attribute.kind) {
                 Lookup::Row(id) => self.read_row(path, id, &attribute, &attributes),
                 Lookup::Options => self.read_options(path, &attribute, &attributes),
                 // Of two nests of one number the first counts, as of two attributes: what one says of the kind of what
                 // is beside it says nothing of the other's.
-                Lookup::Inside if path.len() < 4 && is_first(&attribute, &attributes) => {
+                Lookup::Inside if path.len() < 4 && !entered.contains(&attribute.kind) => {
+                    entered.push(attribute.kind);
                     self.read(&[path, &[attribute.kind]].concat(), attribute.nested());
                 }
                 _ => self.keep(path, &attribute),
@@ -316,11 +318,6 @@ impl Record {
             .filter(|w| !w.is_empty())
             .collect()
     }
-}
-
-/// Whether no other one of its number stands before it.
-fn is_first(attribute: &Attribute<'_>, all: &Attributes<'_>) -> bool {
-    all.clone().find(attribute.kind).is_some_and(|a| std::ptr::eq(a.payload, attribute.payload))
 }
 
 fn same_value(row: &Row, a: &Value, b: &Value) -> bool {

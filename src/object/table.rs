@@ -249,6 +249,10 @@ impl Table {
         let mut found = Lookup::Unknown;
         for (id, row) in self.rows.iter().enumerate() {
             let Place::Path(own) = row.place else { continue };
+            // Most rows stand somewhere else, and say so by their first number.
+            if own[0] != path[0] {
+                continue;
+            }
             let Some(rest) = own.strip_prefix(path) else { continue };
             match rest {
                 [last] if *last == number && row.shape.is_shared() => {

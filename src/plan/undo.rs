@@ -161,6 +161,7 @@ pub(super) fn causes_of<'a>(
     indexes: &Indexes,
 ) -> Causes {
     let mut causes = Causes::default();
+    let mut fallen = BTreeSet::new();
     for action in actions {
         let Some(index) = indexes.of(action.target()) else { continue };
         readdressed(action, index, before, indexes, &mut causes.readdressed);
@@ -169,8 +170,12 @@ pub(super) fn causes_of<'a>(
                 if mask.contains(LinkFlags::UP) && !flags.contains(LinkFlags::UP) =>
             {
                 causes.links.extend(falls_with(index, before));
+                fallen.insert(index);
             }
-            Action::Master { .. } => causes.links.extend(falls_with(index, before)),
+            Action::Master { .. } => {
+                causes.links.extend(falls_with(index, before));
+                fallen.insert(index);
+            }
             Action::Set { id: row::MTU, value, .. } if is_below_ipv6(value) => {
                 causes.links.extend(reached([index].into(), before, before));
             }
@@ -186,20 +191,47 @@ pub(super) fn causes_of<'a>(
                 causes.sources.insert(spec.local());
             }
             Action::Delete { .. } => {
-                causes.links.extend(rules::goes_with(index, before).into_iter().chain([index]));
+                let gone = rules::goes_with(index, before).into_iter().chain([index]);
+                fallen.extend(gone);
+                causes.links.extend(&fallen);
                 causes.links.extend(before.ports_of(index).map(Link::index));
             }
             // It is taken down, and may take down what stands on it.
             Action::Move { .. } => {
-                causes.links.extend(rules::goes_with(index, before).into_iter().chain([index]));
+                let gone = rules::goes_with(index, before).into_iter().chain([index]);
+                fallen.extend(gone);
+                causes.links.extend(&fallen);
             }
             _ => {}
         }
+    }
+    if before.nexthops().iter().next().is_some() {
+        causes.carriers = starved_by(fallen, before);
     }
     let local = |index: &u32| before.addresses_of(*index).into_iter().map(|own| own.local());
     let gone: Vec<_> = causes.links.iter().flat_map(local).collect();
     causes.sources.extend(gone);
     causes
+}
+
+/// Interfaces that may have lost their carrier with these: their masters, the other ends of pairs, and what is stacked on
+/// any of them.
+fn starved_by(fallen: BTreeSet<u32>, before: &Snapshot) -> BTreeSet<u32> {
+    let mut starved = fallen;
+    loop {
+        let masters = starved.iter().filter_map(|index| before.link_by_index(*index)?.master());
+        let masters: Vec<_> = masters.collect();
+        let over = |link: &&Link| {
+            let below = rules::lower_of(link).or(link.link());
+            below.is_some_and(|below| starved.contains(&below))
+        };
+        let over: Vec<_> = before.links().filter(over).map(Link::index).collect();
+        let many = starved.len();
+        starved.extend(masters.into_iter().chain(over));
+        if starved.len() == many {
+            return starved;
+        }
+    }
 }
 
 /// Interfaces that such an action gives another hardware address, or another `NOARP`. A bridge without an address of its own

@@ -1,7 +1,7 @@
 //! Attributes: `struct nlattr`, a length, a type, a payload, padded to 4 bytes.
 
 use super::message::Malformed;
-use super::value::u16_at;
+use super::value::ne_u16s;
 
 /// One attribute, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +52,12 @@ impl<'a> Iterator for Attributes<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
         let bad = |what| Malformed { what, offset: self.at, total: self.bytes.len() };
-        let parsed = match (u16_at(rest, 0), u16_at(rest, 2)) {
-            (Some(length), Some(kind)) => match rest.get(4..usize::from(length)) {
+        let parsed = match ne_u16s(rest) {
+            Some([length, kind]) => match rest.get(4..usize::from(length)) {
                 Some(payload) => Ok((Attribute { kind: kind & !FLAG_BITS, payload }, length)),
                 None => Err(bad("nla_len outside the message")),
             },
-            _ => Err(bad("truncated nlattr")),
+            None => Err(bad("truncated nlattr")),
         };
         match parsed {
             Ok((attribute, length)) => {

@@ -27,6 +27,12 @@ pub fn ne_u16(bytes: &[u8]) -> Option<u16> {
     u16_at(bytes, 0)
 }
 
+/// Bytes that start with two `u16`, as each attribute does.
+pub fn ne_u16s(bytes: &[u8]) -> Option<[u16; 2]> {
+    let [a, b, c, d, ..] = *bytes else { return None };
+    Some([u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d])])
+}
+
 /// A payload that starts with a `u32`.
 pub fn ne_u32(bytes: &[u8]) -> Option<u32> {
     u32_at(bytes, 0)
@@ -78,7 +84,7 @@ pub fn put_be32(to: &mut Vec<u8>, value: u32) {
 }
 
 fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
-    bytes.get(offset..offset.checked_add(N)?)?.try_into().ok()
+    bytes.get(offset..)?.first_chunk().copied()
 }
 
 /// A link-layer address of 0 to 32 bytes (`MAX_ADDR_LEN`): six for Ethernet, four for an IPv4 tunnel,

@@ -47,6 +47,9 @@ pub(in crate::plan) struct Causes {
     /// Interfaces whose neighbours went, permanent ones too, and nothing else of theirs: they got another hardware address,
     /// or another `NOARP` (`neigh_changeaddr`).
     pub(in crate::plan) readdressed: BTreeSet<u32>,
+    /// Interfaces that may have lost their carrier: nexthop objects go with that, and nothing else
+    /// (`nexthop_netdev_event`).
+    pub(in crate::plan) carriers: BTreeSet<u32>,
     /// Addresses that were taken away.
     pub(in crate::plan) sources: BTreeSet<IpAddr>,
     /// Nexthop objects that were taken away.
@@ -747,11 +750,9 @@ fn nexthops_lost(
 /// The numbers of nexthop objects that go or lose a member with what is done to interfaces and other objects.
 pub(super) fn nexthops_touched(before: &Snapshot, causes: &Causes) -> BTreeSet<u32> {
     let mut gone = causes.nexthops.clone();
-    let over = before.nexthops().iter();
-    gone.extend(
-        over.filter(|own| own.oif().is_some_and(|index| causes.links.contains(&index)))
-            .map(|own| own.id()),
-    );
+    let is_touched = |index: u32| causes.links.contains(&index) || causes.carriers.contains(&index);
+    let over = before.nexthops().iter().filter(|own| own.oif().is_some_and(is_touched));
+    gone.extend(over.map(|own| own.id()));
     let groups = before.nexthops().iter();
     let groups: Vec<_> = groups
         .filter(|own| own.group().any(|(member, _)| gone.contains(&member)))

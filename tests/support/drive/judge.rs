@@ -168,7 +168,7 @@ pub fn is_kernels(difference: &Difference) -> bool {
 
 /// Whether it is about a hardware address of zeros, as a bridge has that lost its last port: no request can say it
 /// (`is_valid_ether_addr`), and a bridge that is made again has one by chance until it has ports.
-fn is_of_no_one(difference: &Difference) -> bool {
+pub fn is_of_no_one(difference: &Difference) -> bool {
     let was = &difference.was;
     difference.field == "mac" && !was.is_empty() && was.bytes().all(|digit| digit == b'0')
 }

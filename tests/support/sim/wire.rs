@@ -395,10 +395,12 @@ pub struct Writer(pub Vec<u8>);
 
 impl Writer {
     pub fn bytes(&mut self, id: u16, value: &[u8]) -> &mut Writer {
-        self.0.extend_from_slice(&((value.len() + 4) as u16).to_ne_bytes());
-        self.0.extend_from_slice(&id.to_ne_bytes());
+        let ([a, b], [c, d]) = (((value.len() + 4) as u16).to_ne_bytes(), id.to_ne_bytes());
+        self.0.extend_from_slice(&[a, b, c, d]);
         self.0.extend_from_slice(value);
-        self.0.resize(align(self.0.len()), 0);
+        if value.len() % 4 != 0 {
+            self.0.resize(align(self.0.len()), 0);
+        }
         self
     }
 
