@@ -51,6 +51,18 @@ fn address(index: u32) -> Vec<u8> {
     builder.finish()
 }
 
+fn neighbour(family: u64, index: u32, more: impl Fn(&mut Record)) -> Vec<u8> {
+    let mut record = Record::new(&NEIGHBOUR);
+    record.set(neighbour_row::FAMILY, Value::Number(family));
+    record.set(neighbour_row::INDEX, Value::Number(index.into()));
+    let times = Record::new(&NEIGHBOUR_CACHE_INFO);
+    record.set(neighbour_row::CACHEINFO, Value::Nested(Box::new(times)));
+    more(&mut record);
+    let mut builder = Builder::new(kind::RTM_NEWNEIGH, 0).fixed(&record.encode_header());
+    record.encode(&mut builder);
+    builder.finish()
+}
+
 /// A follower that has dumped nothing and is live.
 fn live() -> Follower {
     live_with(Views { addresses: true, routes: true, ..Views::NONE })
@@ -120,7 +132,8 @@ fn address4(kind: u16, index: u32, last: u8) -> Vec<u8> {
 
 /// The state after everything was read anew: `events` came while it was, and the dumps say what was so after them.
 fn read_anew(events: &[Vec<u8>], dumps: &[Vec<u8>]) -> Snapshot {
-    let mut follower = live();
+    let views = Views { addresses: true, routes: true, neighbours: true, ..Views::NONE };
+    let mut follower = live_with(views);
     follower.resync();
     follower.handle_drained(0);
     events.iter().for_each(|event| follower.handle_event(event));
@@ -422,24 +435,29 @@ fn a_port_that_leaves_has_no_entry_of_the_bridge_any_more() {
             });
         })
     };
-    let mut entry = Record::new(&NEIGHBOUR);
-    let numbers = [
-        (neighbour_row::FAMILY, u64::from(AF_BRIDGE)),
-        (neighbour_row::INDEX, 7),
-        (neighbour_row::STATE, 0x80),
-        (neighbour_row::MASTER, 8),
-    ];
-    numbers.into_iter().for_each(|(id, number)| entry.set(id, Value::Number(number)));
-    entry.set(neighbour_row::LLADDR, own.clone());
-    let times = Record::new(&NEIGHBOUR_CACHE_INFO);
-    entry.set(neighbour_row::CACHEINFO, Value::Nested(Box::new(times)));
-    let mut told = Builder::new(kind::RTM_NEWNEIGH, 0).fixed(&entry.encode_header());
-    entry.encode(&mut told);
+    let entry = neighbour(u64::from(AF_BRIDGE), 7, |entry| {
+        entry.set(neighbour_row::STATE, Value::Number(0x80));
+        entry.set(neighbour_row::MASTER, Value::Number(8));
+        entry.set(neighbour_row::LLADDR, own.clone());
+    });
     let bridge = link_with(8, false, 0, |record| record.set(link_row::KIND, "bridge".into()));
-    for event in [bridge, port(Some(8)), told.finish()] {
+    for event in [bridge, port(Some(8)), entry] {
         follower.handle_event(&event);
     }
     assert_eq!(follower.last().neighbours().fdb().len(), 1);
     follower.handle_event(&port(None));
     assert_eq!(follower.last().neighbours().fdb().len(), 0);
+}
+
+/// The dump knew that the interface was down, and was made before its proxies had gone: they stood for ever.
+#[test]
+fn proxies_that_a_dump_was_too_early_for_are_asked_for() {
+    let down = link(7, false, 0);
+    let proxy = neighbour(2, 7, |record| {
+        record.set(neighbour_row::FLAGS, Value::Number(8));
+        record.set(neighbour_row::DST, Value::V4([10, 0, 0, 7].into()));
+    });
+    let dumps = [down.clone(), proxy];
+    assert_eq!(read_anew(&[], &dumps).neighbours().proxies().len(), 1);
+    assert_eq!(read_anew(&[down], &dumps).neighbours().proxies().len(), 0);
 }
