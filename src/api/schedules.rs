@@ -143,6 +143,32 @@ fn what_was_done_before_a_fence_is_behind_it() {
     });
 }
 
+/// Who waits for a fence shows the state in the reader's place, and says that nothing waits only when it is shown: whoever
+/// asks then is given it without a fence. Said before that, what they were given was older than their question.
+#[test]
+fn that_nothing_waits_is_said_when_all_is_shown() {
+    check(1000, |host| {
+        let db = open();
+        let told = Arc::new(AtomicU32::new(0));
+        let asker = {
+            let (db, told) = (db.clone(), Arc::clone(&told));
+            thread::spawn(move || {
+                for _ in 0..12 {
+                    let before = told.load(Ordering::SeqCst);
+                    let found = mtu(&db.sync().unwrap(), "lo");
+                    assert!(found >= before, "{found} after {before}");
+                }
+            })
+        };
+        for mtu in 1001..=1006 {
+            foreign_mtu(host, "lo", mtu);
+            told.store(mtu, Ordering::SeqCst);
+            assert_eq!(self::mtu(&db.sync().unwrap(), "lo"), mtu);
+        }
+        join([asker]);
+    });
+}
+
 #[test]
 fn commits_of_many_threads_hold_and_are_told_in_order() {
     check(250, |host| {

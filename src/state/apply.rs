@@ -30,6 +30,9 @@ pub(super) enum Doubt {
     /// Untagged frames are of another VLAN now. That of before may be gone: a bridge that is told another default takes
     /// the former one away without a word (`__br_vlan_set_default_pvid`).
     Repvid,
+    /// VLANs of a port are gone, and the entry for its own address in one of them may be this bridge's now, without a word
+    /// (`fdb_delete_local`).
+    Inherited(u32),
     /// The link went down; IPv6 addresses that stay (keep_addr_on_down) become tentative in silence (K27).
     WentDown,
 }
@@ -65,7 +68,10 @@ impl Snapshot {
             Event::NeighbourNew(neighbour) => drop(self.neighbour_is(neighbour)),
             Event::NeighbourGone(neighbour) => drop(self.neighbour_gone(&neighbour)),
             Event::VlansNew(index, all) => return self.vlans_are(index, &all),
-            Event::VlansGone(index, all) => self.vlans_gone(index, &all),
+            Event::VlansGone(index, all) => {
+                self.vlans_gone(index, &all);
+                return self.heir_of_entries(index, &all).map_or(Doubt::None, Doubt::Inherited);
+            }
             Event::AddressGone(address) => {
                 let key = AddressKey::of(&address);
                 let gone = key.is_some_and(|key| self.addresses.remove(&key).is_some());
@@ -87,8 +93,9 @@ impl Snapshot {
         let down = old.as_ref().is_some_and(|old| old.is_up() && !link.is_up());
         let crossed = old.as_ref().is_some_and(|old| (old.mtu() < 1280) != (link.mtu() < 1280));
         let masters = (old.as_ref().and_then(|old| old.master()), link.master());
-        if masters.0.is_some() && masters.0 != masters.1 {
+        if let (Some(former), true) = (masters.0, masters.0 != masters.1) {
             self.leave_bridge(index);
+            self.forget_entries(index, former);
         }
         self.put_link(link);
         match old {

@@ -15,7 +15,7 @@ use super::Snapshot;
 use super::filter::{UnknownAttribute, filter};
 use crate::object::neighbour::row;
 use crate::object::show::printed_list;
-use crate::object::{NEIGHBOUR, Names, Neighbour, NeighbourFlags, Record, Tree, Value};
+use crate::object::{BridgeVlan, NEIGHBOUR, Names, Neighbour, NeighbourFlags, Record, Tree, Value};
 use crate::wire::HardwareAddress;
 
 /// What makes a neighbour, a proxy or a forwarding entry this one and no other.
@@ -221,6 +221,28 @@ impl Snapshot {
         }
         let key = NeighbourKey::of(neighbour.record());
         key.is_some_and(|key| self.neighbours.map.remove(&key).is_some())
+    }
+
+    /// A port has left this bridge, which keeps no entry for it. The one for the port's own address goes without a word where
+    /// the bridge has that address too: it is the bridge's then (`fdb_delete_local`).
+    pub(super) fn forget_entries(&mut self, port: u32, bridge: u32) {
+        let its = |entry: &Neighbour| entry.is_fdb() && entry.master() == Some(bridge);
+        let own = self.neighbours.of(port).filter(|(_, entry)| its(entry));
+        let keys: Vec<_> = own.map(|(key, _)| *key).collect();
+        keys.iter().for_each(|key| drop(self.neighbours.map.remove(key)));
+    }
+
+    /// The bridge that may have taken over an entry for a port's own address, without a word, with one of these VLANs that
+    /// the port has no more (`fdb_delete_local`).
+    pub(super) fn heir_of_entries(&self, port: u32, vlans: &[BridgeVlan]) -> Option<u32> {
+        let link = self.link_by_index(port)?;
+        let is_own = |key: &NeighbourKey| match key.target {
+            NeighbourTarget::Fdb { lladdr, vlan, .. } => {
+                link.address() == Some(lladdr) && vlans.iter().any(|gone| gone.vid() == vlan)
+            }
+            _ => false,
+        };
+        link.master().filter(|_| self.neighbours.of(port).any(|(key, _)| is_own(key)))
     }
 
     /// The neighbours of IPv4 and IPv6; [`NeighbourList::fdb`] and [`NeighbourList::proxies`] lead to the others.

@@ -776,9 +776,14 @@ fn vlans_are_saved_and_loaded() {
     assert!(tx.review().is_empty(), "{}", tx.review());
 }
 
-/// Every VLAN of a port brings an entry for the port's own address, and takes away what was learned in it.
+/// Every VLAN of a port brings an entry for the port's own address, and takes away what was learned in it. Where the bridge
+/// has that address too, which depended on chance here, it is the bridge's then without a word: it stood at the port for ever.
 fn forwarding_entries_are_of_vlans() {
     drop(ports());
+    commands(&[
+        "ip link set v0 address 02:00:00:00:00:01",
+        "ip link set v2 address 02:00:00:00:00:02",
+    ]);
     let db = Db::builder().neighbours(true).open().expect("a database");
     let agree = |now: &Snapshot| {
         let theirs = bridge_json(&["fdb", "show"]).expect("`bridge`");
@@ -810,6 +815,8 @@ fn forwarding_entries_are_of_vlans() {
     tx.remove_neighbour(entry()).expect("an entry");
     tx.interface("v0").del_vlan(10..=12).expect("VLANs");
     commit(tx);
+    agree(&db.sync().expect("a snapshot"));
+    commands(&["bridge vlan del dev v0 vid 1"]);
     agree(&db.sync().expect("a snapshot"));
     commands(&["ip link set br0 type bridge vlan_default_pvid 9", "ip link set v0 nomaster"]);
     agree(&db.sync().expect("a snapshot"));

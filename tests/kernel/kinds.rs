@@ -4,9 +4,11 @@
 //! The development kernel has none of them; tests/vm runs these on kernels that do.
 
 use crate::export::{is_so, json, load, on, tree};
-use crate::scene::{agrees, before, exactly_as_before, open, refused, rolled_back, scene};
+use crate::scene::{
+    agrees, agrees_unasked, before, exactly_as_before, open, refused, rolled_back, scene,
+};
 use crate::support::namespaces::elsewhere;
-use crate::support::{ip, ip_json, kind_available, need_kinds, skip};
+use crate::support::{ip, ip_json, kind_available, need_kinds, skip, try_ip};
 use netlinkdb::{
     ArpAllTargets, ArpValidate, Bond, BondMode, BondOptions, BondPortOptions, Bridge, CommitError,
     Committed, Db, Dummy, FailOverMac, Hsr, Ipvlan, IpvlanFlags, IpvlanMode, IpvlanOptions, Ipvtap,
@@ -33,6 +35,7 @@ crate::cases![
     a_vrf_takes_its_ports_and_their_addresses_stay,
     a_vrf_that_was_deleted_has_its_ports_again,
     a_team_takes_ports_that_are_up,
+    a_bond_that_goes_gives_its_ports_their_mtu_back,
     ports_move_from_one_kind_of_master_to_another,
     options_of_ipvlans_and_macvtaps_change_and_come_back,
     a_stack_of_kinds_comes_and_goes_in_one_transaction,
@@ -575,6 +578,23 @@ fn a_team_takes_ports_that_are_up() {
         Ok(())
     });
     assert_eq!((link(&db, "d0").is_up(), link(&db, "d0").mtu()), (false, 1400));
+}
+
+/// In silence, and after the last that is told of a port that was down and has no hardware address.
+fn a_bond_that_goes_gives_its_ports_their_mtu_back() {
+    need_kinds("bond nlmon");
+    let db = open();
+    scene("link add n0 type nlmon\n link add b0 type bond mode active-backup");
+    let own = link(&db, "n0").mtu();
+    if !try_ip(&["link", "set", "n0", "master", "b0"]).status.success() {
+        skip("this kernel's bonds take no port without a hardware address");
+    }
+    db.sync().expect("a snapshot");
+    let taken = link(&db, "n0").mtu();
+    assert_ne!(own, taken);
+    ip(&["link", "del", "b0"]);
+    assert_eq!(link(&db, "n0").mtu(), own);
+    agrees_unasked(&db);
 }
 
 fn ports_move_from_one_kind_of_master_to_another() {

@@ -146,6 +146,8 @@ impl Follower {
         };
         let backed: Vec<_> = self.shown.ports_of(master).filter(backed).map(Link::index).collect();
         backed.into_iter().chain([master]).for_each(|index| self.ask(Query::Link(index)));
+        // The entry for the port's own address may be the bridge's now, without a word (`fdb_delete_local`).
+        self.ask(Query::Fdb(master));
     }
 
     /// A veth that comes back from another namespace: the end that has stayed is not announced, and still says

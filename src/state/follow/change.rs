@@ -167,8 +167,10 @@ impl Follower {
             Event::NeighbourGone(neighbour) => self.dirty |= self.shown.neighbour_gone(&neighbour),
             Event::VlansNew(index, _) | Event::VlansGone(index, _) => {
                 self.dirty = true;
-                if self.shown.apply(event, self.stamp) == Doubt::Repvid {
-                    self.ask(Query::Vlans(index));
+                match self.shown.apply(event, self.stamp) {
+                    Doubt::Repvid => self.ask(Query::Vlans(index)),
+                    Doubt::Inherited(bridge) => self.ask(Query::Fdb(bridge)),
+                    _ => {}
                 }
             }
             Event::Link(..) | Event::AddressNew(_) | Event::AddressGone(_) => {
@@ -260,9 +262,15 @@ impl Follower {
             self.silently(|follower| follower.shown.forget_tunnels(index));
         }
         match doubt {
-            Doubt::None | Doubt::Unaddressed | Doubt::Repvid => {}
+            Doubt::None | Doubt::Unaddressed | Doubt::Repvid | Doubt::Inherited(_) => {}
             Doubt::Inet6 | Doubt::Left => self.ask(Query::Link(index)),
             Doubt::Moved(from, to) => {
+                // A bond that goes gives its ports their mtu back after they have left, and without a word
+                // (`__bond_release_one`, `__dev_set_mtu`).
+                let kind = from.and_then(|from| self.shown.link_by_index(from)).map(Link::kind);
+                if from.is_some() && kind.is_none_or(|kind| kind == Some("bond")) {
+                    self.ask(Query::Link(index));
+                }
                 self.ask_bridge(index, from);
                 to.into_iter().for_each(|to| self.ask(Query::Link(to)));
             }

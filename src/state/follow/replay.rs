@@ -99,6 +99,11 @@ impl Follower {
         if says_down {
             self.was_down(index, coming);
             self.ask(Query::Addresses(index));
+            // Its proxies go in silence, and after it is announced to be down (`__dev_notify_flags`): a dump may know the one
+            // and not the other. Later ones may be there: an interface that is down can have some.
+            if self.shown.neighbours.of(index).any(|(key, _)| key.is_proxy()) {
+                self.ask(Query::Proxies);
+            }
         }
         if !loses_v4 {
             return is_sure;

@@ -4,9 +4,10 @@ use std::slice;
 use super::*;
 use crate::object::address::{ADDRESS, row as address_row};
 use crate::object::link::{LINK, row as link_row};
+use crate::object::neighbour::{NEIGHBOUR_CACHE_INFO, row as neighbour_row};
 use crate::object::route::{ROUTE, hop_row, row};
 use crate::object::rule::row as rule_row;
-use crate::object::{AddressFlags, RULE, Record, Value};
+use crate::object::{AddressFlags, NEIGHBOUR, RULE, Record, Value};
 use crate::state::view::AF_MPLS;
 use crate::wire::put_ne_u32;
 
@@ -50,9 +51,25 @@ fn address(index: u32) -> Vec<u8> {
     builder.finish()
 }
 
+fn neighbour(family: u64, index: u32, more: impl Fn(&mut Record)) -> Vec<u8> {
+    let mut record = Record::new(&NEIGHBOUR);
+    record.set(neighbour_row::FAMILY, Value::Number(family));
+    record.set(neighbour_row::INDEX, Value::Number(index.into()));
+    let times = Record::new(&NEIGHBOUR_CACHE_INFO);
+    record.set(neighbour_row::CACHEINFO, Value::Nested(Box::new(times)));
+    more(&mut record);
+    let mut builder = Builder::new(kind::RTM_NEWNEIGH, 0).fixed(&record.encode_header());
+    record.encode(&mut builder);
+    builder.finish()
+}
+
 /// A follower that has dumped nothing and is live.
 fn live() -> Follower {
-    let mut follower = Follower::new(Views { addresses: true, routes: true, ..Views::NONE });
+    live_with(Views { addresses: true, routes: true, ..Views::NONE })
+}
+
+fn live_with(views: Views) -> Follower {
+    let mut follower = Follower::new(views);
     follower.handle_drained(0);
     while let Some(transmit) = follower.poll_transmit() {
         let sent = Messages::new(&transmit.bytes).next().unwrap().unwrap();
@@ -115,7 +132,8 @@ fn address4(kind: u16, index: u32, last: u8) -> Vec<u8> {
 
 /// The state after everything was read anew: `events` came while it was, and the dumps say what was so after them.
 fn read_anew(events: &[Vec<u8>], dumps: &[Vec<u8>]) -> Snapshot {
-    let mut follower = live();
+    let views = Views { addresses: true, routes: true, neighbours: true, ..Views::NONE };
+    let mut follower = live_with(views);
     follower.resync();
     follower.handle_drained(0);
     events.iter().for_each(|event| follower.handle_event(event));
@@ -401,4 +419,45 @@ fn an_end_of_a_veth_that_comes_back_makes_the_other_one_be_asked_for() {
     let asked = Messages::new(&bytes).next().unwrap().unwrap();
     let asked = Record::decode(&LINK, asked.payload).unwrap();
     assert_eq!(asked.number(link_row::INDEX), 7);
+}
+
+/// The bridge had the address of a port that left it: the entry for that was the bridge's from then on, without a word,
+/// and deleted as such. It stood at the port for ever.
+#[test]
+fn a_port_that_leaves_has_no_entry_of_the_bridge_any_more() {
+    let mut follower = live_with(Views { neighbours: true, ..Views::NONE });
+    let own = Value::Hardware([2, 0, 0, 0, 0, 1].into());
+    let port = |master: Option<u64>| {
+        link_with(7, false, 0, |record| {
+            record.set(link_row::ADDRESS, own.clone());
+            master.into_iter().for_each(|master| {
+                record.set(link_row::MASTER, Value::Number(master));
+            });
+        })
+    };
+    let entry = neighbour(u64::from(AF_BRIDGE), 7, |entry| {
+        entry.set(neighbour_row::STATE, Value::Number(0x80));
+        entry.set(neighbour_row::MASTER, Value::Number(8));
+        entry.set(neighbour_row::LLADDR, own.clone());
+    });
+    let bridge = link_with(8, false, 0, |record| record.set(link_row::KIND, "bridge".into()));
+    for event in [bridge, port(Some(8)), entry] {
+        follower.handle_event(&event);
+    }
+    assert_eq!(follower.last().neighbours().fdb().len(), 1);
+    follower.handle_event(&port(None));
+    assert_eq!(follower.last().neighbours().fdb().len(), 0);
+}
+
+/// The dump knew that the interface was down, and was made before its proxies had gone: they stood for ever.
+#[test]
+fn proxies_that_a_dump_was_too_early_for_are_asked_for() {
+    let down = link(7, false, 0);
+    let proxy = neighbour(2, 7, |record| {
+        record.set(neighbour_row::FLAGS, Value::Number(8));
+        record.set(neighbour_row::DST, Value::V4([10, 0, 0, 7].into()));
+    });
+    let dumps = [down.clone(), proxy];
+    assert_eq!(read_anew(&[], &dumps).neighbours().proxies().len(), 1);
+    assert_eq!(read_anew(&[down], &dumps).neighbours().proxies().len(), 0);
 }
