@@ -163,8 +163,9 @@ pub(super) fn causes_of<'a>(
     let mut causes = Causes::default();
     let mut fallen = BTreeSet::new();
     for action in actions {
-        let Some(index) = indexes.of(action.target()) else { continue };
+        let index = indexes.of(action.target());
         readdressed(action, index, before, indexes, &mut causes.readdressed);
+        let Some(index) = index else { continue };
         match action {
             Action::Flags { flags, mask, .. }
                 if mask.contains(LinkFlags::UP) && !flags.contains(LinkFlags::UP) =>
@@ -235,25 +236,27 @@ fn starved_by(fallen: BTreeSet<u32>, before: &Snapshot) -> BTreeSet<u32> {
 }
 
 /// Interfaces that such an action gives another hardware address, or another `NOARP`. A bridge without an address of its own
-/// has one of its ports' (`br_stp_recalculate_bridge_id`).
+/// has one of its ports' (`br_stp_recalculate_bridge_id`): also of one that was new, and has gone again with its index.
 fn readdressed(
     action: &Action,
-    index: u32,
+    index: Option<u32>,
     before: &Snapshot,
     indexes: &Indexes,
     to: &mut BTreeSet<u32>,
 ) {
     let master = |index: u32| before.link_by_index(index).and_then(Link::master);
     match action {
-        Action::Flags { mask, .. } if mask.contains(LinkFlags::NOARP) => drop(to.insert(index)),
+        Action::Flags { mask, .. } if mask.contains(LinkFlags::NOARP) => to.extend(index),
         Action::Set { id: row::ADDRESS | row::BROADCAST, .. } => {
-            to.extend(master(index).into_iter().chain([index]));
+            to.extend(index.and_then(master).into_iter().chain(index));
         }
         Action::Master { master: new, .. } => {
-            to.extend(master(index).into_iter().chain(new.and_then(|new| indexes.of(new))));
+            let new = new.and_then(|new| indexes.of(new));
+            to.extend(index.and_then(master).into_iter().chain(new));
         }
         Action::Delete { .. } | Action::Move { .. } => {
-            let gone = rules::goes_with(index, before).into_iter().chain([index]);
+            let with = index.map(|index| rules::goes_with(index, before));
+            let gone = with.into_iter().flatten().chain(index);
             to.extend(gone.filter_map(master));
         }
         _ => {}
