@@ -43,7 +43,7 @@ use sim::rng::Rng;
 use sim::{Kernel, Op};
 
 /// Seeds that are played unless something else is said.
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 2_000;
 
 /// What befalls the databases in one schedule.
 const STEPS: usize = 3;

@@ -66,6 +66,17 @@ impl Causes {
         self.links.union(&self.readdressed).copied().collect()
     }
 
+    /// Whether the kernel takes a neighbour along, and does not learn it again by itself. What went with an interface that
+    /// another program has deleted is that one's doing.
+    fn takes_neighbour(&self, old: &Neighbour, now: &Snapshot) -> bool {
+        let index = old.index().unwrap_or(0);
+        let over = self.links.contains(&index);
+        let is_there = || now.link_by_index(index).is_some();
+        let by = || old.nh_id().is_some_and(|id| self.nexthops.contains(&id));
+        neighbour::is_kept(old)
+            && (over || is_there() && (self.readdressed.contains(&index) || by()))
+    }
+
     /// Whether the kernel takes a route along, and does not make it again by itself.
     pub(super) fn takes(&self, content: &Content) -> bool {
         let Content::Route(held) = content else { return false };
@@ -412,7 +423,11 @@ impl Journal {
         let mut target: Vec<_> =
             is.iter().zip(&ours).filter(|(_, ours)| !**ours).map(|(one, _)| one.clone()).collect();
         for (at, one) in was.iter().enumerate() {
-            let ours_to_restore = !foreign && among(&taken, one) || causes.takes(one);
+            let with_ours = match one {
+                Content::Neighbour(old) => causes.takes_neighbour(old, now),
+                one => causes.takes(one),
+            };
+            let ours_to_restore = !foreign && among(&taken, one) || with_ours;
             if ours_to_restore && !there(one) {
                 put_back(&mut target, &was[..at], one);
             }
@@ -473,11 +488,7 @@ impl Journal {
         let by = by.iter().filter(is_lost).copied();
         for (key, old) in before.neighbours_over(&links).chain(by) {
             let key = Key::Neighbour(Arc::new(*key));
-            let gone = key.whole(now).is_empty() && neighbour::is_kept(old);
-            // What went with an interface that another program has deleted is that one's doing.
-            let index = old.index().unwrap_or(0);
-            let gone =
-                gone && (causes.links.contains(&index) || now.link_by_index(index).is_some());
+            let gone = key.whole(now).is_empty() && causes.takes_neighbour(old, now);
             if gone && !known.contains(&key) {
                 all.push(vec![Step { key, content: Content::Neighbour(old.clone()), op: Op::Add }]);
             }
