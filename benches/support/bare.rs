@@ -41,9 +41,10 @@ impl Bare {
 }
 
 impl Bare {
-    /// Waits until a notification says that an interface has this mtu.
-    pub fn hear_mtu(&mut self, index: u32, bytes: u32) {
-        loop {
+    /// Waits until notifications have said, one after the other, that an interface has each of these mtus.
+    pub fn hear_mtus(&mut self, index: u32, all: &[u32]) {
+        let mut left = all.iter().copied().peekable();
+        while left.peek().is_some() {
             match self.event.receive(&mut self.batch).unwrap() {
                 Received::Datagrams => {}
                 _ => {
@@ -57,9 +58,7 @@ impl Bare {
                     let Ok(link) = Record::decode(&LINK, message.payload) else { continue };
                     let is = |id| link.number(id) as u32;
                     let about = message.kind == kind::RTM_NEWLINK && is(link_row::INDEX) == index;
-                    if about && is(link_row::MTU) == bytes {
-                        return;
-                    }
+                    left.next_if(|bytes| about && is(link_row::MTU) == *bytes);
                 }
             }
         }
