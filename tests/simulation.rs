@@ -16,7 +16,7 @@ use std::rc::Rc;
 use drive::announced::{judge_announced, judge_snapshot};
 use drive::judge::{self, Difference, Truth};
 use drive::scenario::{SCENARIOS, Scenario, furnished};
-use drive::{Driver, ROOMY};
+use drive::{Driver, Kept, ROOMY};
 use netlinkdb::Link;
 use netlinkdb::internals::plan::{Outcome, Refusal};
 use netlinkdb::internals::state::{Object, Snapshot};
@@ -55,6 +55,15 @@ impl Stage {
         kernel.faults().reset();
         let before = Truth::of(&kernel);
         Stage { kernel, driver, before, committed: false, lies: false }
+    }
+
+    /// Another process undoes what was left, as it is to be. Whether there was something to undo.
+    fn recovers(&mut self, scenario: &Scenario, kept: &Kept) -> bool {
+        self.reopen();
+        let outcome = Ok(self.driver.recover(&mut self.kernel, kept));
+        self.judge(scenario, &outcome);
+        self.judge_snapshot();
+        matches!(outcome, Ok(Outcome::RolledBack { .. }))
     }
 
     fn commit(&mut self, scenario: &Scenario) -> Result<Outcome, Refusal> {
@@ -290,11 +299,7 @@ fn killed_after_every_request() {
             };
             let all = stage.sent() < requests;
             let Some(kept) = left else { break };
-            stage.reopen();
-            let outcome = Ok(stage.driver.recover(&mut stage.kernel, &kept));
-            rolled_back += u32::from(matches!(outcome, Ok(Outcome::RolledBack { .. })));
-            stage.judge(scenario, &outcome);
-            stage.judge_snapshot();
+            rolled_back += u32::from(stage.recovers(scenario, &kept));
             if all {
                 break;
             }
@@ -320,11 +325,7 @@ fn the_kernel_goes_on_before_a_recovery() {
         let left = stage.driver.commit_and_die(&mut stage.kernel, &draft, everything);
         let Ok(Some(kept)) = left else { continue };
         stage.kernel.settle();
-        stage.reopen();
-        let outcome = Ok(stage.driver.recover(&mut stage.kernel, &kept));
-        rolled_back += u32::from(matches!(outcome, Ok(Outcome::RolledBack { .. })));
-        stage.judge(scenario, &outcome);
-        stage.judge_snapshot();
+        rolled_back += u32::from(stage.recovers(scenario, &kept));
     }
     println!("rolled back {rolled_back} times");
     assert!(rolled_back > 20, "{rolled_back}");
@@ -347,11 +348,7 @@ fn every_recovery_killed() {
             let Ok(Some(mut kept)) = left else { break };
             stage.reopen();
             stage.driver.recover_and_die(&mut stage.kernel, &mut kept, requests);
-            stage.reopen();
-            let outcome = Ok(stage.driver.recover(&mut stage.kernel, &kept));
-            rolled_back += u32::from(matches!(outcome, Ok(Outcome::RolledBack { .. })));
-            stage.judge(scenario, &outcome);
-            stage.judge_snapshot();
+            rolled_back += u32::from(stage.recovers(scenario, &kept));
         }
     }
     println!("rolled back {rolled_back} times");

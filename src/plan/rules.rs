@@ -195,6 +195,11 @@ pub(super) fn name(index: u32, now: &Snapshot) -> String {
     now.link_by_index(index).map_or_else(|| format!("if{index}"), |link| link.name().to_owned())
 }
 
+/// A link that is deleted, and what goes with it.
+pub(super) fn gone_with(index: u32, now: &Snapshot) -> BTreeSet<u32> {
+    goes_with(index, now).into_iter().chain([index]).collect()
+}
+
 /// What goes with a link when it is deleted: its veth peer, and what is stacked on it (macvlan, vxlan, vlan ...).
 /// In the order of deletion by dependence: uppers first.
 pub(super) fn goes_with(index: u32, now: &Snapshot) -> Vec<u32> {

@@ -191,17 +191,14 @@ pub(super) fn causes_of<'a>(
                 causes.links.insert(index);
                 causes.sources.insert(spec.local());
             }
-            Action::Delete { .. } => {
-                let gone = rules::goes_with(index, before).into_iter().chain([index]);
+            // One that moves is taken down, and may take down what stands on it.
+            Action::Delete { .. } | Action::Move { .. } => {
+                let gone = rules::gone_with(index, before);
+                causes.links.extend(&gone);
                 fallen.extend(gone);
-                causes.links.extend(&fallen);
-                causes.links.extend(before.ports_of(index).map(Link::index));
-            }
-            // It is taken down, and may take down what stands on it.
-            Action::Move { .. } => {
-                let gone = rules::goes_with(index, before).into_iter().chain([index]);
-                fallen.extend(gone);
-                causes.links.extend(&fallen);
+                if matches!(action, Action::Delete { .. }) {
+                    causes.links.extend(before.ports_of(index).map(Link::index));
+                }
             }
             _ => {}
         }
@@ -255,9 +252,8 @@ fn readdressed(
             to.extend(index.and_then(master).into_iter().chain(new));
         }
         Action::Delete { .. } | Action::Move { .. } => {
-            let with = index.map(|index| rules::goes_with(index, before));
-            let gone = with.into_iter().flatten().chain(index);
-            to.extend(gone.filter_map(master));
+            let gone = index.map(|index| rules::gone_with(index, before));
+            to.extend(gone.into_iter().flatten().filter_map(master));
         }
         _ => {}
     }
@@ -621,7 +617,7 @@ fn creation(old: &Link) -> Record {
         row::NUM_RX_QUEUES,
     ];
     for id in kept {
-        let joining = ports::address_at_joining(old).filter(|_| id == row::ADDRESS);
+        let joining = if id == row::ADDRESS { ports::address_at_joining(old) } else { None };
         let value = joining.or_else(|| old.record().value(id).cloned());
         if let Some(value) = value.filter(|value| !is_zeros(value)) {
             record.set(id, value);
@@ -763,8 +759,7 @@ impl Moved {
                 self.bonds.extend([master, former].into_iter().flatten());
             }
             Action::Delete { .. } => {
-                let gone: Vec<_> =
-                    rules::goes_with(index, before).into_iter().chain([index]).collect();
+                let gone = rules::gone_with(index, before);
                 let ports: Vec<_> = before.ports_of(index).map(Link::index).collect();
                 self.touched.extend(gone.iter().chain(&ports));
                 self.raised.extend(ports.iter().filter(|_| raises(Some(index))));

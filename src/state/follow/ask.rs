@@ -150,6 +150,15 @@ impl Follower {
         self.ask(Query::Fdb(master));
     }
 
+    /// A port has left its master: a bond that goes gives its ports their mtu back after that, and without a word
+    /// (`__bond_release_one`, `__dev_set_mtu`).
+    pub(super) fn ask_released(&mut self, port: u32, master: Option<u32>) {
+        let Some(master) = master else { return };
+        if self.shown.link_by_index(master).is_none_or(|link| link.kind() == Some("bond")) {
+            self.ask(Query::Link(port));
+        }
+    }
+
     /// A veth that comes back from another namespace: the end that has stayed is not announced, and still says
     /// that its other end is elsewhere (K32).
     pub(super) fn ask_other_end(&mut self, index: u32) {

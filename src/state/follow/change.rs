@@ -265,12 +265,7 @@ impl Follower {
             Doubt::None | Doubt::Unaddressed | Doubt::Repvid | Doubt::Inherited(_) => {}
             Doubt::Inet6 | Doubt::Left => self.ask(Query::Link(index)),
             Doubt::Moved(from, to) => {
-                // A bond that goes gives its ports their mtu back after they have left, and without a word
-                // (`__bond_release_one`, `__dev_set_mtu`).
-                let kind = from.and_then(|from| self.shown.link_by_index(from)).map(Link::kind);
-                if from.is_some() && kind.is_none_or(|kind| kind == Some("bond")) {
-                    self.ask(Query::Link(index));
-                }
+                self.ask_released(index, from);
                 self.ask_bridge(index, from);
                 to.into_iter().for_each(|to| self.ask(Query::Link(to)));
             }
