@@ -169,7 +169,7 @@ impl Follower {
                 self.dirty = true;
                 match self.shown.apply(event, self.stamp) {
                     Doubt::Repvid => self.ask(Query::Vlans(index)),
-                    Doubt::Inherited(bridge) => self.ask(Query::Fdb(bridge)),
+                    Doubt::Inherited => self.ask_heirs(index, self.shown.own_entry(index)),
                     _ => {}
                 }
             }
@@ -231,6 +231,7 @@ impl Follower {
         let mtu = |shown: &Snapshot| shown.link_by_index(index).map(Link::mtu);
         let mtu_was = mtu(&self.shown);
         let has_tunnels = is_link && self.has_tunnels(index);
+        let own_entry = self.shown.own_entry(index).filter(|_| is_link);
         if matches!(event, Event::Link(_, LinkEvent::Gone { .. })) {
             self.silently(|follower| follower.shown.remove_what_is_on(index));
         }
@@ -261,8 +262,11 @@ impl Follower {
         if has_tunnels && !self.has_tunnels(index) {
             self.silently(|follower| follower.shown.forget_tunnels(index));
         }
+        if own_entry != self.shown.own_entry(index) {
+            self.ask_heirs(index, own_entry);
+        }
         match doubt {
-            Doubt::None | Doubt::Unaddressed | Doubt::Repvid | Doubt::Inherited(_) => {}
+            Doubt::None | Doubt::Unaddressed | Doubt::Repvid | Doubt::Inherited => {}
             Doubt::Inet6 | Doubt::Left => self.ask(Query::Link(index)),
             Doubt::Moved(from, to) => {
                 self.ask_released(index, from);
