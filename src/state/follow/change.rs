@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::ask::Query;
 use super::{AF_INET6, Follower};
 use crate::object::route::{RouteKey, RouteKey6, RouteProtocol, split};
-use crate::object::{Address, Link, LinkFlags};
+use crate::object::{Address, AddressFlags, Link, LinkFlags};
 use crate::state::altered::{with_link_mtu, without_source};
 use crate::state::apply::Doubt;
 use crate::state::holes::Sort;
@@ -313,9 +313,11 @@ impl Follower {
         let mut local = shown.keyed_routes_to(RouteKey::V6(key));
         match !up || shown.follows_table(TABLE_LOCAL) && local.next().is_none() {
             false => Gone::ByItself,
-            // Its local route is not made yet (`addrconf_dad_completed` makes it, also where nothing is checked, from a
-            // work queue).
-            true if address.is_tentative() => Gone::Unknown,
+            // Its local route may not be made yet: `addrconf_dad_completed` makes it, from a work queue. Where nothing is to
+            // be checked the address is never said to be tentative.
+            true if address.is_tentative() || address.flags().contains(AddressFlags::NODAD) => {
+                Gone::Unknown
+            }
             true => Gone::WithInet6,
         }
     }
