@@ -782,6 +782,15 @@ impl Moved {
         }
     }
 
+    /// By a request for a new interface that has gone again: what it was a port of has had something of it.
+    fn note_gone(&mut self, action: &Action, indexes: &Indexes) {
+        if let Action::Master { master: Some(master), .. } = action {
+            let master = indexes.of(*master);
+            self.followers.extend(master);
+            self.bonds.extend(master);
+        }
+    }
+
     /// Without those whose index is another one's by now.
     fn still_there(mut self, before: &Snapshot, now: &Snapshot) -> Self {
         let sets = [
@@ -849,7 +858,11 @@ fn collateral(
     undo: &mut Undo,
 ) {
     let mut moved = Moved::default();
-    for (index, action) in carried_out_on(journal, indexes) {
+    for action in carried_out(journal) {
+        let Some(index) = indexes.of(action.target()) else {
+            moved.note_gone(action, indexes);
+            continue;
+        };
         along(index, action, before, now, undo);
         made_anew(index, action, before, now, undo);
         moved.note(index, action, before, now, indexes);

@@ -6,7 +6,7 @@
 //!   masters, that it named. None is torn.
 //! - P3: what is refused has sent nothing.
 //!
-//! `NETLINKDB_SEEDS=n` plays so many seeds, `NETLINKDB_SEED=x` that one alone, and tells what it does.
+//! `NETLINKDB_SEEDS=n` plays so many seeds, `NETLINKDB_SEEDS=m..n` those, `NETLINKDB_SEED=x` that one alone, and tells what it does.
 
 use crate::support::kind_available;
 use crate::support::namespaces::elsewhere;
@@ -21,6 +21,7 @@ use netlinkdb::{
 use rng::Rng;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -80,9 +81,10 @@ fn a_refused_step_leaves_nothing_behind() {
         println!("{seen:?}");
         return;
     }
-    let seeds = number("NETLINKDB_SEEDS").unwrap_or(SEEDS);
+    let range = seeds();
+    let seeds = range.end - range.start;
     let mut failed = Vec::new();
-    for seed in 0..seeds {
+    for seed in range {
         // Each in a namespace of its own: one that fails may leave its own full.
         let played = catch_unwind(AssertUnwindSafe(|| elsewhere(|| play(seed, &kinds, &mut seen))));
         failed.extend(played.is_err().then_some(seed));
@@ -98,6 +100,14 @@ fn a_refused_step_leaves_nothing_behind() {
             "{seen:?}"
         );
     }
+}
+
+/// `n` are so many from 0 on, `m..n` are those from `m` on.
+fn seeds() -> Range<u64> {
+    let Ok(text) = std::env::var("NETLINKDB_SEEDS") else { return 0..SEEDS };
+    let (first, end) = text.split_once("..").unwrap_or(("0", &text));
+    let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("NETLINKDB_SEEDS={text}"));
+    number(first)..number(end)
 }
 
 fn play(seed: u64, kinds: &[&'static str], seen: &mut Seen) {
