@@ -36,6 +36,32 @@ pub(super) fn address_at_joining(port: &Link) -> Option<Value> {
     port.bond_port()?.perm_hwaddr().map(Value::Hardware)
 }
 
+/// What a bond or team has done before it refuses a port (K31; `bond_enslave`, `team_port_add`): it has taken the port's
+/// address and mtu where it was the first, and been of its kind; a bond that has none is then as a new one, down and with an
+/// address by chance (`bond_ether_setup`).
+pub(super) fn refused_facts(
+    [port, master]: [u32; 2],
+    before: &Snapshot,
+    now: &Snapshot,
+) -> Vec<Fact> {
+    const MADE_WITH: u64 = 1500;
+    let link = |index| Some((before.link_by_index(index)?, now.link_by_index(index)?));
+    let Some((old, new)) = link(master) else { return Vec::new() };
+    let of_port = |id: u16| now.link_by_index(port)?.record().value(id);
+    let is_its = |id: u16| new.record().value(id).is_some_and(|is| Some(is) == of_port(id));
+    let mtu = u64::from(new.mtu()) == MADE_WITH || is_its(row::MTU);
+    let address = if takes_address(new) { bond_chose(new, now) } else { is_its(row::ADDRESS) };
+    let moved = [(row::MTU, mtu), (row::ADDRESS, address)].into_iter().filter(|(_, moved)| *moved);
+    let facts = moved.map(|(id, _)| Fact {
+        index: master,
+        field: Field::Link(id),
+        want: old.record().value(id).cloned(),
+    });
+    let up = Some(Value::Number(old.is_up().into()));
+    let up = Fact { index: master, field: Field::Flag(LinkFlags::UP.0), want: up };
+    facts.chain([up]).filter(|fact| !fact.holds(now)).collect()
+}
+
 /// Whether a bond's address is what the kernel would choose: then no program set it.
 pub(super) fn bond_chose(bond: &Link, now: &Snapshot) -> bool {
     let mut ports = now.ports_of(bond.index()).peekable();

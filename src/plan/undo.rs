@@ -137,7 +137,29 @@ fn return_withdrawn(withdrawn: &[Withdrawn], indexes: &Indexes, undo: &mut Undo)
 
 /// What this commit has done to interfaces with which routes go in silence.
 pub(super) fn causes(journal: &[Entry], before: &Snapshot, indexes: &Indexes) -> Causes {
-    causes_of(carried_out(journal), before, indexes)
+    let mut causes = causes_of(carried_out(journal), before, indexes);
+    for [port, master] in refused_ports(journal, before, indexes) {
+        causes.links.extend(falls_with(port, before));
+        causes.links.extend(falls_with(master, before));
+    }
+    causes
+}
+
+/// What was to become a port of a bond or team, and was refused when much of it was done (K31): the port, and the master.
+fn refused_ports<'a>(
+    journal: &'a [Entry],
+    before: &'a Snapshot,
+    indexes: &'a Indexes,
+) -> impl Iterator<Item = [u32; 2]> + 'a {
+    journal.iter().filter_map(|entry| match (&entry.action, &entry.sent) {
+        (Action::Master { target, master: Some(master) }, Outcome::Refused) => {
+            let master = indexes.of(*master)?;
+            let link = before.link_by_index(master)?;
+            let both = [indexes.of(*target).unwrap_or(0), master];
+            ports::raises_ports(link.kind()).then_some(both)
+        }
+        _ => None,
+    })
 }
 
 /// What the kernel has done, or may have done.
@@ -791,6 +813,15 @@ impl Moved {
         }
     }
 
+    /// By a bond or team that has refused a port: the port has had its mtu, its address and its flags, and given them to
+    /// its own ports.
+    fn note_refused(&mut self, [port, master]: [u32; 2], before: &Snapshot) {
+        self.touched.extend([port, master]);
+        self.readdressed.insert(master);
+        self.bonds.insert(master);
+        self.raised.extend(before.ports_of(port).map(Link::index).chain([port]));
+    }
+
     /// Without those whose index is another one's by now.
     fn still_there(mut self, before: &Snapshot, now: &Snapshot) -> Self {
         let sets = [
@@ -866,6 +897,10 @@ fn collateral(
         along(index, action, before, now, undo);
         made_anew(index, action, before, now, undo);
         moved.note(index, action, before, now, indexes);
+    }
+    for both in refused_ports(journal, before, indexes) {
+        undo.actions.extend(joined(ports::refused_facts(both, before, now).iter()));
+        moved.note_refused(both, before);
     }
     let Moved { touched, readdressed, renamed, mut followers, rejoined, raised, bonds } =
         moved.still_there(before, now);
