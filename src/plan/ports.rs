@@ -1,6 +1,7 @@
 //! The manners of ports and their masters, and of interfaces that stand on another: bonds, teams, VRFs, VLANs. One named
 //! function each, seen on 5.10 and 6.1.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::object::kinds::bareudp::row as bareudp;
@@ -9,7 +10,7 @@ use crate::object::kinds::hsr::{row as hsr, with_supervision};
 use crate::object::kinds::ipvlan::row as ipvlan;
 use crate::object::kinds::vlan::{QosMapping, mapping, row as vlan};
 use crate::object::kinds::{BOND, HSR, NewLink, VLAN};
-use crate::object::link::row;
+use crate::object::link::{LinkType, row};
 use crate::object::shape::elements;
 use crate::object::{Link, LinkFlags, Record, Role, Row, Table, Value};
 use crate::state::Snapshot;
@@ -34,6 +35,24 @@ pub(super) fn takes_address(master: &Link) -> bool {
 /// (`bond_enslave`, `__bond_release_one`): no request tells a port of it.
 pub(super) fn address_at_joining(port: &Link) -> Option<Value> {
     port.bond_port()?.perm_hwaddr().map(Value::Hardware)
+}
+
+/// `bond_setup_by_slave`: a bond of what is no Ethernet (tunnels) has become of the kind of its first port.
+pub(super) fn is_of_its_ports(bond: &Link) -> bool {
+    bond.kind() == Some("bond") && bond.link_type() != LinkType::ETHER
+}
+
+/// `bond_slave_netdev_event`, `bond_release_and_destroy`: such a bond goes when the last of its ports does. The bond that goes
+/// with a port, when those go too that are `going`.
+pub(super) fn falls_with_ports<'a>(
+    port: u32,
+    going: &BTreeSet<u32>,
+    now: &'a Snapshot,
+) -> Option<&'a Link> {
+    let bond = now.link_by_index(now.link_by_index(port)?.master()?)?;
+    let falls = is_of_its_ports(bond)
+        && now.ports_of(bond.index()).all(|port| going.contains(&port.index()));
+    falls.then_some(bond)
 }
 
 /// What a bond or team has done before it refuses a port (K31; `bond_enslave`, `team_port_add`): it has taken the port's

@@ -641,7 +641,8 @@ fn creation(old: &Link) -> Record {
     for id in kept {
         let joining = if id == row::ADDRESS { ports::address_at_joining(old) } else { None };
         let value = joining.or_else(|| old.record().value(id).cloned());
-        if let Some(value) = value.filter(|value| !is_zeros(value)) {
+        let of_ports = id == row::ADDRESS && ports::is_of_its_ports(old);
+        if let Some(value) = value.filter(|value| !is_zeros(value) && !of_ports) {
             record.set(id, value);
         }
     }
@@ -691,6 +692,11 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     }
     facts.extend(flags);
     facts.retain(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
+    let is_alone = before.ports_of(index).next().is_none();
+    if ports::is_of_its_ports(old) && old.link_type() != new.link_type() && !is_alone {
+        // It has an address of that kind when its port has joined, and that one's.
+        facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
+    }
     if old.master() != new.master() && ports::address_at_joining(old).is_some() {
         // It joins with the one that it was made with, and is then given the bond's.
         facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));

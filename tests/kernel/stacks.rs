@@ -22,6 +22,7 @@ crate::cases![
     a_bridge_that_followed_its_port_before_it_went_comes_back_as_it_was,
     a_bond_that_refuses_a_port_is_as_before,
     a_bond_that_refuses_its_own_master_leaves_its_ports_as_they_were,
+    a_bond_of_tunnels_goes_with_its_last_port_and_comes_back,
 ];
 
 /// Names, kinds, indexes, masters: what a stack is.
@@ -269,4 +270,21 @@ fn a_bond_that_refuses_its_own_master_leaves_its_ports_as_they_were() {
         |tx| tx.interface("b1").add_port("b0").map(drop),
     );
     assert_eq!(error.step(), Some("ip link set dev b0 master b1"), "{error}");
+}
+
+/// Found by random stacks (seed 240): the bond went with its port, and nobody brought it back: that it was to go too, the kernel
+/// answered, was so already.
+fn a_bond_of_tunnels_goes_with_its_last_port_and_comes_back() {
+    need_kinds("bond gre");
+    const TUNNELS: &str = "link add g0 type gre local 10.99.1.1 remote 10.99.0.2 key 4
+         link add b0 type bond mode active-backup
+         link set g0 master b0
+         link set b0 up
+         addr add 10.0.0.1/24 dev b0";
+    let removals: [&[&str]; 3] = [&["g0"], &["g0", "b0"], &["b0"]];
+    for names in removals {
+        let error = not_done(TUNNELS, |tx| names.iter().try_for_each(|name| tx.remove(*name)));
+        assert!(error.is_hook(), "{error}");
+        scene("link del g0");
+    }
 }
