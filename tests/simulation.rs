@@ -818,6 +818,23 @@ fn a_leg_with_other_metrics_than_its_group() {
     }
 }
 
+/// The kernel does not say of a proxy that it is permanent: one that a rollback brought back was not, and went without a word
+/// as soon as its interface had no carrier.
+#[test]
+fn a_proxy_that_was_brought_back_outlives_the_carrier() {
+    let down = SCENARIOS.iter().find(|one| one.name == "down").expect("a scenario");
+    let proxies = |kernel: &Kernel| kernel.neighbours().iter().filter(|own| own.proxy).count();
+    let mut stage = Stage::new(down);
+    let there = proxies(&stage.kernel);
+    stage.driver.hook_fails = true;
+    let outcome = stage.commit(down);
+    assert!(matches!(outcome, Ok(Outcome::RolledBack { .. })), "{outcome:?}");
+    let other_end = Op::Down { name: "v0p".to_owned() };
+    stage.kernel.perform(&other_end).expect("it is there");
+    stage.kernel.settle();
+    assert_eq!((there, proxies(&stage.kernel)), (1, 1), "proxies before and after");
+}
+
 /// A handle never means another interface, and the differences lead from one snapshot to the other.
 fn judge_step(before: &Snapshot, now: &Snapshot, handles: &mut BTreeMap<(u32, u64), String>) {
     now.check();

@@ -41,6 +41,11 @@ pub(super) fn encode(key: &NeighbourKey, neighbour: &Neighbour, op: Op) -> Vec<u
             record.set(id, value.clone());
         }
     }
+    // Of a proxy the kernel does not say how it was made. One that is not permanent goes without a word when its interface
+    // has no carrier (`pneigh_ifdown`, seen on 6.18), and nobody makes such: `ip neigh add proxy` asks for a permanent one.
+    if key.is_proxy() && record.number(row::STATE) == 0 {
+        record.set(row::STATE, Value::Number(NeighbourState::PERMANENT.0.into()));
+    }
     // A forwarding entry of a bridge stands in the bridge, others in the interface itself.
     if key.is_fdb() {
         // A bridge's own stand in itself, and say that it is their master.
