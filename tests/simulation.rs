@@ -818,6 +818,27 @@ fn a_leg_with_other_metrics_than_its_group() {
     }
 }
 
+/// A bridge with a spanning tree has no carrier until the port that came back has learned: a second later the kernel took
+/// nexthop objects by it, and all that led over them, of a commit that had ended as rolled back.
+#[test]
+fn what_goes_with_a_carrier_that_does_not_come_back_is_told() {
+    let leaves = SCENARIOS.iter().find(|one| one.name == "a port leaves").expect("a scenario");
+    let mut stage = Stage::new(leaves);
+    let (br0, stp) = ("br0".to_owned(), 1u32.to_ne_bytes().to_vec());
+    stage.kernel.perform(&Op::SetBridgeOption { name: br0, id: 5, value: stp }).expect("a bridge");
+    stage.kernel.settle();
+    stage.before = Truth::of(&stage.kernel);
+    stage.driver.hook_fails = true;
+    let outcome = stage.commit(leaves);
+    stage.kernel.settle();
+    let Ok(Outcome::Torn { residue, .. }) = &outcome else { panic!("{}", brief(&outcome)) };
+    let differences = stage.differences();
+    judge::check_residue(residue, &differences);
+    for what in ["nexthop 2", "nexthop 10", "route 10.31.0.0/16 table 254"] {
+        assert!(differences.iter().any(|one| one.field == what), "{what}: {differences:#?}");
+    }
+}
+
 /// The kernel does not say of a proxy that it is permanent: one that a rollback brought back was not, and went without a word
 /// as soon as its interface had no carrier.
 #[test]

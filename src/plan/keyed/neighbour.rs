@@ -89,6 +89,15 @@ pub(super) fn is_kept(neighbour: &Neighbour) -> bool {
         || neighbour.record().number(row::FLAGS) & KEPT != 0
 }
 
+/// Whether one that is kept goes when its interface loses its carrier (`neigh_carrier_down`). Of a proxy nobody can tell.
+pub(super) fn goes_with_carrier(neighbour: &Neighbour) -> bool {
+    let permanent = u64::from(NeighbourState::PERMANENT.0);
+    is_kept(neighbour)
+        && !neighbour.is_fdb()
+        && !neighbour.is_proxy()
+        && neighbour.record().number(row::STATE) & permanent == 0
+}
+
 /// Whether the kernel has to look for it before it is known: `INCOMPLETE`, `DELAY` and `PROBE` it does not announce.
 pub(super) fn is_looked_for(neighbour: &Neighbour) -> bool {
     let known = NeighbourState::REACHABLE.0 | NeighbourState::STALE.0;

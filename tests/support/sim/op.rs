@@ -250,7 +250,7 @@ impl Op {
         // Those of the loopback are all one.
         let index = kernel.index_of(name).filter(|index| *index != 1).unwrap_or(2);
         let rng = &mut kernel.rng;
-        let state: u16 = [128, 128, 2, 4][rng.below(4)];
+        let state: u16 = [128, 64, 2, 4][rng.below(4)];
         let proxy = if rng.below(5) == 0 { NTF_PROXY } else { 0 };
         let mut body = Writer(vec![AF_INET, 0, 0, 0]);
         body.0.extend_from_slice(&index.to_ne_bytes());
