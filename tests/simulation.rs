@@ -15,11 +15,11 @@ use std::rc::Rc;
 
 use drive::announced::{judge_announced, judge_snapshot};
 use drive::judge::{self, Difference, Truth};
-use drive::scenario::{SCENARIOS, Scenario, furnished};
+use drive::scenario::{SCENARIOS, Scenario, at, furnished};
 use drive::{Driver, Kept, ROOMY};
-use netlinkdb::Link;
 use netlinkdb::internals::plan::{Outcome, Refusal};
 use netlinkdb::internals::state::{Object, Snapshot};
+use netlinkdb::{BridgeOptions, Link};
 use sim::rng::Rng;
 use sim::wire::IfInfo;
 use sim::wire::uapi::{
@@ -824,8 +824,11 @@ fn a_leg_with_other_metrics_than_its_group() {
 fn what_goes_with_a_carrier_that_does_not_come_back_is_told() {
     let leaves = SCENARIOS.iter().find(|one| one.name == "a port leaves").expect("a scenario");
     let mut stage = Stage::new(leaves);
-    let (br0, stp) = ("br0".to_owned(), 1u32.to_ne_bytes().to_vec());
-    stage.kernel.perform(&Op::SetBridgeOption { name: br0, id: 5, value: stp }).expect("a bridge");
+    let mut draft = stage.driver.draft();
+    let br0 = at(&draft, "br0").expect("a bridge");
+    draft.set_data(br0, BridgeOptions::new().stp_state(true).record()).expect("an option");
+    let tree = stage.driver.commit(&mut stage.kernel, &draft);
+    assert!(is_committed(&tree), "{}", brief(&tree));
     stage.kernel.settle();
     stage.before = Truth::of(&stage.kernel);
     stage.driver.hook_fails = true;

@@ -30,9 +30,9 @@ pub(super) enum Doubt {
     /// Untagged frames are of another VLAN now. That of before may be gone: a bridge that is told another default takes
     /// the former one away without a word (`__br_vlan_set_default_pvid`).
     Repvid,
-    /// VLANs of a port are gone, and the entry for its own address in one of them may be this bridge's now, without a word
+    /// VLANs of a port are gone, and the entry for its own address in one of them may be another's now, without a word
     /// (`fdb_delete_local`).
-    Inherited(u32),
+    Inherited,
     /// The link went down; IPv6 addresses that stay (keep_addr_on_down) become tentative in silence (K27).
     WentDown,
 }
@@ -70,7 +70,9 @@ impl Snapshot {
             Event::VlansNew(index, all) => return self.vlans_are(index, &all),
             Event::VlansGone(index, all) => {
                 self.vlans_gone(index, &all);
-                return self.heir_of_entries(index, &all).map_or(Doubt::None, Doubt::Inherited);
+                if self.keeps_own_entry(index, &all) {
+                    return Doubt::Inherited;
+                }
             }
             Event::AddressGone(address) => {
                 let key = AddressKey::of(&address);

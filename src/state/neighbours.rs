@@ -15,7 +15,9 @@ use super::Snapshot;
 use super::filter::{UnknownAttribute, filter};
 use crate::object::neighbour::row;
 use crate::object::show::printed_list;
-use crate::object::{BridgeVlan, NEIGHBOUR, Names, Neighbour, NeighbourFlags, Record, Tree, Value};
+use crate::object::{
+    BridgeVlan, Link, NEIGHBOUR, Names, Neighbour, NeighbourFlags, Record, Tree, Value,
+};
 use crate::wire::HardwareAddress;
 
 /// What makes a neighbour, a proxy or a forwarding entry this one and no other.
@@ -223,8 +225,8 @@ impl Snapshot {
         key.is_some_and(|key| self.neighbours.map.remove(&key).is_some())
     }
 
-    /// A port has left this bridge, which keeps no entry for it. The one for the port's own address goes without a word where
-    /// the bridge has that address too: it is the bridge's then (`fdb_delete_local`).
+    /// A port has left this bridge, which keeps no entry for it. That for the port's own address may be another's now, see
+    /// [`Snapshot::own_entry`].
     pub(super) fn forget_entries(&mut self, port: u32, bridge: u32) {
         let its = |entry: &Neighbour| entry.is_fdb() && entry.master() == Some(bridge);
         let own = self.neighbours.of(port).filter(|(_, entry)| its(entry));
@@ -232,17 +234,29 @@ impl Snapshot {
         keys.iter().for_each(|key| drop(self.neighbours.map.remove(key)));
     }
 
-    /// The bridge that may have taken over an entry for a port's own address, without a word, with one of these VLANs that
-    /// the port has no more (`fdb_delete_local`).
-    pub(super) fn heir_of_entries(&self, port: u32, vlans: &[BridgeVlan]) -> Option<u32> {
-        let link = self.link_by_index(port)?;
+    /// Whether an entry for a port's own address stands here still in one of these VLANs, which the port has no more: then
+    /// it is another's, see [`Snapshot::own_entry`].
+    pub(super) fn keeps_own_entry(&self, port: u32, vlans: &[BridgeVlan]) -> bool {
+        let own = self.link_by_index(port).and_then(Link::address);
         let is_own = |key: &NeighbourKey| match key.target {
             NeighbourTarget::Fdb { lladdr, vlan, .. } => {
-                link.address() == Some(lladdr) && vlans.iter().any(|gone| gone.vid() == vlan)
+                own == Some(lladdr) && vlans.iter().any(|gone| gone.vid() == vlan)
             }
             _ => false,
         };
-        link.master().filter(|_| self.neighbours.of(port).any(|(key, _)| is_own(key)))
+        self.neighbours.of(port).any(|(key, _)| is_own(key))
+    }
+
+    /// The bridge that has entries for the own address of this port, or of itself, and the address. The kernel gives such
+    /// an entry that would go to another port with that address, or to the bridge, and does not say so
+    /// (`fdb_delete_local`).
+    pub(super) fn own_entry(&self, index: u32) -> Option<(u32, HardwareAddress)> {
+        let link = self.link_by_index(index)?;
+        let is_bridge = |index: &u32| {
+            self.link_by_index(*index).is_some_and(|link| link.kind() == Some("bridge"))
+        };
+        let bridge = [Some(index), link.master()].into_iter().flatten().find(is_bridge)?;
+        Some((bridge, link.address()?))
     }
 
     /// The neighbours of IPv4 and IPv6; [`NeighbourList::fdb`] and [`NeighbourList::proxies`] lead to the others.

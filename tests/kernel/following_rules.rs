@@ -6,6 +6,7 @@ use crate::support::{Request, bridge_json, ip, ip_json, namespaces, need_kind, t
 use netlinkdb::internals::sys::{Options, Socket};
 use netlinkdb::{Db, Family, NeighbourKey, Object, Rule, RuleKey, Snapshot};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 crate::cases![
     rules_come_and_go_in_their_order,
@@ -17,6 +18,7 @@ crate::cases![
     a_group_that_loses_a_member_takes_the_way_out_of_its_routes,
     neighbours_come_and_go_with_their_interface,
     forwarding_entries_follow_their_port,
+    the_entry_for_an_address_of_two_ports_goes_to_the_other,
     forwarding_entries_go_with_their_nexthop_object,
     a_database_follows_only_what_it_was_asked_to,
     changes_of_rules_nexthops_and_neighbours_read_as_ip_prints_them,
@@ -361,6 +363,52 @@ fn forwarding_entries_follow_their_port() {
     assert_eq!(lines.iter().filter(|line| line.contains("00:79")).count(), 1, "{lines:#?}");
     play(&db, &["link del vx0", "link del br0"]);
     assert!(db.snapshot().neighbours().fdb().is_empty());
+}
+
+/// `fdb_delete_local` gives the entry for a port's own address to another port that has it too, or to the bridge, and says
+/// nothing.
+fn the_entry_for_an_address_of_two_ports_goes_to_the_other() {
+    const MAC: &str = "02:00:00:00:00:01";
+    two_links();
+    need_kind("bridge");
+    let Some(_) = bridge_json(&["fdb", "show"]) else { crate::support::skip("no `bridge`") };
+    let db = open();
+    let holders = || {
+        let now = db.snapshot();
+        let own = now.neighbours().fdb().filter("mac", MAC).unwrap();
+        let ports: BTreeSet<_> = own.filter_map(|entry| entry.index()).collect();
+        let name = |index: &u32| now.link_by_index(*index).map(|link| link.name().to_owned());
+        ports.iter().filter_map(name).collect::<Vec<_>>()
+    };
+    let alike = |names: &[&str]| {
+        names.iter().map(|name| format!("link set {name} address {MAC}")).collect::<Vec<_>>()
+    };
+    let steps = |steps: &[String]| play(&db, &steps.iter().map(String::as_str).collect::<Vec<_>>());
+    steps(&alike(&["ra0", "ra1"]));
+    play(
+        &db,
+        &[
+            "link add br0 type bridge",
+            "link set br0 address 02:00:00:00:00:09",
+            "link set ra0 master br0",
+            "link set ra1 master br0",
+            "link set rb1 master br0",
+        ],
+    );
+    assert_eq!(holders(), ["ra0"]);
+    play(&db, &["link set ra0 address 02:00:00:00:00:02"]);
+    assert_eq!(holders(), ["ra1"]);
+    steps(&alike(&["ra0"]));
+    play(&db, &["link set ra1 nomaster"]);
+    assert_eq!(holders(), ["ra0"]);
+    play(&db, &["link set ra1 master br0", "link del ra0"]);
+    assert_eq!(holders(), ["ra1"]);
+    steps(&alike(&["br0"]));
+    play(&db, &["link set ra1 address 02:00:00:00:00:03"]);
+    assert_eq!(holders(), ["br0"]);
+    steps(&alike(&["rb1"]));
+    play(&db, &["link set br0 address 02:00:00:00:00:04"]);
+    assert_eq!(holders(), ["rb1"]);
 }
 
 /// `vxlan_fdb_nh_flush` says nothing.

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 crate::cases![
     a_preferred_source_goes_with_its_address,
     a_preferred_source_of_another_interface_goes_too,
+    a_preferred_source_that_was_never_checked_goes_too,
     a_preferred_source_stays_when_its_interface_goes_down,
     a_preferred_source_stays_while_another_interface_has_it,
     the_mtu_of_routes_follows_their_interface,
@@ -79,6 +80,20 @@ fn a_preferred_source_of_another_interface_goes_too() {
         skip("this kernel takes a source only from the routes of its interface");
     }
     assert_eq!(source(&db, "fd01::/32"), None);
+    quiesce_and_compare(&db);
+}
+
+/// An address with `nodad` has no local route before a work queue has made it, on an interface that is down none at all, and
+/// is not said to be tentative: the route kept its `src` in the snapshot.
+fn a_preferred_source_that_was_never_checked_goes_too() {
+    let db = on("link set v0 down
+        addr add 2001:db8::5/64 dev v0 nodad
+        -6 route add fd01::/32 dev w0 src 2001:db8::5");
+    assert_eq!(source(&db, "fd01::/32"), five());
+    ip(&["addr", "del", "2001:db8::5/64", "dev", "v0"]);
+    let shown = ip_json(&["-6", "route", "show", "fd01::/32"]);
+    let theirs = shown[0].get("prefsrc").map(|_| ()).and_then(|()| five());
+    assert_eq!(source(&db, "fd01::/32"), theirs);
     quiesce_and_compare(&db);
 }
 

@@ -48,7 +48,8 @@ pub fn before() -> Before {
     loop {
         std::thread::sleep(Duration::from_millis(20));
         let now = look();
-        if now.differences(&last).is_empty() && !now.is_tentative() || Instant::now() > deadline {
+        let is_settled = !now.is_tentative() && !now.awaits_carrier();
+        if is_settled && now.differences(&last).is_empty() || Instant::now() > deadline {
             return now;
         }
         last = now;
@@ -114,6 +115,17 @@ impl Before {
 
     fn is_tentative(&self) -> bool {
         infos(&self.addresses).any(|info| info.get("tentative").is_some())
+    }
+
+    /// Whether link_watch has yet to look at a carrier that came or went: until then a port of a bridge stays as it was. `ip`
+    /// prints `LOWER_UP` of the carrier as it is and `NO-CARRIER` of the one that was looked at.
+    fn awaits_carrier(&self) -> bool {
+        self.links.iter().any(|link| {
+            let has = |flag: &str| {
+                link["flags"].as_array().is_some_and(|flags| flags.contains(&flag.into()))
+            };
+            has("UP") && has("LOWER_UP") == has("NO-CARRIER")
+        })
     }
 
     /// Every difference, both ways.

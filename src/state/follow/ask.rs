@@ -18,7 +18,7 @@ use crate::object::{BridgeVlan, Family, Link, NEIGHBOUR, Record, Rule, Value, br
 use crate::state::routes::Held;
 use crate::state::view::Judged;
 use crate::state::{AddressKey, Event, NeighbourKey};
-use crate::wire::{Ack, Builder, Message, flags, kind, u16_at};
+use crate::wire::{Ack, Builder, HardwareAddress, Message, flags, kind, u16_at};
 
 /// One object that is asked for on the event socket, because the kernel may have changed it in silence.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +29,7 @@ pub(super) enum Query {
     Vlans(u32),
     /// All rules of a family.
     Rules(Family),
-    /// The forwarding entries at this port, bridge or tunnel.
+    /// The forwarding entries at this bridge port or bridge.
     Fdb(u32),
     /// All proxies.
     Proxies,
@@ -146,8 +146,16 @@ impl Follower {
         };
         let backed: Vec<_> = self.shown.ports_of(master).filter(backed).map(Link::index).collect();
         backed.into_iter().chain([master]).for_each(|index| self.ask(Query::Link(index)));
-        // The entry for the port's own address may be the bridge's now, without a word (`fdb_delete_local`).
-        self.ask(Query::Fdb(master));
+    }
+
+    /// The entry of a bridge for an interface's own address is no longer that one's, see [`Snapshot::own_entry`]: whose it
+    /// is now, they know themselves. The bridge is always asked, because it takes an address from its ports after that.
+    pub(super) fn ask_heirs(&mut self, index: u32, entry: Option<(u32, HardwareAddress)>) {
+        let is_there = |entry: &(u32, _)| self.shown.link_by_index(entry.0).is_some();
+        let Some((bridge, address)) = entry.filter(is_there) else { return };
+        let alike = |link: &&Link| link.index() != index && link.address() == Some(address);
+        let ports: Vec<_> = self.shown.ports_of(bridge).filter(alike).map(Link::index).collect();
+        ports.into_iter().chain([bridge]).for_each(|index| self.ask(Query::Fdb(index)));
     }
 
     /// A port has left its master: a bond that goes gives its ports their mtu back after that, and without a word
@@ -344,10 +352,7 @@ impl Follower {
             Query::Rules(_) | Query::Proxies => true,
             Query::Legs(table) => self.headless.iter().any(|key| key.table == table),
             Query::Vlans(index) => self.may_have_vlans(index),
-            Query::Fdb(index) => {
-                let kind = self.shown.link_by_index(index).and_then(Link::kind);
-                kind == Some("bridge")
-            }
+            Query::Fdb(index) => self.shown.own_entry(index).is_some(),
             Query::Addresses(index) => {
                 self.shown.placed_of(index).any(|(key, _)| key.local.is_ipv6())
             }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::ask::Query;
 use super::{AF_INET6, Follower, IPV6_MIN_MTU};
 use crate::object::route::{RouteKey, RouteKey6, RouteProtocol, split};
-use crate::object::{Address, Link, LinkFlags};
+use crate::object::{Address, AddressFlags, Link, LinkFlags};
 use crate::state::altered::{with_link_mtu, without_source};
 use crate::state::apply::Doubt;
 use crate::state::holes::Sort;
@@ -167,11 +167,8 @@ impl Follower {
             Event::NeighbourGone(neighbour) => self.dirty |= self.shown.neighbour_gone(&neighbour),
             Event::VlansNew(index, _) | Event::VlansGone(index, _) => {
                 self.dirty = true;
-                match self.shown.apply(event, self.stamp) {
-                    Doubt::Repvid => self.ask(Query::Vlans(index)),
-                    Doubt::Inherited(bridge) => self.ask(Query::Fdb(bridge)),
-                    _ => {}
-                }
+                let doubt = self.shown.apply(event, self.stamp);
+                self.settle(index, doubt);
             }
             Event::Link(..) | Event::AddressNew(_) | Event::AddressGone(_) => {
                 self.apply_to_link(event);
@@ -219,55 +216,54 @@ impl Follower {
         self.dirty = true;
         let index = event.index();
         let is_link = matches!(event, Event::Link(..));
-        let name = |shown: &Snapshot| shown.link_by_index(index).map(|link| link.name().to_owned());
-        let named = is_link.then(|| name(&self.shown));
-        let is_up = |shown: &Snapshot| shown.link_by_index(index).is_some_and(Link::is_up);
-        let was_up = is_up(&self.shown);
         let addressed = matches!(&event, Event::AddressNew(address) if address.local().is_ipv4());
         let going = match &event {
             Event::AddressGone(address) => Some((self.why_gone(address), address.local())),
             _ => None,
         };
-        let mtu = |shown: &Snapshot| shown.link_by_index(index).map(Link::mtu);
-        let mtu_was = mtu(&self.shown);
-        let has_tunnels = is_link && self.has_tunnels(index);
+        let before = self.shown.links.get(&index).cloned();
+        let own_entry = self.shown.own_entry(index);
         if matches!(event, Event::Link(_, LinkEvent::Gone { .. })) {
             self.silently(|follower| follower.shown.remove_what_is_on(index));
         }
         let doubt = self.shown.apply(event, self.stamp);
-        match going.filter(|(_, source)| self.bodies.any_with_source(*source)) {
-            Some((Gone::ByItself, source)) => {
-                self.silently(|follower| follower.follow_source(source));
-            }
-            // Only the kernel knows which routes prefer it still.
-            Some((Gone::Unknown, _)) => self.resync(),
-            Some((Gone::WithInet6, _)) | None => {}
+        let after = self.shown.links.get(&index).cloned();
+        if let Some((why, source)) = going {
+            self.lose_source(why, source);
         }
-        let changed = mtu_was.zip(mtu(&self.shown)).filter(|(was, is)| was != is);
-        if let Some(mtus) = changed.filter(|_| self.views.routes) {
-            self.silently(|follower| {
-                let change = |body: &Body| with_link_mtu(body, index, mtus);
-                follower.shown.routes.alter(&mut follower.bodies, change);
-            });
+        if let (Some(before), Some(after)) = (&before, &after) {
+            self.follow_mtu(index, before.mtu(), after.mtu());
         }
-        if addressed || !was_up && is_up(&self.shown) {
+        let is_up = |link: &Option<Arc<Link>>| link.as_ref().is_some_and(|link| link.is_up());
+        if addressed || !is_up(&before) && is_up(&after) {
             self.unaddressed.remove(&index);
         }
-        self.unmarked |= is_link && named != Some(name(&self.shown));
+        self.unmarked |=
+            before.as_ref().map(|link| link.name()) != after.as_ref().map(|link| link.name());
         self.follow_routes(doubt, index);
         if is_link {
             self.follow_nexthops(index);
         }
-        if has_tunnels && !self.has_tunnels(index) {
+        if has_tunnels(&before) && !has_tunnels(&after) {
             self.silently(|follower| follower.shown.forget_tunnels(index));
         }
+        if own_entry != self.shown.own_entry(index) {
+            self.ask_heirs(index, own_entry);
+        }
+        self.settle(index, doubt);
+    }
+
+    /// What the kernel may have changed besides: at once where it is known, asked for where it is not.
+    fn settle(&mut self, index: u32, doubt: Doubt) {
         match doubt {
-            Doubt::None | Doubt::Repvid | Doubt::Inherited(_) => {}
+            Doubt::None => {}
             // `fib_disable_ip`
             Doubt::Unaddressed => self.lose_proxies(index, IpAddr::is_ipv4),
+            Doubt::Repvid => self.ask(Query::Vlans(index)),
+            Doubt::Inherited => self.ask_heirs(index, self.shown.own_entry(index)),
             Doubt::Inet6 => {
                 // `rt6_disable_ip`
-                if mtu(&self.shown).is_some_and(|mtu| mtu < IPV6_MIN_MTU) {
+                if self.shown.link_by_index(index).is_some_and(|link| link.mtu() < IPV6_MIN_MTU) {
                     self.lose_proxies(index, IpAddr::is_ipv6);
                 }
                 self.ask(Query::Link(index));
@@ -307,10 +303,14 @@ impl Follower {
         self.silently(|follower| follower.shown.neighbours.evict(index, is_gone));
     }
 
-    /// Whether a port has tunnels for VLANs.
-    fn has_tunnels(&self, index: u32) -> bool {
-        let port = self.shown.link_by_index(index).and_then(Link::bridge_port);
-        port.and_then(|port| port.vlan_tunnel()) == Some(true)
+    /// The metrics of routes over an interface follow its mtu.
+    fn follow_mtu(&mut self, index: u32, was: u32, is: u32) {
+        if was != is && self.views.routes {
+            self.silently(|follower| {
+                let change = |body: &Body| with_link_mtu(body, index, (was, is));
+                follower.shown.routes.alter(&mut follower.bodies, change);
+            });
+        }
     }
 
     /// Why an address goes, told before it is taken out. The local route of an IPv6 address goes before it when it goes with
@@ -324,14 +324,27 @@ impl Follower {
         let mut local = shown.keyed_routes_to(RouteKey::V6(key));
         match !up || shown.follows_table(TABLE_LOCAL) && local.next().is_none() {
             false => Gone::ByItself,
-            // Its local route is not made yet (`addrconf_dad_completed` makes it, also where nothing is checked, from a
-            // work queue).
-            true if address.is_tentative() => Gone::Unknown,
+            // Its local route may not be made yet: `addrconf_dad_completed` makes it, from a work queue. Where nothing is to
+            // be checked the address is never said to be tentative.
+            true if address.is_tentative() || address.flags().contains(AddressFlags::NODAD) => {
+                Gone::Unknown
+            }
             true => Gone::WithInet6,
         }
     }
 
-    /// An address has gone that routes may prefer as their source: of IPv4 they go (K6), of IPv6 they stay without it.
+    /// An address has gone that routes may prefer as their source.
+    fn lose_source(&mut self, why: Gone, source: IpAddr) {
+        match why {
+            _ if !self.bodies.any_with_source(source) => {}
+            Gone::ByItself => self.silently(|follower| follower.follow_source(source)),
+            // Only the kernel knows which routes prefer it still.
+            Gone::Unknown => self.resync(),
+            Gone::WithInet6 => {}
+        }
+    }
+
+    /// What of IPv4 preferred this address goes (K6), of IPv6 it stays without it.
     fn follow_source(&mut self, source: IpAddr) {
         if self.shown.addresses().any(|own| own.local() == source) {
             return;
@@ -390,4 +403,10 @@ fn others_dead(shown: &Snapshot, body: &Body, index: u32) -> bool {
 /// Whether a route goes when this interface goes down. MPLS routes stay, dead, until it is gone (`mpls_ifdown`).
 pub(super) fn goes_down(shown: &Snapshot, body: &Body, index: u32) -> bool {
     body.is_over(index) && !body.is_host() && !body.is_mpls() && others_dead(shown, body, index)
+}
+
+/// Whether a port has tunnels for VLANs.
+fn has_tunnels(link: &Option<Arc<Link>>) -> bool {
+    let port = link.as_ref().and_then(|link| link.bridge_port());
+    port.and_then(|port| port.vlan_tunnel()) == Some(true)
 }
