@@ -15,11 +15,11 @@ use std::rc::Rc;
 
 use drive::announced::{judge_announced, judge_snapshot};
 use drive::judge::{self, Difference, Truth};
-use drive::scenario::{SCENARIOS, Scenario, furnished};
+use drive::scenario::{SCENARIOS, Scenario, at, furnished};
 use drive::{Driver, Kept, ROOMY};
-use netlinkdb::Link;
 use netlinkdb::internals::plan::{Outcome, Refusal};
 use netlinkdb::internals::state::{Object, Snapshot};
+use netlinkdb::{BridgeOptions, Link};
 use sim::rng::Rng;
 use sim::wire::IfInfo;
 use sim::wire::uapi::{
@@ -816,6 +816,47 @@ fn a_leg_with_other_metrics_than_its_group() {
         driver.quiesce(&mut kernel);
         judge_snapshot(&mut kernel, &mut driver);
     }
+}
+
+/// A bridge with a spanning tree has no carrier until the port that came back has learned: a second later the kernel took
+/// nexthop objects by it, and all that led over them, of a commit that had ended as rolled back.
+#[test]
+fn what_goes_with_a_carrier_that_does_not_come_back_is_told() {
+    let leaves = SCENARIOS.iter().find(|one| one.name == "a port leaves").expect("a scenario");
+    let mut stage = Stage::new(leaves);
+    let mut draft = stage.driver.draft();
+    let br0 = at(&draft, "br0").expect("a bridge");
+    draft.set_data(br0, BridgeOptions::new().stp_state(true).record()).expect("an option");
+    let tree = stage.driver.commit(&mut stage.kernel, &draft);
+    assert!(is_committed(&tree), "{}", brief(&tree));
+    stage.kernel.settle();
+    stage.before = Truth::of(&stage.kernel);
+    stage.driver.hook_fails = true;
+    let outcome = stage.commit(leaves);
+    stage.kernel.settle();
+    let Ok(Outcome::Torn { residue, .. }) = &outcome else { panic!("{}", brief(&outcome)) };
+    let differences = stage.differences();
+    judge::check_residue(residue, &differences);
+    for what in ["nexthop 2", "nexthop 10", "route 10.31.0.0/16 table 254"] {
+        assert!(differences.iter().any(|one| one.field == what), "{what}: {differences:#?}");
+    }
+}
+
+/// The kernel does not say of a proxy that it is permanent: one that a rollback brought back was not, and went without a word
+/// as soon as its interface had no carrier.
+#[test]
+fn a_proxy_that_was_brought_back_outlives_the_carrier() {
+    let down = SCENARIOS.iter().find(|one| one.name == "down").expect("a scenario");
+    let proxies = |kernel: &Kernel| kernel.neighbours().iter().filter(|own| own.proxy).count();
+    let mut stage = Stage::new(down);
+    let there = proxies(&stage.kernel);
+    stage.driver.hook_fails = true;
+    let outcome = stage.commit(down);
+    assert!(matches!(outcome, Ok(Outcome::RolledBack { .. })), "{outcome:?}");
+    let other_end = Op::Down { name: "v0p".to_owned() };
+    stage.kernel.perform(&other_end).expect("it is there");
+    stage.kernel.settle();
+    assert_eq!((there, proxies(&stage.kernel)), (1, 1), "proxies before and after");
 }
 
 /// A handle never means another interface, and the differences lead from one snapshot to the other.

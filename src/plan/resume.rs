@@ -159,8 +159,9 @@ impl Commit {
 
     /// What an undo can need of the state before.
     fn part(&self) -> Part {
-        let links = links_in_reach(self.actions(), &self.before);
+        let mut links = links_in_reach(self.actions(), &self.before);
         let causes = causes_of(self.actions(), &self.before, &self.indexes);
+        links.extend(&causes.carriers);
         let steps = self.waves.iter().flat_map(|(_, wave)| match wave {
             Wave::Steps(all) => Some(all.iter()),
             Wave::Actions(_) => None,

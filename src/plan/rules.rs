@@ -222,6 +222,12 @@ pub(super) fn stacked_on(index: u32, now: &Snapshot) -> Vec<u32> {
     all.split_off(1)
 }
 
+/// Whether an interface has its carrier from the one that it stands on (`netif_stacked_transfer_operstate`).
+pub(super) fn has_carrier_of_lower(link: &Link) -> bool {
+    const KINDS: &[&str] = &["vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"];
+    link.kind().is_some_and(|kind| KINDS.contains(&kind))
+}
+
 fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut Vec<u32>) {
     let on_top = |link: &&Link| lower_of(link) == Some(index) && !kinds::outlives_lower(link);
     let bond = ports::falls_with_ports(index, seen, now);

@@ -225,9 +225,7 @@ pub(super) fn causes_of<'a>(
             _ => {}
         }
     }
-    if before.nexthops().iter().next().is_some() {
-        causes.carriers = starved_by(fallen, before);
-    }
+    causes.carriers = starved_by(fallen, before);
     let local = |index: &u32| before.addresses_of(*index).into_iter().map(|own| own.local());
     let gone: Vec<_> = causes.links.iter().flat_map(local).collect();
     causes.sources.extend(gone);

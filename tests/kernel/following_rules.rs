@@ -305,6 +305,15 @@ fn neighbours_come_and_go_with_their_interface() {
     let proxy = "10.0.0.7".parse().unwrap();
     let now = db.resync().unwrap();
     assert!(now.neighbours().proxies().get(a, proxy).is_some_and(|one| one.is_proxy()));
+    // Those of IPv4 with the last address too (`fib_disable_ip`), those of IPv6 where packets are too small for it.
+    play(&db, &["addr del 10.0.0.1/24 dev ra0"]);
+    assert!(db.snapshot().neighbours().proxies().of(a).is_empty());
+    ip(&["neigh", "add", "proxy", "fd00::7", "dev", "ra0"]);
+    assert_eq!(db.resync().unwrap().neighbours().proxies().of(a).len(), 1);
+    play(&db, &["link set ra0 mtu 1200"]);
+    assert!(db.snapshot().neighbours().proxies().of(a).is_empty());
+    ip(&["neigh", "add", "proxy", "10.0.0.7", "dev", "ra0"]);
+    assert_eq!(db.resync().unwrap().neighbours().proxies().of(a).len(), 1);
     play(&db, &["link set ra0 down"]);
     // Not all: those of no interface outlive their namespace, and are those of a later one at the same place in memory.
     assert!(db.snapshot().neighbours().proxies().of(a).is_empty());

@@ -11,7 +11,7 @@ use crate::object::Link;
 use crate::plan::action::Action;
 use crate::plan::fact::{Fact, Field, text};
 use crate::plan::focus::renumbered;
-use crate::plan::keyed::{Causes, Step, residue};
+use crate::plan::keyed::{Causes, Step, doubtful, fading, residue};
 use crate::plan::undo::{added, causes, orphans, undo, withdrawn_by};
 use crate::plan::{Failure, Target, Why, kinds, rules};
 use crate::state::Snapshot;
@@ -61,6 +61,7 @@ impl Commit {
         if undo.actions.is_empty() && steps.is_empty() || last {
             let mut residue = undo.residue;
             residue.extend(self::residue(&steps, &self.step_failures, &self.before, &now));
+            residue.extend(fading(&self.before, &now, &causes));
             return self.finish_undo(&undo.actions, residue, now);
         }
         self.rounds += 1;
@@ -72,6 +73,14 @@ impl Commit {
         self.keyed.begin_undo(steps);
         self.seen = now;
         self.stage = Stage::UndoSend;
+    }
+
+    /// Interfaces of which it counts, when all is undone, whether they have their carrier again.
+    pub(super) fn doubtful(&self) -> BTreeSet<u32> {
+        match self.cause {
+            Some(_) => doubtful(&self.before, &causes(&self.journal, &self.before, &self.indexes)),
+            None => BTreeSet::new(),
+        }
     }
 
     /// Addresses that another program has added behind a primary of this commit, and that the kernel has taken with it

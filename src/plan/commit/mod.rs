@@ -840,6 +840,7 @@ impl Commit {
             .collect();
         let mut asks: BTreeSet<_> = asks;
         asks.extend(self.tied().into_iter().chain(self.bonds()).map(Ask::Link));
+        asks.extend(self.doubtful().into_iter().map(Ask::Link));
         asks.into_iter().chain(self.keyed.silent()).collect()
     }
 

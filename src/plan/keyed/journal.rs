@@ -47,8 +47,8 @@ pub(in crate::plan) struct Causes {
     /// Interfaces whose neighbours went, permanent ones too, and nothing else of theirs: they got another hardware address,
     /// or another `NOARP` (`neigh_changeaddr`).
     pub(in crate::plan) readdressed: BTreeSet<u32>,
-    /// Interfaces that may have lost their carrier: nexthop objects go with that, and nothing else
-    /// (`nexthop_netdev_event`).
+    /// Interfaces that may have lost their carrier: nexthop objects go with that (`nexthop_netdev_event`), neighbours that
+    /// are not permanent (`neigh_carrier_down`), and nothing else.
     pub(in crate::plan) carriers: BTreeSet<u32>,
     /// Addresses that were taken away.
     pub(in crate::plan) sources: BTreeSet<IpAddr>,
@@ -61,9 +61,10 @@ impl Causes {
         self.links.is_empty() && self.nexthops.is_empty() && self.readdressed.is_empty()
     }
 
-    /// Interfaces whose neighbours went.
+    /// Interfaces whose neighbours went, all or some of them.
     pub(super) fn neighbourless(&self) -> BTreeSet<u32> {
-        self.links.union(&self.readdressed).copied().collect()
+        let all = self.links.iter().chain(&self.readdressed).chain(&self.carriers);
+        all.copied().collect()
     }
 
     /// Whether the kernel takes a neighbour along, and does not learn it again by itself. What went with an interface that
@@ -73,8 +74,9 @@ impl Causes {
         let over = self.links.contains(&index);
         let is_there = || now.link_by_index(index).is_some();
         let by = || old.nh_id().is_some_and(|id| self.nexthops.contains(&id));
+        let starved = || self.carriers.contains(&index) && neighbour::goes_with_carrier(old);
         neighbour::is_kept(old)
-            && (over || is_there() && (self.readdressed.contains(&index) || by()))
+            && (over || is_there() && (self.readdressed.contains(&index) || by() || starved()))
     }
 
     /// Whether the kernel takes a route along, and does not make it again by itself.

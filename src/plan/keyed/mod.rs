@@ -10,6 +10,7 @@
 
 mod edits;
 mod ensure;
+mod fading;
 mod journal;
 mod neighbour;
 mod nexthop;
@@ -33,6 +34,7 @@ use crate::state::{Ask, Bodies, Held, NeighbourKey, NeighbourTarget, RuleKey, Sn
 
 pub(super) use edits::Scope;
 pub use edits::{Edits, Which};
+pub(super) use fading::{doubtful, fading};
 pub(super) use journal::{Causes, Journal, residue};
 pub(super) use note::scope;
 pub(super) use order::{Turn, steps};

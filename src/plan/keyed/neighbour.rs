@@ -41,6 +41,11 @@ pub(super) fn encode(key: &NeighbourKey, neighbour: &Neighbour, op: Op) -> Vec<u
             record.set(id, value.clone());
         }
     }
+    // Of a proxy the kernel does not say how it was made. One that is not permanent goes without a word when its interface
+    // has no carrier (`pneigh_ifdown`, seen on 6.18), and nobody makes such: `ip neigh add proxy` asks for a permanent one.
+    if key.is_proxy() && record.number(row::STATE) == 0 {
+        record.set(row::STATE, Value::Number(NeighbourState::PERMANENT.0.into()));
+    }
     // A forwarding entry of a bridge stands in the bridge, others in the interface itself.
     if key.is_fdb() {
         // A bridge's own stand in itself, and say that it is their master.
@@ -82,6 +87,15 @@ pub(super) fn agrees(wish: &Neighbour, have: &Neighbour) -> bool {
 pub(super) fn is_kept(neighbour: &Neighbour) -> bool {
     neighbour.record().number(row::STATE) & STAYS != 0
         || neighbour.record().number(row::FLAGS) & KEPT != 0
+}
+
+/// Whether one that is kept goes when its interface loses its carrier (`neigh_carrier_down`). Of a proxy nobody can tell.
+pub(super) fn goes_with_carrier(neighbour: &Neighbour) -> bool {
+    let permanent = u64::from(NeighbourState::PERMANENT.0);
+    is_kept(neighbour)
+        && !neighbour.is_fdb()
+        && !neighbour.is_proxy()
+        && neighbour.record().number(row::STATE) & permanent == 0
 }
 
 /// Whether the kernel has to look for it before it is known: `INCOMPLETE`, `DELAY` and `PROBE` it does not announce.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::ask::Query;
-use super::{AF_INET6, Follower};
+use super::{AF_INET6, Follower, IPV6_MIN_MTU};
 use crate::object::route::{RouteKey, RouteKey6, RouteProtocol, split};
 use crate::object::{Address, AddressFlags, Link, LinkFlags};
 use crate::state::altered::{with_link_mtu, without_source};
@@ -16,7 +16,7 @@ use crate::state::apply::Doubt;
 use crate::state::holes::Sort;
 use crate::state::routes::{Body, Held};
 use crate::state::view::Judged;
-use crate::state::{Event, LinkEvent, NeighbourKey, Snapshot};
+use crate::state::{Event, LinkEvent, NeighbourKey, NeighbourTarget, Snapshot};
 use crate::wire::{Message, flags, kind};
 
 const TABLE_LOCAL: u32 = 255;
@@ -256,10 +256,19 @@ impl Follower {
     /// What the kernel may have changed besides: at once where it is known, asked for where it is not.
     fn settle(&mut self, index: u32, doubt: Doubt) {
         match doubt {
-            Doubt::None | Doubt::Unaddressed => {}
+            Doubt::None => {}
+            // `fib_disable_ip`
+            Doubt::Unaddressed => self.lose_proxies(index, IpAddr::is_ipv4),
             Doubt::Repvid => self.ask(Query::Vlans(index)),
             Doubt::Inherited => self.ask_heirs(index, self.shown.own_entry(index)),
-            Doubt::Inet6 | Doubt::Left => self.ask(Query::Link(index)),
+            Doubt::Inet6 => {
+                // `rt6_disable_ip`
+                if self.shown.link_by_index(index).is_some_and(|link| link.mtu() < IPV6_MIN_MTU) {
+                    self.lose_proxies(index, IpAddr::is_ipv6);
+                }
+                self.ask(Query::Link(index));
+            }
+            Doubt::Left => self.ask(Query::Link(index)),
             Doubt::Moved(from, to) => {
                 self.ask_released(index, from);
                 self.ask_bridge(index, from);
@@ -279,13 +288,19 @@ impl Follower {
                 left.into_iter().for_each(|index| self.ask(Query::Link(index)));
             }
             Doubt::WentDown => {
-                // `pneigh_ifdown`: proxies are never announced.
-                self.silently(|follower| {
-                    follower.shown.neighbours.evict(index, NeighbourKey::is_proxy);
-                });
+                self.lose_proxies(index, |_| true);
                 self.ask(Query::Addresses(index));
             }
         }
+    }
+
+    /// Proxies go with what IPv4 or IPv6 has on an interface (`pneigh_ifdown`), and are never announced.
+    fn lose_proxies(&mut self, index: u32, is_lost: fn(&IpAddr) -> bool) {
+        let is_gone = |key: &NeighbourKey| match &key.target {
+            NeighbourTarget::Proxy(address) => is_lost(address),
+            _ => false,
+        };
+        self.silently(|follower| follower.shown.neighbours.evict(index, is_gone));
     }
 
     /// The metrics of routes over an interface follow its mtu.

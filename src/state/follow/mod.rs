@@ -36,6 +36,9 @@ use crate::state::view::RouteView;
 use crate::state::{Event, LinkEvent, Snapshot};
 use crate::wire::{Ack, Builder, Message, Messages, flags, kind, u16_at};
 
+/// IPv6 has nothing on an interface whose packets are smaller.
+const IPV6_MIN_MTU: u32 = 1280;
+
 const AF_INET: u8 = 2;
 
 const AF_INET6: u8 = 10;

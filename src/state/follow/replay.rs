@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::ask::Query;
 use super::change::goes_down;
 use super::dump::DUMP_TRIES;
-use super::{Follower, Outlet, Phase};
+use super::{Follower, IPV6_MIN_MTU, Outlet, Phase};
 use crate::object::link::row as link_row;
 use crate::object::route::RouteKey;
 use crate::object::{Link, LinkFlags};
@@ -95,15 +95,19 @@ impl Follower {
             is_sure &= !self.takes_routes_along(index, link.number(link_row::MTU) as u32);
         }
         let loses_v4 = matches!(&event, Event::AddressGone(address) if address.local().is_ipv4());
+        let loses_v6 = matches!(&event, Event::Link(_, LinkEvent::Is(link))
+            if link.number(link_row::MTU) < IPV6_MIN_MTU.into());
+        // Its proxies go in silence, and after what takes them is announced (`__dev_notify_flags`): a dump may know the one
+        // and not the other, and later ones.
+        if (says_down || loses_v4 || loses_v6)
+            && self.shown.neighbours.of(index).any(|(key, _)| key.is_proxy())
+        {
+            self.ask(Query::Proxies);
+        }
         self.apply(event);
         if says_down {
             self.was_down(index, coming);
             self.ask(Query::Addresses(index));
-            // Its proxies go in silence, and after it is announced to be down (`__dev_notify_flags`): a dump may know the one
-            // and not the other. Later ones may be there: an interface that is down can have some.
-            if self.shown.neighbours.of(index).any(|(key, _)| key.is_proxy()) {
-                self.ask(Query::Proxies);
-            }
         }
         if !loses_v4 {
             return is_sure;

@@ -461,3 +461,30 @@ fn proxies_that_a_dump_was_too_early_for_are_asked_for() {
     assert_eq!(read_anew(&[], &dumps).neighbours().proxies().len(), 1);
     assert_eq!(read_anew(&[down], &dumps).neighbours().proxies().len(), 0);
 }
+
+/// They stood for ever: a rollback that took addresses away to put them in order did not see that proxies had gone with the last
+/// one.
+#[test]
+fn proxies_go_with_the_last_address_of_ipv4_and_with_ipv6() {
+    let mut follower = live_with(Views { addresses: true, neighbours: true, ..Views::NONE });
+    let mtu =
+        |mtu: u64| link_with(7, true, 0, |record| record.set(link_row::MTU, Value::Number(mtu)));
+    let proxy = |family: u64, to: Value| {
+        neighbour(family, 7, |record| {
+            record.set(neighbour_row::FLAGS, Value::Number(8));
+            record.set(neighbour_row::DST, to.clone());
+        })
+    };
+    let four = proxy(2, Value::V4([10, 0, 0, 7].into()));
+    let six = proxy(10, Value::V6(Ipv6Addr::LOCALHOST));
+    let new = |last| address4(kind::RTM_NEWADDR, 7, last);
+    let gone = |last| address4(kind::RTM_DELADDR, 7, last);
+    for event in [mtu(1500), new(1), new(2), four, six, gone(1)] {
+        follower.handle_event(&event);
+    }
+    let mut proxies = |event: &[u8]| {
+        follower.handle_event(event);
+        follower.last().neighbours().proxies().len()
+    };
+    assert_eq!([proxies(&mtu(1300)), proxies(&gone(2)), proxies(&mtu(1200))], [2, 1, 0]);
+}

@@ -52,7 +52,7 @@ const PERMANENT: u16 = 0x80;
 const VALID: u16 = PERMANENT | NOARP | REACHABLE | STALE | 0x18;
 
 const NTF_USE: u8 = 0x01;
-const NTF_EXT_LEARNED: u8 = 0x10;
+pub(super) const NTF_EXT_LEARNED: u8 = 0x10;
 const NTF_ROUTER: u8 = 0x80;
 
 /// `struct ndmsg` and what is common to requests.

@@ -2,6 +2,7 @@
 
 use super::Kernel;
 use super::link::Data;
+use super::neigh::NTF_EXT_LEARNED;
 use super::route::Way;
 use super::wire::uapi::*;
 use super::wire::{self, Answer, IfAddr, IfInfo, Writer};
@@ -252,10 +253,12 @@ impl Op {
         let rng = &mut kernel.rng;
         let state: u16 = [128, 128, 2, 4][rng.below(4)];
         let proxy = if rng.below(5) == 0 { NTF_PROXY } else { 0 };
+        // What somebody keeps there who need not be asked again goes with the carrier all the same.
+        let learned = if proxy == 0 && state == 4 { NTF_EXT_LEARNED } else { 0 };
         let mut body = Writer(vec![AF_INET, 0, 0, 0]);
         body.0.extend_from_slice(&index.to_ne_bytes());
         body.0.extend_from_slice(&state.to_ne_bytes());
-        body.0.extend_from_slice(&[proxy, 0]);
+        body.0.extend_from_slice(&[proxy | learned, 0]);
         body.bytes(NDA_DST, &[10, 0, 0, 250 + rng.below(5) as u8]);
         if proxy == 0 {
             body.bytes(NDA_LLADDR, &[2, 0, 0, 0, 2, rng.below(3) as u8]);
