@@ -7,8 +7,9 @@ use crate::support::{kind_available, sysctl};
 use netlinkdb::internals::object::{Role, TABLES};
 use netlinkdb::{
     AddressKey, BondMode, CommitError, Committed, Db, FieldChange, Link, Object, Result, Route,
-    Snapshot, Transaction, Vrf,
+    RouteType, Snapshot, Transaction, Vrf,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -49,10 +50,21 @@ pub fn is_the_kernel(db: &Db) -> Snapshot {
         let texts = all.into_iter().filter(kept).map(|found| found.text);
         // The kernel adds the routes of an address when it has it.
         let waits = (!is_settled(&seen)).then(|| "an address that stays tentative".to_owned());
-        texts.chain(others_that_differ(&ours, &seen)).chain(waits).collect()
+        let lacks = (!is_routed(&seen)).then(|| "an address that has no local route".to_owned());
+        texts.chain(others_that_differ(&ours, &seen)).chain(waits).chain(lacks).collect()
     });
     assert!(found.is_empty(), "the snapshot is not the kernel:\n{}", found.join("\n"));
     seen
+}
+
+/// Whether each IPv6 address has its local route, which a work queue makes.
+fn is_routed(now: &Snapshot) -> bool {
+    let is_up = |index| now.link_by_index(index).is_some_and(Link::is_up);
+    let routes = now.routes().all();
+    let local = routes.iter().filter(|route| route.kind() == RouteType::LOCAL);
+    let local: BTreeSet<_> = local.filter_map(|route| Some(route.destination()?.addr())).collect();
+    let mut checked = now.addresses().filter(|own| own.local().is_ipv6() && !own.is_tentative());
+    checked.all(|own| !is_up(own.index()) || local.contains(&own.local()))
 }
 
 /// P2 and P3: nothing is left of what has failed, and nothing is missing. Everything is compared that somebody can set.
