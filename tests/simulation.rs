@@ -842,6 +842,21 @@ fn what_goes_with_a_carrier_that_does_not_come_back_is_told() {
     }
 }
 
+/// What is deleted was looked at once more before the first deletion, but only what went with that one: what others had changed
+/// in silence of the next ones was lost in a rollback.
+#[test]
+fn what_is_deleted_last_comes_back_as_it_was_too() {
+    let several = SCENARIOS.iter().find(|one| one.name == "several go").expect("a scenario");
+    let mut stage = Stage::new(several);
+    let silent = Op::SetAlias { name: "d1".to_owned(), alias: "of another".to_owned() };
+    stage.kernel.perform(&silent).expect("it is there");
+    stage.before = Truth::of(&stage.kernel);
+    stage.driver.hook_fails = true;
+    let outcome = stage.commit(several);
+    stage.judge(several, &outcome);
+    assert!(matches!(outcome, Ok(Outcome::RolledBack { .. })), "{}", brief(&outcome));
+}
+
 /// The kernel does not say of a proxy that it is permanent: one that a rollback brought back was not, and went without a word
 /// as soon as its interface had no carrier.
 #[test]
