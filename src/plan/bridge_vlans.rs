@@ -12,6 +12,7 @@ use super::draft::{Create, LinkDraft};
 use super::fact::{Fact, Field};
 use super::load::{Wrong, items, text};
 use super::order::Phase;
+use super::review::Line;
 use super::{Draft, Refusal, Sign, Target};
 use crate::object::bridge_vlan::{self, Said};
 use crate::object::kinds::BRIDGE;
@@ -583,9 +584,6 @@ pub(super) fn commands(dev: &str, own: bool, edit: VlanEdit, vlans: &[BridgeVlan
     let all = bridge_vlan::ranges(vlans.iter().map(told));
     all.into_iter().map(command).collect::<Vec<_>>().join(" && ")
 }
-
-/// A line of a review: its sign, what it is about, and how that was and will be.
-type Line = (Sign, String, [Option<String>; 2]);
 
 /// What a review says of an edit: ranges that come or go, and what changes, one by one.
 pub(super) fn lines(

@@ -1,6 +1,7 @@
 //! The manners of ports and their masters, and of interfaces that stand on another: bonds, teams, VRFs, VLANs. One named
 //! function each, seen on 5.10 and 6.1.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::object::kinds::bareudp::row as bareudp;
@@ -9,7 +10,7 @@ use crate::object::kinds::hsr::{row as hsr, with_supervision};
 use crate::object::kinds::ipvlan::row as ipvlan;
 use crate::object::kinds::vlan::{QosMapping, mapping, row as vlan};
 use crate::object::kinds::{BOND, HSR, NewLink, VLAN};
-use crate::object::link::row;
+use crate::object::link::{LinkType, row};
 use crate::object::shape::elements;
 use crate::object::{Link, LinkFlags, Record, Role, Row, Table, Value};
 use crate::state::Snapshot;
@@ -34,6 +35,50 @@ pub(super) fn takes_address(master: &Link) -> bool {
 /// (`bond_enslave`, `__bond_release_one`): no request tells a port of it.
 pub(super) fn address_at_joining(port: &Link) -> Option<Value> {
     port.bond_port()?.perm_hwaddr().map(Value::Hardware)
+}
+
+/// `bond_setup_by_slave`: a bond of what is no Ethernet (tunnels) has become of the kind of its first port.
+pub(super) fn is_of_its_ports(bond: &Link) -> bool {
+    bond.kind() == Some("bond") && bond.link_type() != LinkType::ETHER
+}
+
+/// `bond_slave_netdev_event`, `bond_release_and_destroy`: such a bond goes when the last of its ports does. The bond that goes
+/// with a port, when those go too that are `going`.
+pub(super) fn falls_with_ports<'a>(
+    port: u32,
+    going: &BTreeSet<u32>,
+    now: &'a Snapshot,
+) -> Option<&'a Link> {
+    let bond = now.link_by_index(now.link_by_index(port)?.master()?)?;
+    let falls = is_of_its_ports(bond)
+        && now.ports_of(bond.index()).all(|port| going.contains(&port.index()));
+    falls.then_some(bond)
+}
+
+/// What a bond or team has done before it refuses a port (K31; `bond_enslave`, `team_port_add`): it has taken the port's
+/// address and mtu where it was the first, and been of its kind; a bond that has none is then as a new one, down and with an
+/// address by chance (`bond_ether_setup`).
+pub(super) fn refused_facts(
+    [port, master]: [u32; 2],
+    before: &Snapshot,
+    now: &Snapshot,
+) -> Vec<Fact> {
+    const MADE_WITH: u64 = 1500;
+    let link = |index| Some((before.link_by_index(index)?, now.link_by_index(index)?));
+    let Some((old, new)) = link(master) else { return Vec::new() };
+    let of_port = |id: u16| now.link_by_index(port)?.record().value(id);
+    let is_its = |id: u16| new.record().value(id).is_some_and(|is| Some(is) == of_port(id));
+    let mtu = u64::from(new.mtu()) == MADE_WITH || is_its(row::MTU);
+    let address = if takes_address(new) { bond_chose(new, now) } else { is_its(row::ADDRESS) };
+    let moved = [(row::MTU, mtu), (row::ADDRESS, address)].into_iter().filter(|(_, moved)| *moved);
+    let facts = moved.map(|(id, _)| Fact {
+        index: master,
+        field: Field::Link(id),
+        want: old.record().value(id).cloned(),
+    });
+    let up = Some(Value::Number(old.is_up().into()));
+    let up = Fact { index: master, field: Field::Flag(LinkFlags::UP.0), want: up };
+    facts.chain([up]).filter(|fact| !fact.holds(now)).collect()
 }
 
 /// Whether a bond's address is what the kernel would choose: then no program set it.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::action::{Action, Indexes, Origin};
-use super::fact::{Field, text};
+use super::fact::{Fact, Field, text};
 use super::keyed::{Op, Planned};
 use super::order::{Wave, plan};
 use super::{Draft, Refusal, Target, bridge_vlans, rules};
+use crate::object::kinds::NewLink;
 use crate::object::link::{LINK, LinkFlags, row};
 use crate::object::{Value, kinds};
 use crate::state::Snapshot;
@@ -137,86 +138,86 @@ impl Review {
 
     fn add(&mut self, action: &Action, now: &Snapshot, name: &dyn Fn(Target) -> String) {
         let on = name(action.target());
-        let mut push = |sign, what: String, before: Option<String>, after: Option<String>| {
-            self.lines.push(ReviewLine { sign, on: on.clone(), what, before, after });
-        };
-        match action {
-            Action::Create { new, peer, .. } => {
-                let with = match (peer, &new.peer_place) {
-                    (Some(peer), _) => format!(" and its peer {}", name(*peer)),
-                    (None, Some(place)) => {
-                        let peer = new.peer_name().unwrap_or_default();
-                        format!(" and its peer {peer} in namespace {}", place.title)
-                    }
-                    (None, None) => String::new(),
-                };
-                push(Sign::Plus, format!("interface, {}{with}", new.kind()), None, None);
-                for word in options(action) {
-                    push(Sign::Plus, word, None, None);
-                }
-            }
-            Action::Delete { target: Target::Live { index, .. } } => {
-                push(Sign::Minus, "interface".to_owned(), None, None);
-                for other in rules::goes_with(*index, now) {
-                    push(
-                        Sign::Minus,
-                        format!("interface {}, which goes with it", rules::name(other, now)),
-                        None,
-                        None,
-                    );
-                }
-            }
-            Action::Move { to, name, .. } => {
-                let what = format!("interface, which goes to namespace {} as {name}", to.title);
-                push(Sign::Minus, what, None, None);
-            }
-            Action::Arrive { origin, .. } => {
-                let what = match origin {
-                    Origin::Made { .. } => "interface, made in another namespace".to_owned(),
-                    Origin::Moved { from, name, .. } => {
-                        format!("interface {name} of namespace {}", from.title)
-                    }
-                };
-                push(Sign::Plus, what, None, None);
-            }
-            Action::AddAddress { spec, .. } => {
-                push(Sign::Plus, format!("address {spec}"), None, None)
-            }
-            Action::DelAddress { spec, .. } => {
-                push(Sign::Minus, format!("address {spec}"), None, None)
-            }
-            Action::Vlans { edit, vlans, .. } => {
-                for (sign, what, [before, after]) in bridge_vlans::lines(action, *edit, vlans, now)
-                {
-                    push(sign, what, before, after);
-                }
-            }
-            Action::Altname { name, add, .. } => {
-                push(
-                    if *add { Sign::Plus } else { Sign::Minus },
-                    format!("altname {name}"),
-                    None,
-                    None,
-                );
-            }
-            Action::Master { target, master } => {
-                let before = master_name(*target, now);
-                let after = master.map_or("none".to_owned(), name);
-                push(Sign::Change, "master".to_owned(), Some(before), Some(after));
-            }
-            _ => {
-                let facts = action.facts(&Indexes::default());
-                if facts.is_empty() {
-                    push(Sign::Plus, words(action), None, None);
-                }
-                for fact in facts {
-                    let shown = |state: Option<&Value>| show(&fact.field, state);
-                    let (before, after) =
-                        (shown(fact.state(now).as_ref()), shown(fact.want.as_ref()));
-                    push(Sign::Change, field_name(&fact.field), Some(before), Some(after));
-                }
-            }
+        let lines = lines(action, now, name).into_iter();
+        self.lines.extend(lines.map(|(sign, what, [before, after])| ReviewLine {
+            sign,
+            on: on.clone(),
+            what,
+            before,
+            after,
+        }));
+    }
+}
+
+/// One line of a review: what comes, goes or changes, and what it was and is to be.
+pub(super) type Line = (Sign, String, [Option<String>; 2]);
+
+fn plain(sign: Sign, what: String) -> Line {
+    (sign, what, [None, None])
+}
+
+fn lines(action: &Action, now: &Snapshot, name: &dyn Fn(Target) -> String) -> Vec<Line> {
+    match action {
+        Action::Create { new, peer, .. } => {
+            let interface = format!("interface, {}{}", new.kind(), with_peer(new, *peer, name));
+            let all = [interface].into_iter().chain(options(action));
+            all.map(|what| plain(Sign::Plus, what)).collect()
         }
+        Action::Delete { target: Target::Live { index, .. } } => {
+            let along =
+                |other| format!("interface {}, which goes with it", rules::name(other, now));
+            let others = rules::goes_with(*index, now).into_iter().map(along);
+            let all = ["interface".to_owned()].into_iter().chain(others);
+            all.map(|what| plain(Sign::Minus, what)).collect()
+        }
+        Action::Move { to, name, .. } => {
+            let what = format!("interface, which goes to namespace {} as {name}", to.title);
+            vec![plain(Sign::Minus, what)]
+        }
+        Action::Arrive { origin: Origin::Made { .. }, .. } => {
+            vec![plain(Sign::Plus, "interface, made in another namespace".to_owned())]
+        }
+        Action::Arrive { origin: Origin::Moved { from, name, .. }, .. } => {
+            vec![plain(Sign::Plus, format!("interface {name} of namespace {}", from.title))]
+        }
+        Action::AddAddress { spec, .. } => vec![plain(Sign::Plus, format!("address {spec}"))],
+        Action::DelAddress { spec, .. } => vec![plain(Sign::Minus, format!("address {spec}"))],
+        Action::Vlans { edit, vlans, .. } => bridge_vlans::lines(action, *edit, vlans, now),
+        Action::Altname { name, add, .. } => {
+            let sign = if *add { Sign::Plus } else { Sign::Minus };
+            vec![plain(sign, format!("altname {name}"))]
+        }
+        Action::Master { target, master } => {
+            let (before, after) =
+                (master_name(*target, now), master.map_or("none".to_owned(), name));
+            vec![(Sign::Change, "master".to_owned(), [Some(before), Some(after)])]
+        }
+        _ => changed(action, now),
+    }
+}
+
+/// Fact by fact, as it is and as it is to be.
+fn changed(action: &Action, now: &Snapshot) -> Vec<Line> {
+    let facts = action.facts(&Indexes::default());
+    if facts.is_empty() {
+        return vec![plain(Sign::Plus, words(action))];
+    }
+    let line = |fact: &Fact| {
+        let shown = |state: Option<&Value>| Some(show(&fact.field, state));
+        let states = [shown(fact.state(now).as_ref()), shown(fact.want.as_ref())];
+        (Sign::Change, field_name(&fact.field), states)
+    };
+    facts.iter().map(line).collect()
+}
+
+fn with_peer(new: &NewLink, peer: Option<Target>, name: &dyn Fn(Target) -> String) -> String {
+    match (peer, &new.peer_place) {
+        (Some(peer), _) => format!(" and its peer {}", name(peer)),
+        (None, Some(place)) => {
+            let peer = new.peer_name().unwrap_or_default();
+            format!(" and its peer {peer} in namespace {}", place.title)
+        }
+        (None, None) => String::new(),
     }
 }
 

@@ -200,7 +200,8 @@ pub(super) fn gone_with(index: u32, now: &Snapshot) -> BTreeSet<u32> {
     goes_with(index, now).into_iter().chain([index]).collect()
 }
 
-/// What goes with a link when it is deleted: its veth peer, and what is stacked on it (macvlan, vxlan, vlan ...).
+/// What goes with a link when it is deleted: its veth peer, what is stacked on it (macvlan, vxlan, vlan ...), and a bond of
+/// tunnels whose last port it is.
 /// In the order of deletion by dependence: uppers first.
 pub(super) fn goes_with(index: u32, now: &Snapshot) -> Vec<u32> {
     let mut all = Vec::new();
@@ -229,7 +230,8 @@ pub(super) fn has_carrier_of_lower(link: &Link) -> bool {
 
 fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut Vec<u32>) {
     let on_top = |link: &&Link| lower_of(link) == Some(index) && !kinds::outlives_lower(link);
-    for link in now.links().filter(on_top) {
+    let bond = ports::falls_with_ports(index, seen, now);
+    for link in now.links().filter(on_top).chain(bond) {
         if seen.insert(link.index()) {
             collect_with(link.index(), now, seen, all);
             all.push(link.index());

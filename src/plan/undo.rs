@@ -137,7 +137,29 @@ fn return_withdrawn(withdrawn: &[Withdrawn], indexes: &Indexes, undo: &mut Undo)
 
 /// What this commit has done to interfaces with which routes go in silence.
 pub(super) fn causes(journal: &[Entry], before: &Snapshot, indexes: &Indexes) -> Causes {
-    causes_of(carried_out(journal), before, indexes)
+    let mut causes = causes_of(carried_out(journal), before, indexes);
+    for [port, master] in refused_ports(journal, before, indexes) {
+        causes.links.extend(falls_with(port, before));
+        causes.links.extend(falls_with(master, before));
+    }
+    causes
+}
+
+/// What was to become a port of a bond or team, and was refused when much of it was done (K31): the port, and the master.
+fn refused_ports<'a>(
+    journal: &'a [Entry],
+    before: &'a Snapshot,
+    indexes: &'a Indexes,
+) -> impl Iterator<Item = [u32; 2]> + 'a {
+    journal.iter().filter_map(|entry| match (&entry.action, &entry.sent) {
+        (Action::Master { target, master: Some(master) }, Outcome::Refused) => {
+            let master = indexes.of(*master)?;
+            let link = before.link_by_index(master)?;
+            let both = [indexes.of(*target).unwrap_or(0), master];
+            ports::raises_ports(link.kind()).then_some(both)
+        }
+        _ => None,
+    })
 }
 
 /// What the kernel has done, or may have done.
@@ -617,7 +639,8 @@ fn creation(old: &Link) -> Record {
     for id in kept {
         let joining = if id == row::ADDRESS { ports::address_at_joining(old) } else { None };
         let value = joining.or_else(|| old.record().value(id).cloned());
-        if let Some(value) = value.filter(|value| !is_zeros(value)) {
+        let of_ports = id == row::ADDRESS && ports::is_of_its_ports(old);
+        if let Some(value) = value.filter(|value| !is_zeros(value) && !of_ports) {
             record.set(id, value);
         }
     }
@@ -667,6 +690,11 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     }
     facts.extend(flags);
     facts.retain(|fact| now.link_by_index(fact.index).is_some() && !fact.holds(now));
+    let is_alone = before.ports_of(index).next().is_none();
+    if ports::is_of_its_ports(old) && old.link_type() != new.link_type() && !is_alone {
+        // It has an address of that kind when its port has joined, and that one's.
+        facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
+    }
     if old.master() != new.master() && ports::address_at_joining(old).is_some() {
         // It joins with the one that it was made with, and is then given the bond's.
         facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
@@ -780,6 +808,24 @@ impl Moved {
         }
     }
 
+    /// By a request for a new interface that has gone again: what it was a port of has had something of it.
+    fn note_gone(&mut self, action: &Action, indexes: &Indexes) {
+        if let Action::Master { master: Some(master), .. } = action {
+            let master = indexes.of(*master);
+            self.followers.extend(master);
+            self.bonds.extend(master);
+        }
+    }
+
+    /// By a bond or team that has refused a port: the port has had its mtu, its address and its flags, and given them to
+    /// its own ports.
+    fn note_refused(&mut self, [port, master]: [u32; 2], before: &Snapshot) {
+        self.touched.extend([port, master]);
+        self.readdressed.insert(master);
+        self.bonds.insert(master);
+        self.raised.extend(before.ports_of(port).map(Link::index).chain([port]));
+    }
+
     /// Without those whose index is another one's by now.
     fn still_there(mut self, before: &Snapshot, now: &Snapshot) -> Self {
         let sets = [
@@ -847,10 +893,18 @@ fn collateral(
     undo: &mut Undo,
 ) {
     let mut moved = Moved::default();
-    for (index, action) in carried_out_on(journal, indexes) {
+    for action in carried_out(journal) {
+        let Some(index) = indexes.of(action.target()) else {
+            moved.note_gone(action, indexes);
+            continue;
+        };
         along(index, action, before, now, undo);
         made_anew(index, action, before, now, undo);
         moved.note(index, action, before, now, indexes);
+    }
+    for both in refused_ports(journal, before, indexes) {
+        undo.actions.extend(joined(ports::refused_facts(both, before, now).iter()));
+        moved.note_refused(both, before);
     }
     let Moved { touched, readdressed, renamed, mut followers, rejoined, raised, bonds } =
         moved.still_there(before, now);

@@ -26,6 +26,7 @@ crate::cases![
     addresses_come_back_deprecated,
     a_port_goes_back_to_its_bridge_with_its_options,
     the_bridge_has_its_own_address_and_mtu_again,
+    what_a_new_port_gave_its_bridge_goes_with_it,
     renames_go_back_also_in_a_circle,
     another_programs_field_survives_a_rollback,
     another_programs_address_survives_a_rollback,
@@ -543,6 +544,28 @@ fn the_bridge_has_its_own_address_and_mtu_again() {
     for bridge in ["bb", "c", "dd"] {
         let mut tx = db.begin();
         tx.interface(bridge).add_port("v0").expect("a port");
+        ignored(&mut tx, "bb");
+        rolled_back(tx.commit());
+        exactly_as_before(&db, &before);
+    }
+}
+
+/// A bridge whose only port was new, and had gone when what the kernel changes along was looked for, kept the address
+/// 00:00:00:00:00:00, and what stood on it the mtu that the port had made smaller: it was told as rolled back.
+fn what_a_new_port_gave_its_bridge_goes_with_it() {
+    let db = open();
+    scene(
+        "link add bb type bridge\n link add m0 link bb type macvlan mode bridge
+         link add c type bridge\n link add v0 mtu 1400 type veth peer name v1\n link set v0 master c
+         link add m1 link c type macvlan mode bridge",
+    );
+    db.sync().expect("a snapshot");
+    let before = before();
+    for bridge in ["bb", "c"] {
+        let mut tx = db.begin();
+        let address = mac("00:00:00:00:00:01");
+        tx.create(Veth::new("n0", "n1").mtu(1300).address(address)).expect("a pair");
+        tx.interface(bridge).add_port("n0").expect("a port");
         ignored(&mut tx, "bb");
         rolled_back(tx.commit());
         exactly_as_before(&db, &before);

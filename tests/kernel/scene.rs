@@ -48,7 +48,7 @@ pub fn before() -> Before {
     loop {
         std::thread::sleep(Duration::from_millis(20));
         let now = look();
-        let is_settled = !now.is_tentative() && !now.awaits_carrier();
+        let is_settled = !now.is_tentative() && !now.awaits_carrier() && !now.lacks_local_routes();
         if is_settled && now.differences(&last).is_empty() || Instant::now() > deadline {
             return now;
         }
@@ -117,15 +117,23 @@ impl Before {
         infos(&self.addresses).any(|info| info.get("tentative").is_some())
     }
 
+    /// Whether an IPv6 address that is not to be checked has no local route yet: a work queue makes it.
+    fn lacks_local_routes(&self) -> bool {
+        let unchecked = self.addresses.iter().filter(|link| has(link, "UP")).flat_map(addresses);
+        let mut unchecked = unchecked.filter(|info| info.get("nodad").is_some()).peekable();
+        if unchecked.peek().is_none() {
+            return false;
+        }
+        let routes = ip_json(&["-6", "route", "show", "table", "local"]);
+        let routes = routes.as_array().cloned().unwrap_or_default();
+        unchecked.any(|info| routes.iter().all(|route| route["dst"] != info["local"]))
+    }
+
     /// Whether link_watch has yet to look at a carrier that came or went: until then a port of a bridge stays as it was. `ip`
     /// prints `LOWER_UP` of the carrier as it is and `NO-CARRIER` of the one that was looked at.
     fn awaits_carrier(&self) -> bool {
-        self.links.iter().any(|link| {
-            let has = |flag: &str| {
-                link["flags"].as_array().is_some_and(|flags| flags.contains(&flag.into()))
-            };
-            has("UP") && has("LOWER_UP") == has("NO-CARRIER")
-        })
+        let pending = |link: &Value| has(link, "LOWER_UP") == has(link, "NO-CARRIER");
+        self.links.iter().any(|link| has(link, "UP") && pending(link))
     }
 
     /// Every difference, both ways.
@@ -139,9 +147,7 @@ impl Before {
         for link in &self.addresses {
             // The kernel makes a link-local address when there is a carrier, and that comes when it comes: of a team that
             // was just set up within a second (`linkwatch_schedule_work`).
-            let has_no_carrier = |link: &Value| {
-                link["flags"].as_array().is_some_and(|flags| flags.contains(&"NO-CARRIER".into()))
-            };
+            let has_no_carrier = |link: &Value| has(link, "NO-CARRIER");
             let theirs = other.addresses.iter().find(|that| that["ifindex"] == link["ifindex"]);
             let (mut here, mut there) =
                 (addresses(link), theirs.map(addresses).unwrap_or_default());
@@ -179,6 +185,10 @@ fn stable(link: &Value) -> Value {
         flags.retain(|flag| !flag.as_str().is_some_and(|flag| CARRIER.contains(&flag)));
     }
     link
+}
+
+fn has(link: &Value, flag: &str) -> bool {
+    link["flags"].as_array().is_some_and(|flags| flags.contains(&flag.into()))
 }
 
 fn infos(addresses: &[Value]) -> impl Iterator<Item = &Value> {

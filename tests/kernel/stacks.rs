@@ -7,8 +7,8 @@ use crate::scene::{agrees, before, exactly_as_before};
 use crate::support::{need_kinds, scene};
 use crate::witness::{is_as_before, is_the_kernel, quiet, refused_at_every_step};
 use netlinkdb::{
-    Bond, BondMode, Bridge, BridgePortOptions, Db, Dummy, Macvlan, MacvlanMode, Result, Route,
-    Rule, Snapshot, Transaction, Veth, Vlan, Vrf, Vxlan,
+    Bond, BondMode, Bridge, BridgePortOptions, CommitError, Db, Dummy, Macvlan, MacvlanMode,
+    Result, Route, Rule, Snapshot, Transaction, Veth, Vlan, Vrf, Vxlan,
 };
 
 crate::cases![
@@ -20,6 +20,9 @@ crate::cases![
     a_bridge_that_its_last_port_has_left_comes_back,
     what_was_clipped_before_it_went_comes_back_whole,
     a_bridge_that_followed_its_port_before_it_went_comes_back_as_it_was,
+    a_bond_that_refuses_a_port_is_as_before,
+    a_bond_that_refuses_its_own_master_leaves_its_ports_as_they_were,
+    a_bond_of_tunnels_goes_with_its_last_port_and_comes_back,
 ];
 
 /// Names, kinds, indexes, masters: what a stack is.
@@ -133,6 +136,13 @@ fn two_bridges_a_vxlan_and_a_macvlan_come_and_go_at_once() {
 #[track_caller]
 fn undone(lines: &str, edit: impl Fn(&mut Transaction) -> Result<()>) {
     need_kinds("veth bridge macvlan");
+    let error = not_done(lines, edit);
+    assert!(error.is_hook(), "{error}");
+}
+
+/// The same, also if the kernel refuses a step before the last.
+#[track_caller]
+fn not_done(lines: &str, edit: impl Fn(&mut Transaction) -> Result<()>) -> CommitError {
     quiet();
     scene(lines);
     let db = Db::open().expect("a database");
@@ -141,9 +151,10 @@ fn undone(lines: &str, edit: impl Fn(&mut Transaction) -> Result<()>) {
     edit(&mut tx).expect("an edit");
     tx.on_commit(|_, _| Err::<(), _>("the last step"));
     let error = tx.commit().expect_err("a hook");
-    assert!(error.is_hook() && error.is_rolled_back(), "{error}");
+    assert!(error.is_rolled_back(), "{error}");
     is_as_before(&was);
     is_the_kernel(&db);
+    error
 }
 
 /// Found by random stacks: a port with a smaller mtu had made that of its bridge smaller, and so that of a macvlan on the
@@ -229,4 +240,51 @@ fn a_bridge_that_followed_its_port_before_it_went_comes_back_as_it_was() {
             tx.remove("br0")
         },
     );
+}
+
+/// A bond without ports takes the kind, the address and the mtu of one that it then refuses, and is as a new one after that
+/// (K31): down, with an address by chance and the usual mtu. It was told to be as before.
+fn a_bond_that_refuses_a_port_is_as_before() {
+    need_kinds("bond gre dummy");
+    let error = not_done(
+        "link add b0 mtu 1400 type bond
+         link set b0 up
+         addr add 10.0.0.1/24 dev b0
+         addr add fd01::1/64 dev b0
+         route add 10.51.0.0/16 dev b0
+         link add g0 type gre local 10.99.1.1 remote 10.99.0.2 key 4",
+        |tx| tx.interface("b0").add_port("g0").map(drop),
+    );
+    assert_eq!(error.step(), Some("ip link set dev g0 master b0"), "{error}");
+}
+
+/// Found by random stacks (seed 301): a bond that is to join another gets its mtu and address, and gives them to its own ports,
+/// and again when it is refused. One of these was the other bond.
+fn a_bond_that_refuses_its_own_master_leaves_its_ports_as_they_were() {
+    need_kinds("bond");
+    let error = not_done(
+        "link add b0 type bond\n link add b1 type bond
+         link set b1 master b0
+         link set b1 mtu 1280
+         link set b0 up",
+        |tx| tx.interface("b1").add_port("b0").map(drop),
+    );
+    assert_eq!(error.step(), Some("ip link set dev b0 master b1"), "{error}");
+}
+
+/// Found by random stacks (seed 240): the bond went with its port, and nobody brought it back: that it was to go too, the kernel
+/// answered, was so already.
+fn a_bond_of_tunnels_goes_with_its_last_port_and_comes_back() {
+    need_kinds("bond gre");
+    const TUNNELS: &str = "link add g0 type gre local 10.99.1.1 remote 10.99.0.2 key 4
+         link add b0 type bond mode active-backup
+         link set g0 master b0
+         link set b0 up
+         addr add 10.0.0.1/24 dev b0";
+    let removals: [&[&str]; 3] = [&["g0"], &["g0", "b0"], &["b0"]];
+    for names in removals {
+        let error = not_done(TUNNELS, |tx| names.iter().try_for_each(|name| tx.remove(*name)));
+        assert!(error.is_hook(), "{error}");
+        scene("link del g0");
+    }
 }

@@ -133,6 +133,8 @@ fn only_tables_asks_for_a_table_that_comes_later() {
 
 fn one_family() {
     two_links();
+    // A link-local address is in a dump before it is announced (K26).
+    drop(crate::scene::before());
     let wanted: Wanted = (&["table", "1000"], |route| route.table() == 1000);
     let both = Db::builder().only_tables([1000]).open().unwrap();
     assert_eq!(compare(&both, wanted).routes().all().len(), 2);

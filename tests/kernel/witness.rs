@@ -6,8 +6,8 @@ use crate::support::namespaces::with_capabilities;
 use crate::support::{kind_available, sysctl};
 use netlinkdb::internals::object::{Role, TABLES};
 use netlinkdb::{
-    AddressKey, CommitError, Committed, Db, FieldChange, Object, Result, Route, Snapshot,
-    Transaction, Vrf,
+    AddressKey, BondMode, CommitError, Committed, Db, FieldChange, Link, Object, Result, Route,
+    Snapshot, Transaction, Vrf,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -147,6 +147,7 @@ fn is_nobodys(change: &FieldChange) -> bool {
 
 /// Commits while the kernel refuses every request of the lot after so many answers; `None` refuses none.
 pub fn commit_refused_at(
+    db: &Db,
     mut tx: Transaction,
     lot: Option<u32>,
 ) -> std::result::Result<Committed, CommitError> {
@@ -159,6 +160,11 @@ pub fn commit_refused_at(
     with_capabilities(lot != Some(0));
     let ended = tx.commit();
     with_capabilities(true);
+    // Who lacks the capability is not told everything of such a bond (`bond_fill_info`): what the commit has asked for
+    // without it is asked for again.
+    let now = db.snapshot();
+    let is_told_less = |link: &&Link| link.bond().is_some_and(|b| b.mode() == Some(BondMode::AD));
+    db.refresh(now.links().filter(is_told_less).map(Link::index)).expect("bonds");
     ended
 }
 
@@ -176,7 +182,7 @@ pub fn refused_at_every_step(db: &Db, edit: impl Fn(&mut Transaction) -> Result<
     loop {
         let mut tx = begin();
         tx.on_commit(|_, _| Err::<(), _>("the last step"));
-        let error = commit_refused_at(tx, Some(lot)).expect_err("a refusal");
+        let error = commit_refused_at(db, tx, Some(lot)).expect_err("a refusal");
         assert!(error.is_rolled_back(), "lot {lot}: {error}");
         assert!(error.is_permission() || error.is_hook(), "lot {lot}: {error}");
         is_as_before(&was);
