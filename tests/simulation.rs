@@ -17,9 +17,9 @@ use drive::announced::{judge_announced, judge_snapshot};
 use drive::judge::{self, Difference, Truth};
 use drive::scenario::{SCENARIOS, Scenario, at, furnished};
 use drive::{Driver, Kept, ROOMY};
-use netlinkdb::internals::plan::{Outcome, Refusal};
+use netlinkdb::internals::plan::{Outcome, Refusal, Which};
 use netlinkdb::internals::state::{Object, Snapshot};
-use netlinkdb::{BridgeOptions, Link};
+use netlinkdb::{BridgeOptions, Link, Neighbour};
 use sim::rng::Rng;
 use sim::wire::IfInfo;
 use sim::wire::uapi::{
@@ -840,6 +840,40 @@ fn what_goes_with_a_carrier_that_does_not_come_back_is_told() {
     for what in ["nexthop 2", "nexthop 10", "route 10.31.0.0/16 table 254"] {
         assert!(differences.iter().any(|one| one.field == what), "{what}: {differences:#?}");
     }
+}
+
+/// What is deleted was looked at once more before the first deletion, but only what went with that one: what others had changed
+/// in silence of the next ones was lost in a rollback.
+#[test]
+fn what_is_deleted_last_comes_back_as_it_was_too() {
+    let several = SCENARIOS.iter().find(|one| one.name == "several go").expect("a scenario");
+    let mut stage = Stage::new(several);
+    let silent = Op::SetAlias { name: "d1".to_owned(), alias: "of another".to_owned() };
+    stage.kernel.perform(&silent).expect("it is there");
+    stage.before = Truth::of(&stage.kernel);
+    stage.driver.hook_fails = true;
+    let outcome = stage.commit(several);
+    stage.judge(several, &outcome);
+    assert!(matches!(outcome, Ok(Outcome::RolledBack { .. })), "{}", brief(&outcome));
+}
+
+/// Others had taken a proxy away, which the kernel tells nobody: a rollback put it back.
+#[test]
+fn a_proxy_that_others_have_taken_away_does_not_come_back() {
+    let smaller = "what a macvlan is on gets smaller";
+    let smaller = SCENARIOS.iter().find(|one| one.name == smaller).expect("a scenario");
+    let mut stage = Stage::new(smaller);
+    let mut other = Driver::open(&mut stage.kernel, ROOMY);
+    let mut draft = other.draft();
+    let proxy = Neighbour::new("10.0.0.77", "v0").proxy();
+    draft.take(&Which::Neighbour(proxy)).expect("it is there");
+    assert!(is_committed(&other.commit(&mut stage.kernel, &draft)));
+    other.close(&mut stage.kernel);
+    stage.before = Truth::of(&stage.kernel);
+    let mut draft = stage.driver.draft();
+    (smaller.edit)(&mut draft).expect("in order");
+    let kept = stage.driver.commit_and_die(&mut stage.kernel, &draft, 64).expect("no refusal");
+    assert!(stage.recovers(smaller, &kept.expect("it was killed")), "it is rolled back");
 }
 
 /// The kernel does not say of a proxy that it is permanent: one that a rollback brought back was not, and went without a word

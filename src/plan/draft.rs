@@ -81,11 +81,12 @@ pub struct LinkDraft {
 }
 
 impl LinkDraft {
-    /// Whether the kernel takes the proxies on the interface with it (`pneigh_ifdown`): others may have made some, or taken
-    /// some away, without a word.
+    /// Whether the kernel may take the proxies on the interface with it, or with its undoing (`pneigh_ifdown`): others may
+    /// have made some, or taken some away, without a word.
     fn takes_proxies(&self) -> bool {
         let is_lowered = self.mask.contains(LinkFlags::UP) && !self.flags.contains(LinkFlags::UP);
-        self.remove || self.away.is_some() || is_lowered
+        let goes = self.remove || self.away.is_some() || is_lowered || self.master.is_some();
+        goes || self.set.value(row::MTU).is_some() || self.addresses.iter().next().is_some()
     }
 }
 

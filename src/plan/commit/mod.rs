@@ -285,7 +285,7 @@ impl Commit {
     }
 
     fn send_wave(&mut self) -> Poll {
-        if self.last_seen.is_none() && !self.doomed().is_empty() {
+        if self.last_seen.is_none() && self.takes_leave() {
             self.stage = Stage::Farewell;
             return self.poll();
         }
@@ -354,16 +354,27 @@ impl Commit {
         }
     }
 
-    /// The interfaces that the next wave deletes or moves away, what goes with them, and their ports.
-    fn doomed(&self) -> Vec<u32> {
-        let wave: &[Action] = match self.waves.front() {
-            Some((_, Wave::Actions(wave))) => wave,
-            _ => &[],
+    /// Whether the next wave is the first that deletes or moves away something.
+    fn takes_leave(&self) -> bool {
+        let next = self.waves.front().map(|(_, wave)| wave);
+        next.is_some_and(|wave| self.leaving(wave).next().is_some())
+    }
+
+    /// The interfaces that a wave deletes or moves away.
+    fn leaving(&self, wave: &Wave) -> impl Iterator<Item = u32> {
+        let wave: &[Action] = match wave {
+            Wave::Actions(wave) => wave,
+            Wave::Steps(_) => &[],
         };
-        let deleted = wave.iter().filter_map(|action| match action {
+        wave.iter().filter_map(|action| match action {
             Action::Delete { target } | Action::Move { target, .. } => self.indexes.of(*target),
             _ => None,
-        });
+        })
+    }
+
+    /// The interfaces that are deleted or moved away from here on, in whichever wave, what goes with them, and their ports.
+    fn doomed(&self) -> Vec<u32> {
+        let deleted = self.waves.iter().flat_map(|(_, wave)| self.leaving(wave));
         let with = |index| {
             let ports = self.before.ports_of(index).map(Link::index);
             let with: Vec<_> =

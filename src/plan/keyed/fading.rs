@@ -66,15 +66,16 @@ fn residue(key: &Key, one: &Content, now: &Snapshot) -> Residue {
     }
 }
 
-/// Interfaces that had a carrier, are up, and have none, and those on top that have it from them.
+/// Interfaces that had a carrier, and have none, which the kernel has not seen yet (`RUNNING`), and those on top that had it
+/// from them. What came when it had seen that stays.
 fn starving(before: &Snapshot, now: &Snapshot, causes: &Causes) -> BTreeSet<u32> {
-    let is_starving = |index: &&u32| {
-        before.link_by_index(**index).is_some_and(carries)
-            && now.link_by_index(**index).is_some_and(|link| link.is_up() && !carries(link))
-    };
+    let had = |index: u32| before.link_by_index(index).is_some_and(carries);
+    let runs = |link: &&Link| link.is_up() && link.flags().contains(LinkFlags::RUNNING);
+    let running = |index: u32| now.link_by_index(index).filter(runs).filter(|_| had(index));
+    let is_starving = |index: &&u32| running(**index).is_some_and(|link| !carries(link));
     let lost: Vec<_> = causes.carriers.iter().filter(is_starving).copied().collect();
     let on_top = lost.iter().flat_map(|index| rules::stacked_on(*index, now));
-    let follows = |index: &u32| now.link_by_index(*index).is_some_and(rules::has_carrier_of_lower);
+    let follows = |index: &u32| running(*index).is_some_and(rules::has_carrier_of_lower);
     on_top.filter(follows).chain(lost.iter().copied()).collect()
 }
 
