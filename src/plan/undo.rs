@@ -921,8 +921,10 @@ fn collateral(
     for index in rejoined {
         forgotten(index, before, now, undo);
     }
-    for fact in bonds.into_iter().filter_map(|index| ports::active_fact(index, before, now)) {
-        undo.actions.extend(Action::for_fact(&fact));
+    for index in bonds.into_iter().filter(|index| !rules::is_replaced(*index, before, now)) {
+        let facts =
+            [ports::active_fact, ports::fail_over_fact].map(|fact| fact(index, before, now));
+        undo.actions.extend(facts.iter().flatten().filter_map(Action::for_fact));
     }
     for index in raised {
         undo.actions.extend(joined(ports::port_facts(index, before, now).iter()));
