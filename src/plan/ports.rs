@@ -414,6 +414,19 @@ pub(super) fn active_fact(index: u32, before: &Snapshot, now: &Snapshot) -> Opti
     is_usable.then_some(Fact { index, field, want: Some(Value::Number(active.into())) })
 }
 
+/// `bond_enslave`: a bond in mode active-backup takes a first port whose address cannot be set, such as an ifb, and has
+/// `fail_over_mac active` from then on. While it has that, it takes no address, and says that it did
+/// (`bond_set_mac_address`).
+pub(super) fn fail_over_fact(index: u32, before: &Snapshot, now: &Snapshot) -> Option<Fact> {
+    const ACTIVE: u64 = 1;
+    let has_ports = |of: &Snapshot| of.ports_of(index).next().is_some();
+    let field = Field::Option(row::DATA, &BOND, bond::FAIL_OVER_MAC);
+    let fact = Fact { index, field, want: None };
+    let (was, is) = (fact.state(before)?, fact.state(now)?);
+    let moved = was != is && is.number() == Some(ACTIVE) && !has_ports(before) && !has_ports(now);
+    moved.then_some(Fact { want: Some(was), ..fact })
+}
+
 /// The active port changes by itself, with the carriers.
 pub(super) fn moves_by_itself(row: &Row) -> bool {
     row.constant == "IFLA_BOND_ACTIVE_SLAVE"

@@ -182,7 +182,9 @@ pub(super) fn causes_of<'a>(
     before: &Snapshot,
     indexes: &Indexes,
 ) -> Causes {
+    let actions: Vec<_> = actions.collect();
     let mut causes = Causes::default();
+    causes.links = without_ipv6(&actions, before, indexes);
     let mut fallen = BTreeSet::new();
     for action in actions {
         let index = indexes.of(action.target());
@@ -198,9 +200,6 @@ pub(super) fn causes_of<'a>(
             Action::Master { .. } => {
                 causes.links.extend(falls_with(index, before));
                 fallen.insert(index);
-            }
-            Action::Set { id: row::MTU, value, .. } if is_below_ipv6(value) => {
-                causes.links.extend(reached([index].into(), before, before));
             }
             Action::Set { id: row::MTU, .. } => {
                 causes.links.insert(index);
@@ -899,8 +898,10 @@ fn collateral(
             continue;
         };
         along(index, action, before, now, undo);
-        made_anew(index, action, before, now, undo);
         moved.note(index, action, before, now, indexes);
+    }
+    for index in without_ipv6(&carried_out(journal).collect::<Vec<_>>(), before, indexes) {
+        made_anew(index, before, now, undo);
     }
     for both in refused_ports(journal, before, indexes) {
         undo.actions.extend(joined(ports::refused_facts(both, before, now).iter()));
@@ -918,8 +919,10 @@ fn collateral(
     for index in rejoined {
         forgotten(index, before, now, undo);
     }
-    for fact in bonds.into_iter().filter_map(|index| ports::active_fact(index, before, now)) {
-        undo.actions.extend(Action::for_fact(&fact));
+    for index in bonds.into_iter().filter(|index| !rules::is_replaced(*index, before, now)) {
+        let facts =
+            [ports::active_fact, ports::fail_over_fact].map(|fact| fact(index, before, now));
+        undo.actions.extend(facts.iter().flatten().filter_map(Action::for_fact));
     }
     for index in raised {
         undo.actions.extend(joined(ports::port_facts(index, before, now).iter()));
@@ -1002,14 +1005,46 @@ fn mtu_of(index: u32, named: &Record, before: &Snapshot) -> Option<Fact> {
 
 /// Below 1280 bytes the kernel takes IPv6 from an interface, and gives it back as to a new one (`addrconf_notify`): with
 /// the usual way to make addresses by itself.
-fn made_anew(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
-    let Action::Set { id: row::MTU, value, .. } = action else { return };
-    let lost = is_below_ipv6(value);
+fn made_anew(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let fact = Fact { index, field: Field::Link(row::ADDR_GEN_MODE), want: None };
-    let (Some(was), Some(_), true) = (fact.state(before), fact.state(now), lost) else { return };
+    let (Some(was), Some(_)) = (fact.state(before), fact.state(now)) else { return };
     let fact = Fact { want: Some(was), ..fact };
     if !rules::is_replaced(index, before, now) && !fact.holds(now) {
         undo.actions.extend(Action::for_fact(&fact));
+    }
+}
+
+/// Interfaces that such actions have taken below 1280 bytes: what they were told, what has got a port that has less, and what
+/// stands on any of them.
+fn without_ipv6(actions: &[&Action], before: &Snapshot, indexes: &Indexes) -> BTreeSet<u32> {
+    let link = |target: Target| before.link_by_index(indexes.of(target)?);
+    let is_small = |target: Target| {
+        link(target).is_some_and(|link| is_below_ipv6(&Value::Number(link.mtu().into())))
+    };
+    let small: Vec<_> = actions.iter().flat_map(|action| small_ends(action, is_small)).collect();
+    let joined = actions.iter().filter_map(|action| match action {
+        Action::Master { target, master: Some(master) } => {
+            let bridge = link(*master).filter(|link| rules::follows_ports(link))?;
+            (small.contains(target) || is_small(*target)).then_some(bridge.index())
+        }
+        _ => None,
+    });
+    let small = small.iter().filter_map(|target| indexes.of(*target));
+    let small: BTreeSet<_> = small.chain(joined).collect();
+    if small.is_empty() { small } else { reached(small, before, before) }
+}
+
+/// What such an action makes or leaves with less than 1280 bytes; a new interface has no more than what it stands on.
+fn small_ends(action: &Action, is_small: impl Fn(Target) -> bool) -> Vec<Target> {
+    let below = |record: &Record| record.value(row::MTU).is_some_and(is_below_ipv6);
+    match action {
+        Action::Set { target, id: row::MTU, value } if is_below_ipv6(value) => vec![*target],
+        Action::Create { target, new, lower, peer } => {
+            let own = below(&new.record) || lower.is_some_and(is_small);
+            let other = new.peer.as_ref().is_some_and(below);
+            own.then_some(*target).into_iter().chain(peer.filter(|_| other)).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -89,7 +89,9 @@ fn eventqueue() {
     one.sync().unwrap();
     let mut seen = Vec::new();
     while let Some(event) = queue.try_next().unwrap() {
-        assert_eq!(event.cause(), Cause::Foreign);
+        // Of the VLANs of a bridge, on kernels that have them, nobody is told.
+        let is_vlan = matches!(event.after(), Some(Object::BridgeVlan(..)));
+        assert_eq!(event.cause(), if is_vlan { Cause::Silence(None) } else { Cause::Foreign });
         if let (None, Some(Object::Link(link))) = (event.before(), event.after()) {
             seen.push(link.name().to_owned());
         }
@@ -437,7 +439,9 @@ fn an_interface_that_changes_out_of_a_filter_is_seen_going() {
     let mut queue = db.events_with(options.debounce(NOW, NOW)).unwrap();
     scene("link del same\n link add same index 77 type ifb");
     db.sync().unwrap();
-    let seen = lines(&mut queue);
+    let mut seen = lines(&mut queue);
+    // On kernels whose bridges have VLANs those go with it.
+    seen.retain(|line| !line.starts_with("- vlan"));
     assert_eq!(seen.len(), 1, "{seen:?}");
     assert!(seen[0].starts_with("- link"), "{seen:?}");
 }

@@ -20,6 +20,8 @@ crate::cases![
     a_bridge_that_its_last_port_has_left_comes_back,
     what_was_clipped_before_it_went_comes_back_whole,
     a_bridge_that_followed_its_port_before_it_went_comes_back_as_it_was,
+    what_a_port_has_taken_ipv6_from_has_its_settings_again,
+    a_bond_whose_first_port_takes_no_address_is_as_before,
     a_bond_that_refuses_a_port_is_as_before,
     a_bond_that_refuses_its_own_master_leaves_its_ports_as_they_were,
     a_bond_of_tunnels_goes_with_its_last_port_and_comes_back,
@@ -240,6 +242,46 @@ fn a_bridge_that_followed_its_port_before_it_went_comes_back_as_it_was() {
             tx.remove("br0")
         },
     );
+}
+
+/// A port with less than 1280 bytes takes IPv6 from its bridge, and from what stands on that, which come back with the usual way
+/// to make addresses by themselves (`addrconf_notify`); it was told to be as before.
+fn what_a_port_has_taken_ipv6_from_has_its_settings_again() {
+    const BRIDGE: &str = "link add br0 type bridge
+         link add m0 link br0 type macvlan mode bridge
+         link set br0 up
+         link set br0 addrgenmode random
+         link set m0 addrgenmode eui64
+         route add fd51::/64 dev br0
+         link add v0 mtu 1000 type veth peer name v1
+         link add w0 type veth peer name w1
+         link set w0 addrgenmode eui64
+         link set w0 master br0";
+    let edits: [fn(&mut Transaction) -> Result<()>; 3] = [
+        |tx| tx.interface("br0").add_port("v0").map(drop),
+        |tx| {
+            tx.create(Veth::new("n0", "n1").mtu(1000))?;
+            tx.interface("br0").add_port("n0").map(drop)
+        },
+        |tx| {
+            tx.interface("w0").set_mtu(1000);
+            Ok(())
+        },
+    ];
+    for edit in edits {
+        undone(BRIDGE, edit);
+        scene("link del br0\n link del v0\n link del w0");
+    }
+}
+
+/// Found by random stacks (seed 578): a bond had `fail_over_mac active` from its first port, which takes no address, and nobody
+/// took it back; nor did the bond take its own address any more.
+fn a_bond_whose_first_port_takes_no_address_is_as_before() {
+    need_kinds("bond ifb");
+    let error = not_done("link add b0 type bond mode active-backup\n link add p0 type ifb", |tx| {
+        tx.interface("b0").add_port("p0").map(drop)
+    });
+    assert!(error.is_hook(), "{error}");
 }
 
 /// A bond without ports takes the kind, the address and the mtu of one that it then refuses, and is as a new one after that
