@@ -57,14 +57,14 @@ pub fn is_the_kernel(db: &Db) -> Snapshot {
     seen
 }
 
-/// Whether each IPv6 address has its local route, which a work queue makes.
+/// Whether each IPv6 address has its local route, which a work queue makes: in a [`quiet`] namespace without a carrier too.
 fn is_routed(now: &Snapshot) -> bool {
     let is_up = |index| now.link_by_index(index).is_some_and(Link::is_up);
     let routes = now.routes().all();
     let local = routes.iter().filter(|route| route.kind() == RouteType::LOCAL);
     let local: BTreeSet<_> = local.filter_map(|route| Some(route.destination()?.addr())).collect();
-    let mut checked = now.addresses().filter(|own| own.local().is_ipv6() && !own.is_tentative());
-    checked.all(|own| !is_up(own.index()) || local.contains(&own.local()))
+    let mut inet6 = now.addresses().filter(|own| own.local().is_ipv6());
+    inet6.all(|own| !is_up(own.index()) || local.contains(&own.local()))
 }
 
 /// P2 and P3: nothing is left of what has failed, and nothing is missing. Everything is compared that somebody can set.
