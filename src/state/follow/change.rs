@@ -221,13 +221,13 @@ impl Follower {
             Event::AddressGone(address) => Some((self.why_gone(address), address.local())),
             _ => None,
         };
-        let before = self.shown.links.get(&index).cloned();
+        let before = self.shown.shared_link(index);
         let own_entry = self.shown.own_entry(index);
         if matches!(event, Event::Link(_, LinkEvent::Gone { .. })) {
             self.silently(|follower| follower.shown.remove_what_is_on(index));
         }
         let doubt = self.shown.apply(event, self.stamp);
-        let after = self.shown.links.get(&index).cloned();
+        let after = self.shown.shared_link(index);
         if let Some((why, source)) = going {
             self.lose_source(why, source);
         }
