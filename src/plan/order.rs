@@ -27,7 +27,8 @@ pub(super) enum Phase {
     /// To another namespace, and there.
     Move,
     Arrive,
-    /// Lower before upper; what is made by that in another namespace comes between.
+    /// Lower before upper; what is made by that in another namespace comes between, and the mtu that the upper ones are made
+    /// with or may have.
     Create(u8, Made),
     Rename,
     Attribute,
@@ -69,11 +70,12 @@ pub(super) enum Phase {
     Mend,
 }
 
-/// In which namespace something is made.
+/// In which namespace something is made, and then what must be said of it before something is made on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Made {
     Here,
     Elsewhere,
+    Widened,
 }
 
 /// What is sent together.
@@ -103,12 +105,13 @@ impl Wave {
 pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<(Phase, Wave)>, Refusal> {
     let mut planned = Vec::new();
     let removed = removed(draft, now);
+    let below = below_new(draft, now);
     for link in draft.links() {
         check_removed(draft, link, &removed)?;
         if let Target::Live { index, generation } = link.target {
             rules::live(index, generation, now)?;
         }
-        plan_link(draft, link, now, &mut planned)?;
+        plan_link(draft, link, (now, &below), &mut planned)?;
     }
     free_names(draft, now, &mut planned)?;
     let keyed = steps(draft, now)?;
@@ -216,10 +219,11 @@ fn check_leaving(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
     }
 }
 
+/// `below` is what something new is made on.
 fn plan_link(
     draft: &Draft,
     link: &LinkDraft,
-    now: &Snapshot,
+    (now, below): (&Snapshot, &BTreeSet<Target>),
     to: &mut Vec<(Phase, Action)>,
 ) -> Result<(), Refusal> {
     if link.remove {
@@ -241,7 +245,11 @@ fn plan_link(
             let phase = Phase::Create(height(draft, link.target, now), Made::Here);
             to.push((phase, create(draft, link, &new, *lower)));
             let set = |id, value| Action::Set { target: link.target, id, value };
-            to.extend(mtu.into_iter().map(|value| (Phase::Mtu(0), set(row::MTU, value))));
+            let turn = match below.contains(&link.target) {
+                true => Phase::Create(height(draft, link.target, now), Made::Widened),
+                false => Phase::Mtu(0),
+            };
+            to.extend(mtu.into_iter().map(|value| (turn, set(row::MTU, value))));
             to.extend(later.into_iter().map(|(id, value)| (Phase::Attribute, set(id, value))));
         }
         Some(Create::Arrival(origin, name)) => {
@@ -256,7 +264,7 @@ fn plan_link(
     }
     check_bond(draft, link, now)?;
     let mut wanted = Vec::new();
-    edits(draft, link, now, &mut wanted);
+    edits(draft, link, (now, below), &mut wanted);
     wanted.extend(bridge_vlans::planned(draft, link, now)?);
     let mut own = Vec::new();
     for (phase, action) in wanted {
@@ -359,14 +367,19 @@ fn height(draft: &Draft, target: Target, now: &Snapshot) -> u8 {
     }
 }
 
-fn edits(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {
+fn edits(
+    draft: &Draft,
+    link: &LinkDraft,
+    (now, below): (&Snapshot, &BTreeSet<Target>),
+    to: &mut Vec<(Phase, Action)>,
+) {
     let target = link.target;
     let is_port = gets_from_master(draft, target);
     for (id, _, value) in link.set.fields() {
         let phase = match id {
             row::NAME => Phase::Rename,
             row::MTU | row::ADDRESS if is_port => Phase::Joined,
-            row::MTU => Phase::Mtu(mtu_turn(draft, target, value, now)),
+            row::MTU => mtu_turn(draft, target, value, (now, below)),
             _ => Phase::Attribute,
         };
         to.push((phase, Action::Set { target, id, value: value.clone() }));
@@ -402,7 +415,14 @@ fn gets_from_master(draft: &Draft, target: Target) -> bool {
     ports::raises_ports(master.as_deref())
 }
 
-fn mtu_turn(draft: &Draft, target: Target, value: &Value, now: &Snapshot) -> u8 {
+/// What is made on another is made with its mtu, and may have no larger one (`vlan_newlink`, `macvlan_change_mtu`,
+/// `vxlan_change_mtu`). One that gets a smaller one still gets it in its own turn: what stands on it already goes first.
+fn mtu_turn(
+    draft: &Draft,
+    target: Target,
+    value: &Value,
+    (now, below): (&Snapshot, &BTreeSet<Target>),
+) -> Phase {
     let height = height(draft, target, now);
     let present = match target {
         Target::Live { index, .. } => {
@@ -410,7 +430,39 @@ fn mtu_turn(draft: &Draft, target: Target, value: &Value, now: &Snapshot) -> u8 
         }
         Target::New(_) => 0,
     };
-    if value.number().unwrap_or(0) >= present { height } else { u8::MAX - height }
+    match value.number().unwrap_or(0) >= present {
+        true if below.contains(&target) => Phase::Create(height, Made::Widened),
+        true => Phase::Mtu(height),
+        false => Phase::Mtu(u8::MAX - height),
+    }
+}
+
+/// Interfaces on which this transaction makes something, and what they stand on.
+fn below_new(draft: &Draft, now: &Snapshot) -> BTreeSet<Target> {
+    let mut all = BTreeSet::new();
+    for link in draft.links() {
+        let mut at = match link.create {
+            Some(Create::New(_, lower)) => lower,
+            _ => None,
+        };
+        while let Some(target) = at.filter(|target| all.insert(*target)) {
+            at = lower_of(draft, target, now);
+        }
+    }
+    all
+}
+
+/// What an interface stands on, or is to be made on.
+fn lower_of(draft: &Draft, target: Target, now: &Snapshot) -> Option<Target> {
+    let own = draft.links().iter().find(|link| link.target == target);
+    match (own.and_then(|link| link.create.as_ref()), target) {
+        (Some(Create::New(_, lower)), _) => *lower,
+        (Some(_), _) | (None, Target::New(_)) => None,
+        (None, Target::Live { index, .. }) => {
+            let link = now.link_by_index(index).filter(|link| !kinds::is_pair(link.kind()))?;
+            now.link_by_index(rules::lower_of(link)?).map(Target::of)
+        }
+    }
 }
 
 fn flags(draft: &Draft, link: &LinkDraft, now: &Snapshot, to: &mut Vec<(Phase, Action)>) {

@@ -55,6 +55,17 @@ pub(super) fn falls_with_ports<'a>(
     falls.then_some(bond)
 }
 
+/// A bond or team that was of Ethernet, has had ports of another kind (`bond_setup_by_slave`, `team_setup_by_port`), and has
+/// stayed of that kind when they left: only a port of Ethernet would change that, or being made anew.
+pub(super) fn has_lost_its_type(old: &Link, before: &Snapshot, now: &Snapshot) -> bool {
+    let index = old.index();
+    let new = now.link_by_index(index).filter(|new| new.generation() == old.generation());
+    raises_ports(old.kind())
+        && old.link_type() == LinkType::ETHER
+        && new.is_some_and(|new| new.link_type() != LinkType::ETHER)
+        && [before, now].iter().all(|state| state.ports_of(index).next().is_none())
+}
+
 /// What a bond or team has done before it refuses a port (K31; `bond_enslave`, `team_port_add`): it has taken the port's
 /// address and mtu where it was the first, and been of its kind; a bond that has none is then as a new one, down and with an
 /// address by chance (`bond_ether_setup`).

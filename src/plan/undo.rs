@@ -97,10 +97,61 @@ pub(super) fn undo(
     let whole = actions.map(|action| ports::whole_maps(action, now));
     undo.actions = whole.flat_map(|action| ports::lowered(action, now)).collect();
     park_names(&mut undo.actions, now);
+    if undo.actions.is_empty() && !last {
+        undo.actions.extend(remakes(journal, before, now, indexes));
+    }
     if undo.actions.is_empty() || last {
+        undo.residue.extend(other_types(journal, before, now, indexes));
         collateral(journal, before, now, indexes, &mut undo);
     }
     undo
+}
+
+/// Bonds and teams that can be as before only when they are made anew: they are deleted, which is undone in its turn.
+fn remakes(
+    journal: &[Entry],
+    before: &Snapshot,
+    now: &Snapshot,
+    indexes: &Indexes,
+) -> impl Iterator<Item = Action> {
+    let lost = masters(journal, before, indexes)
+        .filter(|old| ports::has_lost_its_type(old, before, now))
+        .map(|old| Action::Delete { target: Target::of(old) });
+    lost.collect::<Vec<_>>().into_iter()
+}
+
+/// Those that have stayed of another kind than they were, which no request changes.
+fn other_types(
+    journal: &[Entry],
+    before: &Snapshot,
+    now: &Snapshot,
+    indexes: &Indexes,
+) -> Vec<Residue> {
+    let both = |old: &'_ Link| {
+        let new = now.link_by_index(old.index())?;
+        let differs = old.kind() == new.kind() && old.link_type() != new.link_type();
+        differs.then(|| Residue {
+            what: format!("link type of `{}`", old.name()),
+            was: format!("{}", old.link_type()),
+            is: format!("{}", new.link_type()),
+            failure: None,
+        })
+    };
+    masters(journal, before, indexes).filter_map(both).collect()
+}
+
+/// What something was to become a port of, and may have.
+fn masters<'a>(
+    journal: &'a [Entry],
+    before: &'a Snapshot,
+    indexes: &'a Indexes,
+) -> impl Iterator<Item = &'a Link> {
+    let named = journal.iter().filter_map(|entry| match &entry.action {
+        Action::Master { master: Some(master), .. } => indexes.of(*master),
+        _ => None,
+    });
+    let named: BTreeSet<u32> = named.collect();
+    named.into_iter().filter_map(|index| before.link_by_index(index))
 }
 
 /// The addresses that such actions take away and bring back.
@@ -484,7 +535,7 @@ impl Restore<'_> {
                         .then(|| self.last_seen.link_by_index(old.link()?))
                         .flatten();
                     self.done.extend(peer.map(Link::index));
-                    undo.actions.push(recreate(old, peer));
+                    undo.actions.push(recreate(old, peer, self.last_seen));
                 }
             }
         }
@@ -596,16 +647,37 @@ pub(super) fn orphans(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<Resi
     residue.collect()
 }
 
-fn recreate(old: &Link, peer: Option<&Link>) -> Action {
+fn recreate(old: &Link, peer: Option<&Link>, of: &Snapshot) -> Action {
     let (old, peer) = kinds::primary_first(old, peer);
     let live = |index| Target::Live { index, generation: 0 };
     let lower = rules::lower_of(old).filter(|_| peer.is_none()).map(live);
+    let mut new = blueprint(old, peer);
+    if let Some(mtu) = mtu_for_vxlans(old, of) {
+        new.record.set(row::MTU, Value::Number(mtu.into()));
+    }
+    if let (Some(mtu), Some(record)) =
+        (peer.and_then(|peer| mtu_for_vxlans(peer, of)), &mut new.peer)
+    {
+        record.set(row::MTU, Value::Number(mtu.into()));
+    }
     Action::Create {
         target: live(old.index()),
-        new: Box::new(blueprint(old, peer)),
+        new: Box::new(new),
         lower,
         peer: peer.map(|peer| live(peer.index())),
     }
+}
+
+/// With what mtu an interface is made again, where VXLANs stand on it that are wider than it allows: they have kept theirs when
+/// it got a smaller one, and are not given them again while it has that (`vxlan_change_mtu`). Its own it gets after them.
+fn mtu_for_vxlans(old: &Link, of: &Snapshot) -> Option<u32> {
+    const OUTER: u32 = 14 + 40 + 8 + 8; // Ethernet, IPv6, UDP and VXLAN (`vxlan_headroom`)
+    let uppers = of.links().filter(|link| rules::lower_of(link) == Some(old.index()));
+    let vxlans = uppers.filter(|link| link.kind() == Some("vxlan"));
+    let wanted = vxlans.map(|vxlan| vxlan.mtu() + OUTER).max()?;
+    let below = rules::lower_of(old).and_then(|lower| Some(of.link_by_index(lower)?.mtu()));
+    let most = old.max_mtu().filter(|most| *most != 0).into_iter().chain(below).min();
+    Some(wanted.min(most.unwrap_or(u32::MAX))).filter(|mtu| *mtu > old.mtu())
 }
 
 /// What an interface is made from again; with the other end, if it is one end of a pair.

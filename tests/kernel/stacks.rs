@@ -7,9 +7,11 @@ use crate::scene::{agrees, before, exactly_as_before};
 use crate::support::{need_kinds, scene};
 use crate::witness::{is_as_before, is_the_kernel, quiet, refused_at_every_step};
 use netlinkdb::{
-    Bond, BondMode, Bridge, BridgePortOptions, CommitError, Db, Dummy, Macvlan, MacvlanMode,
+    Bond, BondMode, Bridge, BridgePortOptions, CommitError, Db, Dummy, Link, Macvlan, MacvlanMode,
     Result, Route, Rule, Snapshot, Transaction, Veth, Vlan, Vrf, Vxlan,
 };
+
+use std::net::Ipv4Addr;
 
 crate::cases![
     a_bond_a_vlan_a_bridge_a_macvlan_and_a_vrf_come_and_go_at_once,
@@ -25,6 +27,10 @@ crate::cases![
     a_bond_that_refuses_a_port_is_as_before,
     a_bond_that_refuses_its_own_master_leaves_its_ports_as_they_were,
     a_bond_of_tunnels_goes_with_its_last_port_and_comes_back,
+    what_is_made_on_another_finds_the_mtu_that_was_named,
+    what_a_new_one_stands_on_is_raised_first,
+    a_vxlan_that_is_wider_than_what_it_stands_on_comes_back,
+    what_a_tunnel_has_joined_and_left_is_of_ethernet_again,
 ];
 
 /// Names, kinds, indexes, masters: what a stack is.
@@ -328,5 +334,100 @@ fn a_bond_of_tunnels_goes_with_its_last_port_and_comes_back() {
         let error = not_done(TUNNELS, |tx| names.iter().try_for_each(|name| tx.remove(*name)));
         assert!(error.is_hook(), "{error}");
         scene("link del g0");
+    }
+}
+
+/// What an interface is made with depends on the mtu of the one below: its own default, and how much it may have.
+fn what_is_made_on_another_finds_the_mtu_that_was_named() {
+    need_kinds("veth bridge vxlan macvlan");
+    comes_and_goes(
+        |tx| {
+            tx.create(Bridge::new("br0").mtu(1400))?;
+            tx.create(Bridge::new("br1"))?;
+            tx.create(Veth::new("v0", "v1"))?;
+            let local = Ipv4Addr::new(10, 0, 0, 1);
+            tx.create(Vxlan::new("x0", 7).dev("br0").local(local).port(4789u16))?;
+            tx.create(Macvlan::new("m1", "br1").mtu(9000))?;
+            tx.create(Macvlan::new("m2", "v0").mtu(4000))?;
+            tx.interface("br1").set_mtu(9000);
+            tx.interface("v0").set_mtu(4000);
+            Ok(())
+        },
+        |tx| {
+            assert_eq!(tx.base().link("x0").map(Link::mtu), Some(1350));
+            ["br0", "br1", "v0"].iter().try_for_each(|name| tx.remove(*name))
+        },
+        [3, 1],
+    );
+}
+
+fn what_a_new_one_stands_on_is_raised_first() {
+    need_kinds("veth macvlan");
+    scene("link add v0 type veth peer name v1\n link add m0 link v0 type macvlan mode bridge");
+    let db = Db::open().expect("a database");
+    let was = before();
+    let mut tx = db.begin();
+    tx.create(Macvlan::new("m1", "m0").mtu(9000)).expect("an edit");
+    tx.interface("m0").set_mtu(9000);
+    tx.interface("v0").set_mtu(9000);
+    let mut refused = tx.clone();
+    refused.on_commit(|_, _| Err::<(), _>("the last step"));
+    let error = refused.commit().expect_err("a hook");
+    assert!(error.is_rolled_back(), "{error}");
+    exactly_as_before(&db, &was);
+    tx.commit().expect("a commit");
+    let now = is_the_kernel(&db);
+    for name in ["v0", "m0", "m1"] {
+        assert_eq!(now.link(name).map(Link::mtu), Some(9000), "{name}");
+    }
+}
+
+/// It keeps its mtu when the one below gets a smaller one, and cannot be given it again while that has it.
+fn a_vxlan_that_is_wider_than_what_it_stands_on_comes_back() {
+    need_kinds("veth bridge vxlan macvlan");
+    undone(
+        "link add br0 type bridge
+         link add x0 type vxlan id 7 dev br0 local 10.0.0.1 dstport 4789
+         link add m0 link x0 type macvlan mode bridge
+         link set br0 mtu 1400
+         link add v0 type veth peer name v1
+         link add y0 type vxlan id 8 dev v0 local fd00::1 dstport 4790
+         link set v0 mtu 1300",
+        |tx| ["br0", "v0"].iter().try_for_each(|name| tx.remove(*name)),
+    );
+}
+
+/// Found by random stacks (seeds 756, 778, 862): a bond or team without ports becomes of the kind of the first that joins, and
+/// stays so when that leaves. It is made anew.
+fn what_a_tunnel_has_joined_and_left_is_of_ethernet_again() {
+    need_kinds("bond team ipip dummy");
+    for kind in ["bond mode active-backup miimon 100", "team"] {
+        let lines = format!(
+            "link add p0 type ipip local 10.99.1.1 remote 10.99.0.2
+             link add d0 type dummy
+             link add master0 type {kind}
+             link set master0 txqueuelen 300 group 7 alias words
+             addr add 10.0.0.1/24 dev master0
+             addr add 10.0.0.2/24 dev master0
+             link set master0 up
+             route add 10.1.0.0/16 dev master0
+             rule add iif master0 lookup 7"
+        );
+        let error = not_done(&lines, |tx| tx.interface("master0").add_port("p0").map(drop));
+        assert!(error.is_hook(), "{error}");
+        for name in ["p0", "d0", "master0"] {
+            scene(&format!("link del {name}"));
+        }
+        scene("rule del iif master0 lookup 7");
+        let error = not_done(&lines, |tx| {
+            tx.interface("master0").set_mtu(1400).add_port("p0")?;
+            tx.remove_route(Route::to("10.1.0.0/16").dev("master0"))?;
+            tx.remove("d0")
+        });
+        assert!(error.is_hook(), "{error}");
+        for name in ["p0", "d0", "master0"] {
+            scene(&format!("link del {name}"));
+        }
+        scene("rule del iif master0 lookup 7");
     }
 }

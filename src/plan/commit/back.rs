@@ -12,7 +12,7 @@ use crate::plan::action::Action;
 use crate::plan::fact::{Fact, Field, text};
 use crate::plan::focus::renumbered;
 use crate::plan::keyed::{Causes, Step, doubtful, fading, residue};
-use crate::plan::undo::{added, causes, orphans, undo, withdrawn_by};
+use crate::plan::undo::{Entry, Outcome as Sent, added, causes, orphans, undo, withdrawn_by};
 use crate::plan::{Failure, Target, Why, kinds, rules};
 use crate::state::Snapshot;
 
@@ -213,21 +213,41 @@ impl Commit {
     }
 
     pub(super) fn handle_undo_answers(&mut self, answers: &[Answer]) {
+        let mut remade = Vec::new();
         for (action, answer) in self.undoing.iter().zip(answers) {
             let Some(ack) = answer.ack.as_ref() else { continue };
             if ack.is_ok() {
                 let back = added(action, &self.indexes);
                 self.withdrawn.retain(|away| Some(away) != back.as_ref());
+                remade.extend(self.is_remade(action));
                 continue;
             }
             let request = self.undo_request(action);
             self.undo_failures.push(failure(action, &request, ack, self.step(action)));
         }
+        remade.into_iter().for_each(|link| self.note_remade(&link));
         self.undone += answers.len();
         let lost = self.undo_lost
             || answers.len() < self.undoing.len()
             || answers.iter().any(|answer| answer.ack.is_none());
         self.stage = if lost { Stage::Decide } else { Stage::Look };
+    }
+
+    /// What was there before, and is deleted on the way back to be made anew.
+    fn is_remade(&self, action: &Action) -> Option<Link> {
+        match action {
+            Action::Delete { target } => {
+                self.before.link_by_index(self.indexes.of(*target)?).cloned()
+            }
+            _ => None,
+        }
+    }
+
+    /// That is undone as if it had been asked for, and comes back as it was before.
+    fn note_remade(&mut self, link: &Link) {
+        let action = Action::Delete { target: Target::of(link) };
+        self.journal.push(Entry { action, request: Vec::new(), seq: 0, sent: Sent::Done });
+        self.last_seen = self.last_seen.take().map(|seen| seen.with_links(vec![link.clone()]));
     }
 
     fn finish_undo(&mut self, left: &[Action], mut residue: Vec<Residue>, snapshot: Snapshot) {
