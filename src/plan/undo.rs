@@ -941,7 +941,8 @@ pub(super) fn without_collateral(
 fn unclipped(old: &Link, new: &Link) -> Record {
     let mut record = new.record().clone();
     let follows = rules::follows_ports(old) || ports::takes_address(old);
-    let mtu = (new.mtu() < old.mtu() || rules::follows_ports(old)).then_some(row::MTU);
+    let follows_mtu = rules::follows_ports(old) || old.gets_mtu_of_lower();
+    let mtu = (new.mtu() < old.mtu() || follows_mtu).then_some(row::MTU);
     let address = follows.then_some(row::ADDRESS);
     for id in [mtu, address].into_iter().flatten() {
         match old.record().value(id) {
