@@ -652,6 +652,9 @@ fn recreate(old: &Link, peer: Option<&Link>, of: &Snapshot) -> Action {
     let live = |index| Target::Live { index, generation: 0 };
     let lower = rules::lower_of(old).filter(|_| peer.is_none()).map(live);
     let mut new = blueprint(old, peer);
+    if rules::has_address_of_ports(old, of) {
+        new.record.remove(row::ADDRESS);
+    }
     if let Some(mtu) = mtu_for_vxlans(old, of) {
         new.record.set(row::MTU, Value::Number(mtu.into()));
     }
@@ -764,6 +767,10 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     let is_alone = before.ports_of(index).next().is_none();
     if ports::is_of_its_ports(old) && old.link_type() != new.link_type() && !is_alone {
         // It has an address of that kind when its port has joined, and that one's.
+        facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
+    }
+    if rules::has_address_of_ports(old, before) && rules::lacks_ports(old, before, now) {
+        // It has their address when they have joined.
         facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
     }
     if old.master() != new.master() && ports::address_at_joining(old).is_some() {
