@@ -32,6 +32,7 @@ crate::cases![
     a_vxlan_that_is_wider_than_what_it_stands_on_comes_back,
     what_a_tunnel_has_joined_and_left_is_of_ethernet_again,
     an_ipvlan_gets_the_mtu_of_what_it_stands_on,
+    what_a_bond_that_goes_leaves_is_as_it_was_named,
 ];
 
 /// Names, kinds, indexes, masters: what a stack is.
@@ -468,4 +469,36 @@ fn an_ipvlan_gets_the_mtu_of_what_it_stands_on() {
         tx.remove("i0")
     });
     assert!(error.is_hook(), "{error}");
+}
+
+/// Found by random stacks (seed 1766): a bond that goes takes its ports down, and gives them their mtu back in silence.
+fn what_a_bond_that_goes_leaves_is_as_it_was_named() {
+    need_kinds("bond veth");
+    let edit = |tx: &mut Transaction| {
+        tx.interface("v0").set_mtu(1000).up();
+        tx.interface("v1").set_mtu(1400);
+        tx.remove("b0")
+    };
+    const BOND: &str = "link add v0 type veth peer name w0
+         link add v1 type veth peer name w1
+         link add b0 type bond mode active-backup
+         link set v0 master b0
+         link set v1 master b0
+         link set b0 up";
+    let error = not_done(BOND, edit);
+    assert!(error.is_hook(), "{error}");
+    scene("link del b0\n link del v0\n link del v1");
+    // The same by name.
+    let error = not_done(BOND, |tx| {
+        tx.interface("b0").del_port("v0")?.del_port("v1")?;
+        tx.remove("b0")
+    });
+    assert!(error.is_hook(), "{error}");
+    let db = Db::open().expect("a database");
+    let mut tx = db.begin();
+    edit(&mut tx).expect("an edit");
+    tx.commit().expect("a commit");
+    let now = is_the_kernel(&db);
+    let of = |name: &str| now.link(name).map(|link| (link.mtu(), link.is_up(), link.master()));
+    assert_eq!([of("v0"), of("v1")], [Some((1000, true, None)), Some((1400, false, None))]);
 }
