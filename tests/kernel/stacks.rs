@@ -33,6 +33,7 @@ crate::cases![
     what_a_tunnel_has_joined_and_left_is_of_ethernet_again,
     an_ipvlan_gets_the_mtu_of_what_it_stands_on,
     what_a_bond_that_goes_leaves_is_as_it_was_named,
+    a_port_of_a_vrf_that_was_never_up_has_no_local_routes,
 ];
 
 /// Names, kinds, indexes, masters: what a stack is.
@@ -501,4 +502,24 @@ fn what_a_bond_that_goes_leaves_is_as_it_was_named() {
     let now = is_the_kernel(&db);
     let of = |name: &str| now.link(name).map(|link| (link.mtu(), link.is_up(), link.master()));
     assert_eq!([of("v0"), of("v1")], [Some((1000, true, None)), Some((1400, false, None))]);
+}
+
+/// Found by random stacks (seed 1246): the kernel makes local routes of addresses that are given to an interface that is down,
+/// and takes them when it joins a VRF.
+fn a_port_of_a_vrf_that_was_never_up_has_no_local_routes() {
+    need_kinds("vrf veth");
+    let removals: [&[&str]; 3] = [&["v0"], &["r0"], &["r0", "v0"]];
+    for names in removals {
+        let error = not_done(
+            "link add r0 type vrf table 15
+             link set r0 up
+             link add v0 type veth peer name v1
+             addr add 10.1.0.6/24 dev v0
+             link set v0 master r0
+             addr add 10.1.0.5/24 dev v0",
+            |tx| names.iter().try_for_each(|name| tx.remove(*name)),
+        );
+        assert!(error.is_hook(), "{error}");
+        scene("link del r0\n link del v0");
+    }
 }
