@@ -152,12 +152,13 @@ fn later(phase: Phase, action: &Action, draft: &Draft) -> Phase {
 /// What goes: what is removed, and what goes with that.
 fn removed(draft: &Draft, now: &Snapshot) -> BTreeSet<Target> {
     let named = draft.links().iter().filter(|link| link.remove).map(|link| link.target);
-    let with = |target: Target| match target {
-        Target::Live { index, .. } => rules::goes_with(index, now),
-        Target::New(_) => Vec::new(),
+    let index = |target: Target| match target {
+        Target::Live { index, .. } => Some(index),
+        Target::New(_) => None,
     };
+    let gone = rules::all_gone_with(named.clone().filter_map(index), now);
     let live = |index| now.link_by_index(index).map(Target::of);
-    named.flat_map(|own| with(own).into_iter().filter_map(live).chain([own])).collect()
+    gone.into_iter().filter_map(live).chain(named).collect()
 }
 
 /// What is removed cannot be edited, nor carry, nor be the master of, anything: it goes last, and takes with it what

@@ -17,7 +17,7 @@ use crate::state::Snapshot;
 
 use super::action::Action;
 use super::fact::{Fact, Field};
-use super::{AddressSpec, Refusal, Target, rules};
+use super::{AddressSpec, Refusal, Target, rings, rules};
 
 /// `bond_enslave`, `team_port_add`: a port must be down when it joins (`Device can not be enslaved while up`, EPERM; EBUSY
 /// of a team); joining raises it, and leaving takes it down.
@@ -583,7 +583,8 @@ pub(super) fn rises_with_lower(link: &Link) -> bool {
 /// and down with it. The lowest first: none gets a larger mtu than what it stands on.
 pub(super) fn upper_facts(lower: u32, before: &Snapshot, now: &Snapshot) -> Vec<Fact> {
     let mut facts = Vec::new();
-    for index in rules::goes_with(lower, before).into_iter().rev() {
+    let rings = rings::over(&BTreeSet::from([lower]), before);
+    for index in rules::goes_with(lower, before).into_iter().rev().chain(rings) {
         let Some(old) = before.link_by_index(index).filter(|old| old.kind() != Some("veth")) else {
             continue;
         };

@@ -42,7 +42,7 @@ fn shape(now: &Snapshot) -> Vec<(String, u32, Option<u32>, Option<u32>)> {
 
 /// Builds it, refused everywhere; removes it, refused everywhere; and nothing is left.
 #[track_caller]
-fn comes_and_goes(
+pub fn comes_and_goes(
     build: impl Fn(&mut Transaction) -> Result<()>,
     remove: impl Fn(&mut Transaction) -> Result<()>,
     least: [u32; 2],
@@ -150,7 +150,7 @@ fn undone(lines: &str, edit: impl Fn(&mut Transaction) -> Result<()>) {
 
 /// The same, also if the kernel refuses a step before the last.
 #[track_caller]
-fn not_done(lines: &str, edit: impl Fn(&mut Transaction) -> Result<()>) -> CommitError {
+pub fn not_done(lines: &str, edit: impl Fn(&mut Transaction) -> Result<()>) -> CommitError {
     quiet();
     scene(lines);
     let db = Db::open().expect("a database");

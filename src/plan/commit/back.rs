@@ -12,8 +12,10 @@ use crate::plan::action::Action;
 use crate::plan::fact::{Fact, Field, text};
 use crate::plan::focus::renumbered;
 use crate::plan::keyed::{Causes, Step, doubtful, fading, residue};
-use crate::plan::undo::{Entry, Outcome as Sent, added, causes, orphans, undo, withdrawn_by};
-use crate::plan::{Failure, Target, Why, kinds, rules};
+use crate::plan::undo::{
+    Entry, Outcome as Sent, added, all_taken, causes, orphans, undo, withdrawn_by,
+};
+use crate::plan::{Failure, Target, Why, kinds, rings, rules};
 use crate::state::Snapshot;
 
 /// How often a rollback looks and undoes before it is torn: restoring a deleted interface takes three.
@@ -40,6 +42,7 @@ impl Commit {
     pub(super) fn look(&mut self, now: Snapshot) {
         self.forget_gone(&now);
         self.follow_returned(&now);
+        self.note_fallen(&now);
         let last = self.rounds >= UNDO_ROUNDS;
         let last_seen = self.last_seen.as_ref().unwrap_or(&self.before);
         // What cannot be undone must not keep everything that comes after it from being tried.
@@ -243,10 +246,29 @@ impl Commit {
         }
     }
 
+    /// What has gone with its ports is undone as if it had been asked for.
+    fn note_fallen(&mut self, now: &Snapshot) {
+        let Some(seen) = &self.last_seen else { return };
+        let taken = all_taken(&self.journal, &self.before, &self.indexes);
+        let is_noted = |link: &&Link| {
+            self.journal.iter().any(|entry| match &entry.action {
+                Action::Delete { target } => self.indexes.of(*target) == Some(link.index()),
+                _ => false,
+            })
+        };
+        let fallen = rings::fallen(&taken, seen, now).into_iter();
+        let fallen: Vec<_> = fallen.filter(|link| !is_noted(link)).map(Target::of).collect();
+        fallen.into_iter().for_each(|target| self.note_deleted(target));
+    }
+
+    fn note_deleted(&mut self, target: Target) {
+        let action = Action::Delete { target };
+        self.journal.push(Entry { action, request: Vec::new(), seq: 0, sent: Sent::Done });
+    }
+
     /// That is undone as if it had been asked for, and comes back as it was before.
     fn note_remade(&mut self, link: &Link) {
-        let action = Action::Delete { target: Target::of(link) };
-        self.journal.push(Entry { action, request: Vec::new(), seq: 0, sent: Sent::Done });
+        self.note_deleted(Target::of(link));
         self.last_seen = self.last_seen.take().map(|seen| seen.with_links(vec![link.clone()]));
     }
 

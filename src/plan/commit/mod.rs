@@ -375,13 +375,10 @@ impl Commit {
     /// The interfaces that are deleted or moved away from here on, in whichever wave, what goes with them, and their ports.
     fn doomed(&self) -> Vec<u32> {
         let deleted = self.waves.iter().flat_map(|(_, wave)| self.leaving(wave));
-        let with = |index| {
-            let ports = self.before.ports_of(index).map(Link::index);
-            let with: Vec<_> =
-                rules::goes_with(index, &self.before).into_iter().chain(ports).collect();
-            with.into_iter().chain([index])
-        };
-        deleted.flat_map(with).collect()
+        let deleted: BTreeSet<u32> = deleted.collect();
+        let ports = deleted.iter().flat_map(|index| self.before.ports_of(*index).map(Link::index));
+        let ports: Vec<_> = ports.collect();
+        rules::all_touched_with(deleted, &self.before).into_iter().chain(ports).collect()
     }
 
     /// What came of the requests of the last [`Poll::Send`], in their order.
