@@ -431,6 +431,10 @@ fn mtu_turn(
         }
         Target::New(_) => 0,
     };
+    // It gets that of the interface below with every change of it.
+    if matches!(draft.kind_of(target).as_deref(), Some("ipvlan" | "ipvtap")) {
+        return Phase::Data;
+    }
     match value.number().unwrap_or(0) >= present {
         true if below.contains(&target) => Phase::Create(height, Made::Widened),
         true => Phase::Mtu(height),

@@ -676,6 +676,9 @@ fn recreate(old: &Link, peer: Option<&Link>, of: &Snapshot) -> Action {
     let live = |index| Target::Live { index, generation: 0 };
     let lower = rules::lower_of(old).filter(|_| peer.is_none()).map(live);
     let mut new = blueprint(old, peer);
+    if rules::has_address_of_ports(old, of) {
+        new.record.remove(row::ADDRESS);
+    }
     if let Some(mtu) = mtu_for_vxlans(old, of) {
         new.record.set(row::MTU, Value::Number(mtu.into()));
     }
@@ -788,6 +791,10 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     let is_alone = before.ports_of(index).next().is_none();
     if ports::is_of_its_ports(old) && old.link_type() != new.link_type() && !is_alone {
         // It has an address of that kind when its port has joined, and that one's.
+        facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
+    }
+    if rules::has_address_of_ports(old, before) && rules::lacks_ports(old, before, now) {
+        // It has their address when they have joined.
         facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
     }
     if old.master() != new.master() && ports::address_at_joining(old).is_some() {
@@ -965,8 +972,9 @@ pub(super) fn without_collateral(
 fn unclipped(old: &Link, new: &Link) -> Record {
     let mut record = new.record().clone();
     let follows = rules::follows_ports(old) || ports::takes_address(old);
-    let takes_mtu = rules::follows_ports(old) || old.hsr().is_some();
-    let mtu = (new.mtu() < old.mtu() || takes_mtu).then_some(row::MTU);
+    let follows_mtu =
+        rules::follows_ports(old) || old.gets_mtu_of_lower() || old.hsr().is_some();
+    let mtu = (new.mtu() < old.mtu() || follows_mtu).then_some(row::MTU);
     let address = follows.then_some(row::ADDRESS);
     for id in [mtu, address].into_iter().flatten() {
         match old.record().value(id) {

@@ -31,6 +31,7 @@ crate::cases![
     what_a_new_one_stands_on_is_raised_first,
     a_vxlan_that_is_wider_than_what_it_stands_on_comes_back,
     what_a_tunnel_has_joined_and_left_is_of_ethernet_again,
+    an_ipvlan_gets_the_mtu_of_what_it_stands_on,
 ];
 
 /// Names, kinds, indexes, masters: what a stack is.
@@ -420,7 +421,7 @@ fn what_a_tunnel_has_joined_and_left_is_of_ethernet_again() {
         }
         scene("rule del iif master0 lookup 7");
         let error = not_done(&lines, |tx| {
-            tx.interface("master0").set_mtu(1400).add_port("p0")?;
+            tx.interface("master0").set_txqlen(400).add_port("p0")?;
             tx.remove_route(Route::to("10.1.0.0/16").dev("master0"))?;
             tx.remove("d0")
         });
@@ -430,4 +431,41 @@ fn what_a_tunnel_has_joined_and_left_is_of_ethernet_again() {
         }
         scene("rule del iif master0 lookup 7");
     }
+}
+
+/// Found by random stacks (seed 1289): of that the kernel says nothing.
+fn an_ipvlan_gets_the_mtu_of_what_it_stands_on() {
+    const OWN: &str = "link add v0 type veth peer name v1
+         link add i0 link v0 type ipvlan
+         link set i0 mtu 1300";
+    need_kinds("veth ipvlan");
+    quiet();
+    scene(OWN);
+    let db = Db::open().expect("a database");
+    for mtu in [1400, 1600] {
+        scene(&format!("link set v0 mtu {mtu}"));
+        db.sync().expect("a state");
+        assert_eq!(db.snapshot().link("i0").map(Link::mtu), Some(mtu));
+    }
+    for [lower, own] in [[1500, 1400], [1300, 1290], [1400, 1350]] {
+        let mut tx = db.begin();
+        tx.interface("i0").set_mtu(own);
+        tx.interface("v0").set_mtu(lower);
+        tx.commit().expect("a commit");
+        let now = is_the_kernel(&db);
+        let mtu = |name: &str| now.link(name).map(Link::mtu);
+        assert_eq!([mtu("v0"), mtu("i0")], [Some(lower), Some(own)]);
+    }
+    scene("link del v0");
+    let error = not_done(OWN, |tx| {
+        tx.interface("v0").set_mtu(1400);
+        Ok(())
+    });
+    assert!(error.is_hook(), "{error}");
+    scene("link del v0");
+    let error = not_done(OWN, |tx| {
+        tx.interface("v0").set_mtu(1400);
+        tx.remove("i0")
+    });
+    assert!(error.is_hook(), "{error}");
 }
