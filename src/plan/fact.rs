@@ -103,6 +103,14 @@ impl Fact {
         }
     }
 
+    /// A state of it as a text for people.
+    pub fn text(&self, state: Option<&Value>) -> String {
+        match (self.row(), state) {
+            (Some(row), Some(value)) => row.text(value),
+            _ => text(state),
+        }
+    }
+
     /// What it is about, as a text: `mtu of eth0`.
     pub fn title(&self, names: &Snapshot) -> String {
         let name = super::rules::name(self.index, names);

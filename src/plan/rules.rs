@@ -108,7 +108,7 @@ pub(super) fn check_settable(options: &Record) -> Result<(), Refusal> {
             .and_then(|()| ports::check_values(options)),
         Some((_, row, value)) => Err(Refusal::Invalid {
             what: row.name,
-            value: value.to_string(),
+            value: row.text(value),
             why: "the kernel sets it, nobody else".to_owned(),
         }),
     }

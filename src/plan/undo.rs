@@ -475,8 +475,8 @@ fn undo_facts(facts: &[Fact], own: &[Fact], before: &Snapshot, now: &Snapshot, u
             (Some(_), Some(action)) => join(&mut group, action),
             (Some(_), None) => undo.residue.push(Residue {
                 what: fact.title(before),
-                was: super::fact::text(was.as_ref()),
-                is: super::fact::text(is.as_ref()),
+                was: fact.text(was.as_ref()),
+                is: fact.text(is.as_ref()),
                 failure: None,
             }),
         }
@@ -972,8 +972,7 @@ pub(super) fn without_collateral(
 fn unclipped(old: &Link, new: &Link) -> Record {
     let mut record = new.record().clone();
     let follows = rules::follows_ports(old) || ports::takes_address(old);
-    let follows_mtu =
-        rules::follows_ports(old) || old.gets_mtu_of_lower() || old.hsr().is_some();
+    let follows_mtu = rules::follows_ports(old) || old.gets_mtu_of_lower() || old.hsr().is_some();
     let mtu = (new.mtu() < old.mtu() || follows_mtu).then_some(row::MTU);
     let address = follows.then_some(row::ADDRESS);
     for id in [mtu, address].into_iter().flatten() {

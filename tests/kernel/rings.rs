@@ -3,11 +3,11 @@
 //!
 //! Of the kernels of tests/vm only 6.12 has them.
 
-use crate::scene::agrees_unasked;
-use crate::stacks::not_done;
+use crate::scene::{agrees, agrees_unasked, refused};
+use crate::stacks::{comes_and_goes, not_done};
 use crate::support::{need_kinds, scene};
 use crate::witness::{is_the_kernel, quiet};
-use netlinkdb::{Db, Result, Transaction};
+use netlinkdb::{Db, Dummy, Hsr, HsrProtocol, Macvlan, MacvlanMode, Result, Route, Transaction};
 
 crate::cases![
     a_port_that_comes_back_is_a_port_again,
@@ -15,6 +15,9 @@ crate::cases![
     what_is_removed_with_its_ports_comes_back_with_them,
     a_port_that_goes_is_lost,
     the_mtu_of_a_port_moves_that_of_what_stands_on_it,
+    a_ring_over_new_ports_comes_and_goes_with_them,
+    a_ring_is_made_as_it_was_asked_for,
+    ports_that_cannot_be_are_refused_before_anything_is_sent,
 ];
 
 const RING: &str = "link add d1 type dummy
@@ -102,4 +105,82 @@ fn the_mtu_of_a_port_moves_that_of_what_stands_on_it() {
         let least = wide.min(1350);
         assert_eq!(mtu(), Some(least - 6), "{port} {wide}");
     }
+}
+
+/// Its ports were indexes only, which new interfaces do not have yet, and were not made before it.
+fn a_ring_over_new_ports_comes_and_goes_with_them() {
+    need_kinds("dummy hsr macvlan");
+    comes_and_goes(
+        |tx| {
+            tx.create(Dummy::new("d1"))?;
+            let d2 = tx.create(Dummy::new("d2").mtu(1450))?;
+            tx.create(Macvlan::new("m1", "d1").mode(MacvlanMode::BRIDGE))?;
+            tx.create(Hsr::new("h1", "m1", &d2).multicast_spec(7u8).mtu(1300))?;
+            tx.create(Macvlan::new("m2", "h1").mode(MacvlanMode::BRIDGE))?;
+            tx.interface("m2").set_mtu(1290).add_ip("10.7.0.1/24")?.up();
+            tx.add_route(Route::to("10.8.0.0/16").via("10.7.0.9"))?;
+            tx.interface("h1").add_ip("10.9.0.1/24")?.up();
+            for name in ["d1", "d2", "m1"] {
+                tx.interface(name).up();
+            }
+            Ok(())
+        },
+        |tx| ["d1", "d2"].iter().try_for_each(|name| tx.remove(*name)),
+        [8, 1],
+    );
+}
+
+fn a_ring_is_made_as_it_was_asked_for() {
+    need_kinds("dummy hsr");
+    quiet();
+    scene("link add d1 type dummy\n link add d2 type dummy\n link add d3 type dummy");
+    let db = Db::open().expect("a database");
+    let index = |name: &str| db.snapshot().link(name).expect(name).index();
+    let mut tx = db.begin();
+    tx.create(Hsr::new("h1", index("d1"), "d2").protocol(HsrProtocol::PRP)).expect("a ring");
+    let review = tx.review().to_string();
+    assert!(review.contains("type hsr slave1 d1 slave2 d2 proto 1"), "{review}");
+    let done = tx.commit().unwrap_or_else(|error| panic!("{error}"));
+    let hsr = done.snapshot().link("h1").and_then(|link| {
+        let hsr = link.hsr()?;
+        Some((hsr.slave1(), hsr.slave2(), hsr.protocol(), hsr.ports().count()))
+    });
+    let wanted = (Some(index("d1")), Some(index("d2")), Some(HsrProtocol::PRP), 2);
+    assert_eq!(hsr, Some(wanted));
+    agrees(&db);
+    let mut tx = db.begin();
+    tx.remove("h1").expect("an edit");
+    tx.commit().unwrap_or_else(|error| panic!("{error}"));
+    let mut tx = db.begin();
+    tx.create(Hsr::new("h2", "d1", "d2").interlink("d3")).expect("a ring");
+    // A kernel that has it does not tell it.
+    tx.commit().unwrap_or_else(|error| panic!("{error}"));
+    agrees(&db);
+}
+
+fn ports_that_cannot_be_are_refused_before_anything_is_sent() {
+    need_kinds("dummy");
+    scene("link add d1 type dummy\n link add d2 type dummy");
+    let db = Db::open().expect("a database");
+    let check = |new: Hsr, words: &[&str]| {
+        let error = db.begin().create(new).expect_err("no ring");
+        assert!(error.is_refused(), "{error}");
+        let text = error.to_string();
+        words.iter().for_each(|word| assert!(text.contains(word), "{text} says not {word}"));
+        error
+    };
+    assert!(check(Hsr::new("h1", "d1", "nobody"), &["slave2", "h1", "nobody"]).is_not_found());
+    assert!(check(Hsr::new("h1", 999u32, "d1"), &["slave1", "h1", "999"]).is_not_found());
+    let d1 = db.snapshot().link("d1").expect("d1").index();
+    check(Hsr::new("h1", "d1", d1), &["slave2", "two different interfaces"]);
+    let mut tx = db.begin();
+    tx.remove("d2").expect("an edit");
+    tx.create(Hsr::new("h1", "d1", "d2")).expect("a ring");
+    let text = refused(tx.commit()).to_string();
+    assert!(text.contains("`d2`") && text.contains("slave2"), "{text}");
+    let mut tx = db.begin();
+    let d3 = tx.create(Dummy::new("d3")).expect("a dummy");
+    tx.create(Hsr::new("h1", "d1", &d3)).expect("a ring");
+    let text = tx.remove(&d3).expect_err("a port").to_string();
+    assert!(text.contains("`d3`") && text.contains("slave2"), "{text}");
 }

@@ -2,7 +2,7 @@
 
 use super::super::shape::*;
 use super::super::table::table;
-use super::super::{Record, Value};
+use super::super::{LinkRef, Record, Value};
 use super::new::{NewLink, new_links};
 
 new_links! {
@@ -11,8 +11,8 @@ new_links! {
 }
 
 impl Hsr {
-    /// An interface of this name, 1 to 15 bytes, over the interfaces with these two indexes.
-    pub fn new(name: &str, slave1: u32, slave2: u32) -> Self {
+    /// An interface of this name, 1 to 15 bytes, over these two interfaces, each by name, index or handle.
+    pub fn new(name: &str, slave1: impl Into<LinkRef>, slave2: impl Into<LinkRef>) -> Self {
         Hsr(NewLink::with_kind(name, "hsr")).slave1(slave1).slave2(slave2)
     }
 
@@ -67,11 +67,11 @@ table! {
     setters [Hsr];
     rows {
         /// The first port, by its index.
-        SLAVE1 slave1: Index = Path(&[1]), "IFLA_HSR_SLAVE1", Create, keyword: "slave1", silent: Always;
+        SLAVE1 slave1: Interface = Path(&[1]), "IFLA_HSR_SLAVE1", Create, keyword: "slave1", silent: Always;
         /// The second port, by its index.
-        SLAVE2 slave2: Index = Path(&[2]), "IFLA_HSR_SLAVE2", Create, keyword: "slave2", silent: Always;
+        SLAVE2 slave2: Interface = Path(&[2]), "IFLA_HSR_SLAVE2", Create, keyword: "slave2", silent: Always;
         /// The port that connects two rings, by its index (Linux 6.10). Up to Linux 6.12 the kernel does not tell it.
-        INTERLINK interlink: Index = Path(&[8]), "IFLA_HSR_INTERLINK", Create, keyword: "interlink", silent: Always;
+        INTERLINK interlink: Interface = Path(&[8]), "IFLA_HSR_INTERLINK", Create, keyword: "interlink", silent: Always;
         /// The last byte of the address of supervision frames, 0 to 255; `supervision_addr` shows it.
         MULTICAST_SPEC multicast_spec: U8 = Path(&[3]), "IFLA_HSR_MULTICAST_SPEC", Action, keyword: "supervision";
         /// The address of supervision frames.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Answer, Commit, Known, Outcome, Poll, Stage, failure};
 use crate::object::Link;
 use crate::plan::action::Action;
-use crate::plan::fact::{Fact, Field, text};
+use crate::plan::fact::{Fact, Field};
 use crate::plan::focus::renumbered;
 use crate::plan::keyed::{Causes, Step, doubtful, fading, residue};
 use crate::plan::undo::{
@@ -309,8 +309,8 @@ impl Commit {
         });
         let residue = facts.into_iter().filter(|fact| !fact.holds(now)).map(|fact| Residue {
             what: fact.title(self.names_for(fact.index, now)),
-            was: text(fact.want.as_ref()),
-            is: text(fact.state(now).as_ref()),
+            was: fact.text(fact.want.as_ref()),
+            is: fact.text(fact.state(now).as_ref()),
             failure: failure.cloned(),
         });
         let orphans = match (action, self.indexes.of(action.target())) {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use back::Residue;
 
 use super::action::{Action, Indexes, Origin};
-use super::fact::{Field, text};
+use super::fact::Field;
 use super::keyed::{Causes, Journal, Step};
 use super::order::{Phase, Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
@@ -661,7 +661,7 @@ impl Commit {
                     continue;
                 }
                 let state = fact.state(now);
-                let mut instead = format!("{} is {}", fact.title(now), text(state.as_ref()));
+                let mut instead = format!("{} is {}", fact.title(now), fact.text(state.as_ref()));
                 if state.is_none() && kinds::is_for_root(&fact.field) {
                     instead.push_str(
                         " (the kernel tells it with CAP_NET_ADMIN in the initial user namespace only)",
