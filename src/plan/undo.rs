@@ -93,6 +93,9 @@ pub(super) fn undo(
         }
     }
     return_withdrawn(withdrawn, indexes, &mut undo);
+    // What has just come back takes its options, such as the mode of a bond, before it has ports.
+    undo.actions.retain(|action| last || !joins_what_is_not_there(action, now));
+    join_in_order(&mut undo.actions);
     let actions = ports::options_before_ports(std::mem::take(&mut undo.actions)).into_iter();
     let whole = actions.map(|action| ports::whole_maps(action, now));
     undo.actions = whole.flat_map(|action| ports::lowered(action, now)).collect();
@@ -106,6 +109,24 @@ pub(super) fn undo(
         collateral(journal, before, now, indexes, &mut undo);
     }
     undo
+}
+
+/// Ports join again by their indexes, most likely as they did: the first is the one that a bond uses.
+fn join_in_order(actions: &mut [Action]) {
+    let joins = |action: &Action| matches!(action, Action::Master { master: Some(_), .. });
+    let places: Vec<_> = (0..actions.len()).filter(|at| joins(&actions[*at])).collect();
+    let mut joining: Vec<_> = places.iter().map(|at| actions[*at].clone()).collect();
+    joining.sort_by_key(Action::target);
+    places.into_iter().zip(joining).for_each(|(at, action)| actions[at] = action);
+}
+
+fn joins_what_is_not_there(action: &Action, now: &Snapshot) -> bool {
+    match action {
+        Action::Master { master: Some(Target::Live { index, .. }), .. } => {
+            now.link_by_index(*index).is_none()
+        }
+        _ => false,
+    }
 }
 
 /// Bonds and teams, HSR and PRP interfaces, that can be as before only when they are made anew: they are deleted, which is undone
@@ -882,7 +903,7 @@ impl Moved {
                 let former = before.link_by_index(index).and_then(Link::master);
                 self.touched.insert(index);
                 self.rejoined.insert(index);
-                self.followers.extend(master);
+                self.followers.extend([master, former].into_iter().flatten());
                 self.raised.extend((raises(master) || raises(former)).then_some(index));
                 self.bonds.extend([master, former].into_iter().flatten());
             }
@@ -1108,13 +1129,34 @@ fn mtu_of(index: u32, named: &Record, before: &Snapshot) -> Option<Fact> {
     Some(Fact { index, field: Field::Link(row::MTU), want })
 }
 
+/// A bond that goes gives its ports their mtu back in silence (`__bond_release_one`), and so not IPv6, which comes with an
+/// announced change to 1280 bytes or more.
+fn told_mtu_again(index: u32, now: &Snapshot) -> Vec<Action> {
+    let mtu = now.link_by_index(index).map_or(0, |link| u64::from(link.mtu()));
+    if is_below_ipv6(&Value::Number(mtu)) {
+        return Vec::new();
+    }
+    let other = if is_below_ipv6(&Value::Number(mtu - 1)) { mtu + 1 } else { mtu - 1 };
+    let target = Target::Live { index, generation: 0 };
+    let set = |mtu| Action::Set { target, id: row::MTU, value: Value::Number(mtu) };
+    vec![set(other), set(mtu)]
+}
+
 /// Below 1280 bytes the kernel takes IPv6 from an interface, and gives it back as to a new one (`addrconf_notify`): with
 /// the usual way to make addresses by itself.
 fn made_anew(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let fact = Fact { index, field: Field::Link(row::ADDR_GEN_MODE), want: None };
-    let (Some(was), Some(_)) = (fact.state(before), fact.state(now)) else { return };
+    if rules::is_replaced(index, before, now) {
+        return;
+    }
+    let (Some(was), Some(_)) = (fact.state(before), fact.state(now)) else {
+        if fact.state(before).is_some() {
+            undo.actions.extend(told_mtu_again(index, now));
+        }
+        return;
+    };
     let fact = Fact { want: Some(was), ..fact };
-    if !rules::is_replaced(index, before, now) && !fact.holds(now) {
+    if !fact.holds(now) {
         undo.actions.extend(Action::for_fact(&fact));
     }
 }

@@ -36,6 +36,8 @@ crate::cases![
     ports_that_a_bond_names_are_made_first,
     what_options_name_is_known_before_anything_is_sent,
     an_ipvlan_gets_the_mtu_of_what_it_stands_on,
+    what_a_bond_that_goes_leaves_is_as_it_was_named,
+    a_port_of_a_vrf_that_was_never_up_has_no_local_routes,
 ];
 
 /// Names, kinds, indexes, masters: what a stack is.
@@ -555,4 +557,56 @@ fn what_options_name_is_known_before_anything_is_sent() {
     let error = tx.commit().expect_err("it is another one");
     assert!(error.is_refused() && error.is_stale(), "{error}");
     assert!(error.to_string().contains("backup_port"), "{error}");
+}
+
+/// Found by random stacks (seed 1766): a bond that goes takes its ports down, and gives them their mtu back in silence.
+fn what_a_bond_that_goes_leaves_is_as_it_was_named() {
+    need_kinds("bond veth");
+    let edit = |tx: &mut Transaction| {
+        tx.interface("v0").set_mtu(1000).up();
+        tx.interface("v1").set_mtu(1400);
+        tx.remove("b0")
+    };
+    const BOND: &str = "link add v0 type veth peer name w0
+         link add v1 type veth peer name w1
+         link add b0 type bond mode active-backup
+         link set v0 master b0
+         link set v1 master b0
+         link set b0 up";
+    let error = not_done(BOND, edit);
+    assert!(error.is_hook(), "{error}");
+    scene("link del b0\n link del v0\n link del v1");
+    // The same by name.
+    let error = not_done(BOND, |tx| {
+        tx.interface("b0").del_port("v0")?.del_port("v1")?;
+        tx.remove("b0")
+    });
+    assert!(error.is_hook(), "{error}");
+    let db = Db::open().expect("a database");
+    let mut tx = db.begin();
+    edit(&mut tx).expect("an edit");
+    tx.commit().expect("a commit");
+    let now = is_the_kernel(&db);
+    let of = |name: &str| now.link(name).map(|link| (link.mtu(), link.is_up(), link.master()));
+    assert_eq!([of("v0"), of("v1")], [Some((1000, true, None)), Some((1400, false, None))]);
+}
+
+/// Found by random stacks (seed 1246): the kernel makes local routes of addresses that are given to an interface that is down,
+/// and takes them when it joins a VRF.
+fn a_port_of_a_vrf_that_was_never_up_has_no_local_routes() {
+    need_kinds("vrf veth");
+    let removals: [&[&str]; 3] = [&["v0"], &["r0"], &["r0", "v0"]];
+    for names in removals {
+        let error = not_done(
+            "link add r0 type vrf table 15
+             link set r0 up
+             link add v0 type veth peer name v1
+             addr add 10.1.0.6/24 dev v0
+             link set v0 master r0
+             addr add 10.1.0.5/24 dev v0",
+            |tx| names.iter().try_for_each(|name| tx.remove(*name)),
+        );
+        assert!(error.is_hook(), "{error}");
+        scene("link del r0\n link del v0");
+    }
 }
