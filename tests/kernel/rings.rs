@@ -5,15 +5,20 @@
 
 use crate::scene::{agrees, agrees_unasked, refused};
 use crate::stacks::{comes_and_goes, not_done};
+use crate::support::namespaces::elsewhere;
 use crate::support::{need_kinds, scene};
 use crate::witness::{is_the_kernel, quiet};
-use netlinkdb::{Db, Dummy, Hsr, HsrProtocol, Macvlan, MacvlanMode, Result, Route, Transaction};
+use netlinkdb::{
+    Db, Dummy, Hsr, HsrProtocol, Macvlan, MacvlanMode, NetNs, Result, Route, Transaction,
+};
 
 crate::cases![
     a_port_that_comes_back_is_a_port_again,
     what_went_with_both_its_ports_comes_back_with_them,
     what_is_removed_with_its_ports_comes_back_with_them,
     a_port_that_goes_is_lost,
+    a_port_that_goes_to_another_namespace_and_returns_is_a_port_again,
+    rings_read_as_iproute2_prints_them,
     the_mtu_of_a_port_moves_that_of_what_stands_on_it,
     a_ring_over_new_ports_comes_and_goes_with_them,
     a_ring_is_made_as_it_was_asked_for,
@@ -183,4 +188,39 @@ fn ports_that_cannot_be_are_refused_before_anything_is_sent() {
     tx.create(Hsr::new("h1", "d1", &d3)).expect("a ring");
     let text = tx.remove(&d3).expect_err("a port").to_string();
     assert!(text.contains("`d3`") && text.contains("slave2"), "{text}");
+}
+
+fn a_port_that_goes_to_another_namespace_and_returns_is_a_port_again() {
+    need_kinds("dummy hsr macvlan");
+    let netns = elsewhere(NetNs::current).expect("a namespace");
+    undone(|tx| tx.move_to("d1", &netns).map(drop));
+}
+
+fn rings_read_as_iproute2_prints_them() {
+    need_kinds("dummy hsr");
+    quiet();
+    scene(RING);
+    scene(
+        "link add d3 type dummy
+         link add d4 type dummy
+         link add h2 type hsr slave1 d3 slave2 d4 proto 1 supervision 255",
+    );
+    let db = Db::open().expect("a database");
+    agrees(&db);
+    let print = |db: &Db| {
+        let now = db.sync().expect("a snapshot");
+        let ring = now.link("h2").and_then(|link| {
+            let hsr = link.hsr()?;
+            Some((hsr.protocol(), hsr.supervision_addr(), hsr.ports().collect::<Vec<_>>()))
+        });
+        let ports = ["d3", "d4"].into_iter().filter_map(|name| Some(now.link(name)?.index()));
+        (ring, ports.collect::<Vec<_>>())
+    };
+    let (ring, ports) = print(&db);
+    let group = [1, 0x15, 0x4e, 0, 1, 255].into();
+    assert_eq!(ring, Some((Some(HsrProtocol::PRP), Some(group), ports)));
+    scene("link del d4");
+    agrees_unasked(&db);
+    let (ring, ports) = print(&db);
+    assert_eq!((ring.map(|(.., ports)| ports), ports.len()), (Some(ports), 1));
 }
