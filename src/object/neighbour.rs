@@ -23,6 +23,7 @@ const AF_BRIDGE: u64 = 7;
 
 impl Neighbour {
     /// From what the kernel said.
+    #[doc(hidden)]
     pub fn of(record: Record) -> Self {
         Neighbour { record }
     }

@@ -65,6 +65,7 @@ impl Review {
     ///
     /// # Errors
     /// What a commit would refuse, a review refuses.
+    #[doc(hidden)]
     pub fn new(draft: &Draft, now: &Snapshot) -> Result<Self, Refusal> {
         let mut review = Review::default();
         let mut renamed = BTreeMap::new();
