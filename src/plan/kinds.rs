@@ -1,7 +1,8 @@
 //! The manners of link kinds that come with options of their own: what the kernel takes as a whole, what it refuses, what
 //! goes with them.
 
-use crate::object::kinds::NewLink;
+use crate::object::kinds::macvlan::row as macvlan;
+use crate::object::kinds::{MacaddrMode, MacvlanMode, NewLink};
 use crate::object::link::row;
 use crate::object::{Link, Record, Row, Table, Value};
 use crate::state::Snapshot;
@@ -9,6 +10,7 @@ use crate::state::Snapshot;
 use super::Refusal;
 use super::action::{Action, Indexes};
 use super::fact::Field;
+use super::rules;
 
 /// Kinds whose options the kernel takes as a whole: a request for a change begins with an empty set of parameters
 /// (`ipgre_netlink_parms`, `ipip_netlink_parms`, `ip6_tnl_netlink_parms` ...), so that what it does not say becomes zero.
@@ -141,6 +143,34 @@ pub(super) fn completed(mut options: Record) -> Record {
     options
 }
 
+/// A macvlan's list of source addresses as it is to be, where what is asked for is to add to `have` or take from it: the
+/// kernel takes a list too (`macvlan_changelink_sources`), and a list is what is compared, read back and undone.
+pub(super) fn with_sources(mut options: Record, have: Option<&Value>) -> Record {
+    if !rules::is_macvlan(options.table()) {
+        return options;
+    }
+    let Some(order) = options.value(macvlan::MACADDR_MODE).and_then(Value::number) else {
+        return options;
+    };
+    let list = |value: Option<&Value>| match value {
+        Some(Value::Hardwares(all)) => all.to_vec(),
+        Some(Value::Hardware(one)) => vec![*one],
+        _ => Vec::new(),
+    };
+    let mut named = list(options.value(macvlan::MACADDR_DATA));
+    named.extend(list(options.remove(macvlan::MACADDR).as_ref()));
+    let mut sources = match MacaddrMode(order as u32) {
+        MacaddrMode::ADD => [list(have), named].concat(),
+        MacaddrMode::DEL => list(have).into_iter().filter(|own| !named.contains(own)).collect(),
+        MacaddrMode::FLUSH => Vec::new(),
+        _ => named,
+    };
+    sources.sort();
+    sources.dedup();
+    options.set(macvlan::MACADDR_DATA, Value::Hardwares(sources.into()));
+    rules::with_order(options)
+}
+
 fn is_off(options: &Record, name: &str) -> bool {
     Options::of(options, name).is_some_and(|value| value.number() == Some(0))
 }
@@ -190,6 +220,7 @@ pub(super) fn check(named: &Record, present: Option<&Record>) -> Result<(), Refu
             options.check_identifier()
         }
         "netkit" => options.check_primary(),
+        "macvlan" | "macvtap" => options.check_sources(),
         _ => Ok(()),
     }
 }
@@ -350,6 +381,15 @@ impl Options<'_> {
         let count = ["inc_sci", "es", "scb"].iter().filter(|name| named(name)).count();
         match count > 1 {
             true => self.refuse("inc_sci", "it is one of `inc_sci`, `es` and `scb`"),
+            false => Ok(()),
+        }
+    }
+
+    /// `macvlan_common_newlink`, `macvlan_changelink`: a bare EINVAL.
+    fn check_sources(&self) -> Result<(), Refusal> {
+        let is_source = self.number("mode") == Some(MacvlanMode::SOURCE.0.into());
+        match self.is_named("macaddr_data") && !is_source {
+            true => self.refuse("macaddr_data", "a macvlan has sources in mode `source` only"),
             false => Ok(()),
         }
     }

@@ -24,6 +24,7 @@ fn machine() -> Db {
     scene(
         "link add b0 type bridge\n link add v0 type veth peer name v1\n link set v0 master b0
          link add w0 type veth peer name w1\n link property add dev v1 altname other
+         link add m9 link w1 type macvlan mode bridge
          addr add 10.0.0.1/24 dev v1\n addr add 10.0.0.1 peer 10.5.0.2/32 dev w1",
     );
     // An alternative name of an interface that is down comes in silence.
@@ -108,6 +109,13 @@ fn edits_that_cannot_be_are_refused_with_the_value() {
             ("`50`", |tx| {
                 tx.interface("b0").bridge(BridgeOptions::new().mcast_query_intvl(50u64)).map(drop)
             }),
+            (
+                "macaddr_data `02:00:00:00:00:05`: a macvlan has sources in mode `source` only",
+                |tx| {
+                    let sources = MacvlanOptions::new().add_sources(&[[2, 0, 0, 0, 0, 5].into()]);
+                    tx.interface("m9").macvlan(sources).map(drop)
+                },
+            ),
             ("`64`", |tx| {
                 tx.interface("v0").bridge_port(BridgePortOptions::new().priority(64u16)).map(drop)
             }),
