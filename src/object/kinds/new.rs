@@ -224,7 +224,8 @@ pub(crate) use options;
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::shape::Typed;
+    use super::super::super::shape::{Shape, Typed};
+    use super::super::super::table::Form;
     use super::super::*;
     use super::*;
 
@@ -247,6 +248,28 @@ mod tests {
         let peer = data.and_then(|data| data.value(veth::row::PEER)).and_then(veth::PeerOf::read);
         assert_eq!(peer.map(|peer| peer.record().number(row::INDEX)), Some(12));
         assert_eq!(NewLink::from(Ifb::new("ifb0")).request(None).value(row::DATA), None);
+    }
+
+    /// What a command says of an attribute is about it alone, whatever else JSON shows for it.
+    #[test]
+    fn no_word_of_a_command_is_a_word_about_something_else() {
+        let tables = super::super::KINDS.iter().chain(super::super::PORT_KINDS);
+        for (kind, table) in tables {
+            let own = |keyword: &str| table.rows.iter().any(|row| row.keyword == keyword);
+            for (id, row) in table.rows.iter().enumerate() {
+                let is_number =
+                    matches!(row.shape, Shape::U8 | Shape::U16 | Shape::U32 | Shape::Be16);
+                let is_switch = matches!(row.form, Form::Bool | Form::OnlyTrue | Form::Member(_));
+                if !row.settable() || !is_number || is_switch || row.keyword.is_empty() {
+                    continue;
+                }
+                let mut record = Record::new(table);
+                record.set(id as u16, Value::Number(1));
+                let words = record.words(&()).join(" ");
+                let wrong = ["true", "false", "none"].iter().any(|word| words.ends_with(word));
+                assert!(!wrong || own(&words), "{kind} {}: {words}", row.accessor);
+            }
+        }
     }
 
     #[test]
@@ -275,6 +298,13 @@ mod tests {
         let vlan = VlanOptions::new().gvrp(true).reorder_hdr(false);
         let vlan = vlan.egress_qos_map([(5, 6), (0, 7)]);
         assert_eq!(words(vlan.record()), "reorder_hdr off gvrp on egress-qos-map 0:7 5:6");
+        // It was `ethertype false`: JSON says `multiproto` behind it.
+        let bareudp = |ethertype| {
+            let new = NewLink::from(Bareudp::new("u0", 6635, ethertype));
+            new.data.as_ref().map(words)
+        };
+        assert_eq!(bareudp(0x0800).as_deref(), Some("dstport 6635 ethertype ip"));
+        assert_eq!(bareudp(0x0999).as_deref(), Some("dstport 6635 ethertype 0x0999"));
         let targets: Vec<std::net::IpAddr> = vec![[10, 0, 0, 2].into(), [10, 0, 0, 1].into()];
         let bond = BondOptions::new().mode(BondMode::ACTIVE_BACKUP).arp_ip_target(targets);
         let bond = bond.use_carrier(false).arp_validate(ArpValidate::NONE);
