@@ -197,10 +197,10 @@ table! {
         REMCSUM_NOPARTIAL remcsum_nopartial: Present = Path(&[24]), "IFLA_VXLAN_REMCSUM_NOPARTIAL", Create, form: Hidden;
         /// Whether packets between tunnels of one machine skip the UDP socket (Linux 6.5).
         LOCALBYPASS localbypass: Switch<U8> = Path(&[31]), "IFLA_VXLAN_LOCALBYPASS", Set, keyword: "localbypass", argument: NoWord, silent: WhileDown;
-        /// Which header bits need not be zero (Linux 6.14).
-        RESERVED_BITS reserved_bits: Bytes = Path(&[33]), "IFLA_VXLAN_RESERVED_BITS", Create, form: Hidden;
+        /// Which of the 64 bits of the header must be zero in what arrives, the first one the highest (Linux 6.14).
+        RESERVED_BITS reserved_bits: Be64 = Path(&[33]), "IFLA_VXLAN_RESERVED_BITS", Create, form: Hex, keyword: "reserved_bits";
         /// Whether multicast tunnel packets are routed (Linux 6.16).
-        MC_ROUTE mc_route: Switch<U8> = Path(&[34]), "IFLA_VXLAN_MC_ROUTE", Set, form: OnlyTrue, keyword: "mcroute", argument: NoWord, silent: WhileDown;
+        MC_ROUTE mc_route: Switch<U8> = Path(&[34]), "IFLA_VXLAN_MC_ROUTE", Set, name: "mcroute", form: OnlyTrue, keyword: "mcroute", argument: NoWord, silent: WhileDown;
     }
 }
 
