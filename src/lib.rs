@@ -186,10 +186,10 @@ pub use object::kinds::{
     MacaddrMode, Macsec, MacsecCipher, MacsecData, MacsecOffload, MacsecOptions, MacsecValidation,
     Macvlan, MacvlanData, MacvlanFlags, MacvlanMode, MacvlanOptions, Macvtap, MiiStatus, Netkit,
     NetkitData, NetkitMode, NetkitOptions, NetkitPolicy, NetkitScrub, NewLink, Nlmon,
-    PrimaryReselect, Sit, SitData, SitOptions, Team, Tun, TunData, TunMode, TunnelEncap,
-    TunnelProtocol, Veth, Vlan, VlanData, VlanOptions, VlanProtocol, Vrf, VrfData, VrfPortData,
-    Vti, Vti6, Vti6Data, Vti6Options, VtiData, VtiOptions, Vxlan, VxlanData, VxlanDf, VxlanOptions,
-    Wireguard, Xfrm, XfrmData, XfrmOptions, XmitHashPolicy,
+    PrimaryReselect, RawAttributes, Sit, SitData, SitOptions, Team, Tun, TunData, TunMode,
+    TunnelEncap, TunnelProtocol, UdpPorts, Veth, Vlan, VlanData, VlanOptions, VlanProtocol, Vrf,
+    VrfData, VrfPortData, Vti, Vti6, Vti6Data, Vti6Options, VtiData, VtiOptions, Vxlan, VxlanData,
+    VxlanDf, VxlanOptions, Wireguard, Xfrm, XfrmData, XfrmOptions, XmitHashPolicy,
 };
 pub use object::port::{BridgePortData, BridgePortOptions, PortState};
 pub use object::route::{

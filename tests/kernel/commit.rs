@@ -642,7 +642,7 @@ fn every_kind_is_created_with_its_options() {
             .ttl(9u8)
             .tos(4u8)
             .learning(false)
-            .source_ports(1000, 2000)
+            .port_range(1000..=2000)
             .ageing(70u32)
             .limit(80u32)
             .l2miss(true)

@@ -42,7 +42,7 @@ table! {
     setters [Bareudp];
     rows {
         /// The UDP destination port, 1 to 65535.
-        PORT port: Be16 = Path(&[1]), "IFLA_BAREUDP_PORT", Create, name: "dstport", keyword: "dstport";
+        PORT port: Be16 = Path(&[1]), "IFLA_BAREUDP_PORT", Create, name: "dstport", keyword: "dstport", range: 1..=65_535;
         /// The Ethernet type of the packets inside.
         ETHERTYPE ethertype: Be16 = Path(&[2]), "IFLA_BAREUDP_ETHERTYPE", Create, keyword: "ethertype", form: Custom(show_ethertype), argument: By(ethertype_words);
         /// The lowest UDP source port; 0 for any.
