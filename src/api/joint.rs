@@ -294,14 +294,19 @@ fn guest<'a>(guests: &'a mut Vec<Guest>, netns: &NetNs, tx: &Transaction) -> Res
 /// The cause, and what is left in every namespace.
 fn failed(outcomes: Vec<Outcome>, culprit: usize, titles: &[String]) -> Error {
     let mut cause = None;
-    let mut left = Vec::new();
+    let (mut left, mut besides) = (Vec::new(), Vec::new());
     for (at, outcome) in outcomes.into_iter().enumerate() {
         let title = &titles[at];
-        let (why, residue, snapshot) = match outcome {
-            Outcome::RolledBack { cause, snapshot } => (cause, Vec::new(), snapshot),
-            Outcome::Torn { cause, residue, snapshot } => (cause, residue, snapshot),
+        let (why, residue, untold, snapshot) = match outcome {
+            Outcome::RolledBack { cause, untold, snapshot } => {
+                (cause, Vec::new(), untold, snapshot)
+            }
+            Outcome::Torn { cause, residue, untold, snapshot } => {
+                (cause, residue, untold, snapshot)
+            }
             Outcome::Committed { .. } => continue,
         };
+        besides.extend(untold.into_iter().map(|what| format!("{what} in namespace {title}")));
         left.extend(
             residue
                 .into_iter()
@@ -316,8 +321,8 @@ fn failed(outcomes: Vec<Outcome>, culprit: usize, titles: &[String]) -> Error {
         Some((mut cause, snapshot)) => {
             cause.step = format!("{} (in namespace {})", cause.step, titles[culprit]);
             match left.is_empty() {
-                true => Error::rolled_back(cause, snapshot),
-                false => Error::torn(cause, left, snapshot),
+                true => Error::rolled_back(cause, besides, snapshot),
+                false => Error::torn(cause, left, besides, snapshot),
             }
         }
     }

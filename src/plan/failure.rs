@@ -25,6 +25,8 @@ pub enum Why {
         attribute: Option<&'static str>,
         /// What the kernel has not, where the answer means that.
         lacks: Option<&'static str>,
+        /// What stands in the way, where the answer does not say it.
+        hint: Option<String>,
     },
     /// The kernel acknowledged it, and it is not so (K41).
     Ignored {
@@ -57,7 +59,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ", self.step)?;
         match &self.why {
-            Why::Refused { ack, attribute, lacks } => {
+            Why::Refused { ack, attribute, lacks, hint } => {
                 let words = std::io::Error::from_raw_os_error(ack.errno);
                 write!(f, "was refused: {words}")?;
                 if let Some(message) = &ack.message {
@@ -66,7 +68,8 @@ impl fmt::Display for Failure {
                 if let Some(attribute) = attribute {
                     write!(f, " (at {attribute})")?;
                 }
-                lacks.iter().try_for_each(|lacks| write!(f, ": this kernel has no {lacks}"))
+                lacks.iter().try_for_each(|lacks| write!(f, ": this kernel has no {lacks}"))?;
+                hint.iter().try_for_each(|hint| write!(f, " ({hint})"))
             }
             Why::Ignored { instead } => {
                 write!(f, "was acknowledged but did not take effect: {instead}")

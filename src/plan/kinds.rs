@@ -213,6 +213,7 @@ pub(super) fn check(named: &Record, present: Option<&Record>) -> Result<(), Refu
         "ip6tnl" | "xfrm" => options.check_not_external(),
         "geneve" => {
             options.check_not_external()?;
+            options.check_source_ports()?;
             options.check_family()
         }
         "macsec" => {
@@ -221,6 +222,7 @@ pub(super) fn check(named: &Record, present: Option<&Record>) -> Result<(), Refu
         }
         "netkit" => options.check_primary(),
         "macvlan" | "macvtap" => options.check_sources(),
+        "vxlan" => options.check_source_ports(),
         _ => Ok(()),
     }
 }
@@ -385,6 +387,16 @@ impl Options<'_> {
         }
     }
 
+    /// `vxlan_validate`, `geneve_validate`.
+    fn check_source_ports(&self) -> Result<(), Refusal> {
+        let range = Self::of(self.named, "port_range").and_then(Value::nested);
+        let number = |range: &Record, name| Self::of(range, name).and_then(Value::number);
+        match range.is_some_and(|range| number(range, "low") > number(range, "high")) {
+            true => self.refuse("port_range", "the lowest port comes first"),
+            false => Ok(()),
+        }
+    }
+
     /// `macvlan_common_newlink`, `macvlan_changelink`: a bare EINVAL.
     fn check_sources(&self) -> Result<(), Refusal> {
         let is_source = self.number("mode") == Some(MacvlanMode::SOURCE.0.into());
@@ -408,6 +420,47 @@ impl Options<'_> {
 /// `ip6_tnl_link_config`, `ipgre_link_update`): undoing gives back the one that it had.
 pub(super) fn moves_mtu(options: &Record) -> bool {
     takes_whole(options.table())
+}
+
+/// Kinds of which the kernel makes one without endpoints in each namespace, when it loads the driver, and takes no second
+/// such one (`ip_tunnel_init_net`, `ip_tunnel_find`, `ip6gre_init_net` ...): a bare EEXIST.
+const FALLBACKS: &[(&str, &str)] = &[
+    ("gre", "gre0"),
+    ("gretap", "gretap0"),
+    ("erspan", "erspan0"),
+    ("ipip", "tunl0"),
+    ("sit", "sit0"),
+    ("vti", "ip_vti0"),
+    ("ip6gre", "ip6gre0"),
+    ("ip6tnl", "ip6tnl0"),
+    ("vti6", "ip6_vti0"),
+];
+
+/// Why a tunnel is there already that nobody has made.
+pub(super) fn fallback_hint(new: &NewLink) -> Option<String> {
+    let (_, fallback) = FALLBACKS.iter().find(|(kind, _)| *kind == new.kind())?;
+    let none = Record::new(&crate::object::LINK);
+    let options = new.data.as_ref().unwrap_or(&none);
+    let is_there = |name| Options::of(options, name).is_some_and(|value| !is_unspecified(value));
+    match ["remote", "local"].into_iter().any(is_there) {
+        true => None,
+        false => Some(format!(
+            "without `remote` and `local` it would be what the kernel's own `{fallback}` is, of which there is one"
+        )),
+    }
+}
+
+/// What an interface has that is told neither of links nor of what a snapshot keeps, and that is not made with it: keys and
+/// peers of WireGuard, the channels of a MACsec interface and what a team does are generic netlink's; the identifiers that a
+/// VXLAN with `vnifilter` receives are messages of their own (`RTM_NEWTUNNEL`).
+pub(super) fn untold(link: &Link) -> Option<&'static str> {
+    match link.kind()? {
+        "wireguard" => Some("keys and peers"),
+        "macsec" => Some("channels, associations and keys"),
+        "team" => Some("mode and options"),
+        "vxlan" if link.vxlan()?.vnifilter() == Some(true) => Some("network identifiers"),
+        _ => None,
+    }
 }
 
 /// Whether a kind comes in pairs, of which each end is the link of the other.
@@ -448,5 +501,22 @@ pub(super) fn primary_first<'a>(
             (peer, Some(link))
         }
         peer => (link, peer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::kinds::{Gre, Ip6tnl, Vxlan};
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_tunnel_without_ends_is_the_kernels_own() {
+        let hint = |new: NewLink| fallback_hint(&new);
+        let own = hint(Gre::new("g0").into());
+        assert!(own.is_some_and(|own| own.contains("`gre0`")));
+        assert!(hint(Ip6tnl::new("t0").into()).is_some_and(|own| own.contains("`ip6tnl0`")));
+        assert_eq!(hint(Gre::new("g0").remote(Ipv4Addr::new(10, 0, 0, 1)).into()), None);
+        assert_eq!(hint(Vxlan::new("x0", 5).into()), None);
     }
 }

@@ -165,10 +165,19 @@ fn lines(action: &Action, now: &Snapshot, name: &dyn Fn(Target) -> String) -> Ve
             all.map(|what| plain(Sign::Plus, what)).collect()
         }
         Action::Delete { target: Target::Live { index, .. } } => {
-            let along =
-                |other| format!("interface {}, which goes with it", rules::name(other, now));
+            // What no rollback can give back is said before it is gone.
+            let besides = |index| now.link_by_index(index).and_then(super::kinds::untold);
+            let besides = |index| match besides(index) {
+                Some(what) => format!(", and its {what}, which no rollback gives back"),
+                None => String::new(),
+            };
+            let along = |other| {
+                let name = rules::name(other, now);
+                format!("interface {name}, which goes with it{}", besides(other))
+            };
             let others = rules::goes_with(*index, now).into_iter().map(along);
-            let all = ["interface".to_owned()].into_iter().chain(others);
+            let own = format!("interface{}", besides(*index));
+            let all = [own].into_iter().chain(others);
             all.map(|what| plain(Sign::Minus, what)).collect()
         }
         Action::Move { to, name, .. } => {

@@ -81,6 +81,8 @@ pub enum Outcome {
     RolledBack {
         /// Why.
         cause: Failure,
+        /// What of interfaces that were made anew is told elsewhere, and is not known to be as before.
+        untold: Vec<String>,
         /// The state in which it was found so.
         snapshot: Snapshot,
     },
@@ -90,6 +92,8 @@ pub enum Outcome {
         cause: Failure,
         /// What is left.
         residue: Vec<Residue>,
+        /// What of interfaces that were made anew is told elsewhere, and is not known to be as before.
+        untold: Vec<String>,
         /// The state now.
         snapshot: Snapshot,
     },
@@ -922,5 +926,9 @@ fn failure(action: &Action, request: &[u8], ack: &Ack, step: String) -> Failure 
     // A port that is one answers so where its bridge has no VLANs (`nbp_vlan_add`).
     let is_vlan = matches!(action, Action::Vlans { .. });
     let lacks = (is_vlan && ack.errno == libc::EOPNOTSUPP).then_some(bridge_vlans::FEATURE);
-    Failure { step, why: Why::Refused { ack: ack.clone(), attribute, lacks } }
+    let hint = match action {
+        Action::Create { new, .. } if ack.errno == libc::EEXIST => kinds::fallback_hint(new),
+        _ => None,
+    };
+    Failure { step, why: Why::Refused { ack: ack.clone(), attribute, lacks, hint } }
 }

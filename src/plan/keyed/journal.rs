@@ -784,7 +784,8 @@ fn failure(step: &Step, ack: &Ack, names: &dyn Names) -> Failure {
     let is_mpls = matches!(step.key, Key::Route(RouteKey::Mpls(_)));
     let lacks = (is_mpls && ack.errno == libc::EOPNOTSUPP && ack.message.is_none())
         .then_some("MPLS routes (CONFIG_MPLS_ROUTING, the module mpls_router)");
-    Failure { step: step.command(names), why: Why::Refused { ack: ack.clone(), attribute, lacks } }
+    let why = Why::Refused { ack: ack.clone(), attribute, lacks, hint: None };
+    Failure { step: step.command(names), why }
 }
 
 /// What a kernel means that knows a member's weight up to 255 only (5.10, 6.1): "Reserved fields in nexthop_grp must be 0".
