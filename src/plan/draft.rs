@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::object::kinds::macvlan::row as macvlan;
 use crate::object::kinds::{NewLink, Place, master_of, table_for};
 use crate::object::link::{LINK, LinkFlags, row};
+use crate::object::port::row as port_row;
 use crate::object::{Link, LinkRef, Record, Silent, Table, Value};
 use crate::state::{AddressKey, Ask, Snapshot};
 
@@ -613,6 +614,15 @@ impl Draft {
             let is = kind.map_or("no port".to_owned(), |kind| format!("a port of a {kind}"));
             let name = self.name_of(target);
             return Err(Refusal::WrongKind { what: "this option", needs, name, is });
+        }
+        // `nbp_backup_change`.
+        let backup = options.value(port_row::BACKUP_PORT).and_then(Value::number);
+        if let (Target::Live { index, .. }, "bridge", Some(backup)) = (target, needed, backup) {
+            if backup == u64::from(index) {
+                let (what, value) = ("backup_port", self.name_of(target));
+                let why = "a port is not its own backup".to_owned();
+                return Err(Refusal::Invalid { what, value, why });
+            }
         }
         merge(&mut self.edit(target).port, options);
         Ok(())

@@ -116,6 +116,24 @@ fn edits_that_cannot_be_are_refused_with_the_value() {
                     tx.interface("m9").macvlan(sources).map(drop)
                 },
             ),
+            ("group_fwd_mask `4`: bits 0 to 2", |tx| {
+                tx.interface("b0").bridge(BridgeOptions::new().group_fwd_mask(4u16)).map(drop)
+            }),
+            ("group_fwd_mask `3`: bit 1", |tx| {
+                let options = BridgePortOptions::new().group_fwd_mask(3u16);
+                tx.interface("v0").bridge_port(options).map(drop)
+            }),
+            ("backup_port `v0`: a port is not its own backup", |tx| {
+                let v0 = tx.base().link("v0").map_or(0, |v0| v0.index());
+                let options = BridgePortOptions::new().backup_port(v0);
+                tx.interface("v0").bridge_port(options).map(drop)
+            }),
+            ("port `0`: it takes 1 to 65535", |tx| {
+                tx.create(Vxlan::new("x1", 7).port(0u16)).map(drop)
+            }),
+            ("port_range `low 9 high 8`: the lowest port comes first", |tx| {
+                tx.create(Vxlan::new("x1", 7).port(4789u16).port_range((9, 8))).map(drop)
+            }),
             ("`64`", |tx| {
                 tx.interface("v0").bridge_port(BridgePortOptions::new().priority(64u16)).map(drop)
             }),
