@@ -167,9 +167,10 @@ mod wire;
 
 pub use api::{
     CommitError, Committed, Contest, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue,
-    FreezeReport, Frozen, Interface, InterfaceTransaction, JointTransaction, JointlyCommitted,
-    NetNs, NewInterface, ReadOnly, ReadOnlyDb, RecoveredCommit, Recovery, Result, Reversion,
-    RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint, Thawed, Transaction, Unconfirmed,
+    FreezeReport, Frozen, Interface, InterfaceTransaction, JointReview, JointTransaction,
+    JointlyCommitted, NetNs, NewInterface, ReadOnly, ReadOnlyDb, RecoveredCommit, Recovery, Result,
+    Reversion, RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint, Thawed, Transaction,
+    Unconfirmed,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::bridge_vlan::{BridgeVlan, BridgeVlanSpec};

@@ -404,6 +404,11 @@ fn create_command(action: &Action, name: &dyn Fn(Target) -> String) -> String {
     for id in [row::NAME, row::KIND, row::DATA] {
         attributes.remove(id);
     }
+    // `ip link` makes none: it is a call on a device.
+    if new.kind() == "tun" {
+        let words = [vec![format!("ip tuntap add dev {}", name(*target))], options(action)];
+        return words.concat().join(" ");
+    }
     let mut parts = vec![format!("ip link add {link}name {}", name(*target))];
     parts.extend(attributes.words(&()));
     parts.push(format!("type {}", new.kind()));

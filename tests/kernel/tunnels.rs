@@ -492,6 +492,10 @@ fn tun_and_tap_are_created_and_taken_back() {
     };
     let mut tx = db.begin();
     all(&mut tx);
+    let review = tx.review();
+    // `ip link add ... type tun` is no command.
+    let command = "ip tuntap add dev tap0 mode tap pi vnet_hdr multi_queue";
+    assert!(review.commands().iter().any(|one| one == command), "{review}");
     tx.create(Veth::new("v2", "v3")).expect("a pair");
     tx.on_commit(|_, _| Err("no"));
     rolled_back(tx.commit());
