@@ -234,7 +234,7 @@ pack_struct! {
 pack_enum!(NeighbourTarget, "kind of neighbour" {
     0 Address(address),
     1 Proxy(address),
-    2 Fdb { lladdr, vlan, src_vni, remote },
+    2 Fdb { lladdr, vlan, src_vni, in_master, remote },
 });
 
 #[cfg(test)]
