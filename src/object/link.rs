@@ -24,7 +24,7 @@
 //! the topology changes; of a bridge port: root, designated bridge, port and cost, acknowledgement, pending.
 //!
 //! On 6.1 the same for VLANs, bonds, VRFs, ipvlans, macvtaps and ports of bonds. By something else change: mode and flags
-//! of an ipvlan, which all of one lower interface share; of a bond its active port and its aggregator, of its ports the
+//! of an ipvlan, which all of one lower interface share, and its MTU, which is the new one of that; of a bond its active port and its aggregator, of its ports the
 //! state, the carrier as the bond sees it, and LACP.
 //!
 //! Announced always: name, MTU, queue length, addresses, master, flags, operational state. Late, when the
@@ -99,6 +99,12 @@ impl Link {
     /// Its options, if it is a VRF.
     pub fn vrf(&self) -> Option<VrfData<'_>> {
         self.nested(row::DATA, &kinds::VRF).map(VrfData)
+    }
+
+    /// Whether it gets each new mtu of the interface below, larger or smaller and whatever its own is
+    /// (`ipvlan_adjust_mtu`).
+    pub(crate) fn gets_mtu_of_lower(&self) -> bool {
+        matches!(self.kind(), Some("ipvlan" | "ipvtap"))
     }
 
     /// Its options, if it is an ipvlan or ipvtap.

@@ -265,6 +265,7 @@ fn plan_link(
     check_bond(draft, link, now)?;
     let mut wanted = Vec::new();
     edits(draft, link, (now, below), &mut wanted);
+    wanted.extend(left_before(draft, link, now).map(|action| (Phase::Release, action)));
     wanted.extend(bridge_vlans::planned(draft, link, now)?);
     let mut own = Vec::new();
     for (phase, action) in wanted {
@@ -274,6 +275,18 @@ fn plan_link(
     staying_down(draft, link, now, &mut own);
     to.extend(own);
     Ok(())
+}
+
+/// A bond or team that goes takes its ports down, and gives them the mtu and address back that they had: what is said of those
+/// besides is said when they have left it.
+fn left_before(draft: &Draft, link: &LinkDraft, now: &Snapshot) -> Option<Action> {
+    let Target::Live { index, .. } = link.target else { return None };
+    let master = now.link_by_index(now.link_by_index(index)?.master()?)?;
+    let goes = || draft.links().iter().any(|link| link.remove && link.target == Target::of(master));
+    let is_moved = [row::MTU, row::ADDRESS].iter().any(|id| link.set.value(*id).is_some())
+        || link.mask.contains(LinkFlags::UP);
+    let leaves = is_moved && link.master.is_none() && ports::raises_ports(master.kind()) && goes();
+    leaves.then_some(Action::Master { target: link.target, master: None })
 }
 
 /// What a bond refuses as it will be when it is told: without the ports that are released, down if it is taken down.
@@ -430,6 +443,10 @@ fn mtu_turn(
         }
         Target::New(_) => 0,
     };
+    // It gets that of the interface below with every change of it.
+    if matches!(draft.kind_of(target).as_deref(), Some("ipvlan" | "ipvtap")) {
+        return Phase::Data;
+    }
     match value.number().unwrap_or(0) >= present {
         true if below.contains(&target) => Phase::Create(height, Made::Widened),
         true => Phase::Mtu(height),

@@ -12,8 +12,8 @@ use crate::object::link::row;
 use crate::object::port::row as port_row;
 use crate::object::route::RouteProtocol;
 use crate::object::{
-    Address, AddressFlags, BRIDGE_PORT, Family, Form, Link, LinkRef, Record, Role, Row, Table,
-    Value,
+    Address, AddressFlags, BRIDGE_PORT, Family, Form, Link, LinkRef, Neighbour, Record, Role, Row,
+    Table, Value,
 };
 use crate::state::{AddressKey, Snapshot};
 
@@ -594,6 +594,28 @@ pub(super) fn labels_lost(index: u32, before: &Snapshot, now: &Snapshot) -> Vec<
             .then(|| [new.prefix().to_string(), text(old.label()), text(new.label())])
     };
     now.addresses_of(index).into_iter().filter_map(changed).collect()
+}
+
+/// Whether a bridge has the address that it takes from its ports, and forwarding entries for it stand at a port: one that is
+/// made with it keeps it against them, and has the entry itself (`br_stp_recalculate_bridge_id`, `fdb_add_local`).
+pub(super) fn has_address_of_ports(bridge: &Link, now: &Snapshot) -> bool {
+    let index = bridge.index();
+    let own = bridge.address();
+    let is_own = |entry: &Neighbour| {
+        entry.is_fdb() && entry.lladdr() == own && entry.master() == Some(index)
+    };
+    follows_ports(bridge)
+        && now.ports_of(index).next().is_some()
+        && kernel_chose(bridge, row::ADDRESS, now)
+        && !now.neighbours_over(&BTreeSet::from([index])).any(|(_, entry)| is_own(entry))
+}
+
+/// Whether a master that is there again does not have all of its ports yet.
+pub(super) fn lacks_ports(master: &Link, before: &Snapshot, now: &Snapshot) -> bool {
+    before.ports_of(master.index()).any(|port| {
+        let now = now.link_by_index(port.index());
+        now.is_some_and(|port| port.master() != Some(master.index()))
+    })
 }
 
 /// Whether the address or mtu of a master is what the kernel would choose from its ports: then no program set it.

@@ -93,6 +93,9 @@ pub(super) fn undo(
         }
     }
     return_withdrawn(withdrawn, indexes, &mut undo);
+    // What has just come back takes its options, such as the mode of a bond, before it has ports.
+    undo.actions.retain(|action| last || !joins_what_is_not_there(action, now));
+    join_in_order(&mut undo.actions);
     let actions = ports::options_before_ports(std::mem::take(&mut undo.actions)).into_iter();
     let whole = actions.map(|action| ports::whole_maps(action, now));
     undo.actions = whole.flat_map(|action| ports::lowered(action, now)).collect();
@@ -105,6 +108,24 @@ pub(super) fn undo(
         collateral(journal, before, now, indexes, &mut undo);
     }
     undo
+}
+
+/// Ports join again by their indexes, most likely as they did: the first is the one that a bond uses.
+fn join_in_order(actions: &mut [Action]) {
+    let joins = |action: &Action| matches!(action, Action::Master { master: Some(_), .. });
+    let places: Vec<_> = (0..actions.len()).filter(|at| joins(&actions[*at])).collect();
+    let mut joining: Vec<_> = places.iter().map(|at| actions[*at].clone()).collect();
+    joining.sort_by_key(Action::target);
+    places.into_iter().zip(joining).for_each(|(at, action)| actions[at] = action);
+}
+
+fn joins_what_is_not_there(action: &Action, now: &Snapshot) -> bool {
+    match action {
+        Action::Master { master: Some(Target::Live { index, .. }), .. } => {
+            now.link_by_index(*index).is_none()
+        }
+        _ => false,
+    }
 }
 
 /// Bonds and teams that can be as before only when they are made anew: they are deleted, which is undone in its turn.
@@ -652,6 +673,9 @@ fn recreate(old: &Link, peer: Option<&Link>, of: &Snapshot) -> Action {
     let live = |index| Target::Live { index, generation: 0 };
     let lower = rules::lower_of(old).filter(|_| peer.is_none()).map(live);
     let mut new = blueprint(old, peer);
+    if rules::has_address_of_ports(old, of) {
+        new.record.remove(row::ADDRESS);
+    }
     if let Some(mtu) = mtu_for_vxlans(old, of) {
         new.record.set(row::MTU, Value::Number(mtu.into()));
     }
@@ -766,6 +790,10 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
         // It has an address of that kind when its port has joined, and that one's.
         facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
     }
+    if rules::has_address_of_ports(old, before) && rules::lacks_ports(old, before, now) {
+        // It has their address when they have joined.
+        facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
+    }
     if old.master() != new.master() && ports::address_at_joining(old).is_some() {
         // It joins with the one that it was made with, and is then given the bond's.
         facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
@@ -851,7 +879,7 @@ impl Moved {
                 let former = before.link_by_index(index).and_then(Link::master);
                 self.touched.insert(index);
                 self.rejoined.insert(index);
-                self.followers.extend(master);
+                self.followers.extend([master, former].into_iter().flatten());
                 self.raised.extend((raises(master) || raises(former)).then_some(index));
                 self.bonds.extend([master, former].into_iter().flatten());
             }
@@ -941,7 +969,8 @@ pub(super) fn without_collateral(
 fn unclipped(old: &Link, new: &Link) -> Record {
     let mut record = new.record().clone();
     let follows = rules::follows_ports(old) || ports::takes_address(old);
-    let mtu = (new.mtu() < old.mtu() || rules::follows_ports(old)).then_some(row::MTU);
+    let follows_mtu = rules::follows_ports(old) || old.gets_mtu_of_lower();
+    let mtu = (new.mtu() < old.mtu() || follows_mtu).then_some(row::MTU);
     let address = follows.then_some(row::ADDRESS);
     for id in [mtu, address].into_iter().flatten() {
         match old.record().value(id) {
@@ -1075,13 +1104,34 @@ fn mtu_of(index: u32, named: &Record, before: &Snapshot) -> Option<Fact> {
     Some(Fact { index, field: Field::Link(row::MTU), want })
 }
 
+/// A bond that goes gives its ports their mtu back in silence (`__bond_release_one`), and so not IPv6, which comes with an
+/// announced change to 1280 bytes or more.
+fn told_mtu_again(index: u32, now: &Snapshot) -> Vec<Action> {
+    let mtu = now.link_by_index(index).map_or(0, |link| u64::from(link.mtu()));
+    if is_below_ipv6(&Value::Number(mtu)) {
+        return Vec::new();
+    }
+    let other = if is_below_ipv6(&Value::Number(mtu - 1)) { mtu + 1 } else { mtu - 1 };
+    let target = Target::Live { index, generation: 0 };
+    let set = |mtu| Action::Set { target, id: row::MTU, value: Value::Number(mtu) };
+    vec![set(other), set(mtu)]
+}
+
 /// Below 1280 bytes the kernel takes IPv6 from an interface, and gives it back as to a new one (`addrconf_notify`): with
 /// the usual way to make addresses by itself.
 fn made_anew(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     let fact = Fact { index, field: Field::Link(row::ADDR_GEN_MODE), want: None };
-    let (Some(was), Some(_)) = (fact.state(before), fact.state(now)) else { return };
+    if rules::is_replaced(index, before, now) {
+        return;
+    }
+    let (Some(was), Some(_)) = (fact.state(before), fact.state(now)) else {
+        if fact.state(before).is_some() {
+            undo.actions.extend(told_mtu_again(index, now));
+        }
+        return;
+    };
     let fact = Fact { want: Some(was), ..fact };
-    if !rules::is_replaced(index, before, now) && !fact.holds(now) {
+    if !fact.holds(now) {
         undo.actions.extend(Action::for_fact(&fact));
     }
 }

@@ -22,6 +22,7 @@ crate::cases![
     a_neighbour_is_replaced,
     a_downed_link_gets_its_neighbours_back,
     a_readdressed_link_gets_its_neighbours_back,
+    a_bridge_gets_its_entries_back,
     what_another_program_did_meanwhile,
     what_cannot_be_is_refused,
     a_database_without_neighbours_says_so,
@@ -514,6 +515,59 @@ fn a_readdressed_link_gets_its_neighbours_back() {
         assert!(error.is_hook(), "{error}");
         whole.again(&db);
     }
+}
+
+/// A bridge that was made again had the address of its first port before that had joined, and so the entry for it, which stood
+/// at the port; and kept that address against its ports.
+fn a_bridge_gets_its_entries_back() {
+    const OWN: &str = "02:00:00:00:00:11";
+    need_kind("bridge");
+    two_links();
+    let made = [
+        // By its ports.
+        format!("link add br0 type bridge\n link set v0 address {OWN}"),
+        // The same, told it when it had it.
+        format!(
+            "link add br0 type bridge\n link set br0 address {OWN}\n link set v0 address {OWN}"
+        ),
+        // With one of its own.
+        "link add br0 type bridge\n link set br0 address 02:00:00:00:00:77".to_owned(),
+    ];
+    for lines in made {
+        scene(&format!(
+            "{lines}
+             link set v0 master br0
+             link set v1 master br0
+             link set br0 up
+             addr add 10.7.0.1/24 dev br0"
+        ));
+        let db = open_all();
+        let whole = whole();
+        for _ in 0..2 {
+            let mut tx = db.begin();
+            tx.remove("br0").expect("an edit");
+            tx.on_commit(|_, _| Err("no"));
+            let error = rolled_back(tx.commit());
+            assert!(error.is_hook(), "{error}");
+            whole.again(&db);
+        }
+        scene("link del br0");
+    }
+    // The first still follows its ports.
+    scene(
+        "link set v0 address 02:00:00:00:00:11
+         link set v1 address 02:00:00:00:00:12
+         link add br0 type bridge
+         link set v1 master br0",
+    );
+    let db = open_all();
+    let mut tx = db.begin();
+    tx.remove("br0").expect("an edit");
+    tx.on_commit(|_, _| Err("no"));
+    rolled_back(tx.commit());
+    scene("link set v0 master br0");
+    let bridge = db.sync().expect("a snapshot").link("br0").and_then(|br0| br0.address());
+    assert_eq!(bridge.map(|own| own.to_string()).as_deref(), Some(OWN));
 }
 
 fn what_another_program_did_meanwhile() {

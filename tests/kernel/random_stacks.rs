@@ -14,9 +14,9 @@ use crate::witness::{self, commit_refused_at, is_as_before, is_the_kernel};
 use netlinkdb::{
     Bond, BondMode, BondOptions, BondPortOptions, Bridge, BridgeOptions, BridgePortOptions,
     CommitError, Db, Dummy, Ending, Geneve, Gre, HardwareAddress, Ifb, Ipip, Ipvlan, IpvlanMode,
-    IpvlanOptions, Link, Macsec, Macvlan, MacvlanMode, MacvlanOptions, NewLink, Nlmon, Result,
-    Route, RouteProtocol, Rule, Snapshot, Team, Transaction, Veth, Vlan, VlanOptions, Vrf, Vxlan,
-    VxlanOptions, Wireguard, Xfrm,
+    IpvlanOptions, Link, LinkType, Macsec, Macvlan, MacvlanMode, MacvlanOptions, NewLink, Nlmon,
+    Result, Route, RouteProtocol, Rule, Snapshot, Team, Transaction, Veth, Vlan, VlanOptions, Vrf,
+    Vxlan, VxlanOptions, Wireguard, Xfrm,
 };
 use rng::Rng;
 use std::collections::BTreeMap;
@@ -704,7 +704,18 @@ impl Wanted {
     fn gone(&mut self, base: &Snapshot) {
         let lost = |name: &String| !self.renamed.contains(name);
         let kept = self.kinds.clone().into_iter().filter(|(name, _)| lost(name));
-        let standing: Vec<String> = uppers(base, &self.renamed);
+        let mut standing: Vec<String> = uppers(base, &self.renamed);
+        // A bond of tunnels goes with its last port (`bond_release_and_destroy`), and what stands on it with the bond.
+        let falls = |bond: &&Link| {
+            let mut ports = base.ports_of(bond.index()).peekable();
+            bond.bond().is_some()
+                && bond.link_type() != LinkType::ETHER
+                && ports.peek().is_some()
+                && ports.all(|port| standing.iter().any(|name| name == port.name()))
+        };
+        let fallen: Vec<_> =
+            base.links().filter(falls).map(|bond| bond.name().to_owned()).collect();
+        standing.extend(uppers(base, &fallen));
         self.kinds = kept.filter(|(name, _)| !standing.contains(name)).collect();
         self.masters.clear();
     }

@@ -31,6 +31,9 @@ crate::cases![
     what_a_new_one_stands_on_is_raised_first,
     a_vxlan_that_is_wider_than_what_it_stands_on_comes_back,
     what_a_tunnel_has_joined_and_left_is_of_ethernet_again,
+    an_ipvlan_gets_the_mtu_of_what_it_stands_on,
+    what_a_bond_that_goes_leaves_is_as_it_was_named,
+    a_port_of_a_vrf_that_was_never_up_has_no_local_routes,
 ];
 
 /// Names, kinds, indexes, masters: what a stack is.
@@ -420,7 +423,7 @@ fn what_a_tunnel_has_joined_and_left_is_of_ethernet_again() {
         }
         scene("rule del iif master0 lookup 7");
         let error = not_done(&lines, |tx| {
-            tx.interface("master0").set_mtu(1400).add_port("p0")?;
+            tx.interface("master0").set_txqlen(400).add_port("p0")?;
             tx.remove_route(Route::to("10.1.0.0/16").dev("master0"))?;
             tx.remove("d0")
         });
@@ -429,5 +432,94 @@ fn what_a_tunnel_has_joined_and_left_is_of_ethernet_again() {
             scene(&format!("link del {name}"));
         }
         scene("rule del iif master0 lookup 7");
+    }
+}
+
+/// Found by random stacks (seed 1289): of that the kernel says nothing.
+fn an_ipvlan_gets_the_mtu_of_what_it_stands_on() {
+    const OWN: &str = "link add v0 type veth peer name v1
+         link add i0 link v0 type ipvlan
+         link set i0 mtu 1300";
+    need_kinds("veth ipvlan");
+    quiet();
+    scene(OWN);
+    let db = Db::open().expect("a database");
+    for mtu in [1400, 1600] {
+        scene(&format!("link set v0 mtu {mtu}"));
+        db.sync().expect("a state");
+        assert_eq!(db.snapshot().link("i0").map(Link::mtu), Some(mtu));
+    }
+    for [lower, own] in [[1500, 1400], [1300, 1290], [1400, 1350]] {
+        let mut tx = db.begin();
+        tx.interface("i0").set_mtu(own);
+        tx.interface("v0").set_mtu(lower);
+        tx.commit().expect("a commit");
+        let now = is_the_kernel(&db);
+        let mtu = |name: &str| now.link(name).map(Link::mtu);
+        assert_eq!([mtu("v0"), mtu("i0")], [Some(lower), Some(own)]);
+    }
+    scene("link del v0");
+    let error = not_done(OWN, |tx| {
+        tx.interface("v0").set_mtu(1400);
+        Ok(())
+    });
+    assert!(error.is_hook(), "{error}");
+    scene("link del v0");
+    let error = not_done(OWN, |tx| {
+        tx.interface("v0").set_mtu(1400);
+        tx.remove("i0")
+    });
+    assert!(error.is_hook(), "{error}");
+}
+
+/// Found by random stacks (seed 1766): a bond that goes takes its ports down, and gives them their mtu back in silence.
+fn what_a_bond_that_goes_leaves_is_as_it_was_named() {
+    need_kinds("bond veth");
+    let edit = |tx: &mut Transaction| {
+        tx.interface("v0").set_mtu(1000).up();
+        tx.interface("v1").set_mtu(1400);
+        tx.remove("b0")
+    };
+    const BOND: &str = "link add v0 type veth peer name w0
+         link add v1 type veth peer name w1
+         link add b0 type bond mode active-backup
+         link set v0 master b0
+         link set v1 master b0
+         link set b0 up";
+    let error = not_done(BOND, edit);
+    assert!(error.is_hook(), "{error}");
+    scene("link del b0\n link del v0\n link del v1");
+    // The same by name.
+    let error = not_done(BOND, |tx| {
+        tx.interface("b0").del_port("v0")?.del_port("v1")?;
+        tx.remove("b0")
+    });
+    assert!(error.is_hook(), "{error}");
+    let db = Db::open().expect("a database");
+    let mut tx = db.begin();
+    edit(&mut tx).expect("an edit");
+    tx.commit().expect("a commit");
+    let now = is_the_kernel(&db);
+    let of = |name: &str| now.link(name).map(|link| (link.mtu(), link.is_up(), link.master()));
+    assert_eq!([of("v0"), of("v1")], [Some((1000, true, None)), Some((1400, false, None))]);
+}
+
+/// Found by random stacks (seed 1246): the kernel makes local routes of addresses that are given to an interface that is down,
+/// and takes them when it joins a VRF.
+fn a_port_of_a_vrf_that_was_never_up_has_no_local_routes() {
+    need_kinds("vrf veth");
+    let removals: [&[&str]; 3] = [&["v0"], &["r0"], &["r0", "v0"]];
+    for names in removals {
+        let error = not_done(
+            "link add r0 type vrf table 15
+             link set r0 up
+             link add v0 type veth peer name v1
+             addr add 10.1.0.6/24 dev v0
+             link set v0 master r0
+             addr add 10.1.0.5/24 dev v0",
+            |tx| names.iter().try_for_each(|name| tx.remove(*name)),
+        );
+        assert!(error.is_hook(), "{error}");
+        scene("link del r0\n link del v0");
     }
 }

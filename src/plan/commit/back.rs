@@ -243,11 +243,18 @@ impl Commit {
         }
     }
 
-    /// That is undone as if it had been asked for, and comes back as it was before.
+    /// That is undone as if it had been asked for, and comes back as it was before: without ports, and without what this
+    /// commit had set on it.
     fn note_remade(&mut self, link: &Link) {
+        let indexes = &self.indexes;
+        self.journal.retain(|entry| indexes.of(entry.action.target()) != Some(link.index()));
         let action = Action::Delete { target: Target::of(link) };
         self.journal.push(Entry { action, request: Vec::new(), seq: 0, sent: Sent::Done });
-        self.last_seen = self.last_seen.take().map(|seen| seen.with_links(vec![link.clone()]));
+        let Some(seen) = self.last_seen.take() else { return };
+        let ports = seen.ports_of(link.index());
+        let as_before = ports.filter_map(|port| self.before.link_by_index(port.index())).cloned();
+        let whole: Vec<_> = as_before.chain([link.clone()]).collect();
+        self.last_seen = Some(seen.with_links(whole));
     }
 
     fn finish_undo(&mut self, left: &[Action], mut residue: Vec<Residue>, snapshot: Snapshot) {

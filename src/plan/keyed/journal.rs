@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::order::{Turn, scatter, turn_of, turn_together};
 use super::{Content, Key, Matcher, Op, Planned, Step, neighbour, route};
-use crate::object::route::RouteKey;
+use crate::object::route::{RouteKey, RouteKey4};
 use crate::object::{Names, Neighbour};
 use crate::plan::action::Indexes;
 use crate::plan::commit::{Answer, Residue};
@@ -327,6 +327,7 @@ impl Journal {
         nexthops.into_iter().for_each(|step| restore(vec![step]));
         let lost = self.lost_along((before, now), &causes, &known);
         lost.into_iter().for_each(restore);
+        removals.extend(self.local_routes_made(before, now, &causes));
         removals.sort_by_key(turn_of);
         let turns = removals.chunk_by_mut(|a, b| turn_of(a) == turn_of(b));
         turns.for_each(|run| scatter(run, |step| step.key.clone()));
@@ -368,6 +369,44 @@ impl Journal {
         }
         all.sort_by_key(|(turn, _)| *turn);
         all.into_iter().map(|(_, step)| Planned::Ready(step)).collect()
+    }
+
+    /// An address makes its local route on an interface that is down too (`fib_add_ifaddr`). One that has joined a VRF while it
+    /// was down has none until it comes up (`fib_disable_ip`); made again, and joined first, it has.
+    fn local_routes_made(
+        &mut self,
+        before: &Snapshot,
+        now: &Snapshot,
+        causes: &Causes,
+    ) -> Vec<Step> {
+        const LOCAL: u32 = 255;
+        let mut steps = Vec::new();
+        for index in &causes.links {
+            let links = [before, now].map(|state| state.link_by_index(*index));
+            let [Some(old), Some(new)] = links else { continue };
+            if old.is_up() || new.is_up() || old.generation() == new.generation() {
+                continue;
+            }
+            let vrf = new.master().and_then(|master| now.link_by_index(master)?.vrf()?.table());
+            for address in now.addresses_of(*index) {
+                let IpAddr::V4(local) = address.local() else { continue };
+                let (table, dst) = (vrf.unwrap_or(LOCAL), local.to_bits());
+                let key = RouteKey4 { table, dst, len: 32, tos: 0, priority: 0 };
+                let key = Key::Route(RouteKey::V4(key));
+                let was = key.elements(before, &mut self.bodies);
+                let is = key.elements(now, &mut self.bodies).into_iter();
+                let is_its = |one: &Content| match one {
+                    Content::Route(held) => {
+                        route::is_kernels(held)
+                            && held.body().is_some_and(|own| own.links().contains(index))
+                    }
+                    _ => false,
+                };
+                let new = is.filter(|one| is_its(one) && !was.iter().any(|old| old.same(one)));
+                steps.extend(new.map(|content| Step { key: key.clone(), content, op: Op::Delete }));
+            }
+        }
+        steps
     }
 
     /// What makes a key as it was, but for what others have put there since; nothing when it is so.

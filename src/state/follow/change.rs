@@ -233,6 +233,9 @@ impl Follower {
         }
         if let (Some(before), Some(after)) = (&before, &after) {
             self.follow_mtu(index, before.mtu(), after.mtu());
+            if before.mtu() != after.mtu() {
+                self.ask_narrowed(index);
+            }
         }
         let is_up = |link: &Option<Arc<Link>>| link.as_ref().is_some_and(|link| link.is_up());
         if addressed || !is_up(&before) && is_up(&after) {
@@ -311,6 +314,13 @@ impl Follower {
                 follower.shown.routes.alter(&mut follower.bodies, change);
             });
         }
+    }
+
+    /// IPVLANs have the mtu of the interface below from when that changes, and are not announced (`ipvlan_adjust_mtu`).
+    fn ask_narrowed(&mut self, lower: u32) {
+        let over = |link: &&Link| link.link() == Some(lower) && link.gets_mtu_of_lower();
+        let over: Vec<_> = self.shown.links().filter(over).map(Link::index).collect();
+        over.into_iter().for_each(|index| self.ask(Query::Link(index)));
     }
 
     /// Why an address goes, told before it is taken out. The local route of an IPv6 address goes before it when it goes with
