@@ -205,8 +205,8 @@ pub use object::{
     RuleFlags, RuleSpec, Scope, Statistics, Tree, UnknownName, Value,
 };
 pub use plan::{
-    AddressSpec, Conflicts, Ensure, Failure, ParseAddressError, Progress, Refusal, Residue, Review,
-    ReviewLine, Selection, Sign, Why,
+    AddressSpec, Conflicts, Ensure, Failure, Hint, ParseAddressError, Progress, Refusal, Residue,
+    Review, ReviewLine, Selection, Sign, Why,
 };
 pub use state::{
     AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,

@@ -7,10 +7,10 @@ use crate::object::link::row;
 use crate::object::{Link, Record, Row, Table, Value};
 use crate::state::Snapshot;
 
-use super::Refusal;
 use super::action::{Action, Indexes};
 use super::fact::Field;
 use super::rules;
+use super::{Hint, Refusal};
 
 /// Kinds whose options the kernel takes as a whole: a request for a change begins with an empty set of parameters
 /// (`ipgre_netlink_parms`, `ipip_netlink_parms`, `ip6_tnl_netlink_parms` ...), so that what it does not say becomes zero.
@@ -437,17 +437,13 @@ const FALLBACKS: &[(&str, &str)] = &[
 ];
 
 /// Why a tunnel is there already that nobody has made.
-pub(super) fn fallback_hint(new: &NewLink) -> Option<String> {
+pub(super) fn fallback_hint(new: &NewLink) -> Option<Hint> {
     let (_, fallback) = FALLBACKS.iter().find(|(kind, _)| *kind == new.kind())?;
     let none = Record::new(&crate::object::LINK);
     let options = new.data.as_ref().unwrap_or(&none);
     let is_there = |name| Options::of(options, name).is_some_and(|value| !is_unspecified(value));
-    match ["remote", "local"].into_iter().any(is_there) {
-        true => None,
-        false => Some(format!(
-            "without `remote` and `local` it would be what the kernel's own `{fallback}` is, of which there is one"
-        )),
-    }
+    let has_ends = ["remote", "local"].into_iter().any(is_there);
+    (!has_ends).then_some(Hint::Fallback(fallback))
 }
 
 /// What an interface has that is told neither of links nor of what a snapshot keeps, and that is not made with it: keys and
@@ -513,9 +509,9 @@ mod tests {
     #[test]
     fn a_tunnel_without_ends_is_the_kernels_own() {
         let hint = |new: NewLink| fallback_hint(&new);
-        let own = hint(Gre::new("g0").into());
-        assert!(own.is_some_and(|own| own.contains("`gre0`")));
-        assert!(hint(Ip6tnl::new("t0").into()).is_some_and(|own| own.contains("`ip6tnl0`")));
+        assert_eq!(hint(Gre::new("g0").into()), Some(Hint::Fallback("gre0")));
+        assert_eq!(hint(Ip6tnl::new("t0").into()), Some(Hint::Fallback("ip6tnl0")));
+        assert!(Hint::Fallback("gre0").to_string().contains("own `gre0`"));
         assert_eq!(hint(Gre::new("g0").remote(Ipv4Addr::new(10, 0, 0, 1)).into()), None);
         assert_eq!(hint(Vxlan::new("x0", 5).into()), None);
     }
