@@ -167,30 +167,32 @@ mod wire;
 
 pub use api::{
     CommitError, Committed, Contest, Db, DbBuilder, Edit, Editor, Ending, Error, EventQueue,
-    FreezeReport, Frozen, Interface, InterfaceTransaction, JointTransaction, JointlyCommitted,
-    NetNs, NewInterface, ReadOnly, ReadOnlyDb, RecoveredCommit, Recovery, Result, Reversion,
-    RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint, Thawed, Transaction, Unconfirmed,
+    FreezeReport, Frozen, Interface, InterfaceTransaction, JointReview, JointTransaction,
+    JointlyCommitted, NetNs, NewInterface, ReadOnly, ReadOnlyDb, RecoveredCommit, Recovery, Result,
+    Reversion, RouteHandle, RouteRef, RuleHandle, RuleRef, Savepoint, Thawed, Transaction,
+    Unconfirmed,
 };
 pub use engine::{Cause, Event, EventOptions, Filter, NotChangeable, Notification, Registration};
 pub use object::bridge_vlan::{BridgeVlan, BridgeVlanSpec};
 pub use object::encap::{Encap, EncapType};
 pub use object::kinds::{
     AdInfo, AdSelect, ArpAllTargets, ArpValidate, Bareudp, BareudpData, Bond, BondData, BondMode,
-    BondOptions, BondPortData, BondPortOptions, BondPortState, Bridge, BridgeData, BridgeOptions,
-    Dummy, Erspan, ErspanData, ErspanDirection, ErspanOptions, FailOverMac, Geneve, GeneveData,
-    GeneveDf, GeneveOptions, Gre, GreData, GreOptions, Gretap, GretapData, GretapOptions, Hsr,
-    HsrData, HsrProtocol, Ifb, Ip6TunnelProtocol, Ip6erspan, Ip6erspanData, Ip6erspanOptions,
-    Ip6gre, Ip6greData, Ip6greOptions, Ip6gretap, Ip6gretapData, Ip6gretapOptions, Ip6tnl,
-    Ip6tnlData, Ip6tnlOptions, Ipip, IpipData, IpipOptions, Ipvlan, IpvlanData, IpvlanFlags,
-    IpvlanMode, IpvlanOptions, Ipvtap, LacpActive, LacpRate, LacpState, Macsec, MacsecCipher,
-    MacsecData, MacsecOffload, MacsecOptions, MacsecValidation, Macvlan, MacvlanData, MacvlanFlags,
-    MacvlanMode, MacvlanOptions, Macvtap, MiiStatus, Netkit, NetkitData, NetkitMode, NetkitOptions,
-    NetkitPolicy, NetkitScrub, NewLink, Nlmon, PrimaryReselect, Sit, SitData, SitOptions, Team,
-    Tun, TunData, TunMode, TunnelEncap, TunnelProtocol, Veth, Vlan, VlanData, VlanOptions,
-    VlanProtocol, Vrf, VrfData, VrfPortData, Vti, Vti6, Vti6Data, Vti6Options, VtiData, VtiOptions,
-    Vxlan, VxlanData, VxlanOptions, Wireguard, Xfrm, XfrmData, XfrmOptions, XmitHashPolicy,
+    BondOptions, BondPortData, BondPortOptions, BondPortState, Bridge, BridgeData, BridgeId,
+    BridgeOptions, Dummy, Erspan, ErspanData, ErspanDirection, ErspanOptions, FailOverMac, Geneve,
+    GeneveData, GeneveDf, GeneveOptions, Gre, GreData, GreOptions, Gretap, GretapData,
+    GretapOptions, Hsr, HsrData, HsrProtocol, Ifb, Ip6TunnelProtocol, Ip6erspan, Ip6erspanData,
+    Ip6erspanOptions, Ip6gre, Ip6greData, Ip6greOptions, Ip6gretap, Ip6gretapData,
+    Ip6gretapOptions, Ip6tnl, Ip6tnlData, Ip6tnlOptions, Ipip, IpipData, IpipOptions, Ipvlan,
+    IpvlanData, IpvlanFlags, IpvlanMode, IpvlanOptions, Ipvtap, LacpActive, LacpRate, LacpState,
+    MacaddrMode, Macsec, MacsecCipher, MacsecData, MacsecOffload, MacsecOptions, MacsecValidation,
+    Macvlan, MacvlanData, MacvlanFlags, MacvlanMode, MacvlanOptions, Macvtap, MiiStatus, Netkit,
+    NetkitData, NetkitMode, NetkitOptions, NetkitPolicy, NetkitScrub, NewLink, Nlmon,
+    PrimaryReselect, RawAttributes, Sit, SitData, SitOptions, Team, Tun, TunData, TunMode,
+    TunnelEncap, TunnelProtocol, UdpPorts, Veth, Vlan, VlanData, VlanOptions, VlanProtocol, Vrf,
+    VrfData, VrfPortData, Vti, Vti6, Vti6Data, Vti6Options, VtiData, VtiOptions, Vxlan, VxlanData,
+    VxlanDf, VxlanOptions, Wireguard, Xfrm, XfrmData, XfrmOptions, XmitHashPolicy,
 };
-pub use object::port::{BridgePortData, BridgePortOptions};
+pub use object::port::{BridgePortData, BridgePortOptions, PortState};
 pub use object::route::{
     Hop, Preference, Route, RouteCacheInfo, RouteFlags, RouteHop, RouteMetrics, RouteProtocol,
     RouteScope, RouteSpec, RouteType,
@@ -198,20 +200,49 @@ pub use object::route::{
 pub use object::spec::SpecError;
 pub use object::{
     AddrGenMode, Address, AddressFlags, AddressProtocol, Family, FieldChange, Lifetime, Link,
-    LinkFlags, LinkMode, LinkRef, LinkType, Neighbour, NeighbourExtFlags, NeighbourFlags,
-    NeighbourSpec, NeighbourState, Nexthop, NexthopSpec, OperState, Rule, RuleAction, RuleFlags,
-    RuleSpec, Scope, Statistics, Tree, UnknownName,
+    LinkFlags, LinkMode, LinkRef, LinkType, Names, Neighbour, NeighbourExtFlags, NeighbourFlags,
+    NeighbourSpec, NeighbourState, Nexthop, NexthopSpec, OperState, Record, Rule, RuleAction,
+    RuleFlags, RuleSpec, Scope, Statistics, Tree, UnknownName, Value,
 };
 pub use plan::{
-    AddressSpec, Conflicts, Ensure, Failure, ParseAddressError, Progress, Refusal, Residue, Review,
-    ReviewLine, Selection, Sign, Why,
+    AddressSpec, Conflicts, Ensure, Failure, Hint, ParseAddressError, Progress, Refusal, Residue,
+    Review, ReviewLine, Selection, Sign, Why,
 };
 pub use state::{
     AddressKey, Change, Diff, Losses, NeighbourKey, NeighbourList, NeighbourTarget, NexthopList,
     Object, ObjectKind, Remote, RouteFilter, RouteTable, RuleKey, RuleList, Snapshot,
     UnknownAttribute,
 };
-pub use wire::{HardwareAddress, ParseHardwareAddressError};
+pub use wire::{Ack, HardwareAddress, ParseHardwareAddressError};
+
+/// The types of attributes, by which accessors and setters are declared.
+///
+/// Where an accessor gives `<U32 as Typed>::Out`, that is the `u32` of which [`attribute::U32`] tells, and a setter that takes
+/// `impl Into<<U32 as Typed>::In>` takes one. Here are also the views of what stands inside an attribute. Nothing of it needs
+/// to be named to be used.
+pub mod attribute {
+    pub use crate::object::address::{CacheInfo, CacheInfoOf};
+    pub use crate::object::encap::{EncapOf, Ip6Encap, IpEncap, MplsEncap, Seg6Encap};
+    pub use crate::object::kinds::bond::AdInfoOf;
+    pub use crate::object::kinds::bridge::{BridgeIdOf, Querier, QuerierOf};
+    pub use crate::object::kinds::veth::{Peer, PeerOf};
+    pub use crate::object::kinds::vlan::{QosMap, QosMapping};
+    pub use crate::object::kinds::vxlan::{
+        PortRange as UdpPortRange, PortRangeOf as UdpPortRangeOf,
+    };
+    pub use crate::object::link::{
+        KindData, LinkEvent, Map, MapOf, PortData, Statistics32, Statistics32Of, StatisticsOf,
+    };
+    pub use crate::object::neighbour::{NeighbourCacheInfo, NeighbourCacheInfoOf};
+    pub use crate::object::nexthop::{GroupType, Member, MembersOf, Resilient, ResilientOf};
+    pub use crate::object::route::{HopFlags, HopsOf, MetricsOf, RouteCacheInfoOf};
+    pub use crate::object::rule::{PortRange, PortRangeOf, UidRange, UidRangeOf};
+    pub use crate::object::shape::{
+        Be16, Be32, Be64, Bit, BitsOf, Bytes, Flag, Hardware, Hardwares, I32, Index, Ip, Ip4, Ip6,
+        Ips, Labels, Mac, Named, OneOf, OptionBit, Part, Present, Switch, Text, Texts, Typed, U8,
+        U16, U32, U32s, U64, Uint, Via,
+    };
+}
 
 /// The README's examples are tests.
 #[cfg(doctest)]

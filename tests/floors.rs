@@ -56,6 +56,50 @@ fn every_source_is_on_a_floor() {
     }
 }
 
+/// `Vxlan::df` could not be called once: `VxlanDf` was public, and nowhere to be found.
+#[test]
+fn what_accessors_give_and_setters_take_can_be_named() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let exported = fs::read_to_string(root.join("lib.rs")).unwrap();
+    let exported: Vec<_> = exported.split(|c: char| !c.is_alphanumeric()).collect();
+    let mut declared = Vec::new();
+    for file in sources(&root.join("object")) {
+        declared.extend(types(&fs::read_to_string(&file).unwrap()));
+    }
+    // Read in here only: what a request says of a pair's other end, messages about VLANs, bits of bytes.
+    let within = ["VethData", "VlanMessage", "VlanEntry", "VlanInfo", "VlanInfoOf", "Kept"];
+    let is_hidden = |name: &&String| ![&exported[..], &within].concat().contains(&name.as_str());
+    let missing: Vec<_> = declared.iter().filter(is_hidden).collect();
+    assert!(missing.is_empty(), "not exported: {missing:?}");
+    let known = ["VxlanDf", "PortState", "MacaddrMode", "BridgeId", "Index", "QosMap"];
+    assert!(known.iter().all(|known| declared.iter().any(|name| name == known)), "{declared:?}");
+}
+
+/// The types by which attributes are read and written: open enumerations, views of records, shapes.
+fn types(text: &str) -> Vec<String> {
+    let word = |text: &str| text.split(|c: char| !c.is_alphanumeric()).next().map(str::to_owned);
+    let mut all = Vec::new();
+    for line in text.lines().map(str::trim) {
+        let named = ["enum ", "bits "].into_iter().find_map(|how| line.strip_prefix(how));
+        let named = named.filter(|rest| rest.contains(" as ") && !rest.starts_with('$'));
+        let view = line.strip_prefix("pub struct ").filter(|rest| rest.contains("&'a Record"));
+        all.extend(named.or(view).and_then(word));
+        let shape = line.strip_prefix("impl Typed for ").or_else(|| {
+            line.starts_with("impl<")
+                .then(|| line.split_once("> Typed for "))?
+                .map(|(_, rest)| rest)
+        });
+        all.extend(shape.filter(|rest| !rest.starts_with('$')).and_then(word));
+        let listed = line.split_once(": ").filter(|(name, rest)| {
+            let kinds = ["Struct ", "Nest ", "Array ", "Structs "];
+            name.ends_with("Of") && kinds.iter().any(|kind| rest.starts_with(kind))
+        });
+        all.extend(listed.and_then(|(name, _)| word(name)));
+    }
+    all.retain(|name| !name.is_empty());
+    all
+}
+
 /// That the check above is able to fail: one sample of every fault, and what is none.
 #[test]
 fn the_check_finds_what_it_is_for() {

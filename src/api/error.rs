@@ -27,11 +27,13 @@ enum Kind {
     CutOff(engine::Error),
     RolledBack {
         cause: Failure,
+        untold: Vec<String>,
         snapshot: Snapshot,
     },
     Torn {
         cause: Failure,
         residue: Vec<Residue>,
+        untold: Vec<String>,
         snapshot: Snapshot,
     },
     System {
@@ -93,16 +95,21 @@ impl Error {
         Error(Box::new(Kind::Namespace { doing, error, left }))
     }
 
-    pub(super) fn rolled_back(cause: Failure, snapshot: Snapshot) -> Self {
-        Error(Box::new(Kind::RolledBack { cause, snapshot }))
+    pub(super) fn rolled_back(cause: Failure, untold: Vec<String>, snapshot: Snapshot) -> Self {
+        Error(Box::new(Kind::RolledBack { cause, untold, snapshot }))
     }
 
     pub(super) fn cut_off(error: engine::Error) -> Self {
         Error(Box::new(Kind::CutOff(error)))
     }
 
-    pub(super) fn torn(cause: Failure, residue: Vec<Residue>, snapshot: Snapshot) -> Self {
-        Error(Box::new(Kind::Torn { cause, residue, snapshot }))
+    pub(super) fn torn(
+        cause: Failure,
+        residue: Vec<Residue>,
+        untold: Vec<String>,
+        snapshot: Snapshot,
+    ) -> Self {
+        Error(Box::new(Kind::Torn { cause, residue, untold, snapshot }))
     }
 
     /// Whether nothing was sent to the kernel, because of what was asked for.
@@ -235,6 +242,15 @@ impl Error {
         }
     }
 
+    /// What interfaces had that a rollback has made anew, and that it can neither give back nor look at, as rtnetlink does not
+    /// tell of it: keys and peers of a WireGuard interface. See [`Transaction::remove`].
+    pub fn untold(&self) -> &[String] {
+        match &*self.0 {
+            Kind::RolledBack { untold, .. } | Kind::Torn { untold, .. } => untold,
+            _ => &[],
+        }
+    }
+
     fn cause(&self) -> Option<&Failure> {
         match &*self.0 {
             Kind::RolledBack { cause, .. } | Kind::Torn { cause, .. } => Some(cause),
@@ -255,12 +271,14 @@ impl fmt::Display for Error {
             ),
             Kind::RolledBack { cause, .. } => {
                 write!(f, "{cause}{}", self.hint())?;
-                f.write_str("; rolled back: everything that this transaction had changed is as it was before")
+                f.write_str("; rolled back: everything that this transaction had changed is as it was before")?;
+                self.write_untold(f)
             }
             Kind::Torn { cause, residue, .. } => {
                 write!(f, "{cause}{}; the rollback could not undo everything:", self.hint())?;
                 residue.iter().try_for_each(|left| write!(f, " {left};"))?;
-                f.write_str(" the rest is as it was before")
+                f.write_str(" the rest is as it was before")?;
+                self.write_untold(f)
             }
             Kind::System { doing, error } => write!(f, "could not {doing}: {error}"),
             Kind::Namespace { doing, error, left } => write!(f, "could not {doing}: {error}{left}"),
@@ -277,6 +295,17 @@ impl fmt::Display for Error {
 }
 
 impl Error {
+    fn write_untold(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.untold() {
+            [] => Ok(()),
+            all => write!(
+                f,
+                ", but for what is not known of interfaces that were made anew: {}",
+                all.join(", ")
+            ),
+        }
+    }
+
     fn hint(&self) -> &'static str {
         match self.is_permission() {
             true => {
@@ -380,7 +409,8 @@ impl Identified for Transaction {
 pub enum Ending<'a> {
     /// It was refused: nothing was sent.
     Refused,
-    /// It failed, and everything that it had changed is as before: read back and found so.
+    /// It failed, and everything that it had changed is as before: read back and found so, as far as rtnetlink tells of it. What
+    /// more an interface had that was removed and has been made anew is [`Error::untold`].
     RolledBack {
         /// The state in which it was found so.
         snapshot: &'a Snapshot,

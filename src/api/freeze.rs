@@ -136,8 +136,12 @@ impl FreezeReport {
             }
             Note::Failed(trouble) => FreezeReport::Failed(match *trouble {
                 Trouble::Start(start) => start.into(),
-                Trouble::RolledBack(cause, snapshot) => Error::rolled_back(cause, snapshot),
-                Trouble::Torn(cause, residue, snapshot) => Error::torn(cause, residue, snapshot),
+                Trouble::RolledBack(cause, snapshot) => {
+                    Error::rolled_back(cause, Vec::new(), snapshot)
+                }
+                Trouble::Torn(cause, residue, snapshot) => {
+                    Error::torn(cause, residue, Vec::new(), snapshot)
+                }
             }),
         }
     }

@@ -11,7 +11,7 @@ use super::{CommitError, Committed, Db, Error, NetNs, NewInterface, Result, Tran
 use crate::engine::{Member, Terms, commit_together};
 use crate::object::LinkRef;
 use crate::object::kinds::Veth;
-use crate::plan::{Draft, Origin, Outcome, Refusal, Residue};
+use crate::plan::{Draft, Origin, Outcome, Refusal, Residue, Review};
 use crate::state::Snapshot;
 
 /// Changes in several network namespaces that hold together or not at all: from [`Db::transaction_over`].
@@ -38,6 +38,7 @@ use crate::state::Snapshot;
 /// tx.at(&host)?.interface(&veth0).add_ip("10.0.0.1/24")?.up();
 /// tx.at(&guest)?.interface(&eth0).add_ip("10.0.0.2/24")?.up();
 /// tx.at(&guest)?.add_route(netlinkdb::Route::to("default").via("10.0.0.1"))?;
+/// println!("{}", tx.review()?);
 /// let done = tx.commit()?;
 ///
 /// assert_eq!(done.at(&guest)?.interface(&eth0)?.addresses()?[0].to_string(), "inet 10.0.0.2/24 scope global eth0");
@@ -149,6 +150,16 @@ impl JointTransaction {
         Ok(NewInterface { number: number(target), peer: None })
     }
 
+    /// What would change if it were committed now, in each namespace: see [`Transaction::review`].
+    ///
+    /// # Errors
+    /// When a database of it cannot say which namespace it follows.
+    pub fn review(&self) -> Result<JointReview> {
+        let reviewed = |member: &Transaction| Ok((member.db.netns()?.to_string(), member.review()));
+        let members = self.members.iter().map(reviewed).collect::<Result<_>>()?;
+        Ok(JointReview { members })
+    }
+
     /// What is refused leaves nothing in the transaction.
     fn kept<T>(&mut self, made: Result<T>, before: Transaction) -> Result<T> {
         if made.is_err() {
@@ -195,6 +206,42 @@ impl fmt::Debug for JointTransaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "JointTransaction {}", self.id)?;
         f.debug_list().entries(&self.members).finish()
+    }
+}
+
+/// What a transaction over several namespaces would change: from [`JointTransaction::review`].
+///
+/// `Display` prints the review of each namespace under its name.
+#[derive(Clone, Debug)]
+pub struct JointReview {
+    members: Vec<(String, Review)>,
+}
+
+impl JointReview {
+    /// The reviews, each with the name of its namespace, in the order in which the databases were named.
+    pub fn reviews(&self) -> impl Iterator<Item = (&str, &Review)> {
+        self.members.iter().map(|(title, review)| (&**title, review))
+    }
+
+    /// Why a commit would be refused, if it would be.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.members.iter().find_map(|(_, review)| review.refusal())
+    }
+
+    /// Whether nothing would change anywhere.
+    pub fn is_empty(&self) -> bool {
+        self.members.iter().all(|(_, review)| review.refusal().is_none() && review.is_empty())
+    }
+}
+
+impl fmt::Display for JointReview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (title, review)) in self.members.iter().enumerate() {
+            let separator = if at == 0 { "" } else { "\n" };
+            write!(f, "{separator}in namespace {title}")?;
+            review.to_string().lines().try_for_each(|line| write!(f, "\n  {line}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -294,14 +341,19 @@ fn guest<'a>(guests: &'a mut Vec<Guest>, netns: &NetNs, tx: &Transaction) -> Res
 /// The cause, and what is left in every namespace.
 fn failed(outcomes: Vec<Outcome>, culprit: usize, titles: &[String]) -> Error {
     let mut cause = None;
-    let mut left = Vec::new();
+    let (mut left, mut besides) = (Vec::new(), Vec::new());
     for (at, outcome) in outcomes.into_iter().enumerate() {
         let title = &titles[at];
-        let (why, residue, snapshot) = match outcome {
-            Outcome::RolledBack { cause, snapshot } => (cause, Vec::new(), snapshot),
-            Outcome::Torn { cause, residue, snapshot } => (cause, residue, snapshot),
+        let (why, residue, untold, snapshot) = match outcome {
+            Outcome::RolledBack { cause, untold, snapshot } => {
+                (cause, Vec::new(), untold, snapshot)
+            }
+            Outcome::Torn { cause, residue, untold, snapshot } => {
+                (cause, residue, untold, snapshot)
+            }
             Outcome::Committed { .. } => continue,
         };
+        besides.extend(untold.into_iter().map(|what| format!("{what} in namespace {title}")));
         left.extend(
             residue
                 .into_iter()
@@ -316,8 +368,8 @@ fn failed(outcomes: Vec<Outcome>, culprit: usize, titles: &[String]) -> Error {
         Some((mut cause, snapshot)) => {
             cause.step = format!("{} (in namespace {})", cause.step, titles[culprit]);
             match left.is_empty() {
-                true => Error::rolled_back(cause, snapshot),
-                false => Error::torn(cause, left, snapshot),
+                true => Error::rolled_back(cause, besides, snapshot),
+                false => Error::torn(cause, left, besides, snapshot),
             }
         }
     }

@@ -32,7 +32,7 @@ pub use events::EventQueue;
 pub use freeze::{Contest, FreezeReport, Frozen, Reversion, Thawed};
 pub use handles::{RouteHandle, RouteRef, RuleHandle, RuleRef};
 pub use interface::{Edit, Interface, ReadOnly};
-pub use joint::{JointTransaction, JointlyCommitted};
+pub use joint::{JointReview, JointTransaction, JointlyCommitted};
 pub use netns::NetNs;
 pub use recovery::{RecoveredCommit, Recovery};
 pub use savepoint::Savepoint;

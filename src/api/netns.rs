@@ -52,17 +52,30 @@ impl NetNs {
     /// # Errors
     /// When there is no such process, or it is not ours to see.
     pub fn of_pid(pid: u32) -> Result<Self> {
-        NetNs::from_path(format!("/proc/{pid}/ns/net"))
+        let opened = Namespace::open(Path::new(&format!("/proc/{pid}/ns/net")));
+        opened.map(NetNs).map_err(|error| {
+            let why = match error.errno {
+                libc::ENOENT => "; there is no such process",
+                libc::EPERM | libc::EACCES => {
+                    " (it takes the right to trace the process: ptrace(2))"
+                }
+                _ => "",
+            };
+            let doing = format!("open the network namespace of process {pid}");
+            Error::namespace(doing, error, why.to_owned())
+        })
     }
 
     /// The one that a file stands for, such as `/proc/1/ns/net`.
     ///
     /// # Errors
-    /// When the file cannot be opened. That it stands for no network namespace is found when it is entered.
+    /// When the file cannot be opened, or stands for no network namespace. The path is in the message.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
-        Namespace::open(path.as_ref())
-            .map(NetNs)
-            .map_err(|error| Error::system("open the network namespace", error))
+        let path = path.as_ref();
+        Namespace::open(path).map(NetNs).map_err(|error| {
+            let doing = format!("open the network namespace at {}", path.display());
+            Error::namespace(doing, error, String::new())
+        })
     }
 
     /// Makes a new one under a name, as `ip netns add` does: with a loopback that is down, and mounted where every mount

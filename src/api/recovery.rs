@@ -25,6 +25,8 @@ pub enum Recovery {
         commits: Vec<RecoveredCommit>,
         /// What the recovery has changed, and what others have meanwhile; empty when nothing was left to undo.
         undone: Diff,
+        /// What interfaces had that were made anew, and that rtnetlink does not tell of: see [`Error::untold`].
+        untold: Vec<String>,
         /// The state in which everything was found as before.
         snapshot: Snapshot,
     },
@@ -52,23 +54,27 @@ impl Recovery {
         let told: Vec<_> = commits.iter().map(told).collect();
         // The first that could not be undone names the cause; what is left of all of them is told.
         let (mut torn, mut left, mut last) = (None, Vec::new(), found.clone());
+        let mut besides = Vec::new();
         for one in commits {
             match one.outcome {
-                Outcome::Torn { cause, residue, snapshot } => {
+                Outcome::Torn { cause, residue, untold, snapshot } => {
                     torn.get_or_insert(cause);
                     left.extend(residue);
+                    besides.extend(untold);
                     last = snapshot;
                 }
-                Outcome::RolledBack { snapshot, .. } | Outcome::Committed { snapshot, .. } => {
+                Outcome::RolledBack { untold, snapshot, .. } => {
+                    besides.extend(untold);
                     last = snapshot;
                 }
+                Outcome::Committed { snapshot, .. } => last = snapshot,
             }
         }
         match torn {
-            Some(cause) => Err(Error::torn(cause, left, last)),
+            Some(cause) => Err(Error::torn(cause, left, besides, last)),
             None => {
                 let undone = found.diff(&last);
-                Ok(Recovery::RolledBack { commits: told, undone, snapshot: last })
+                Ok(Recovery::RolledBack { commits: told, undone, untold: besides, snapshot: last })
             }
         }
     }
@@ -87,11 +93,14 @@ impl fmt::Display for Recovery {
             Recovery::NothingToDo => {
                 f.write_str("nothing to recover: every commit in the journal has ended")
             }
-            Recovery::RolledBack { commits, undone, .. } => {
+            Recovery::RolledBack { commits, undone, untold, .. } => {
                 for (at, one) in commits.iter().enumerate() {
                     let how = if one.unconfirmed { "was never confirmed" } else { "was cut off" };
                     let separator = if at == 0 { "" } else { ";\n" };
                     write!(f, "{separator}commit {} {how}, and is rolled back", one.id)?;
+                }
+                if !untold.is_empty() {
+                    write!(f, ", but for {}", untold.join(", "))?;
                 }
                 if undone.is_empty() {
                     return f.write_str(": nothing was left to undo");

@@ -213,6 +213,13 @@ impl Transaction {
 
     /// Deletes an interface, and what cannot be without it: its veth peer, macvlans on it. The review names them.
     ///
+    /// A rollback makes it anew with everything that a [`Snapshot`] knows of it. Not with what other interfaces of the kernel
+    /// tell: keys and peers of WireGuard, the channels, associations and keys of a MACsec interface, mode and options of a
+    /// team, the identifiers that a VXLAN with `vnifilter` receives: the review says so, and so does the error, as does
+    /// [`Error::untold`]. Nor, of any interface, with queueing disciplines and filters, what was set with `sysctl` or `ethtool`,
+    /// programs that were attached to it, multicast groups that were joined by it, or the multicast database and the spanning
+    /// trees by VLAN of a bridge. What is in use is better taken down, or [moved](Transaction::move_to), than removed.
+    ///
     /// # Errors
     /// When it is unknown, or no virtual interface.
     pub fn remove(&mut self, which: impl Into<LinkRef>) -> Result<()> {
@@ -497,9 +504,11 @@ impl Transaction {
     pub(super) fn ended(outcome: Outcome) -> Result<(Snapshot, BTreeMap<u64, u32>)> {
         match outcome {
             Outcome::Committed { snapshot, created } => Ok((snapshot, created)),
-            Outcome::RolledBack { cause, snapshot } => Err(Error::rolled_back(cause, snapshot)),
-            Outcome::Torn { cause, residue, snapshot } => {
-                Err(Error::torn(cause, residue, snapshot))
+            Outcome::RolledBack { cause, untold, snapshot } => {
+                Err(Error::rolled_back(cause, untold, snapshot))
+            }
+            Outcome::Torn { cause, residue, untold, snapshot } => {
+                Err(Error::torn(cause, residue, untold, snapshot))
             }
         }
     }

@@ -393,8 +393,8 @@ impl Engine {
                 let now = adopted.and_then(Result::ok).unwrap_or(snapshot);
                 return (Undone::Done(touched), now);
             }
-            Ok(Outcome::RolledBack { cause, snapshot }) => Trouble::RolledBack(cause, snapshot),
-            Ok(Outcome::Torn { cause, residue, snapshot }) => {
+            Ok(Outcome::RolledBack { cause, snapshot, .. }) => Trouble::RolledBack(cause, snapshot),
+            Ok(Outcome::Torn { cause, residue, snapshot, .. }) => {
                 Trouble::Torn(cause, residue, snapshot)
             }
             Err(start) => Trouble::Start(start),

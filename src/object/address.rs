@@ -19,6 +19,7 @@ pub struct Address {
 
 impl Address {
     /// From what the kernel said.
+    #[doc(hidden)]
     pub fn new(record: Record) -> Self {
         Address { record }
     }

@@ -52,6 +52,7 @@ pub struct Link {
 
 impl Link {
     /// From what the kernel said, and how many interfaces had its index before it (K33).
+    #[doc(hidden)]
     pub fn new(record: Record, generation: u64) -> Self {
         Link { record, generation }
     }

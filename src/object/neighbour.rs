@@ -23,6 +23,7 @@ const AF_BRIDGE: u64 = 7;
 
 impl Neighbour {
     /// From what the kernel said.
+    #[doc(hidden)]
     pub fn of(record: Record) -> Self {
         Neighbour { record }
     }
@@ -87,6 +88,67 @@ impl Neighbour {
         let line = line.join(" ");
         line.strip_prefix("dst ").unwrap_or(&line).to_owned()
     }
+
+    /// What `ip neigh add` takes, `bridge fdb add` of a forwarding entry; `dev` is what its interface is called.
+    pub(crate) fn arguments(&self, dev: Option<&str>, names: &dyn Names) -> String {
+        let text = |id| self.record.value(id).map(ToString::to_string);
+        let flag = |flag, word: &str| self.flags().contains(flag).then(|| word.to_owned());
+        let managed = self.flags_ext().contains(NeighbourExtFlags::MANAGED);
+        let start = [flag(NeighbourFlags::PROXY, "proxy"), text(row::DST)];
+        let dev = dev.map(|dev| format!("dev {dev}"));
+        let all = match self.is_fdb() {
+            true => [vec![text(row::LLADDR), dev], fdb_arguments(&self.record, names)].concat(),
+            false => [
+                start.to_vec(),
+                vec![
+                    dev,
+                    text(row::LLADDR).map(|lladdr| format!("lladdr {lladdr}")),
+                    nud(self.state()).filter(|_| !self.is_proxy()),
+                    flag(NeighbourFlags::ROUTER, "router"),
+                    managed.then(|| "managed".to_owned()),
+                    flag(NeighbourFlags::EXT_LEARNED, "extern_learn"),
+                    self.protocol().map(|protocol| format!("protocol {protocol}")),
+                ],
+            ]
+            .concat(),
+        };
+        all.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn nud(state: NeighbourState) -> Option<String> {
+    state.names().next().map(|name| format!("nud {}", name.to_lowercase()))
+}
+
+fn fdb_arguments(record: &Record, names: &dyn Names) -> Vec<Option<String>> {
+    let pair = |key: &str, id| record.value(id).map(|value| format!("{key} {value}"));
+    let via = Some(record.number(row::IFINDEX) as u32).filter(|index| *index != 0);
+    let flags = NeighbourFlags::from_number(record.number(row::FLAGS));
+    // Of one that is there the kernel says its bridge, and not always in which table it stands.
+    let inside = record.number(row::MASTER);
+    let inside = inside != 0 && inside != record.number(row::INDEX);
+    let is_said = flags.0 & (NeighbourFlags::SELF.0 | NeighbourFlags::MASTER.0) != 0;
+    let own = if inside { "master" } else { "self" };
+    let listed = flags.names().filter(|name| !matches!(*name, "proxy" | "offload" | "router"));
+    let state = record.number(row::STATE);
+    let state = match (state & 0x80 != 0, state & 0x40 != 0) {
+        (true, _) => "permanent",
+        (_, true) => "static",
+        _ => "dynamic",
+    };
+    let mut all = vec![
+        pair("dst", row::DST),
+        pair("vlan", row::VLAN),
+        pair("port", row::PORT),
+        pair("vni", row::VNI),
+        pair("src_vni", row::SRC_VNI),
+        via.map(|index| format!("via {}", link_name(index, names))),
+        pair("nhid", row::NH_ID),
+        (!is_said).then(|| own.to_owned()),
+    ];
+    all.extend(listed.map(|name| Some(name.to_owned())));
+    all.push(Some(state.to_owned()));
+    all
 }
 
 printed!(Neighbour);
@@ -370,10 +432,43 @@ impl NeighbourSpec {
         self.flag(NeighbourFlags::MASTER)
     }
 
+    /// Of a forwarding entry of a tunnel that is a port of a bridge: one stands in the tunnel itself, and one in the bridge
+    /// (`self master` of bridge(8)). They are two entries, of which each can be removed alone.
+    pub fn self_and_master(self) -> Self {
+        self.flag(NeighbourFlags::SELF).master()
+    }
+
+    /// The one in the interface itself and the one in its bridge, where both are meant.
+    pub(crate) fn each(self) -> Vec<Self> {
+        let both = NeighbourFlags::SELF | NeighbourFlags::MASTER;
+        if !self.flags.contains(both) {
+            return vec![self];
+        }
+        let other = NeighbourFlags(self.flags.0 & !both.0);
+        let mut inside = self.clone();
+        inside.flags = other | NeighbourFlags::MASTER;
+        // Where a tunnel leads a bridge does not know.
+        for id in [row::DST, row::PORT, row::VNI, row::SRC_VNI, row::IFINDEX, row::NH_ID] {
+            inside.draft.record.remove(id);
+        }
+        vec![NeighbourSpec { flags: other | NeighbourFlags::SELF, ..self }, inside]
+    }
+
+    /// Of a tunnel's forwarding entry: the interface by which its other end is reached, by its index, 1 to 2147483647.
+    pub fn via(mut self, index: u32) -> Self {
+        self.draft.number(row::IFINDEX, index);
+        self
+    }
+
     /// The kernel keeps it fresh by itself (Linux 5.16).
     pub fn managed(mut self) -> Self {
         self.draft.number(row::FLAGS_EXT, NeighbourExtFlags::MANAGED.0);
         self
+    }
+
+    /// Whether it is a forwarding entry of a bridge or a tunnel.
+    pub fn is_fdb(&self) -> bool {
+        self.draft.record.number(row::FAMILY) == AF_BRIDGE
     }
 
     /// Whether a nexthop group says where it leads.
@@ -474,13 +569,18 @@ impl NeighbourSpec {
         self.flags = self.flags | flag;
         self
     }
+
+    /// In the words of `ip neigh`, the interface by the name that `name` knows.
+    pub(crate) fn text(&self, name: impl Fn(&LinkRef) -> String) -> String {
+        let line = Neighbour::of(self.record(0)).line(&());
+        format!("{line} dev {}", name(&self.dev))
+    }
 }
 
 /// In the words of `ip neigh`, the interface as the user named it.
 impl fmt::Display for NeighbourSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = Neighbour::of(self.record(0)).line(&());
-        write!(f, "{line} dev {}", self.dev)
+        f.write_str(&self.text(ToString::to_string))
     }
 }
 

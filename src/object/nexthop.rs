@@ -20,6 +20,7 @@ pub struct Nexthop {
 
 impl Nexthop {
     /// From what the kernel said.
+    #[doc(hidden)]
     pub fn of(record: Record) -> Self {
         Nexthop { record }
     }

@@ -10,6 +10,19 @@ use crate::wire::{Attribute, Attributes, Builder, HEADER, Malformed, put_ne_u16,
 
 /// The attributes that one object has, in the order of its table's rows, and those that no row knows.
 ///
+/// Prints itself in the words of `ip -json`. What it says is read by the accessors of the object or view that gave it; by
+/// name here, what has none.
+///
+/// ```
+/// # netlinkdb::NetNs::enter_private()?;
+/// use netlinkdb::{Db, Value};
+///
+/// let lo = Db::open()?.snapshot().link("lo").cloned();
+/// let record = lo.as_ref().map(|link| link.record());
+/// assert_eq!(record.and_then(|record| record.get("mtu")), Some(&Value::Number(65536)));
+/// # Ok::<(), netlinkdb::Error>(())
+/// ```
+///
 /// Never in it: two values for one row; a value for a row that the kernel did not send.
 #[derive(Clone)]
 pub struct Record {
@@ -44,11 +57,13 @@ impl fmt::Display for FieldChange {
 
 impl Record {
     /// Without any attribute.
+    #[doc(hidden)]
     pub fn new(table: &'static Table) -> Self {
         Record { table, fields: Vec::new(), unknown: Vec::new() }
     }
 
     /// Reads a message's payload: fixed struct, then attributes.
+    #[doc(hidden)]
     pub fn decode(table: &'static Table, payload: &[u8]) -> Result<Self, Malformed> {
         let Some((fixed, attributes)) = payload.split_at_checked(table.header) else {
             let what = "message shorter than its fixed struct";
@@ -63,7 +78,8 @@ impl Record {
         Ok(record)
     }
 
-    /// Reads a struct of [`Place::Header`] rows; a shorter one than ours lacks the rows at its end.
+    /// Reads a struct of `Place::Header` rows; a shorter one than ours lacks the rows at its end.
+    #[doc(hidden)]
     pub fn decode_struct(table: &'static Table, bytes: &[u8]) -> Self {
         let mut record = Record::new(table);
         record.read_header(bytes);
@@ -71,6 +87,7 @@ impl Record {
     }
 
     /// Reads attributes alone. What does not parse ends the reading; what came before it is kept.
+    #[doc(hidden)]
     pub fn decode_attributes(table: &'static Table, bytes: &[u8]) -> Self {
         let mut record = Record::new(table);
         record.read(&[], Attributes::new(bytes));
@@ -155,22 +172,31 @@ impl Record {
     }
 
     /// The table.
+    #[doc(hidden)]
     pub fn table(&self) -> &'static Table {
         self.table
     }
 
     /// The value of a row.
+    #[doc(hidden)]
     pub fn value(&self, id: u16) -> Option<&Value> {
         let at = self.fields.binary_search_by_key(&id, |(own, _)| *own).ok()?;
         Some(&self.fields[at].1)
     }
 
+    /// The value of an attribute by its accessor's name or its key in `ip -json`; `None` when the kernel does not say.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.value(self.table.row(name)?.0)
+    }
+
     /// The number in a row, 0 where the kernel said nothing.
+    #[doc(hidden)]
     pub fn number(&self, id: u16) -> u64 {
         self.value(id).and_then(Value::number).unwrap_or(0)
     }
 
     /// Sets the value of a row.
+    #[doc(hidden)]
     pub fn set(&mut self, id: u16, value: Value) {
         match self.fields.binary_search_by_key(&id, |(own, _)| *own) {
             Ok(at) => self.fields[at].1 = value,
@@ -179,12 +205,14 @@ impl Record {
     }
 
     /// Takes the value of a row out.
+    #[doc(hidden)]
     pub fn remove(&mut self, id: u16) -> Option<Value> {
         let at = self.fields.binary_search_by_key(&id, |(own, _)| *own).ok()?;
         Some(self.fields.remove(at).1)
     }
 
     /// Row numbers and values, in the order of the rows.
+    #[doc(hidden)]
     pub fn fields(&self) -> impl Iterator<Item = (u16, &'static Row, &Value)> {
         self.fields.iter().map(|(id, value)| (*id, &self.table.rows[usize::from(*id)], value))
     }
@@ -200,6 +228,7 @@ impl Record {
     }
 
     /// Whether both say the same in every row that is compared (statistics and unknown attributes are not).
+    #[doc(hidden)]
     pub fn same(&self, other: &Record) -> bool {
         let mut ours = self.fields().filter(|(_, row, _)| row.compared());
         let mut theirs = other.fields().filter(|(_, row, _)| row.compared());
@@ -239,6 +268,7 @@ impl Record {
     }
 
     /// Writes every row that stands in an attribute, nests shared.
+    #[doc(hidden)]
     pub fn encode(&self, to: &mut Builder) {
         let mut rows: Vec<_> =
             self.fields().filter_map(|(_, row, value)| Some((path(row)?, row, value))).collect();
@@ -261,6 +291,7 @@ impl Record {
     }
 
     /// Writes the fixed struct: the rows that stand in it, zero elsewhere.
+    #[doc(hidden)]
     pub fn encode_header(&self) -> Vec<u8> {
         let mut header = vec![0; self.table.header];
         for (_, row, value) in self.fields() {
@@ -284,6 +315,7 @@ impl Record {
     }
 
     /// What `ip -json -details` prints of this, key by key.
+    #[doc(hidden)]
     pub fn tree(&self, names: &dyn Names) -> Vec<(String, Tree)> {
         let mut object = Vec::new();
         for (_, row, value) in self.fields() {
@@ -312,6 +344,7 @@ impl Record {
     }
 
     /// What an `ip link` command line says of this: for each row that has a keyword, keyword and value.
+    #[doc(hidden)]
     pub fn words(&self, names: &dyn Names) -> Vec<String> {
         let rows = self.fields().filter(|(_, row, _)| row.settable());
         rows.map(|(_, row, value)| words(row, value, self, names))

@@ -33,6 +33,12 @@ impl From<String> for LinkRef {
     }
 }
 
+impl From<&String> for LinkRef {
+    fn from(name: &String) -> Self {
+        LinkRef::Name(name.as_str().into())
+    }
+}
+
 impl From<u32> for LinkRef {
     fn from(index: u32) -> Self {
         LinkRef::Index(index)

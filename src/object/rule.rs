@@ -34,6 +34,7 @@ impl Eq for Rule {}
 
 impl Rule {
     /// From what the kernel said.
+    #[doc(hidden)]
     pub fn of(record: Record) -> Self {
         Rule { record, identity: OnceLock::new() }
     }

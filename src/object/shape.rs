@@ -368,8 +368,10 @@ pub trait Typed {
     /// What the setter takes.
     type In;
     /// How its bytes are read.
+    #[doc(hidden)]
     const SHAPE: Shape;
     /// How `ip -json` shows it unless the row says otherwise.
+    #[doc(hidden)]
     const FORM: Form = Form::Plain;
     /// The accessor's value.
     fn read(value: &Value) -> Option<Self::Out<'_>>;

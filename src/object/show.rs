@@ -166,9 +166,11 @@ pub fn words(row: &Row, value: &Value, record: &Record, names: &dyn Names) -> St
     }
 }
 
-/// The value alone, as JSON has it; as it is where JSON leaves it out.
+/// The value alone, as JSON has it; as it is where JSON leaves it out. Where JSON shows several things for one attribute, it
+/// is what stands under the attribute's own key, or else comes first.
 fn shown(row: &Row, value: &Value, record: &Record, names: &dyn Names) -> String {
     let mut object = Vec::new();
     show(row, value, record, names, &mut object);
-    object.pop().map_or_else(|| value.to_string(), |(_, tree)| tree.to_string())
+    let own = object.iter().position(|(key, _)| key == row.name).unwrap_or(0);
+    object.get(own).map_or_else(|| value.to_string(), |(_, tree)| tree.to_string())
 }

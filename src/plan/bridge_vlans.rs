@@ -176,7 +176,7 @@ impl Draft {
         match self.base_link(bridge).and_then(options_of) {
             Some(options) if options.value(bridge::VLAN_DEFAULT_PVID).is_none() => {
                 let why = format!("this kernel has no {FEATURE}");
-                Err(Refusal::Invalid { what: "VLAN", value: format!("of {name}"), why })
+                Err(Refusal::Invalid { what: "VLANs of", value: name, why })
             }
             _ => Ok(()),
         }

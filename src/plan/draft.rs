@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::object::kinds::macvlan::row as macvlan;
 use crate::object::kinds::{NewLink, Place, master_of, table_for};
 use crate::object::link::{LINK, LinkFlags, row};
+use crate::object::port::row as port_row;
 use crate::object::{Link, LinkRef, Record, Silent, Table, Value};
 use crate::state::{AddressKey, Ask, Snapshot};
 
@@ -380,7 +382,7 @@ impl Draft {
     /// When the name cannot be a name or is taken, or the lower interface is unknown.
     pub fn create(&mut self, mut new: NewLink) -> Result<Target, Refusal> {
         rules::check_name(new.name())?;
-        new.data = new.data.map(kinds::completed);
+        new.data = new.data.map(|options| kinds::with_sources(kinds::completed(options), None));
         if let Some(options) = &new.data {
             rules::check_settable(options)?;
             kinds::check(options, None)?;
@@ -630,18 +632,22 @@ impl Draft {
         let options = &self.found(options, &self.name_of(target))?;
         let own = self.links.iter().find(|draft| draft.target == target);
         let mut named = own.and_then(|own| own.data.clone());
-        merge(&mut named, &kinds::completed(options.clone()));
         let mut all = own.and_then(|own| match &own.create {
             Some(Create::New(new, _)) => new.data.clone(),
             _ => None,
         });
+        let base = self.base_link(target);
+        let present = base.and_then(|link| link.record().value(row::DATA)?.nested());
+        let have = [named.as_ref(), all.as_ref(), present].into_iter().flatten();
+        let have = have.filter(|record| rules::is_macvlan(record.table()));
+        let have = have.filter_map(|record| record.value(macvlan::MACADDR_DATA)).next();
+        let options = kinds::with_sources(kinds::completed(options.clone()), have);
+        merge(&mut named, &options);
         if let Some(named) = &named {
             merge(&mut all, named);
         }
-        let base = self.base_link(target);
-        let present = base.and_then(|link| link.record().value(row::DATA)?.nested());
         let vlan = present.filter(|present| present.table().name == "vlan");
-        vlan.map_or(Ok(()), |present| ports::check_fixed(options, present))?;
+        vlan.map_or(Ok(()), |present| ports::check_fixed(&options, present))?;
         all.map_or(Ok(()), |all| kinds::check(&all, present))?;
         self.edit(target).data = named;
         Ok(())
@@ -663,6 +669,16 @@ impl Draft {
             return Err(Refusal::WrongKind { what: "this option", needs, name, is });
         }
         let options = self.found(options, &self.name_of(target))?;
+        // `nbp_backup_change`.
+        let backup = match options.value(port_row::BACKUP_PORT) {
+            Some(Value::Link(which)) if needed == "bridge" => Some(self.resolve(which)?),
+            _ => None,
+        };
+        if backup == Some(target) {
+            let (what, value) = ("backup_port", self.name_of(target));
+            let why = "a port is not its own backup".to_owned();
+            return Err(Refusal::Invalid { what, value, why });
+        }
         merge(&mut self.edit(target).port, &options);
         Ok(())
     }

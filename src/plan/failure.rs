@@ -23,8 +23,8 @@ pub enum Why {
         ack: Ack,
         /// The attribute that the answer points at.
         attribute: Option<&'static str>,
-        /// What the kernel has not, where the answer means that.
-        lacks: Option<&'static str>,
+        /// What the answer means, where that is known and it does not say it.
+        hint: Option<Hint>,
     },
     /// The kernel acknowledged it, and it is not so (K41).
     Ignored {
@@ -43,6 +43,28 @@ pub enum Why {
     Unwritten(String),
 }
 
+/// What a refusal means that does not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hint {
+    /// The kernel has not this feature.
+    Lacks(&'static str),
+    /// A tunnel without ends would be what this one is, which the kernel has made by itself.
+    Fallback(&'static str),
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Hint::Lacks(feature) => write!(f, "this kernel has no {feature}"),
+            Hint::Fallback(name) => write!(
+                f,
+                "without `remote` and `local` it would be what the kernel's own `{name}` is, of which there is one"
+            ),
+        }
+    }
+}
+
 impl Failure {
     /// The errno, where the kernel gave one.
     pub fn errno(&self) -> Option<i32> {
@@ -57,7 +79,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ", self.step)?;
         match &self.why {
-            Why::Refused { ack, attribute, lacks } => {
+            Why::Refused { ack, attribute, hint } => {
                 let words = std::io::Error::from_raw_os_error(ack.errno);
                 write!(f, "was refused: {words}")?;
                 if let Some(message) = &ack.message {
@@ -66,7 +88,7 @@ impl fmt::Display for Failure {
                 if let Some(attribute) = attribute {
                     write!(f, " (at {attribute})")?;
                 }
-                lacks.iter().try_for_each(|lacks| write!(f, ": this kernel has no {lacks}"))
+                hint.iter().try_for_each(|hint| write!(f, ": {hint}"))
             }
             Why::Ignored { instead } => {
                 write!(f, "was acknowledged but did not take effect: {instead}")

@@ -21,6 +21,7 @@ use crate::state::{
 impl Selection {
     /// The objects that are to be made again what they were in `target`, if this change since then is to be undone; none
     /// when the selection does not speak of it. A port that comes or goes is also a change of its master.
+    #[doc(hidden)]
     pub fn focus(&self, change: &Change, target: &Snapshot, now: &Snapshot) -> BTreeSet<ObjectKey> {
         let sides = [change.before(), change.after()];
         let sides: Vec<&Object> = sides.into_iter().flatten().collect();

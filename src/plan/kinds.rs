@@ -1,14 +1,16 @@
 //! The manners of link kinds that come with options of their own: what the kernel takes as a whole, what it refuses, what
 //! goes with them.
 
-use crate::object::kinds::NewLink;
+use crate::object::kinds::macvlan::row as macvlan;
+use crate::object::kinds::{MacaddrMode, MacvlanMode, NewLink};
 use crate::object::link::row;
 use crate::object::{Link, Record, Row, Table, Value};
 use crate::state::Snapshot;
 
-use super::Refusal;
 use super::action::{Action, Indexes};
 use super::fact::Field;
+use super::rules;
+use super::{Hint, Refusal};
 
 /// Kinds whose options the kernel takes as a whole: a request for a change begins with an empty set of parameters
 /// (`ipgre_netlink_parms`, `ipip_netlink_parms`, `ip6_tnl_netlink_parms` ...), so that what it does not say becomes zero.
@@ -141,6 +143,34 @@ pub(super) fn completed(mut options: Record) -> Record {
     options
 }
 
+/// A macvlan's list of source addresses as it is to be, where what is asked for is to add to `have` or take from it: the
+/// kernel takes a list too (`macvlan_changelink_sources`), and a list is what is compared, read back and undone.
+pub(super) fn with_sources(mut options: Record, have: Option<&Value>) -> Record {
+    if !rules::is_macvlan(options.table()) {
+        return options;
+    }
+    let Some(order) = options.value(macvlan::MACADDR_MODE).and_then(Value::number) else {
+        return options;
+    };
+    let list = |value: Option<&Value>| match value {
+        Some(Value::Hardwares(all)) => all.to_vec(),
+        Some(Value::Hardware(one)) => vec![*one],
+        _ => Vec::new(),
+    };
+    let mut named = list(options.value(macvlan::MACADDR_DATA));
+    named.extend(list(options.remove(macvlan::MACADDR).as_ref()));
+    let mut sources = match MacaddrMode(order as u32) {
+        MacaddrMode::ADD => [list(have), named].concat(),
+        MacaddrMode::DEL => list(have).into_iter().filter(|own| !named.contains(own)).collect(),
+        MacaddrMode::FLUSH => Vec::new(),
+        _ => named,
+    };
+    sources.sort();
+    sources.dedup();
+    options.set(macvlan::MACADDR_DATA, Value::Hardwares(sources.into()));
+    rules::with_order(options)
+}
+
 fn is_off(options: &Record, name: &str) -> bool {
     Options::of(options, name).is_some_and(|value| value.number() == Some(0))
 }
@@ -183,6 +213,7 @@ pub(super) fn check(named: &Record, present: Option<&Record>) -> Result<(), Refu
         "ip6tnl" | "xfrm" => options.check_not_external(),
         "geneve" => {
             options.check_not_external()?;
+            options.check_source_ports()?;
             options.check_family()
         }
         "macsec" => {
@@ -190,6 +221,8 @@ pub(super) fn check(named: &Record, present: Option<&Record>) -> Result<(), Refu
             options.check_identifier()
         }
         "netkit" => options.check_primary(),
+        "macvlan" | "macvtap" => options.check_sources(),
+        "vxlan" => options.check_source_ports(),
         _ => Ok(()),
     }
 }
@@ -354,6 +387,25 @@ impl Options<'_> {
         }
     }
 
+    /// `vxlan_validate`, `geneve_validate`.
+    fn check_source_ports(&self) -> Result<(), Refusal> {
+        let range = Self::of(self.named, "port_range").and_then(Value::nested);
+        let number = |range: &Record, name| Self::of(range, name).and_then(Value::number);
+        match range.is_some_and(|range| number(range, "low") > number(range, "high")) {
+            true => self.refuse("port_range", "the lowest port comes first"),
+            false => Ok(()),
+        }
+    }
+
+    /// `macvlan_common_newlink`, `macvlan_changelink`: a bare EINVAL.
+    fn check_sources(&self) -> Result<(), Refusal> {
+        let is_source = self.number("mode") == Some(MacvlanMode::SOURCE.0.into());
+        match self.is_named("macaddr_data") && !is_source {
+            true => self.refuse("macaddr_data", "a macvlan has sources in mode `source` only"),
+            false => Ok(()),
+        }
+    }
+
     /// `netkit_change_link`.
     fn check_primary(&self) -> Result<(), Refusal> {
         let primary = self.present.and_then(|present| Self::of(present, "primary")?.number());
@@ -372,6 +424,43 @@ impl Options<'_> {
 /// `ip6_tnl_link_config`, `ipgre_link_update`): undoing gives back the one that it had.
 pub(super) fn moves_mtu(options: &Record) -> bool {
     takes_whole(options.table())
+}
+
+/// Kinds of which the kernel makes one without endpoints in each namespace, when it loads the driver, and takes no second
+/// such one (`ip_tunnel_init_net`, `ip_tunnel_find`, `ip6gre_init_net` ...): a bare EEXIST.
+const FALLBACKS: &[(&str, &str)] = &[
+    ("gre", "gre0"),
+    ("gretap", "gretap0"),
+    ("erspan", "erspan0"),
+    ("ipip", "tunl0"),
+    ("sit", "sit0"),
+    ("vti", "ip_vti0"),
+    ("ip6gre", "ip6gre0"),
+    ("ip6tnl", "ip6tnl0"),
+    ("vti6", "ip6_vti0"),
+];
+
+/// Why a tunnel is there already that nobody has made.
+pub(super) fn fallback_hint(new: &NewLink) -> Option<Hint> {
+    let (_, fallback) = FALLBACKS.iter().find(|(kind, _)| *kind == new.kind())?;
+    let none = Record::new(&crate::object::LINK);
+    let options = new.data.as_ref().unwrap_or(&none);
+    let is_there = |name| Options::of(options, name).is_some_and(|value| !is_unspecified(value));
+    let has_ends = ["remote", "local"].into_iter().any(is_there);
+    (!has_ends).then_some(Hint::Fallback(fallback))
+}
+
+/// What an interface has that is told neither of links nor of what a snapshot keeps, and that is not made with it: keys and
+/// peers of WireGuard, the channels of a MACsec interface and what a team does are generic netlink's; the identifiers that a
+/// VXLAN with `vnifilter` receives are messages of their own (`RTM_NEWTUNNEL`).
+pub(super) fn untold(link: &Link) -> Option<&'static str> {
+    match link.kind()? {
+        "wireguard" => Some("keys and peers"),
+        "macsec" => Some("channels, associations and keys"),
+        "team" => Some("mode and options"),
+        "vxlan" if link.vxlan()?.vnifilter() == Some(true) => Some("network identifiers"),
+        _ => None,
+    }
 }
 
 /// Whether a kind comes in pairs, of which each end is the link of the other.
@@ -416,5 +505,22 @@ pub(super) fn primary_first<'a>(
             (peer, Some(link))
         }
         peer => (link, peer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::kinds::{Gre, Ip6tnl, Vxlan};
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_tunnel_without_ends_is_the_kernels_own() {
+        let hint = |new: NewLink| fallback_hint(&new);
+        assert_eq!(hint(Gre::new("g0").into()), Some(Hint::Fallback("gre0")));
+        assert_eq!(hint(Ip6tnl::new("t0").into()), Some(Hint::Fallback("ip6tnl0")));
+        assert!(Hint::Fallback("gre0").to_string().contains("own `gre0`"));
+        assert_eq!(hint(Gre::new("g0").remote(Ipv4Addr::new(10, 0, 0, 1)).into()), None);
+        assert_eq!(hint(Vxlan::new("x0", 5).into()), None);
     }
 }

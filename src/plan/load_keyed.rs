@@ -440,6 +440,7 @@ pub(super) fn neighbour(entries: &Entries) -> Result<Option<NeighbourSpec>, Wron
             "src_vni" => spec.src_vni(number()?),
             "nhid" => spec.nexthop_id(number()?),
             // The bridge in which it stands: that of its port.
+            "master" if text(Some(value)) == Some(dev) => spec,
             "master" => spec.master(),
             "protocol" => {
                 let number = number_of(RouteProtocol::NAMES, value).ok_or_else(wrong)?;

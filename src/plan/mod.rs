@@ -40,7 +40,7 @@ pub use conflict::Conflicts;
 pub use draft::{Draft, LinkDraft, Target};
 pub use ensure::Ensure;
 pub use fact::{Fact, Field};
-pub use failure::{Failure, Why};
+pub use failure::{Failure, Hint, Why};
 pub use group::{Group, Joint};
 pub use hold::{CALM, FIRST_PAUSE, FREE, Holds, LONGEST_PAUSE, Round, Trouble, Undone, Way, Word};
 pub use keyed::{Op, Which};

@@ -6,11 +6,13 @@ use std::net::IpAddr;
 
 use crate::object::kinds::bareudp::row as bareudp;
 use crate::object::kinds::bond::{BondMode, MiiStatus, row as bond};
+use crate::object::kinds::bridge::row as bridge;
 use crate::object::kinds::hsr::{row as hsr, with_supervision};
 use crate::object::kinds::ipvlan::row as ipvlan;
 use crate::object::kinds::vlan::{QosMapping, mapping, row as vlan};
 use crate::object::kinds::{BOND, HSR, NewLink, VLAN};
 use crate::object::link::{LinkType, row};
+use crate::object::port::row as bridge_port;
 use crate::object::shape::elements;
 use crate::object::{Link, LinkFlags, Record, Role, Row, Table, Value};
 use crate::state::Snapshot;
@@ -544,6 +546,14 @@ pub(super) fn check_values(options: &Record) -> Result<(), Refusal> {
             ("bond", bond::NS_IP6_TARGET, Value::Ips(all)) => {
                 let bad = all.len() > 16 || !all.iter().all(IpAddr::is_ipv6);
                 bad.then_some("up to 16 IPv6 addresses")
+            }
+            // `BR_GROUPFWD_RESTRICTED`; of a port `br_setport` refuses pause frames only.
+            ("bridge", bridge::GROUP_FWD_MASK, Value::Number(mask)) => (mask & 0b111 != 0)
+                .then_some(
+                    "bits 0 to 2, spanning tree, pause frames and LACP, are never forwarded",
+                ),
+            ("bridge_port", bridge_port::GROUP_FWD_MASK, Value::Number(mask)) => {
+                (mask & 0b10 != 0).then_some("bit 1, pause frames, is never forwarded")
             }
             ("ipvlan" | "ipvtap", ipvlan::FLAGS, Value::Number(3)) => {
                 Some("private and vepa exclude each other")

@@ -65,6 +65,7 @@ impl Review {
     ///
     /// # Errors
     /// What a commit would refuse, a review refuses.
+    #[doc(hidden)]
     pub fn new(draft: &Draft, now: &Snapshot) -> Result<Self, Refusal> {
         let mut review = Review::default();
         let mut renamed = BTreeMap::new();
@@ -165,10 +166,19 @@ fn lines(action: &Action, now: &Snapshot, name: &dyn Fn(Target) -> String) -> Ve
             all.map(|what| plain(Sign::Plus, what)).collect()
         }
         Action::Delete { target: Target::Live { index, .. } } => {
-            let along =
-                |other| format!("interface {}, which goes with it", rules::name(other, now));
+            // What no rollback can give back is said before it is gone.
+            let besides = |index| now.link_by_index(index).and_then(super::kinds::untold);
+            let besides = |index| match besides(index) {
+                Some(what) => format!(", and its {what}, which no rollback gives back"),
+                None => String::new(),
+            };
+            let along = |other| {
+                let name = rules::name(other, now);
+                format!("interface {name}, which goes with it{}", besides(other))
+            };
             let others = rules::goes_with(*index, now).into_iter().map(along);
-            let all = ["interface".to_owned()].into_iter().chain(others);
+            let own = format!("interface{}", besides(*index));
+            let all = [own].into_iter().chain(others);
             all.map(|what| plain(Sign::Minus, what)).collect()
         }
         Action::Move { to, name, .. } => {
@@ -413,6 +423,11 @@ fn create_command(action: &Action, name: &dyn Fn(Target) -> String) -> String {
     let mut attributes = new.record.clone();
     for id in [row::NAME, row::KIND, row::DATA] {
         attributes.remove(id);
+    }
+    // `ip link` makes none: it is a call on a device.
+    if new.kind() == "tun" {
+        let words = [vec![format!("ip tuntap add dev {}", name(*target))], options(action)];
+        return words.concat().join(" ");
     }
     let mut parts = vec![format!("ip link add {link}name {}", name(*target))];
     parts.extend(attributes.words(&()));

@@ -460,7 +460,7 @@ pub(super) fn with_order(mut options: Record) -> Record {
     options
 }
 
-fn is_macvlan(table: &Table) -> bool {
+pub(super) fn is_macvlan(table: &Table) -> bool {
     table == &MACVLAN || table == &MACVTAP
 }
 

@@ -40,6 +40,7 @@ pub(super) enum Doubt {
 
 impl Snapshot {
     /// The same after `event`: a state that is wished for, and not one that the kernel has told.
+    #[doc(hidden)]
     pub fn saying(&self, event: Event) -> Snapshot {
         let mut wished = self.clone();
         wished.apply(event, u64::MAX);

@@ -47,6 +47,7 @@ pub struct Fields {
 
 impl Object {
     /// What tells it from all others; `None` for what has nothing that does.
+    #[doc(hidden)]
     pub fn key(&self) -> Option<ObjectKey> {
         Some(match self {
             Object::Link(link) => ObjectKey::Link(link.index()),
@@ -62,6 +63,7 @@ impl Object {
 
 impl Change {
     /// What tells its object from all others.
+    #[doc(hidden)]
     pub fn key(&self) -> Option<ObjectKey> {
         self.after().or(self.before())?.key()
     }
@@ -70,6 +72,7 @@ impl Change {
 impl Snapshot {
     /// Makes one object as it is in another snapshot: there or not, and how. An interface that is not there takes its
     /// addresses, neighbours and VLANs along.
+    #[doc(hidden)]
     pub fn copy(&mut self, from: &Snapshot, key: &ObjectKey) {
         match key {
             ObjectKey::Link(index) => match from.link_by_index(*index) {
@@ -91,6 +94,7 @@ impl Snapshot {
 
     /// Makes an interface as it is in `after`, in what is named and in what has changed since `before`; where it was
     /// not there in one of them, in everything.
+    #[doc(hidden)]
     pub fn copy_changes(
         &mut self,
         before: &Snapshot,
@@ -163,6 +167,7 @@ impl Snapshot {
     }
 
     /// Puts routes in the place of those at a key.
+    #[doc(hidden)]
     pub fn put_routes(&mut self, key: RouteKey, held: Vec<Arc<Held>>) {
         let Some(held) = several(held) else { return };
         match key {

@@ -45,6 +45,9 @@ pub enum NeighbourTarget {
         vlan: u16,
         /// The network identifier that packets come from, of a tunnel that has several; 0 for none.
         src_vni: u32,
+        /// Whether it stands in the table of the bridge that the interface is a port of, and not in the interface's own: a
+        /// tunnel that is a port has entries in both.
+        in_master: bool,
         /// Where the tunnel leads: only of multicast addresses and of zero there can be several.
         remote: Option<Remote>,
     },
@@ -84,6 +87,15 @@ impl NeighbourKey {
     /// The key of a neighbour of IPv4 or IPv6.
     pub fn address(index: u32, address: IpAddr) -> Self {
         NeighbourKey { index, target: NeighbourTarget::Address(address) }
+    }
+
+    /// The key of the same forwarding entry at another port of its bridge, or of the bridge itself.
+    fn at(&self, index: u32, is_port: bool) -> Self {
+        let mut other = NeighbourKey { index, ..*self };
+        if let NeighbourTarget::Fdb { in_master, .. } = &mut other.target {
+            *in_master = is_port;
+        }
+        other
     }
 
     /// The least key that a neighbour of this interface can have.
@@ -129,6 +141,12 @@ fn fdb_target(entry: &Record) -> Option<NeighbourTarget> {
         lladdr: *lladdr,
         vlan: number(row::VLAN) as u16,
         src_vni: number(row::SRC_VNI),
+        in_master: match number(row::MASTER) {
+            // A request says it by a flag, and so does what stands elsewhere than in a bridge.
+            0 => number(row::FLAGS) & u32::from(NeighbourFlags::MASTER.0) != 0,
+            // A bridge's own entries say that it is their master.
+            master => master != number(row::INDEX),
+        },
         remote: (several && remote != nowhere).then_some(remote),
     })
 }
@@ -208,7 +226,7 @@ impl Snapshot {
         let Some(bridge) = entry.master().filter(|_| key.is_fdb()) else { return };
         let ports: Vec<_> = self.ports_of(bridge).map(crate::object::Link::index).collect();
         for index in ports.into_iter().chain([bridge]).filter(|index| *index != key.index) {
-            let other = NeighbourKey { index, ..*key };
+            let other = key.at(index, index != bridge);
             let own = |old: &Arc<Neighbour>| old.master() == Some(bridge);
             if self.neighbours.map.get(&other).is_some_and(own) {
                 self.neighbours.map.remove(&other);

@@ -79,6 +79,7 @@ fn packed_family(family: u8) -> u8 {
 
 impl Snapshot {
     /// Writes a part of it.
+    #[doc(hidden)]
     pub fn pack_part(&self, part: &Part, to: &mut Vec<u8>) {
         let links: Vec<&Link> =
             part.links.iter().filter_map(|index| self.link_by_index(*index)).collect();
@@ -123,6 +124,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// When something else is there.
+    #[doc(hidden)]
     pub fn unpack_part(from: &mut &[u8], bodies: &mut Bodies) -> Result<Snapshot, Unpackable> {
         let mut snapshot = Snapshot::default();
         for _ in 0..u32::unpack(from)? {
@@ -201,6 +203,7 @@ impl Snapshot {
     }
 
     /// The keys of all routes for which `wanted` holds.
+    #[doc(hidden)]
     pub fn route_keys(&self, wanted: impl Fn(&Arc<Held>) -> bool) -> Vec<RouteKey> {
         let hit = |held: &Arc<Held>| each(held).iter().any(&wanted);
         let v4 = self.routes.v4.iter().filter(|(_, held)| hit(held));
@@ -231,7 +234,7 @@ pack_struct! {
 pack_enum!(NeighbourTarget, "kind of neighbour" {
     0 Address(address),
     1 Proxy(address),
-    2 Fdb { lladdr, vlan, src_vni, remote },
+    2 Fdb { lladdr, vlan, src_vni, in_master, remote },
 });
 
 #[cfg(test)]

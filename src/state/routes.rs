@@ -604,6 +604,7 @@ fn of_record(family: u8, record: &Record, bodies: &mut Bodies) -> Arc<Held> {
 
 impl Snapshot {
     /// The routes at a key, in the kernel's order; none where there is none.
+    #[doc(hidden)]
     pub fn routes_at(&self, key: &RouteKey) -> &[Arc<Held>] {
         let held = match key {
             RouteKey::V4(key) => self.routes.v4.get(key),
@@ -615,6 +616,7 @@ impl Snapshot {
 
     /// The keys of a table with what they hold, IPv4 before IPv6, in their order; behind those of the main table the
     /// labels, which the kernel says to be in it.
+    #[doc(hidden)]
     pub fn keyed_routes(&self, table: u32) -> impl Iterator<Item = (RouteKey, &[Arc<Held>])> {
         let v4 = self.routes.v4.range(RouteKey4 { table, ..RouteKey4::default() }..);
         let v4 = v4.take_while(move |(key, _)| key.table == table);
@@ -627,6 +629,7 @@ impl Snapshot {
     }
 
     /// The keys of every table with what they hold, IPv4 before IPv6 before MPLS.
+    #[doc(hidden)]
     pub fn all_keyed_routes(&self) -> impl Iterator<Item = (RouteKey, &[Arc<Held>])> {
         let v4 = self.routes.v4.iter().map(|(key, held)| (RouteKey::V4(*key), each(held)));
         let v6 = self.routes.v6.iter().map(|(key, held)| (RouteKey::V6(*key), each(held)));
@@ -634,12 +637,14 @@ impl Snapshot {
     }
 
     /// The labels of MPLS routes with what they hold.
+    #[doc(hidden)]
     pub fn keyed_labels(&self) -> impl Iterator<Item = (RouteKey, &[Arc<Held>])> {
         self.routes.mpls.iter().map(|(label, held)| (RouteKey::Mpls(*label), each(held)))
     }
 
     /// The keys of exactly the prefix and table that this is the first key of, every TOS and priority of it, with what
     /// they hold.
+    #[doc(hidden)]
     pub fn keyed_routes_to(
         &self,
         first: RouteKey,
@@ -670,6 +675,7 @@ impl Snapshot {
     }
 
     /// The keys that hold something else in `later`, with what they hold here. Costs what has changed.
+    #[doc(hidden)]
     pub fn routes_changed<'a>(
         &'a self,
         later: &'a Snapshot,

@@ -24,6 +24,18 @@ pub struct Namespace {
     path: Arc<Path>,
 }
 
+/// `_IO(0xb7, 3)`; "no data" is a bit of its own in the numbers of some machines.
+const NS_GET_NSTYPE: libc::Ioctl = match cfg!(any(
+    target_arch = "mips",
+    target_arch = "mips64",
+    target_arch = "powerpc",
+    target_arch = "powerpc64",
+    target_arch = "sparc64",
+)) {
+    true => 0x2000_b703,
+    false => 0xb703,
+};
+
 impl Namespace {
     /// The namespace that this thread is in.
     pub fn current() -> Result<Namespace, Error> {
@@ -32,9 +44,25 @@ impl Namespace {
 
     /// The namespace that a file stands for, such as `/run/netns/blue` or `/proc/1/ns/net`.
     ///
-    /// That the file is no namespace at all is found by [`run`](Namespace::run), with EINVAL.
+    /// # Errors
+    /// With EINVAL when it stands for nothing of that kind.
     pub fn open(path: &Path) -> Result<Namespace, Error> {
-        Namespace::named("open a namespace file", path)
+        let namespace = Namespace::named("open", path)?;
+        match namespace.kind() {
+            Ok(libc::CLONE_NEWNET) => Ok(namespace),
+            Ok(_) => Err(Error { what: "a namespace, but not of networks", errno: libc::EINVAL }),
+            Err(error) if error.errno == libc::ENOTTY => {
+                Err(Error { what: "the file is no namespace", errno: libc::EINVAL })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Of what it is a namespace, as the flags of clone(2) say it: ioctl_ns(2).
+    fn kind(&self) -> Result<libc::c_int, Error> {
+        // SAFETY: the call takes nothing but the descriptor, which is open for as long as `self` lives.
+        let kind = unsafe { libc::ioctl(self.fd.as_raw_fd(), NS_GET_NSTYPE) };
+        check("ioctl(NS_GET_NSTYPE)", kind)
     }
 
     /// The device and inode numbers, by which two descriptors are seen to be one namespace.

@@ -23,6 +23,7 @@ const ATTR_MISS_TYPE: u16 = 5;
 
 impl Ack {
     /// Reads an `NLMSG_ERROR` or `NLMSG_DONE` message; `None` for any other type.
+    #[doc(hidden)]
     pub fn parse(message: &Message<'_>) -> Option<Result<Ack, Malformed>> {
         let skip = match message.kind {
             kind::NLMSG_ERROR => Self::repeated_request(message),

@@ -24,6 +24,7 @@ fn machine() -> Db {
     scene(
         "link add b0 type bridge\n link add v0 type veth peer name v1\n link set v0 master b0
          link add w0 type veth peer name w1\n link property add dev v1 altname other
+         link add m9 link w1 type macvlan mode bridge
          addr add 10.0.0.1/24 dev v1\n addr add 10.0.0.1 peer 10.5.0.2/32 dev w1",
     );
     // An alternative name of an interface that is down comes in silence.
@@ -107,6 +108,31 @@ fn edits_that_cannot_be_are_refused_with_the_value() {
             }),
             ("`50`", |tx| {
                 tx.interface("b0").bridge(BridgeOptions::new().mcast_query_intvl(50u64)).map(drop)
+            }),
+            (
+                "macaddr_data `02:00:00:00:00:05`: a macvlan has sources in mode `source` only",
+                |tx| {
+                    let sources = MacvlanOptions::new().add_sources(&[[2, 0, 0, 0, 0, 5].into()]);
+                    tx.interface("m9").macvlan(sources).map(drop)
+                },
+            ),
+            ("group_fwd_mask `4`: bits 0 to 2", |tx| {
+                tx.interface("b0").bridge(BridgeOptions::new().group_fwd_mask(4u16)).map(drop)
+            }),
+            ("group_fwd_mask `3`: bit 1", |tx| {
+                let options = BridgePortOptions::new().group_fwd_mask(3u16);
+                tx.interface("v0").bridge_port(options).map(drop)
+            }),
+            ("backup_port `v0`: a port is not its own backup", |tx| {
+                let v0 = tx.base().link("v0").map_or(0, |v0| v0.index());
+                let options = BridgePortOptions::new().backup_port(v0);
+                tx.interface("v0").bridge_port(options).map(drop)
+            }),
+            ("port `0`: it takes 1 to 65535", |tx| {
+                tx.create(Vxlan::new("x1", 7).port(0u16)).map(drop)
+            }),
+            ("port_range `low 9 high 8`: the lowest port comes first", |tx| {
+                tx.create(Vxlan::new("x1", 7).port(4789u16).port_range((9, 8))).map(drop)
             }),
             ("`64`", |tx| {
                 tx.interface("v0").bridge_port(BridgePortOptions::new().priority(64u16)).map(drop)

@@ -10,8 +10,8 @@ use netlinkdb::internals::object::kinds::{MACVLAN, VXLAN};
 use netlinkdb::internals::object::{BRIDGE_PORT, Record, Role, Table, Value};
 use netlinkdb::{
     AddressFlags, AddressSpec, Bridge, BridgeOptions, BridgePortOptions, Db, Error,
-    HardwareAddress, Ifb, Lifetime, LinkFlags, Macvlan, MacvlanMode, MacvlanOptions, Scope, Sign,
-    Veth, Vxlan, VxlanOptions,
+    HardwareAddress, Ifb, Lifetime, LinkFlags, MacaddrMode, Macvlan, MacvlanMode, MacvlanOptions,
+    Scope, Sign, Veth, Vxlan, VxlanOptions,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::Command;
@@ -32,6 +32,7 @@ crate::cases![
     every_option_of_a_bridge_port_can_be_set,
     options_of_a_vxlan_and_a_macvlan_can_be_set,
     every_kind_is_created_with_its_options,
+    single_sources_of_a_macvlan_come_and_go,
     the_commands_of_a_review_lead_to_the_same_state,
     a_review_shows_the_delta_as_sets,
     what_is_so_already_is_a_success_that_sends_nothing,
@@ -391,7 +392,7 @@ fn every_option_of_a_bridge_can_be_set() {
     let bb = db.interface("bb").expect("bb");
     let options = options![BridgeOptions:
         forward_delay 1700u32, hello_time 300u32, max_age 2100u32, ageing_time 12300u32, stp_state true, stp_state false,
-        priority 4096u16, vlan_protocol netlinkdb::internals::object::kinds::VlanProtocol::AD,
+        priority 4096u16, vlan_protocol netlinkdb::VlanProtocol::AD,
         fdb_max_learned 99u32, vlan_filtering true, vlan_default_pvid 7u16, vlan_stats_enabled true, vlan_stats_per_port true,
         group_fwd_mask 0x4008u16, group_addr mac("01:80:c2:00:00:05"), mcast_snooping false, no_linklocal_learn true,
         mst_enabled true, mdb_offload_fail_notification true, fdb_local_vlan_0 true, mcast_vlan_snooping true,
@@ -488,7 +489,7 @@ fn options_of_a_vxlan_and_a_macvlan_can_be_set() {
     let v1 = db.interface("v1").expect("v1").index();
     let options = options![VxlanOptions:
         group v4("239.1.1.1"), group v4("10.0.0.9"), local v4("10.0.0.1"), link v1, learning false, tos 8u8, ttl 9u8,
-        df netlinkdb::internals::object::kinds::VxlanDf::SET, label 0u32, ageing 77u32, localbypass false, label_policy 0u32,
+        df netlinkdb::VxlanDf::SET, label 0u32, ageing 77u32, localbypass false, label_policy 0u32,
     ];
     let data = |name: &'static str| {
         move |db: &Db| {
@@ -525,7 +526,7 @@ fn options_of_a_vxlan_and_a_macvlan_can_be_set() {
     );
 
     let m0 = db.interface("m0").expect("m0");
-    let nodst = netlinkdb::internals::object::kinds::MacvlanFlags::NODST;
+    let nodst = netlinkdb::MacvlanFlags::NODST;
     let mut options = options![MacvlanOptions: mode MacvlanMode::BRIDGE, mode MacvlanMode::VEPA, bc_queue_len 77u32,
         bc_cutoff 5i32, flags nodst];
     options.retain(|(row, _)| *row != "flags" || knows_nodst());
@@ -547,6 +548,50 @@ fn options_of_a_vxlan_and_a_macvlan_can_be_set() {
         .expect("a commit");
     let now = db.snapshot();
     assert_eq!(now.link_by_name("m1").and_then(|m1| m1.macvlan()?.macaddr_count()), Some(2));
+    agrees(&db);
+}
+
+/// `MacaddrMode` could not be named, and an order to add one address alone was not sent.
+fn single_sources_of_a_macvlan_come_and_go() {
+    let db = open();
+    scene("link add v0 type veth peer name v1\n link add m0 link v0 type macvlan mode source");
+    db.sync().expect("a snapshot");
+    let [a, b, c] = [5, 6, 7].map(|last| HardwareAddress::from([2, 0, 0, 0, 0, last]));
+    let m0 = db.interface("m0").expect("m0");
+    let sources_of = |name: &str| {
+        let now = db.snapshot();
+        let options = now.link_by_name(name).and_then(|link| link.macvlan());
+        let own = options.as_ref().and_then(|options| options.macaddr_data());
+        own.map(<[_]>::to_vec).unwrap_or_default()
+    };
+    let sources = || sources_of("m0");
+    let edit = |options: MacvlanOptions| {
+        m0.macvlan(options).expect("sources").commit().expect("a commit");
+        agrees(&db);
+        sources()
+    };
+    assert_eq!(edit(MacvlanOptions::new().macaddr_mode(MacaddrMode::ADD).macaddr(b)), [b]);
+    assert_eq!(edit(MacvlanOptions::new().add_sources(&[c, a, b])), [a, b, c]);
+    assert_eq!(edit(MacvlanOptions::new().macaddr_mode(MacaddrMode::DEL).macaddr(c)), [a, b]);
+
+    let mut tx = db.begin();
+    tx.interface("m0").macvlan(MacvlanOptions::new().del_sources(&[a])).expect("one less");
+    tx.interface("m0").macvlan(MacvlanOptions::new().add_sources(&[c])).expect("one more");
+    let review = tx.review();
+    let command = "ip link set dev m0 type macvlan macaddr set 02:00:00:00:00:06 02:00:00:00:00:07";
+    assert_eq!(review.commands(), [command]);
+    tx.on_commit(|_, _| Err("no"));
+    let error = tx.commit().expect_err("a hook refuses");
+    assert!(error.is_rolled_back(), "{error}");
+    assert_eq!(sources(), [a, b]);
+
+    let none: [HardwareAddress; 0] = [];
+    assert_eq!(edit(MacvlanOptions::new().macaddr_mode(MacaddrMode::FLUSH)), none);
+    let mut tx = db.begin();
+    let m2 = Macvlan::new("m2", "v1").mode(MacvlanMode::SOURCE);
+    tx.create(m2.macaddr_mode(MacaddrMode::ADD).macaddr(a)).expect("m2");
+    tx.commit().expect("a commit");
+    assert_eq!(sources_of("m2"), [a]);
     agrees(&db);
 }
 
@@ -584,7 +629,7 @@ fn every_kind_is_created_with_its_options() {
     tx.create(
         Macvlan::new("m1", "v1")
             .mode(MacvlanMode::PASSTHRU)
-            .flags(netlinkdb::internals::object::kinds::MacvlanFlags::NOPROMISC),
+            .flags(netlinkdb::MacvlanFlags::NOPROMISC),
     )
     .expect("m1");
     let remote: Ipv6Addr = "fd00::2".parse().expect("an address");
@@ -597,7 +642,7 @@ fn every_kind_is_created_with_its_options() {
             .ttl(9u8)
             .tos(4u8)
             .learning(false)
-            .source_ports(1000, 2000)
+            .port_range(1000..=2000)
             .ageing(70u32)
             .limit(80u32)
             .l2miss(true)
@@ -606,7 +651,7 @@ fn every_kind_is_created_with_its_options() {
             .rsc(true)
             .udp_csum(false)
             .gbp(true)
-            .df(netlinkdb::internals::object::kinds::VxlanDf::INHERIT),
+            .df(netlinkdb::VxlanDf::INHERIT),
     )
     .expect("x0");
     tx.create(

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
 crate::cases![
+    a_review_over_all_namespaces,
     a_pair_with_an_end_in_each_namespace,
     the_review_says_what_goes_where,
     an_interface_is_moved_and_edited_there,
@@ -142,6 +143,29 @@ fn jointly_rolled_back(
     let error = ended.expect_err("a refused commit");
     assert!(matches!(error.ending(), Ending::RolledBack { .. }), "{error}");
     error
+}
+
+fn a_review_over_all_namespaces() {
+    let two = Two::new();
+    let mut tx = two.begin();
+    assert!(tx.review().expect("a review").is_empty());
+    let (near, far) =
+        tx.create_pair(&two.here, Veth::new("near", "far"), &two.there).expect("a pair");
+    tx.at(&two.here).expect("here").interface(&near).set_mtu(1400);
+    tx.at(&two.there).expect("there").interface(&far).add_ip("10.0.0.2/24").expect("an address");
+    let review = tx.review().expect("a review");
+    assert!(!review.is_empty() && review.refusal().is_none());
+    let titles = [&two.here, &two.there].map(|db| db.netns().expect("a namespace").to_string());
+    let reviewed: Vec<_> = review.reviews().map(|(title, _)| title.to_owned()).collect();
+    assert_eq!(reviewed, titles);
+    let text = review.to_string();
+    let (here, there) =
+        text.split_once(&format!("\nin namespace {}", titles[1])).expect("two parts");
+    assert!(here.starts_with(&format!("in namespace {}\n", titles[0])), "{text}");
+    assert!(
+        here.contains("ip link add") && there.contains("ip addr add 10.0.0.2/24 dev far"),
+        "{text}"
+    );
 }
 
 fn a_pair_with_an_end_in_each_namespace() {

@@ -16,6 +16,8 @@ crate::cases![
     proxies_that_the_kernel_does_not_announce,
     entries_of_a_bridge,
     entries_of_a_tunnel,
+    a_tunnel_in_a_bridge_has_entries_in_both,
+    the_commands_of_a_review_do_the_same,
     an_entry_by_a_nexthop_group,
     a_neighbour_is_replaced,
     a_downed_link_gets_its_neighbours_back,
@@ -197,6 +199,19 @@ fn entries_of_a_bridge() {
     if vlans.status.success() {
         there_and_back(&db, &of().master().vlan(1), &["dev v0", "vlan 1", "master br0"]);
     }
+    // Of what a control plane tells of a port the kernel keeps no state.
+    let told = || of().master().extern_learn();
+    let is_told =
+        || entries("v0").iter().any(|one| one.contains(mac) && one.contains("extern_learn"));
+    commit(&db, |tx| tx.add_neighbour(told()).map(drop));
+    assert!(is_told(), "{:?}", entries("v0"));
+    let mut tx = db.begin();
+    tx.remove_neighbour(told()).expect("the entry");
+    tx.on_commit(|_, _| Err("no"));
+    assert!(rolled_back(tx.commit()).is_hook());
+    assert!(is_told(), "{:?}", entries("v0"));
+    commit(&db, |tx| tx.remove_neighbour(told()).map(drop));
+    assert!(!entries("v0").iter().any(|one| one.contains(mac)), "{:?}", entries("v0"));
     // Moved to another port.
     scene("link set v1 master br0");
     commit(&db, |tx| tx.add_neighbour(of().master().state(NeighbourState::NOARP)).map(drop));
@@ -231,9 +246,24 @@ fn entries_of_a_tunnel() {
         (of(mac, "10.0.0.9"), vec![mac, "dst 10.0.0.9", "self permanent"]),
         (of(mac, "10.0.0.9").port(4790).vni(7), vec!["dst 10.0.0.9", "port 4790", "vni 7"]),
         (of(any, "10.0.0.9"), vec![any, "dst 10.0.0.9"]),
+        (of(mac, "10.0.0.9").extern_learn(), vec!["dst 10.0.0.9", "self extern_learn"]),
+        (of(mac, "10.0.0.9").via(index_of("v1")), vec!["dst 10.0.0.9", "via v1"]),
     ] {
         there_and_back(&db, &spec, &words);
     }
+    // One tunnel for several networks: of one address an entry for each.
+    scene("link add x1 type vxlan external dstport 4790\n link set x1 up");
+    db.sync().expect("a snapshot");
+    let from = |vni: u32| Neighbour::fdb(mac, "x1").dst("10.0.0.9").src_vni(vni).vni(vni + 100);
+    there_and_back(&db, &from(7), &["dst 10.0.0.9", "src_vni 7", "vni 107"]);
+    commit(&db, |tx| tx.add_neighbour(from(7)).map(drop));
+    there_and_back(&db, &from(8), &["dst 10.0.0.9", "src_vni 8", "vni 108"]);
+    let both = whole();
+    let mut tx = db.begin();
+    tx.remove("x1").expect("an interface");
+    tx.on_commit(|_, _| Err("no"));
+    assert!(rolled_back(tx.commit()).is_hook());
+    both.again(&db);
     // Several remotes of one address: each for itself.
     commit(&db, |tx| {
         ["10.0.0.8", "10.0.0.9"].iter().try_for_each(|dst| tx.add_neighbour(of(any, dst)).map(drop))
@@ -252,6 +282,130 @@ fn entries_of_a_tunnel() {
     whole.again(&db);
     commit(&db, |tx| tx.replace_neighbour(of(mac, "10.0.0.7")).map(drop));
     assert_eq!(entries("x0").iter().filter(|line| line.contains(mac)).count(), 1);
+}
+
+/// Of an address that a tunnel and its bridge both know the database knew one entry, whichever was told last.
+fn a_tunnel_in_a_bridge_has_entries_in_both() {
+    for kind in ["vxlan", "bridge"] {
+        need_kind(kind);
+    }
+    two_links();
+    scene(
+        "link add br0 type bridge\n link add x0 type vxlan id 5 dstport 4789 dev v0\n link set x0 master br0
+         link set x0 up\n link set br0 up",
+    );
+    let db = open_all();
+    let mac = "02:00:00:00:00:09";
+    let in_tunnel = || Neighbour::fdb(mac, "x0").dst("10.0.0.9");
+    let in_bridge = || Neighbour::fdb(mac, "x0").master();
+    let known = || {
+        let now = db.snapshot();
+        let all = now.neighbours().fdb().iter().filter(|one| one.to_string().starts_with(mac));
+        all.count()
+    };
+    there_and_back(&db, &in_tunnel(), &["dst 10.0.0.9", "self"]);
+    there_and_back(&db, &in_bridge(), &["dev x0", "master br0"]);
+    commit(&db, |tx| tx.add_neighbour(in_bridge()).map(drop));
+    there_and_back(&db, &in_tunnel(), &["dst 10.0.0.9", "self"]);
+    commit(&db, |tx| tx.remove_neighbour(in_bridge()).map(drop));
+
+    let before = tables();
+    let both = || in_tunnel().self_and_master();
+    commit(&db, |tx| tx.add_neighbour(both()).map(drop));
+    assert_eq!(entries("x0").iter().filter(|line| line.starts_with(mac)).count(), 2);
+    assert_eq!(known(), 2);
+    let there = whole();
+    let mut tx = db.begin();
+    tx.remove_neighbour(both()).expect("both");
+    assert_eq!(tx.review().commands().len(), 2, "{}", tx.review());
+    tx.on_commit(|_, _| Err("no"));
+    assert!(rolled_back(tx.commit()).is_hook());
+    there.again(&db);
+    let mut tx = db.begin();
+    tx.remove("x0").expect("an interface");
+    tx.on_commit(|_, _| Err("no"));
+    assert!(rolled_back(tx.commit()).is_hook());
+    there.again(&db);
+    commit(&db, |tx| tx.remove_neighbour(in_tunnel()).map(drop));
+    assert_eq!(known(), 1);
+    // Another program's, one after the other.
+    run(&format!("bridge fdb add {mac} dev x0 self dst 10.0.0.8"));
+    knows(&db);
+    assert_eq!(known(), 2);
+    run(&format!("bridge fdb del {mac} dev x0 master"));
+    knows(&db);
+    assert_eq!(known(), 1);
+    commit(&db, |tx| tx.remove_neighbour(in_tunnel()).map(drop));
+    assert_eq!(tables(), before);
+}
+
+fn index_of(name: &str) -> u32 {
+    Db::open().expect("a database").snapshot().link(name).expect("an interface").index()
+}
+
+/// They were no commands: `PERMANENT` is no word of `ip neigh`, and an interface that is still to be made was
+/// `new interface 2`.
+fn the_commands_of_a_review_do_the_same() {
+    for kind in ["vxlan", "bridge"] {
+        need_kind(kind);
+    }
+    two_links();
+    scene(
+        "link add br0 type bridge\n link set v0 master br0\n link add x0 type vxlan id 5 dstport 4789 dev v1",
+    );
+    let db = open_all();
+    let mac = "02:00:00:00:00:09";
+    for spec in [
+        Neighbour::new("10.0.0.2", "v1").lladdr(mac),
+        Neighbour::new("fd00::2", "v1").lladdr(mac).router().protocol(RouteProtocol::BIRD),
+        Neighbour::new("10.0.0.2", "v1").lladdr(mac).state(NeighbourState::STALE).extern_learn(),
+        Neighbour::new("10.0.0.3", "v1").proxy(),
+        Neighbour::fdb(mac, "v0").master().sticky().state(NeighbourState::NOARP),
+        Neighbour::fdb(mac, "br0"),
+        Neighbour::fdb(mac, "x0").dst("10.0.0.9").port(4790).vni(7),
+    ] {
+        let before = tables();
+        let mut tx = db.begin();
+        tx.add_neighbour(spec.clone()).expect("a neighbour");
+        let add = tx.review();
+        tx.commit().unwrap_or_else(|error| panic!("{error}"));
+        let after = tables();
+        let mut tx = db.begin();
+        tx.remove_neighbour(spec.clone()).expect("a neighbour");
+        let remove = tx.review();
+        tx.commit().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(tables(), before, "{spec}");
+        // Of a proxy that is there already the kernel does not say that it is permanent.
+        for (review, wanted) in [(add, &after), (remove, &before)] {
+            review.commands().iter().for_each(|command| run(command));
+            assert_eq!(tables(), *wanted, "{review}");
+        }
+        db.resync().expect("a snapshot");
+    }
+    let mut tx = db.begin();
+    let new = tx.create(netlinkdb::Veth::new("n0", "n1")).expect("a pair");
+    tx.interface(&new).add_ip("10.7.0.1/24").expect("an address").up();
+    tx.add_neighbour(Neighbour::new("10.7.0.2", &new).lladdr(mac)).expect("a neighbour");
+    tx.add_neighbour(Neighbour::new("10.7.0.3", &new).proxy()).expect("a proxy");
+    let review = tx.review();
+    let said = |command: &str| review.commands().iter().any(|one| one == command);
+    assert!(
+        said("ip neigh add 10.7.0.2 dev n0 lladdr 02:00:00:00:00:09 nud permanent"),
+        "{review}"
+    );
+    assert!(said("ip neigh add proxy 10.7.0.3 dev n0"), "{review}");
+    assert!(!review.to_string().contains("new interface"), "{review}");
+    review.commands().iter().for_each(|command| run(command));
+}
+
+/// A command as a review prints it.
+#[track_caller]
+fn run(command: &str) {
+    if command.starts_with("bridge") && bridge_json(&["fdb", "show"]).is_none() {
+        skip("the command `bridge` is not installed");
+    }
+    let status = Command::new("sh").args(["-c", command]).status().expect("a shell");
+    assert!(status.success(), "{command}");
 }
 
 fn an_entry_by_a_nexthop_group() {
@@ -454,6 +608,16 @@ fn what_cannot_be_is_refused() {
     // A receive filter of the interface.
     let error = db.begin().add_neighbour(Neighbour::fdb("02:00:00:00:00:09", "v0")).map(drop);
     assert!(error.unwrap_err().to_string().contains("receive filter"));
+    // `vxlan_fdb_add`, which is not said where it leads: a bare EINVAL.
+    if try_ip(&["link", "add", "x0", "type", "vxlan", "id", "5", "dstport", "4789"])
+        .status
+        .success()
+    {
+        db.sync().expect("a snapshot");
+        let nowhere = Neighbour::fdb("02:00:00:00:00:09", "x0");
+        let error = db.begin().add_neighbour(nowhere).map(drop).unwrap_err();
+        assert!(error.is_refused() && error.to_string().contains("`dst`"), "{error}");
+    }
     let whole = whole();
     let mut tx = db.begin();
     tx.add_neighbour(Neighbour::new("10.0.0.2", "v0").lladdr("02:00:00")).expect("a neighbour");

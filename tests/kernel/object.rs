@@ -179,7 +179,7 @@ fn what_is_to_be_created_is_created_so() {
         Vxlan::new("vx0", 42)
             .dev(11)
             .remote(std::net::Ipv4Addr::new(10, 0, 0, 2))
-            .source_ports(1000, 2000)
+            .port_range(1000..=2000)
             .port(4789u16)
             .gbp(true)
             .label(0u32),

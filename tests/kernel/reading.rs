@@ -99,8 +99,7 @@ fn a_namespace_that_is_not_there_is_named_in_the_error() {
     assert_eq!(error.errno(), Some(libc::ENOENT), "{error}");
     let error = NetNs::of_pid(u32::MAX >> 1).unwrap_err();
     assert_eq!(error.errno(), Some(libc::ENOENT), "{error}");
-    let file = NetNs::from_path("/proc/self/status").unwrap();
-    let error = Db::builder().netns(&file).open().unwrap_err();
+    let error = NetNs::from_path("/proc/self/status").unwrap_err();
     assert_eq!(error.errno(), Some(libc::EINVAL), "{error}");
     assert!(error.to_string().contains("network namespace"), "{error}");
 }

@@ -4,7 +4,7 @@ use crate::scene::{
     Ear, agrees, agrees_unasked, before, exactly_as_before, open, refused, rolled_back, scene,
     sysctl,
 };
-use crate::support::ip;
+use crate::support::{ip, skip, try_ip};
 use netlinkdb::{
     Bridge, BridgeOptions, BridgePortOptions, Db, HardwareAddress, Ifb, Macvlan, MacvlanMode,
     MacvlanOptions, NewLink, Result, Transaction, Veth, Vxlan, VxlanOptions,
@@ -32,7 +32,37 @@ crate::cases![
     another_programs_address_survives_a_rollback,
     another_programs_interface_survives_a_rollback,
     a_removed_port_of_a_kept_bridge_comes_back_as_its_port,
+    what_is_not_given_back_with_a_removed_interface_is_said,
 ];
+
+/// A rollback that had made such an interface anew said that everything was as before.
+fn what_is_not_given_back_with_a_removed_interface_is_said() {
+    let words = "link add x0 type vxlan external vnifilter dstport 4789";
+    if !try_ip(&words.split(' ').collect::<Vec<_>>()).status.success() {
+        skip("this kernel, or its iproute2, filters no network identifiers");
+    }
+    scene("link add gone0 type ifb");
+    let db = open();
+    let mut tx = db.begin();
+    tx.remove("gone0").expect("an interface");
+    tx.on_commit(|_, _| Err("no"));
+    let error = rolled_back(tx.commit());
+    assert!(
+        error.untold().is_empty() && error.to_string().ends_with("as it was before"),
+        "{error}"
+    );
+
+    let mut tx = db.begin();
+    tx.remove("x0").expect("an interface");
+    let review = tx.review();
+    let line = "- interface, and its network identifiers, which no rollback gives back";
+    assert_eq!(review.lines()[0].to_string(), line);
+    tx.on_commit(|_, _| Err("no"));
+    let error = rolled_back(tx.commit());
+    assert_eq!(error.untold(), ["the network identifiers of `x0`"]);
+    assert!(error.to_string().ends_with("made anew: the network identifiers of `x0`"), "{error}");
+    agrees(&db);
+}
 
 fn mac(text: &str) -> HardwareAddress {
     text.parse().expect("a hardware address")

@@ -157,7 +157,7 @@ fn samples() -> Vec<NewLink> {
             .udp_csum(false)
             .into(),
         Geneve::new("geneve2", 16_777_215)
-            .remote6(six(2))
+            .remote(six(2))
             .ttl_inherit(true)
             .label(0x12345u32)
             .df(GeneveDf::INHERIT)
@@ -438,7 +438,7 @@ fn what_the_kernel_would_refuse_is_said_before() {
     refused(Ipip::new("t0").ttl(4u8).pmtudisc(false).into(), "ttl");
     refused(Sit::new("t0").prefix(six(0)).prefixlen(33u16).into(), "longer than 64");
     refused(Geneve::new("t0", 1 << 24).into(), "16777215");
-    refused(Geneve::new("t0", 1).remote(REMOTE).remote6(six(1)).into(), "one remote");
+    refused(Geneve::new("t0", 1).remote4(REMOTE).remote6(six(1)).into(), "one remote");
     refused(Geneve::new("t0", 1).remote(REMOTE).label(1u32).into(), "IPv6");
     refused(Xfrm::new("t0", 0).into(), "4294967295");
     refused(Macsec::new("t0", "lo").replay_protect(true).into(), "goes with one");
@@ -492,6 +492,10 @@ fn tun_and_tap_are_created_and_taken_back() {
     };
     let mut tx = db.begin();
     all(&mut tx);
+    let review = tx.review();
+    // `ip link add ... type tun` is no command.
+    let command = "ip tuntap add dev tap0 mode tap pi vnet_hdr multi_queue";
+    assert!(review.commands().iter().any(|one| one == command), "{review}");
     tx.create(Veth::new("v2", "v3")).expect("a pair");
     tx.on_commit(|_, _| Err("no"));
     rolled_back(tx.commit());

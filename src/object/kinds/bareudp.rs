@@ -42,9 +42,9 @@ table! {
     setters [Bareudp];
     rows {
         /// The UDP destination port, 1 to 65535.
-        PORT port: Be16 = Path(&[1]), "IFLA_BAREUDP_PORT", Create, name: "dstport", keyword: "dstport";
+        PORT port: Be16 = Path(&[1]), "IFLA_BAREUDP_PORT", Create, name: "dstport", keyword: "dstport", range: 1..=65_535;
         /// The Ethernet type of the packets inside.
-        ETHERTYPE ethertype: Be16 = Path(&[2]), "IFLA_BAREUDP_ETHERTYPE", Create, keyword: "ethertype", form: Custom(show_ethertype);
+        ETHERTYPE ethertype: Be16 = Path(&[2]), "IFLA_BAREUDP_ETHERTYPE", Create, keyword: "ethertype", form: Custom(show_ethertype), argument: By(ethertype_words);
         /// The lowest UDP source port; 0 for any.
         SRCPORT_MIN srcport_min: U16 = Path(&[3]), "IFLA_BAREUDP_SRCPORT_MIN", Create, name: "srcportmin", keyword: "srcportmin";
         /// Whether IPv6 goes with IPv4, and multicast MPLS with unicast MPLS.
@@ -55,10 +55,22 @@ table! {
 const ETHERTYPES: [(u64, &str); 4] =
     [(0x0800, "ip"), (0x86dd, "ipv6"), (0x8847, "mpls_uc"), (0x8848, "mpls_mc")];
 
-fn show_ethertype(value: &Value, record: &Record, _: &dyn Names, object: Object<'_>) {
+fn ethertype_name(value: &Value) -> Option<&'static str> {
     let number = value.number().unwrap_or(0);
-    let name = ETHERTYPES.iter().find(|(own, _)| *own == number);
-    let text = name.map_or_else(|| format!("[{number}]"), |(_, name)| (*name).to_owned());
+    ETHERTYPES.iter().find(|(own, _)| *own == number).map(|(_, name)| *name)
+}
+
+/// What `ip` prints of one that has no name, it does not read.
+fn ethertype_words(value: &Value) -> String {
+    match ethertype_name(value) {
+        Some(name) => format!("ethertype {name}"),
+        None => format!("ethertype {:#06x}", value.number().unwrap_or(0)),
+    }
+}
+
+fn show_ethertype(value: &Value, record: &Record, _: &dyn Names, object: Object<'_>) {
+    let number = || format!("[{}]", value.number().unwrap_or(0));
+    let text = ethertype_name(value).map_or_else(number, str::to_owned);
     object.push(("ethertype".to_owned(), Tree::Text(text)));
     if record.value(row::MULTIPROTO_MODE).is_none() {
         object.push(("multiproto".to_owned(), Tree::Bool(false)));

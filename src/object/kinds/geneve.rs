@@ -7,6 +7,7 @@ use super::super::table::table;
 use super::super::{Names, Record, Tree, Value};
 use super::new::{NewLink, new_links, options};
 use super::tunnel::{Object, hex, show_tos, tos_words};
+use super::vxlan::{PortRangeOf, port_words};
 
 new_links! {
     /// A Geneve tunnel to be created.
@@ -34,10 +35,29 @@ options! {
 
 impl GeneveData<'_> {
     /// The other end, of either family.
-    pub fn remote_address(&self) -> Option<IpAddr> {
-        self.remote().map(IpAddr::from).or(self.remote6().map(IpAddr::from))
+    pub fn remote(&self) -> Option<IpAddr> {
+        self.remote4().map(IpAddr::from).or(self.remote6().map(IpAddr::from))
     }
 }
+
+macro_rules! either_family {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// The other end, of either family, which cannot be changed later.
+            pub fn remote(mut self, address: impl Into<IpAddr>) -> Self {
+                let (own, other, value) = match address.into() {
+                    IpAddr::V4(address) => (row::REMOTE, row::REMOTE6, Value::V4(address)),
+                    IpAddr::V6(address) => (row::REMOTE6, row::REMOTE, Value::V6(address)),
+                };
+                self.record_mut().remove(other);
+                self.record_mut().set(own, value);
+                self
+            }
+        }
+    )*};
+}
+
+either_family!(Geneve GeneveOptions);
 
 names! {
     /// `IFLA_GENEVE_DF`: the don't-fragment bit of tunnel packets.
@@ -60,9 +80,8 @@ table! {
         COLLECT_METADATA external: Present = Path(&[6]), "IFLA_GENEVE_COLLECT_METADATA", Create, keyword: "external", argument: NoWord;
         /// The network identifier (VNI), 0 to 16777215.
         ID id: U32 = Path(&[1]), "IFLA_GENEVE_ID", Create, keyword: "id", range: 0..=16_777_215;
-        /// The other end, where it is an IPv4 address. [`GeneveData::remote_address`] is of either family. The family cannot be
-        /// changed.
-        REMOTE remote: Ip4 = Path(&[2]), "IFLA_GENEVE_REMOTE", Set, keyword: "remote", form: Custom(show_remote), silent: WhileDown;
+        /// The other end, where it is an IPv4 address. [`GeneveData::remote`] is of either family.
+        REMOTE remote4: Ip4 = Path(&[2]), "IFLA_GENEVE_REMOTE", Set, name: "remote", keyword: "remote", form: Custom(show_remote), silent: WhileDown;
         /// The other end, where it is an IPv6 address.
         REMOTE6 remote6: Ip6 = Path(&[7]), "IFLA_GENEVE_REMOTE6", Set, keyword: "remote", form: Custom(show_remote6), silent: WhileDown;
         /// The time to live of tunnel packets, 1 to 255; 0 for the kernel's choice.
@@ -76,9 +95,9 @@ table! {
         /// The flow label of IPv6 tunnel packets, 0 to 1048575.
         LABEL label: Be32 = Path(&[11]), "IFLA_GENEVE_LABEL", Set, keyword: "flowlabel", form: Custom(show_label), range: 0..=1_048_575, silent: WhileDown;
         /// The UDP destination port, 1 to 65535; 6081 when not given.
-        PORT port: Be16 = Path(&[5]), "IFLA_GENEVE_PORT", Create, keyword: "dstport";
-        /// The lowest and the highest UDP source port, two bytes each in network order (Linux 6.16).
-        PORT_RANGE port_range: Bytes = Path(&[15]), "IFLA_GENEVE_PORT_RANGE", Create, form: Hidden;
+        PORT port: Be16 = Path(&[5]), "IFLA_GENEVE_PORT", Create, keyword: "dstport", range: 1..=65_535;
+        /// The lowest and the highest UDP source port, `1000..=2000` or `(1000, 2000)`; both 0 for the kernel's choice (Linux 6.16).
+        PORT_RANGE port_range: PortRangeOf = Path(&[15]), "IFLA_GENEVE_PORT_RANGE", Create, form: Hidden, keyword: "srcport", argument: By(port_words);
         /// Whether UDP checksums are computed over IPv4.
         UDP_CSUM udp_csum: Switch<U8> = Path(&[8]), "IFLA_GENEVE_UDP_CSUM", Create, keyword: "udpcsum", argument: NoWord;
         /// Whether UDP checksums are left out over IPv6.

@@ -54,6 +54,40 @@ macro_rules! sources {
 
 sources!(Macvlan Macvtap MacvlanOptions);
 
+/// ```
+/// use netlinkdb::MacvlanOptions;
+/// # netlinkdb::NetNs::enter_private()?;
+/// # let db = netlinkdb::Db::open()?;
+/// # let mut tx = db.begin();
+/// # tx.create(netlinkdb::Veth::new("eth0", "eth1"))?;
+/// # tx.create(netlinkdb::Macvlan::new("mv0", "eth0").mode(netlinkdb::MacvlanMode::SOURCE))?;
+/// # tx.commit()?;
+///
+/// let mv0 = db.interface("mv0")?;
+/// mv0.macvlan(MacvlanOptions::new().add_sources(&[[2, 0, 0, 0, 0, 5].into(), [2, 0, 0, 0, 0, 6].into()]))?.commit()?;
+/// mv0.macvlan(MacvlanOptions::new().del_sources(&[[2, 0, 0, 0, 0, 5].into()]))?.commit()?;
+///
+/// let now = db.snapshot();
+/// let options = now.link("mv0").and_then(|mv0| mv0.macvlan());
+/// let sources = options.as_ref().and_then(|options| options.macaddr_data());
+/// assert_eq!(sources, Some(&[[2, 0, 0, 0, 0, 6].into()][..]));
+/// # Ok::<(), netlinkdb::Error>(())
+/// ```
+impl MacvlanOptions {
+    /// In mode `SOURCE`: more addresses whose frames are received. What is read back, and undone, is the whole list: another
+    /// program's change of it since the transaction began is a conflict.
+    pub fn add_sources(self, addresses: &[HardwareAddress]) -> Self {
+        let addresses: Box<[HardwareAddress]> = addresses.into();
+        self.macaddr_mode(MacaddrMode::ADD).macaddr_data(addresses)
+    }
+
+    /// In mode `SOURCE`: addresses whose frames are received no more; one that is not in the list changes nothing.
+    pub fn del_sources(self, addresses: &[HardwareAddress]) -> Self {
+        let addresses: Box<[HardwareAddress]> = addresses.into();
+        self.macaddr_mode(MacaddrMode::DEL).macaddr_data(addresses)
+    }
+}
+
 names! {
     /// `IFLA_MACVLAN_MODE`: who talks to whom.
     enum MacvlanMode: u32 as U32 {
@@ -94,7 +128,7 @@ table! {
         MODE mode: OneOf<MacvlanMode> = Path(&[1]), "IFLA_MACVLAN_MODE", Set, keyword: "mode", silent: WhileDown;
         /// Flags: with `NOPROMISC` a passthru macvlan does not make the lower interface promiscuous, with `NODST` source mode skips the destination lookup.
         FLAGS flags: BitsOf<MacvlanFlags> = Path(&[2]), "IFLA_MACVLAN_FLAGS", Set, keyword: "flag", form: Custom(show_flags), argument: By(flag_words), silent: WhileDown;
-        /// What the request does to the list of source addresses.
+        /// What is done to the list of source addresses with `macaddr` and `macaddr_data`; see [`MacvlanOptions::add_sources`].
         MACADDR_MODE macaddr_mode: OneOf<MacaddrMode> = Path(&[3]), "IFLA_MACVLAN_MACADDR_MODE", Action, keyword: "macaddr";
         /// The address that is added to or deleted from the list of source addresses.
         MACADDR macaddr: Hardware = Path(&[4]), "IFLA_MACVLAN_MACADDR", Action, argument: By(plain_words);

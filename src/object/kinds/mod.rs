@@ -63,7 +63,7 @@ pub use macvlan::{
 pub use netkit::{
     NETKIT, Netkit, NetkitData, NetkitMode, NetkitOptions, NetkitPolicy, NetkitScrub,
 };
-pub use new::{NewLink, Place};
+pub use new::{NewLink, Place, RawAttributes};
 pub use nlmon::Nlmon;
 pub use team::Team;
 pub use tun::{TUN, Tun, TunData, TunMode};
@@ -72,7 +72,7 @@ pub use veth::{VETH, Veth};
 pub use vlan::{QOS_MAPPING, VLAN, Vlan, VlanData, VlanOptions};
 pub use vrf::{VRF, VRF_PORT, Vrf, VrfData, VrfPortData};
 pub use vti::{VTI, VTI6, Vti, Vti6, Vti6Data, Vti6Options, VtiData, VtiOptions};
-pub use vxlan::{VXLAN, Vxlan, VxlanData, VxlanDf, VxlanOptions};
+pub use vxlan::{UdpPorts, VXLAN, Vxlan, VxlanData, VxlanDf, VxlanOptions};
 pub use wireguard::Wireguard;
 pub use xfrm::{XFRM, Xfrm, XfrmData, XfrmOptions};
 

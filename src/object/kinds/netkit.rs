@@ -6,6 +6,7 @@ use super::super::table::table;
 use super::super::{Names, Record, Tree, Value};
 use super::new::{NewLink, new_links, options};
 use super::veth::PeerOf;
+use crate::wire::HardwareAddress;
 
 new_links! {
     /// A netkit pair to be created.
@@ -27,6 +28,11 @@ impl Netkit {
     /// The index of the other end, 1 to 2147483647; the kernel chooses when it is not given.
     pub fn peer_index(self, index: u32) -> Self {
         self.set_peer(link_row::INDEX, Value::Number(index.into()))
+    }
+
+    /// The link-layer address of the other end; the kernel makes one up when it is not given. In mode `L3` a pair has none.
+    pub fn peer_address(self, address: impl Into<HardwareAddress>) -> Self {
+        self.set_peer(link_row::ADDRESS, Value::Hardware(address.into()))
     }
 
     /// The MTU of the other end, 68 to 65535 bytes.

@@ -2,6 +2,7 @@
 
 use super::super::link::{LINK, row};
 use super::super::{LinkRef, Record, Value};
+use crate::wire::{put_ne_u16, put_ne_u32, put_ne_u64};
 
 /// An interface to be created, of any kind.
 #[derive(Clone, Debug)]
@@ -38,9 +39,10 @@ impl NewLink {
         NewLink { record, data: None, link: None, peer: None, peer_place: None }
     }
 
-    /// Options of the kind as the attributes inside `IFLA_INFO_DATA`, for a kind that this crate does not know.
-    pub fn raw_data(mut self, attributes: &[u8]) -> Self {
-        self.record.set(row::DATA, Value::Bytes(attributes.into()));
+    /// Options of the kind as the attributes inside `IFLA_INFO_DATA`, for a kind that this crate does not know: see
+    /// [`RawAttributes`].
+    pub fn raw_data(mut self, attributes: impl AsRef<[u8]>) -> Self {
+        self.record.set(row::DATA, Value::Bytes(attributes.as_ref().into()));
         self
     }
 
@@ -109,51 +111,139 @@ impl NewLink {
     }
 }
 
-/// Setters that every new link has, on `self.0.record`.
+/// Attributes as bytes, for the options of a kind that this crate does not know ([`NewLink::raw_data`]).
+///
+/// Each has a number of its own kind, from the kernel's header, and a payload of at most 65,531 bytes: of a longer one the
+/// kernel refuses the whole.
+///
+/// ```
+/// # netlinkdb::NetNs::enter_private()?;
+/// use netlinkdb::{Db, NewLink, RawAttributes};
+///
+/// let db = Db::open()?;
+/// let mut tx = db.begin();
+/// let options = RawAttributes::new().u32(1, 400).u8(22, 0); // IFLA_BR_FORWARD_DELAY, IFLA_BR_MCAST_ROUTER
+/// tx.create(NewLink::with_kind("br0", "bridge").mtu(1400).raw_data(options))?;
+/// let now = tx.commit()?.snapshot().clone();
+/// let br0 = now.link("br0").unwrap();
+/// assert_eq!((br0.mtu(), br0.bridge().unwrap().forward_delay()), (1400, Some(400)));
+/// # Ok::<(), netlinkdb::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawAttributes(Vec<u8>);
+
+impl RawAttributes {
+    /// None yet.
+    pub fn new() -> Self {
+        RawAttributes::default()
+    }
+
+    /// One whose presence is all it says.
+    pub fn flag(self, number: u16) -> Self {
+        self.bytes(number, &[])
+    }
+
+    /// One with a number of 8 bits.
+    pub fn u8(self, number: u16, value: u8) -> Self {
+        self.bytes(number, &[value])
+    }
+
+    /// One with a number of 16 bits, in the machine's order.
+    pub fn u16(self, number: u16, value: u16) -> Self {
+        self.with(number, |to| put_ne_u16(to, value))
+    }
+
+    /// One with a number of 32 bits, in the machine's order.
+    pub fn u32(self, number: u16, value: u32) -> Self {
+        self.with(number, |to| put_ne_u32(to, value))
+    }
+
+    /// One with a number of 64 bits, in the machine's order.
+    pub fn u64(self, number: u16, value: u64) -> Self {
+        self.with(number, |to| put_ne_u64(to, value))
+    }
+
+    /// One with a text, which a zero byte ends.
+    pub fn text(self, number: u16, text: &str) -> Self {
+        self.bytes(number, &[text.as_bytes(), &[0]].concat())
+    }
+
+    /// One with these bytes: an address, or a number in network order (`to_be_bytes`).
+    pub fn bytes(mut self, number: u16, payload: &[u8]) -> Self {
+        let length = u16::try_from(payload.len() + 4).unwrap_or(u16::MAX);
+        put_ne_u16(&mut self.0, length);
+        put_ne_u16(&mut self.0, number);
+        self.0.extend_from_slice(payload);
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+        self
+    }
+
+    /// One with attributes inside, marked as such (`NLA_F_NESTED`).
+    pub fn nested(self, number: u16, inside: RawAttributes) -> Self {
+        const NESTED: u16 = 0x8000;
+        self.bytes(number | NESTED, &inside.0)
+    }
+
+    fn with(self, number: u16, put: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut payload = Vec::with_capacity(8);
+        put(&mut payload);
+        self.bytes(number, &payload)
+    }
+}
+
+impl AsRef<[u8]> for RawAttributes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Setters that every new link has, on itself or on what it is made of.
 macro_rules! link_setters {
-    ($($name:ident)*) => {$(
+    ($name:ident [$($at:tt)*]) => {
         impl $name {
             /// The index, 1 to 2147483647; the kernel chooses when it is not given.
             pub fn index(mut self, index: u32) -> Self {
-                self.0.set_number($crate::object::link::row::INDEX, index);
+                self $($at)* .set_number($crate::object::link::row::INDEX, index);
                 self
             }
 
             /// The link-layer address; the kernel makes one up when it is not given.
             pub fn address(mut self, address: impl Into<$crate::wire::HardwareAddress>) -> Self {
                 let value = $crate::object::Value::Hardware(address.into());
-                self.0.record.set($crate::object::link::row::ADDRESS, value);
+                self $($at)* .record.set($crate::object::link::row::ADDRESS, value);
                 self
             }
 
             /// The largest packet that is sent, without the link-layer header, in bytes. A bridge keeps it against its
             /// ports, whose least mtu it would have otherwise.
             pub fn mtu(mut self, bytes: u32) -> Self {
-                self.0.set_number($crate::object::link::row::MTU, bytes);
+                self $($at)* .set_number($crate::object::link::row::MTU, bytes);
                 self
             }
 
             /// The length of the transmit queue, in packets.
             pub fn txqlen(mut self, packets: u32) -> Self {
-                self.0.set_number($crate::object::link::row::TXQLEN, packets);
+                self $($at)* .set_number($crate::object::link::row::TXQLEN, packets);
                 self
             }
 
             /// Transmit queues, 1 to 4096.
             pub fn num_tx_queues(mut self, queues: u32) -> Self {
-                self.0.set_number($crate::object::link::row::NUM_TX_QUEUES, queues);
+                self $($at)* .set_number($crate::object::link::row::NUM_TX_QUEUES, queues);
                 self
             }
 
             /// Receive queues, 1 to 4096.
             pub fn num_rx_queues(mut self, queues: u32) -> Self {
-                self.0.set_number($crate::object::link::row::NUM_RX_QUEUES, queues);
+                self $($at)* .set_number($crate::object::link::row::NUM_RX_QUEUES, queues);
                 self
             }
         }
-    )*};
+    };
 }
 pub(crate) use link_setters;
+
+link_setters!(NewLink []);
 
 /// Declares the type of a new link of one kind: a [`NewLink`] with that kind's setters.
 macro_rules! new_links {
@@ -162,7 +252,7 @@ macro_rules! new_links {
         #[derive(Clone, Debug)]
         pub struct $name(pub(crate) $crate::object::kinds::NewLink);
 
-        $crate::object::kinds::new::link_setters!($name);
+        $crate::object::kinds::new::link_setters!($name [.0]);
 
         impl From<$name> for $crate::object::kinds::NewLink {
             fn from(new: $name) -> Self {
@@ -224,7 +314,8 @@ pub(crate) use options;
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::shape::Typed;
+    use super::super::super::shape::{Shape, Typed};
+    use super::super::super::table::Form;
     use super::super::*;
     use super::*;
 
@@ -240,6 +331,27 @@ mod tests {
     }
 
     #[test]
+    fn raw_attributes_are_what_the_tables_write() {
+        let options = RawAttributes::new().u32(1, 400).u8(22, 1).u64(999, 1).u16(998, 1);
+        let read = Record::decode_attributes(&BRIDGE, options.as_ref());
+        let number = |name| read.get(name).and_then(Value::number);
+        let read = ["forward_delay", "vlan_filtering", "mcast_router"].map(number);
+        assert_eq!(read, [Some(400), None, Some(1)]);
+        let mut message = crate::wire::Builder::new(0, 0);
+        message.attribute(3, b"text\0");
+        message.open(4);
+        message.attribute(1, &[]);
+        message.attribute(2, &[1, 2, 3]);
+        message.close();
+        let own = RawAttributes::new()
+            .text(3, "text")
+            .nested(4, RawAttributes::new().flag(1).bytes(2, &[1, 2, 3]));
+        assert_eq!(own.as_ref(), &message.finish()[crate::wire::HEADER..]);
+        let new = NewLink::with_kind("x0", "unheard-of").mtu(1400).index(7).raw_data(own);
+        assert_eq!((new.record.number(row::MTU), new.record.number(row::INDEX)), (1400, 7));
+    }
+
+    #[test]
     fn a_pair_carries_its_peer_and_an_ifb_nothing() {
         let veth =
             NewLink::from(Veth::new("v0", "v1").peer_index(12).num_tx_queues(2)).request(None);
@@ -247,6 +359,28 @@ mod tests {
         let peer = data.and_then(|data| data.value(veth::row::PEER)).and_then(veth::PeerOf::read);
         assert_eq!(peer.map(|peer| peer.record().number(row::INDEX)), Some(12));
         assert_eq!(NewLink::from(Ifb::new("ifb0")).request(None).value(row::DATA), None);
+    }
+
+    /// What a command says of an attribute is about it alone, whatever else JSON shows for it.
+    #[test]
+    fn no_word_of_a_command_is_a_word_about_something_else() {
+        let tables = super::super::KINDS.iter().chain(super::super::PORT_KINDS);
+        for (kind, table) in tables {
+            let own = |keyword: &str| table.rows.iter().any(|row| row.keyword == keyword);
+            for (id, row) in table.rows.iter().enumerate() {
+                let is_number =
+                    matches!(row.shape, Shape::U8 | Shape::U16 | Shape::U32 | Shape::Be16);
+                let is_switch = matches!(row.form, Form::Bool | Form::OnlyTrue | Form::Member(_));
+                if !row.settable() || !is_number || is_switch || row.keyword.is_empty() {
+                    continue;
+                }
+                let mut record = Record::new(table);
+                record.set(id as u16, Value::Number(1));
+                let words = record.words(&()).join(" ");
+                let wrong = ["true", "false", "none"].iter().any(|word| words.ends_with(word));
+                assert!(!wrong || own(&words), "{kind} {}: {words}", row.accessor);
+            }
+        }
     }
 
     #[test]
@@ -261,7 +395,7 @@ mod tests {
         assert_eq!(words(port.record()), "state 3 hairpin on");
         let vxlan = VxlanOptions::new()
             .remote(std::net::Ipv4Addr::new(10, 0, 0, 2))
-            .source_ports(1000, 2000)
+            .port_range(1000..=2000)
             .learning(false)
             .gbp(true)
             .ttl(0u8);
@@ -275,6 +409,13 @@ mod tests {
         let vlan = VlanOptions::new().gvrp(true).reorder_hdr(false);
         let vlan = vlan.egress_qos_map([(5, 6), (0, 7)]);
         assert_eq!(words(vlan.record()), "reorder_hdr off gvrp on egress-qos-map 0:7 5:6");
+        // It was `ethertype false`: JSON says `multiproto` behind it.
+        let bareudp = |ethertype| {
+            let new = NewLink::from(Bareudp::new("u0", 6635, ethertype));
+            new.data.as_ref().map(words)
+        };
+        assert_eq!(bareudp(0x0800).as_deref(), Some("dstport 6635 ethertype ip"));
+        assert_eq!(bareudp(0x0999).as_deref(), Some("dstport 6635 ethertype 0x0999"));
         let targets: Vec<std::net::IpAddr> = vec![[10, 0, 0, 2].into(), [10, 0, 0, 1].into()];
         let bond = BondOptions::new().mode(BondMode::ACTIVE_BACKUP).arp_ip_target(targets);
         let bond = bond.use_carrier(false).arp_validate(ArpValidate::NONE);

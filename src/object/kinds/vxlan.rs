@@ -1,6 +1,7 @@
 //! `vxlan`: Ethernet in UDP.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use super::super::shape::*;
 use super::super::table::table;
@@ -49,11 +50,6 @@ impl VxlanData<'_> {
     pub fn source(&self) -> Option<IpAddr> {
         self.local().map(IpAddr::from).or(self.local6().map(IpAddr::from))
     }
-
-    /// The lowest and the highest UDP source port; both 0 for the kernel's choice.
-    pub fn source_ports(&self) -> Option<(u16, u16)> {
-        self.port_range().map(|range| (range.low(), range.high()))
-    }
 }
 
 macro_rules! either_family {
@@ -74,14 +70,6 @@ macro_rules! either_family {
                     IpAddr::V6(address) => self.local6(address),
                 }
             }
-
-            /// The lowest and the highest UDP source port, 0 to 65535; only when the tunnel is created.
-            pub fn source_ports(self, low: u16, high: u16) -> Self {
-                let mut range = Record::new(&PORT_RANGE);
-                range.set(range_row::LOW, Value::Number(low.into()));
-                range.set(range_row::HIGH, Value::Number(high.into()));
-                self.port_range(range)
-            }
         }
     )*};
 }
@@ -97,9 +85,30 @@ names! {
     }
 }
 
-/// UDP source ports.
+/// UDP source ports, as the kernel reports them.
 #[derive(Clone, Copy, Debug)]
 pub struct PortRange<'a>(pub(crate) &'a Record);
+
+/// UDP source ports to be set, from the lowest to the highest: `1000..=2000` or `(1000, 2000)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UdpPorts {
+    /// The lowest, 0 to 65535.
+    pub low: u16,
+    /// The highest, 0 to 65535.
+    pub high: u16,
+}
+
+impl From<(u16, u16)> for UdpPorts {
+    fn from((low, high): (u16, u16)) -> Self {
+        UdpPorts { low, high }
+    }
+}
+
+impl From<RangeInclusive<u16>> for UdpPorts {
+    fn from(ports: RangeInclusive<u16>) -> Self {
+        UdpPorts { low: *ports.start(), high: *ports.end() }
+    }
+}
 
 impl PortRange<'_> {
     fn record(&self) -> &Record {
@@ -121,9 +130,23 @@ table! {
     }
 }
 
-records! {
-    /// UDP source ports.
-    PortRangeOf: Struct PORT_RANGE, PortRange;
+/// UDP source ports.
+#[derive(Debug)]
+pub struct PortRangeOf;
+
+impl Typed for PortRangeOf {
+    type Out<'a> = PortRange<'a>;
+    type In = UdpPorts;
+    const SHAPE: Shape = Shape::Struct(&PORT_RANGE);
+    fn read(value: &Value) -> Option<PortRange<'_>> {
+        value.nested().map(PortRange)
+    }
+    fn write(ports: UdpPorts) -> Value {
+        let mut range = Record::new(&PORT_RANGE);
+        range.set(range_row::LOW, Value::Number(ports.low.into()));
+        range.set(range_row::HIGH, Value::Number(ports.high.into()));
+        Value::Nested(Box::new(range))
+    }
 }
 
 table! {
@@ -149,10 +172,10 @@ table! {
         LOCAL6 local6: Ip6 = Path(&[17]), "IFLA_VXLAN_LOCAL6", Set, keyword: "local", form: Custom(show_local6), silent: WhileDown;
         /// The interface that the tunnel uses, by its index.
         LINK link: Interface = Path(&[3]), "IFLA_VXLAN_LINK", Set, keyword: "dev", silent: WhileDown;
-        /// UDP source ports; [`VxlanData::source_ports`] reads them.
+        /// The lowest and the highest UDP source port, `1000..=2000` or `(1000, 2000)`; both 0 for the kernel's choice.
         PORT_RANGE port_range: PortRangeOf = Path(&[10]), "IFLA_VXLAN_PORT_RANGE", Create, keyword: "srcport", argument: By(port_words);
         /// The UDP destination port, 1 to 65535; 8472 when not given.
-        PORT port: Be16 = Path(&[15]), "IFLA_VXLAN_PORT", Create, keyword: "dstport";
+        PORT port: Be16 = Path(&[15]), "IFLA_VXLAN_PORT", Create, keyword: "dstport", range: 1..=65_535;
         /// Whether source addresses are learned from what arrives.
         LEARNING learning: Switch<U8> = Path(&[7]), "IFLA_VXLAN_LEARNING", Set, keyword: "learning", argument: NoWord, silent: WhileDown;
         /// Whether ARP requests are answered here.
@@ -197,10 +220,10 @@ table! {
         REMCSUM_NOPARTIAL remcsum_nopartial: Present = Path(&[24]), "IFLA_VXLAN_REMCSUM_NOPARTIAL", Create, form: Hidden;
         /// Whether packets between tunnels of one machine skip the UDP socket (Linux 6.5).
         LOCALBYPASS localbypass: Switch<U8> = Path(&[31]), "IFLA_VXLAN_LOCALBYPASS", Set, keyword: "localbypass", argument: NoWord, silent: WhileDown;
-        /// Which header bits need not be zero (Linux 6.14).
-        RESERVED_BITS reserved_bits: Bytes = Path(&[33]), "IFLA_VXLAN_RESERVED_BITS", Create, form: Hidden;
+        /// Which of the 64 bits of the header must be zero in what arrives, the first one the highest (Linux 6.14).
+        RESERVED_BITS reserved_bits: Be64 = Path(&[33]), "IFLA_VXLAN_RESERVED_BITS", Create, form: Hex, keyword: "reserved_bits";
         /// Whether multicast tunnel packets are routed (Linux 6.16).
-        MC_ROUTE mc_route: Switch<U8> = Path(&[34]), "IFLA_VXLAN_MC_ROUTE", Set, form: OnlyTrue, keyword: "mcroute", argument: NoWord, silent: WhileDown;
+        MC_ROUTE mc_route: Switch<U8> = Path(&[34]), "IFLA_VXLAN_MC_ROUTE", Set, name: "mcroute", form: OnlyTrue, keyword: "mcroute", argument: NoWord, silent: WhileDown;
     }
 }
 
@@ -239,7 +262,7 @@ fn group_words(value: &Value) -> String {
     format!("{} {value}", if multicast { "group" } else { "remote" })
 }
 
-fn port_words(value: &Value) -> String {
+pub(super) fn port_words(value: &Value) -> String {
     let number = |id| value.nested().map_or(0, |range| range.number(id));
     format!("srcport {} {}", number(range_row::LOW), number(range_row::HIGH))
 }

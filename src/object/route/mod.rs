@@ -39,6 +39,7 @@ const AF_MPLS: u8 = 28;
 
 impl Route {
     /// From what the kernel said.
+    #[doc(hidden)]
     pub fn new(record: Record) -> Self {
         Route { record }
     }
@@ -494,6 +495,7 @@ impl Route {
     }
 
     /// The key by which the kernel looks it up; `None` for what is neither IPv4 nor IPv6 nor MPLS.
+    #[doc(hidden)]
     pub fn key(&self) -> Option<RouteKey> {
         RouteKey::of(&self.record)
     }

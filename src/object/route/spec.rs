@@ -677,6 +677,7 @@ impl RouteSpec {
 
     /// The first key of the table and the prefix that it is for, or the key of its label; `None` where the destination
     /// does not parse.
+    #[doc(hidden)]
     pub fn place(&self) -> Option<RouteKey> {
         self.draft.check().ok()?;
         Some(self.key()?.of_prefix().0)
@@ -695,6 +696,7 @@ impl RouteSpec {
     }
 
     /// The key by which the kernel looks it up.
+    #[doc(hidden)]
     pub fn key(&self) -> Option<RouteKey> {
         RouteKey::of(&self.record(|_| Some(0))?)
     }

@@ -287,11 +287,25 @@ impl Commit {
         }
         let cause =
             self.cause.clone().unwrap_or(Failure { step: String::new(), why: Why::Unanswered });
+        let untold = self.untold();
         self.outcome = Some(match residue.is_empty() {
-            true => Outcome::RolledBack { cause, snapshot },
-            false => Outcome::Torn { cause, residue, snapshot },
+            true => Outcome::RolledBack { cause, untold, snapshot },
+            false => Outcome::Torn { cause, residue, untold, snapshot },
         });
         self.stage = Stage::Finished;
+    }
+
+    /// What interfaces that were there before, and have been made anew, had besides what a snapshot knows.
+    fn untold(&self) -> Vec<String> {
+        let made = self.restored.keys().filter_map(|index| self.before.link_by_index(*index));
+        // One that has come back from another namespace has all that it had.
+        let moved = |link: &Link| {
+            self.journal.iter().any(|entry| {
+                matches!(entry.action, Action::Move { target, .. } if target == Target::of(link))
+            })
+        };
+        let told = |link: &Link| Some(format!("the {} of `{}`", kinds::untold(link)?, link.name()));
+        made.filter(|link| !moved(link)).filter_map(told).collect()
     }
 
     fn left_over(&self, action: &Action, now: &Snapshot) -> Vec<Residue> {

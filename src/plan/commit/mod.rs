@@ -18,7 +18,9 @@ use super::keyed::{Causes, Journal, Step};
 use super::order::{Phase, Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
 use super::undo::{Entry, Outcome as Sent, Withdrawn, without_collateral};
-use super::{Draft, Failure, Refusal, Target, Why, bridge_vlans, kinds, ports, review, rules};
+use super::{
+    Draft, Failure, Hint, Refusal, Target, Why, bridge_vlans, kinds, ports, review, rules,
+};
 use crate::object::kinds::Place;
 use crate::object::link::{LINK, row};
 use crate::object::{Link, LinkRef, Names, Silent};
@@ -81,6 +83,8 @@ pub enum Outcome {
     RolledBack {
         /// Why.
         cause: Failure,
+        /// What of interfaces that were made anew is told elsewhere, and is not known to be as before.
+        untold: Vec<String>,
         /// The state in which it was found so.
         snapshot: Snapshot,
     },
@@ -90,6 +94,8 @@ pub enum Outcome {
         cause: Failure,
         /// What is left.
         residue: Vec<Residue>,
+        /// What of interfaces that were made anew is told elsewhere, and is not known to be as before.
+        untold: Vec<String>,
         /// The state now.
         snapshot: Snapshot,
     },
@@ -918,6 +924,11 @@ fn failure(action: &Action, request: &[u8], ack: &Ack, step: String) -> Failure 
     let attribute = if path.is_empty() { None } else { action.attribute_name(&path) };
     // A port that is one answers so where its bridge has no VLANs (`nbp_vlan_add`).
     let is_vlan = matches!(action, Action::Vlans { .. });
-    let lacks = (is_vlan && ack.errno == libc::EOPNOTSUPP).then_some(bridge_vlans::FEATURE);
-    Failure { step, why: Why::Refused { ack: ack.clone(), attribute, lacks } }
+    let lacks = is_vlan && ack.errno == libc::EOPNOTSUPP;
+    let hint = match action {
+        Action::Create { new, .. } if ack.errno == libc::EEXIST => kinds::fallback_hint(new),
+        _ if lacks => Some(Hint::Lacks(bridge_vlans::FEATURE)),
+        _ => None,
+    };
+    Failure { step, why: Why::Refused { ack: ack.clone(), attribute, hint } }
 }

@@ -206,8 +206,9 @@ impl Draft {
     /// # Errors
     /// When it cannot be, names an unknown interface, or is to be added where one is.
     pub fn put_neighbour(&mut self, spec: NeighbourSpec, op: Op) -> Result<(), Refusal> {
-        self.check_neighbour(&spec)?;
-        self.put(Wish::Neighbour(spec), op)
+        let all = spec.each();
+        all.iter().try_for_each(|spec| self.check_neighbour(spec))?;
+        all.into_iter().try_for_each(|spec| self.put(Wish::Neighbour(spec), op))
     }
 
     fn check_neighbour(&self, spec: &NeighbourSpec) -> Result<(), Refusal> {
@@ -226,13 +227,21 @@ impl Draft {
         let one_for_all = LinkFlags::LOOPBACK.0 | LinkFlags::POINTOPOINT.0;
         let own = record.number(neighbour_row::FLAGS) & u64::from(NeighbourFlags::MASTER.0) == 0;
         let kind = self.kind_of(self.resolve(spec.link())?);
-        let has_table = kind.is_some_and(|kind| matches!(&*kind, "bridge" | "vxlan"));
+        let has_table = kind.as_deref().is_some_and(|kind| matches!(kind, "bridge" | "vxlan"));
+        let leads = [neighbour_row::DST, neighbour_row::NH_ID];
+        let leads = leads.into_iter().any(|id| record.value(id).is_some());
         match NeighbourKey::of(&record).map(|key| key.target) {
             // `ndo_dflt_fdb_add`.
             Some(NeighbourTarget::Fdb { .. }) if own && !has_table => refuse(
                 "in this interface itself it is a receive filter, which the kernel does not announce; in its bridge it \
                  stands by `master`",
             ),
+            // `vxlan_fdb_add`: without one the kernel's answer is a bare EINVAL.
+            Some(NeighbourTarget::Fdb { .. })
+                if own && !leads && kind.as_deref() == Some("vxlan") =>
+            {
+                refuse("a tunnel's entry says where it leads: `dst`, or `nexthop_id`")
+            }
             // `arp_constructor`: it would be that of 0.0.0.0, whoever is named.
             Some(NeighbourTarget::Address(IpAddr::V4(_)))
                 if link.is_some_and(|link| link.flags().0 & one_for_all != 0) =>
@@ -337,6 +346,12 @@ impl Draft {
     /// # Errors
     /// When there is no such thing, or more than one.
     pub fn take(&mut self, which: &Which) -> Result<(), Refusal> {
+        if let Which::Neighbour(spec) = which {
+            if let [own, inside] = &spec.clone().each()[..] {
+                self.take(&Which::Neighbour(own.clone()))?;
+                return self.take(&Which::Neighbour(inside.clone()));
+            }
+        }
         let Some(at) = self.drafted(which)? else {
             let (key, content) = self.select(which)?;
             self.keyed.push(Some(key.clone()), Edit::Take(key, content));
@@ -617,7 +632,8 @@ impl Draft {
             Some((key, content)) => Planned::Ready(Step { key, content, op }),
             None => {
                 let text = self.text(&wish, &links);
-                Planned::Pending(Box::new(Pending { op, wish, links, text }))
+                let arguments = self.arguments(&wish, &links);
+                Planned::Pending(Box::new(Pending { op, wish, links, text, arguments }))
             }
         })
     }
@@ -629,8 +645,17 @@ impl Draft {
         };
         match wish {
             Wish::Route(spec) => spec.text(name),
+            Wish::Neighbour(spec) => spec.text(name),
             other => other.to_string(),
         }
+    }
+
+    /// What a command says of a neighbour.
+    fn arguments(&self, wish: &Wish, links: &[(LinkRef, Target)]) -> Option<String> {
+        let Wish::Neighbour(spec) = wish else { return None };
+        let (_, target) = links.iter().find(|(own, _)| own == spec.link())?;
+        let dev = self.name_of(*target);
+        Some(Neighbour::of(spec.record(0)).arguments(Some(&dev), self.base()))
     }
 
     /// What this transaction itself puts there, if that is meant.

@@ -15,7 +15,7 @@ use crate::object::route::{RouteKey, RouteKey4};
 use crate::object::{Names, Neighbour};
 use crate::plan::action::Indexes;
 use crate::plan::commit::{Answer, Residue};
-use crate::plan::{Failure, Why};
+use crate::plan::{Failure, Hint, Why};
 use crate::state::{Ask, Bodies, Held, NeighbourKey, Snapshot};
 use crate::wire::{Ack, locate};
 
@@ -823,7 +823,8 @@ fn failure(step: &Step, ack: &Ack, names: &dyn Names) -> Failure {
     let is_mpls = matches!(step.key, Key::Route(RouteKey::Mpls(_)));
     let lacks = (is_mpls && ack.errno == libc::EOPNOTSUPP && ack.message.is_none())
         .then_some("MPLS routes (CONFIG_MPLS_ROUTING, the module mpls_router)");
-    Failure { step: step.command(names), why: Why::Refused { ack: ack.clone(), attribute, lacks } }
+    let why = Why::Refused { ack: ack.clone(), attribute, hint: lacks.map(Hint::Lacks) };
+    Failure { step: step.command(names), why }
 }
 
 /// What a kernel means that knows a member's weight up to 255 only (5.10, 6.1): "Reserved fields in nexthop_grp must be 0".

@@ -111,6 +111,8 @@ pub(super) struct Pending {
     pub(super) links: Vec<(LinkRef, Target)>,
     /// The wish, with the names that the interfaces will have.
     pub(super) text: String,
+    /// The same as a command has it, where that differs.
+    pub(super) arguments: Option<String>,
 }
 
 impl Pending {
@@ -388,7 +390,16 @@ impl Step {
 
     /// The same as an iproute2 command.
     pub(super) fn command(&self, names: &dyn Names) -> String {
-        command(&self.key, self.op, &self.text(names))
+        match &self.content {
+            Content::Neighbour(neighbour) => {
+                let index = neighbour.index();
+                let dev =
+                    index.map(|index| crate::object::show::link_name(index, names).to_string());
+                let arguments = neighbour.arguments(dev.as_deref(), names);
+                neighbour_command(neighbour.is_fdb(), self.op, &arguments)
+            }
+            _ => command(&self.key, self.op, &self.text(names)),
+        }
     }
 
     /// K44: errors that mean "it may be so already", after which the state decides.
@@ -411,14 +422,23 @@ pub(super) fn text(key: &Key, content: &Content, names: &dyn Names) -> String {
     }
 }
 
-fn command(key: &Key, op: Op, text: &str) -> String {
-    let verb = match op {
+fn neighbour_command(is_fdb: bool, op: Op, arguments: &str) -> String {
+    let program = if is_fdb { "bridge fdb" } else { "ip neigh" };
+    format!("{program} {} {arguments}", verb(op))
+}
+
+fn verb(op: Op) -> &'static str {
+    match op {
         Op::Add => "add",
         Op::Append => "append",
         Op::Prepend => "prepend",
         Op::Replace => "replace",
         Op::Delete => "del",
-    };
+    }
+}
+
+fn command(key: &Key, op: Op, text: &str) -> String {
+    let verb = verb(op);
     match key {
         Key::Route(RouteKey::V4(_)) => format!("ip route {verb} {text}"),
         Key::Route(RouteKey::V6(_)) => format!("ip -6 route {verb} {}", route::asked(text)),
@@ -459,9 +479,14 @@ impl Planned {
     pub(super) fn command(&self, names: &dyn Names) -> String {
         match self {
             Planned::Ready(step) => step.command(names),
-            Planned::Pending(pending) => match pending.wish.key() {
-                Some(key) => command(&key, pending.op, &pending.text),
-                None => pending.text.clone(),
+            Planned::Pending(pending) => match (&pending.wish, &pending.arguments) {
+                (Wish::Neighbour(spec), Some(arguments)) => {
+                    neighbour_command(spec.is_fdb(), pending.op, arguments)
+                }
+                (wish, _) => match wish.key() {
+                    Some(key) => command(&key, pending.op, &pending.text),
+                    None => pending.text.clone(),
+                },
             },
         }
     }

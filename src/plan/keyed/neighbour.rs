@@ -74,8 +74,11 @@ pub(super) fn agrees(wish: &Neighbour, have: &Neighbour) -> bool {
     let flags = |record: &Record| record.number(row::FLAGS) & KEPT;
     let managed =
         |record: &Record| record.number(row::FLAGS_EXT) & u64::from(NeighbourExtFlags::MANAGED.0);
-    // A proxy has no state.
-    let stays = if flags(have) & u64::from(NeighbourFlags::PROXY.0) == 0 { STAYS } else { 0 };
+    // A proxy has no state, and what a control plane tells a bridge of a port is kept without one
+    // (`br_fdb_external_learn_add`).
+    let has = |flag: NeighbourFlags| flags(have) & u64::from(flag.0) != 0;
+    let told = has(NeighbourFlags::EXT_LEARNED) && have.number(row::MASTER) != 0;
+    let stays = if told || has(NeighbourFlags::PROXY) { 0 } else { STAYS };
     let state = |record: &Record| record.number(row::STATE) & stays;
     compared.iter().all(said)
         && flags(wish) == flags(have)

@@ -8,7 +8,8 @@ use super::edits::{Edit, RouteSync, Waiting};
 use super::{Content, Key, Matcher, Op, Planned, Step, Wish, nexthop, route};
 use crate::object::route::RouteKey;
 use crate::plan::{Conflicts, Draft, Refusal, Target, rules};
-use crate::state::{Bodies, Held, NeighbourKey, Snapshot};
+use crate::state::{Bodies, Held, NeighbourKey, NeighbourTarget, Snapshot};
+use crate::wire::HardwareAddress;
 
 use std::sync::Arc;
 
@@ -115,11 +116,19 @@ fn free_addresses(steps: &mut [(Turn, Planned)]) {
     let added: Vec<_> = adds.filter_map(|(_, planned)| entry(planned)).collect();
     for (turn, planned) in steps.iter_mut().filter(|(_, planned)| planned.op() == Op::Delete) {
         let moves = |own: Arc<NeighbourKey>| {
-            added.iter().any(|new| new.target == own.target && new.index != own.index)
+            added.iter().any(|new| fdb_address(new) == fdb_address(&own) && new.index != own.index)
         };
         if entry(planned).is_some_and(moves) {
             *turn = Turn::FreeAddress;
         }
+    }
+}
+
+/// What a bridge has one entry for, be it at a port or its own.
+fn fdb_address(key: &NeighbourKey) -> Option<(HardwareAddress, u16)> {
+    match key.target {
+        NeighbourTarget::Fdb { lladdr, vlan, .. } => Some((lladdr, vlan)),
+        _ => None,
     }
 }
 
