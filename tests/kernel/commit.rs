@@ -10,8 +10,8 @@ use netlinkdb::internals::object::kinds::{MACVLAN, VXLAN};
 use netlinkdb::internals::object::{BRIDGE_PORT, Record, Role, Table, Value};
 use netlinkdb::{
     AddressFlags, AddressSpec, Bridge, BridgeOptions, BridgePortOptions, Db, Error,
-    HardwareAddress, Ifb, Lifetime, LinkFlags, MacaddrMode, Macvlan, MacvlanMode, MacvlanOptions,
-    Scope, Sign, Veth, Vxlan, VxlanOptions,
+    HardwareAddress, Ifb, Lifetime, LinkFlags, LinkRef, MacaddrMode, Macvlan, MacvlanMode,
+    MacvlanOptions, Scope, Sign, Veth, Vxlan, VxlanOptions,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::Command;
@@ -366,6 +366,9 @@ fn each_option<O: Clone>(
         for (id, own, value) in named.fields().filter(|(_, own, _)| own.compared()) {
             let same = match (value, now.value(id)) {
                 (Value::Number(want), Some(Value::Number(have))) => want.abs_diff(*have) <= 1,
+                (Value::Link(want), Some(Value::Number(have))) => {
+                    *want == LinkRef::Index(*have as u32)
+                }
                 (want, have) => have == Some(want),
             };
             assert!(same, "{name} {}: {:?} instead of {value:?}", own.name, now.value(id));
