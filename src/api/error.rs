@@ -127,14 +127,21 @@ impl Error {
         self.cause().is_some_and(|cause| matches!(cause.why, Why::Unconfirmed(_)))
     }
 
+    fn refusal(&self) -> Option<&Refusal> {
+        match &*self.0 {
+            Kind::Refused(refusal) => Some(refusal.root()),
+            _ => None,
+        }
+    }
+
     /// Whether an interface, address, port or name is not there.
     pub fn is_not_found(&self) -> bool {
-        matches!(*self.0, Kind::Refused(Refusal::Unknown(_) | Refusal::Missing { .. }))
+        matches!(self.refusal(), Some(Refusal::Unknown(_) | Refusal::Missing { .. }))
     }
 
     /// Whether the interface that a handle means is gone.
     pub fn is_stale(&self) -> bool {
-        matches!(*self.0, Kind::Refused(Refusal::Stale { .. } | Refusal::Gone { .. }))
+        matches!(self.refusal(), Some(Refusal::Stale { .. } | Refusal::Gone { .. }))
     }
 
     /// Whether a journal cannot be used: in use, truncated, corrupt, of another version, from another boot, about

@@ -21,7 +21,9 @@
 //! the peer moves (K32); all of `IFLA_AF_SPEC`: the settings of IPv4 and IPv6 and `addr_gen_mode` by sysctl, IPv6's MTU with the link's, and
 //! its whole block, which vanishes below 1280 bytes; `bc_queue_len_used` of a macvlan by its siblings; of a
 //! bridge: root, root port, path cost, topology change, querier, and `ageing_time`, which is shortened while
-//! the topology changes; of a bridge port: root, designated bridge, port and cost, acknowledgement, pending.
+//! the topology changes; of a bridge port: root, designated bridge, port and cost, acknowledgement, pending;
+//! of an HSR or PRP interface its ports, when one of them goes (`hsr_del_port`), and its MTU, when that of a port changes
+//! (`hsr_netdev_notify`).
 //!
 //! On 6.1 the same for VLANs, bonds, VRFs, ipvlans, macvtaps and ports of bonds. By something else change: mode and flags
 //! of an ipvlan, which all of one lower interface share, and its MTU, which is the new one of that; of a bond its active port and its aggregator, of its ports the

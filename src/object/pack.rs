@@ -185,6 +185,10 @@ impl Pack for Value {
                 to.push(13);
                 list(all, to);
             }
+            Value::Link(which) => {
+                to.push(14);
+                which.pack(to);
+            }
         }
     }
 
@@ -204,6 +208,7 @@ impl Pack for Value {
             11 => Value::Numbers(boxed(from)?),
             12 => Value::Records(boxed(from)?),
             13 => Value::Ips(boxed(from)?),
+            14 => Value::Link(Pack::unpack(from)?),
             _ => return Err(Unpackable("kind of value")),
         })
     }

@@ -101,6 +101,7 @@ fn fits(shape: Shape, value: &Value) -> bool {
         Value::V4(_) => matches!(shape, Shape::Ip | Shape::Ip4 | Shape::Via),
         Value::V6(_) => matches!(shape, Shape::Ip | Shape::Ip6 | Shape::Via),
         Value::Ips(_) => matches!(shape, Shape::Ips),
+        Value::Link(_) => false,
         Value::Records(_) => matches!(shape, Shape::Elements(..)),
         Value::Present => matches!(shape, Shape::Present),
         Value::Nested(_) => matches!(shape, Shape::Struct(_) | Shape::Nest(_)),

@@ -104,7 +104,7 @@ table! {
         /// On a locked port: whether unknown addresses are announced as locked entries (Linux 6.2).
         MAB mab: Switch<U8> = Path(&[40]), "IFLA_BRPORT_MAB", Set, keyword: "mab", argument: OnOff, silent: WhileDown;
         /// The port that takes over while this one is down, by the interface's index.
-        BACKUP_PORT backup_port: Index = Path(&[34]), "IFLA_BRPORT_BACKUP_PORT", Set, keyword: "backup_port", none: Some(0), silent: WhileDown;
+        BACKUP_PORT backup_port: Interface = Path(&[34]), "IFLA_BRPORT_BACKUP_PORT", Set, keyword: "backup_port", none: Some(0), silent: WhileDown;
         /// The next hop that frames sent to the backup port take (Linux 6.6); 0 for none.
         BACKUP_NHID backup_nhid: U32 = Path(&[44]), "IFLA_BRPORT_BACKUP_NHID", Set, form: NotZero, keyword: "backup_nhid", silent: WhileDown;
         /// Whether the MRP ring is open here.

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Form, Record, Table, Value};
+use super::{Form, LinkRef, Record, Table, Value};
 use crate::wire::{
     Attribute, Attributes, HardwareAddress, be16, be32, ne_i32, ne_u16, ne_u32, ne_u64, put_be16,
     put_be32, put_ne_u16, put_ne_u32, put_ne_u64, u32_at,
@@ -494,6 +494,26 @@ impl Typed for Index {
     }
     fn write(value: u32) -> Value {
         Value::Number(value.into())
+    }
+}
+
+/// An interface: read by its index, 0 means none, and set by any way to name one.
+#[derive(Debug)]
+pub struct Interface;
+
+impl Typed for Interface {
+    type Out<'a> = u32;
+    type In = LinkRef;
+    const SHAPE: Shape = Index::SHAPE;
+    const FORM: Form = Index::FORM;
+    fn read(value: &Value) -> Option<u32> {
+        Index::read(value)
+    }
+    fn write(value: LinkRef) -> Value {
+        match value {
+            LinkRef::Index(0) => Value::Number(0),
+            which => Value::Link(which),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How rows are shown: as `ip -json -details` shows them, and as an `ip link` command line says them.
 
 use super::shape::bit_names;
-use super::{Argument, Form, Names, Record, Row, Tree, Value};
+use super::{Argument, Form, LinkRef, Names, Record, Row, Tree, Value};
 
 /// What `ip` prints as a line is a line, interfaces by their index; what it prints as JSON is serialized; debugging shows the
 /// rows.
@@ -83,6 +83,12 @@ pub fn show(
         Form::Hex if number == 0 => Tree::from("0"),
         Form::Hex => Tree::Text(format!("{number:#x}")),
         Form::Hundredths => Tree::Decimal(number as f64 / 100.0),
+        Form::Link if matches!(value, Value::Link(_)) => match value {
+            Value::Link(LinkRef::Index(index) | LinkRef::Handle { index, .. }) => {
+                link_name(*index, names)
+            }
+            other => Tree::Text(other.to_string()),
+        },
         Form::Link if number == 0 => return,
         Form::Link => link_name(number as u32, names),
         Form::Names(table) => match table.iter().find(|(n, _)| *n == number) {

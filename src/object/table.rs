@@ -85,6 +85,17 @@ impl Row {
         if matches!(self.form, Form::Member(_)) { self.accessor } else { self.name }
     }
 
+    /// A value of it by its name, where it has one.
+    pub fn text(&self, value: &Value) -> String {
+        let named = match self.form {
+            Form::Names(names) | Form::Words(names) => {
+                names.iter().find(|(number, _)| value.number() == Some(*number))
+            }
+            _ => None,
+        };
+        named.map_or_else(|| value.to_string(), |(_, name)| (*name).to_owned())
+    }
+
     /// Whether a request may carry it.
     pub fn settable(&self) -> bool {
         matches!(self.role, Role::Set | Role::Create | Role::Action)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Record;
+use super::{LinkRef, Record};
 use crate::wire::HardwareAddress;
 
 /// The value of one attribute, whatever its width and byte order on the wire.
@@ -37,6 +37,8 @@ pub enum Value {
     Numbers(Box<[u32]>),
     /// A list of structs, in the kernel's order.
     Records(Box<[Record]>),
+    /// An interface that a request names; the kernel is told its index.
+    Link(LinkRef),
 }
 
 impl Value {
@@ -103,6 +105,7 @@ impl fmt::Display for Value {
             Value::Ips(all) => words(all, f),
             Value::Numbers(all) => words(all, f),
             Value::Records(all) => words(all, f),
+            Value::Link(which) => write!(f, "{which}"),
         }
     }
 }

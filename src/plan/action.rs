@@ -224,6 +224,11 @@ impl Action {
                 Some(lower) => Some(indexes.of(*lower)?),
                 None => None,
             };
+            let mut new = new.clone();
+            new.data = match &new.data {
+                Some(options) => Some(indexed(options, indexes)?),
+                None => None,
+            };
             return Some(create(&new.request(lower)));
         }
         let index = indexes.of(self.target())?;
@@ -238,8 +243,8 @@ impl Action {
             Action::Flags { flags, mask, .. } => {
                 link_message(kind::RTM_NEWLINK, 0, index, *flags, *mask).finish()
             }
-            Action::Data { options, .. } => set_data(index, options),
-            Action::Port { options, .. } => set_port(index, options),
+            Action::Data { options, .. } => set_data(index, &indexed(options, indexes)?),
+            Action::Port { options, .. } => set_port(index, &indexed(options, indexes)?),
             Action::Master { master: None, .. } => set(index, row::MASTER, Value::Number(0)),
             Action::Master { master: Some(master), .. } => {
                 set(index, row::MASTER, Value::Number(indexes.of(*master)?.into()))
@@ -298,6 +303,19 @@ impl Action {
 
     /// What is to be so afterwards. Facts about interfaces that have no index yet are left out.
     pub fn facts(&self, indexes: &Indexes) -> Vec<Fact> {
+        let mut facts = self.facts_named(indexes);
+        for fact in &mut facts {
+            if let Some(Value::Link(which)) = &fact.want {
+                // An interface without an index is nowhere yet.
+                let index = Target::named(which).and_then(|named| indexes.of(named));
+                fact.want =
+                    index.map_or(fact.want.take(), |index| Some(Value::Number(index.into())));
+            }
+        }
+        facts
+    }
+
+    fn facts_named(&self, indexes: &Indexes) -> Vec<Fact> {
         let Some(index) = indexes.of(self.target()) else { return Vec::new() };
         let one = |field, want| vec![Fact { index, field, want }];
         match self {
@@ -477,6 +495,17 @@ fn flag_facts(index: u32, flags: LinkFlags, mask: LinkFlags) -> Vec<Fact> {
         want: Some(Value::Number(u64::from(flags.0 & bit != 0))),
     })
     .collect()
+}
+
+/// Options with the indexes of the interfaces that they name; `None` while one has none.
+fn indexed(options: &Record, indexes: &Indexes) -> Option<Record> {
+    let mut all = options.clone();
+    for (id, _, value) in options.fields() {
+        if let Value::Link(which) = value {
+            all.set(id, Value::Number(indexes.of(Target::named(which)?)?.into()));
+        }
+    }
+    Some(all)
 }
 
 const REQUEST: u16 = flags::REQUEST | flags::ACK;

@@ -35,6 +35,25 @@ impl Target {
     pub fn of(link: &Link) -> Self {
         Target::Live { index: link.index(), generation: link.generation() }
     }
+
+    /// How it is named.
+    pub(super) fn reference(self) -> LinkRef {
+        match self {
+            Target::Live { index, generation } => LinkRef::Handle { index, generation },
+            Target::New(number) => LinkRef::New(number),
+        }
+    }
+
+    /// What is named so, when it has been found.
+    pub(super) fn named(which: &LinkRef) -> Option<Self> {
+        match which {
+            LinkRef::Handle { index, generation } => {
+                Some(Target::Live { index: *index, generation: *generation })
+            }
+            LinkRef::New(number) => Some(Target::New(*number)),
+            LinkRef::Name(_) | LinkRef::Index(_) => None,
+        }
+    }
 }
 
 /// Everything that a transaction is to change, and the state that its user saw when it began.
@@ -193,6 +212,15 @@ impl LinkDraft {
         }
     }
 
+    /// The options that it is made with or that are set, and the interfaces that they name.
+    pub(super) fn named_links(&self) -> impl Iterator<Item = (&'static str, Target)> {
+        let made = match &self.create {
+            Some(Create::New(new, _)) => new.data.as_ref(),
+            _ => None,
+        };
+        [made, self.data.as_ref(), self.port.as_ref()].into_iter().flatten().flat_map(links_in)
+    }
+
     /// Whether nothing but its flags is to change.
     pub(super) fn is_only_flagged(&self) -> bool {
         let flagged = LinkDraft { mask: LinkFlags(0), ..self.clone() };
@@ -277,11 +305,14 @@ impl Draft {
         self.links.is_empty() && self.keyed.is_empty()
     }
 
-    /// Finds an interface: one that this draft creates by its name, or one that is there.
+    /// Finds an interface: one that this draft creates by its name or the index that it is to have, or one that is there.
     pub fn resolve(&self, which: &LinkRef) -> Result<Target, Refusal> {
         let created = self.links.iter().find(|draft| match (&draft.create, which) {
             (Some(_), LinkRef::New(number)) => draft.target == Target::New(*number),
             (Some(create), LinkRef::Name(name)) => create.name() == &**name,
+            (Some(Create::New(new, _)), LinkRef::Index(index)) => {
+                new.record.number(row::INDEX) == u64::from(*index) && *index != 0
+            }
             _ => false,
         });
         if let Some(draft) = created {
@@ -292,6 +323,21 @@ impl Draft {
             (None, LinkRef::Handle { index, .. }) => Err(rules::stale(*index, &self.base)),
             (None, which) => Err(Refusal::Unknown(which.to_string())),
         }
+    }
+
+    /// Options of an interface with the interfaces that they name found.
+    pub(super) fn found(&self, options: &Record, of: &str) -> Result<Record, Refusal> {
+        let mut all = options.clone();
+        for (id, row, value) in options.fields() {
+            let Value::Link(which) = value else { continue };
+            let target = self.resolve(which).map_err(|why| Refusal::Named {
+                option: row.title(),
+                of: of.to_owned(),
+                why: Box::new(why),
+            })?;
+            all.set(id, Value::Link(target.reference()));
+        }
+        Ok(all)
     }
 
     /// The interface's name, as this transaction will leave it.
@@ -342,6 +388,10 @@ impl Draft {
             kinds::check(options, None)?;
         }
         ports::check_new(&new)?;
+        if let Some(options) = &new.data {
+            new.data = Some(self.found(options, new.name())?);
+            ports::check_new(&new)?;
+        }
         if let Some(peer) = new.peer_name() {
             rules::check_name(peer)?;
             // One that is made elsewhere has its name there.
@@ -425,13 +475,15 @@ impl Draft {
         let others = self.links.iter().filter(|draft| !forgotten.contains(&draft.target));
         for draft in others {
             let own = self.name_of(draft.target);
-            let (used, by) = match (&draft.create, draft.master) {
-                (Some(Create::New(_, Some(lower))), _) if forgotten.contains(lower) => {
+            let named = draft.named_links().find(|(_, named)| forgotten.contains(named));
+            let (used, by) = match (&draft.create, draft.master, named) {
+                (Some(Create::New(_, Some(lower))), ..) if forgotten.contains(lower) => {
                     (*lower, format!("`{own}` cannot be created on it"))
                 }
-                (_, Some(Some(master))) if forgotten.contains(&master) => {
+                (_, Some(Some(master)), _) if forgotten.contains(&master) => {
                     (master, format!("`{own}` cannot become its port"))
                 }
+                (_, _, Some((option, named))) => (named, cannot_have(&own, option)),
                 _ => continue,
             };
             return Err(Refusal::Removed { name: self.name_of(used), used: by });
@@ -577,6 +629,7 @@ impl Draft {
         if kind.as_deref() != Some(options.table().name) {
             return Err(self.wrong_kind(target, "this option", options.table(), kind));
         }
+        let options = &self.found(options, &self.name_of(target))?;
         let own = self.links.iter().find(|draft| draft.target == target);
         let mut named = own.and_then(|own| own.data.clone());
         let mut all = own.and_then(|own| match &own.create {
@@ -615,16 +668,18 @@ impl Draft {
             let name = self.name_of(target);
             return Err(Refusal::WrongKind { what: "this option", needs, name, is });
         }
+        let options = self.found(options, &self.name_of(target))?;
         // `nbp_backup_change`.
-        let backup = options.value(port_row::BACKUP_PORT).and_then(Value::number);
-        if let (Target::Live { index, .. }, "bridge", Some(backup)) = (target, needed, backup) {
-            if backup == u64::from(index) {
-                let (what, value) = ("backup_port", self.name_of(target));
-                let why = "a port is not its own backup".to_owned();
-                return Err(Refusal::Invalid { what, value, why });
-            }
+        let backup = match options.value(port_row::BACKUP_PORT) {
+            Some(Value::Link(which)) if needed == "bridge" => Some(self.resolve(which)?),
+            _ => None,
+        };
+        if backup == Some(target) {
+            let (what, value) = ("backup_port", self.name_of(target));
+            let why = "a port is not its own backup".to_owned();
+            return Err(Refusal::Invalid { what, value, why });
         }
-        merge(&mut self.edit(target).port, options);
+        merge(&mut self.edit(target).port, &options);
         Ok(())
     }
 
@@ -783,6 +838,19 @@ impl Draft {
         };
         AddressSpec::of(named.or_else(by_local)?)
     }
+}
+
+/// Why an interface that an option names cannot go.
+pub(super) fn cannot_have(own: &str, option: &str) -> String {
+    format!("`{own}` cannot have it as its {option}")
+}
+
+/// The interfaces that options name.
+pub(super) fn links_in(options: &Record) -> impl Iterator<Item = (&'static str, Target)> {
+    options.fields().filter_map(|(_, row, value)| match value {
+        Value::Link(which) => Some((row.title(), Target::named(which)?)),
+        _ => None,
+    })
 }
 
 /// Puts options over those that are named already.

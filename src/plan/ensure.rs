@@ -117,7 +117,7 @@ impl Draft {
         let set = lacking(&LINK, &new.record, Some(link.record()), &link)?;
         let options = link.record().value(row::DATA).and_then(Value::nested);
         let data = match &new.data {
-            Some(data) => lacking(data.table(), data, options, &link)?,
+            Some(data) => lacking(data.table(), &self.numbered(data, &link)?, options, &link)?,
             None => Record::new(&LINK),
         };
         if set.is_empty() && data.is_empty() {
@@ -138,6 +138,20 @@ impl Draft {
             true => Ok(()),
             false => self.set_data(target, &rules::with_order(data)),
         }
+    }
+
+    /// Options with the indexes of the interfaces that they name, where these are there already.
+    fn numbered(&self, options: &Record, link: &Link) -> Result<Record, Refusal> {
+        let mut all = self.found(options, link.name())?;
+        for (id, _, value) in options.fields() {
+            if let (Value::Link(_), Some(Value::Link(LinkRef::Handle { index, .. }))) =
+                (value, all.value(id))
+            {
+                let index = *index;
+                all.set(id, Value::Number(index.into()));
+            }
+        }
+        Ok(all)
     }
 
     /// What it stands on, and its other end, only its creation can say.
@@ -207,8 +221,8 @@ fn lacking(
             continue;
         }
         if matches!(row.role, Role::Create | Role::Identity) {
-            let is = have.map_or("none".to_owned(), Value::to_string);
-            return Err(fixed(row.name, value.to_string(), is, link));
+            let is = have.map_or("none".to_owned(), |have| row.text(have));
+            return Err(fixed(row.name, row.text(value), is, link));
         }
         lacking.set(id, value.clone());
     }

@@ -1,6 +1,6 @@
 //! Facts: one thing that a transaction wants to be so, and how to see in a snapshot whether it is.
 
-use super::{AddressSpec, bridge_vlans, ports};
+use super::{AddressSpec, bridge_vlans, ports, rings};
 use crate::object::{LINK, Link, Row, Table, Value};
 use crate::state::Snapshot;
 
@@ -73,6 +73,7 @@ impl Fact {
             (Some(want), Some(have)) => self.seen(want).as_ref().unwrap_or(want) == have,
             (None, None) => true,
             (None, Some(have)) => is_none(self.row(), have),
+            (Some(_), None) if self.is_untold() => true,
             (Some(want), None) => is_none(self.row(), self.seen(want).as_ref().unwrap_or(want)),
         }
     }
@@ -85,6 +86,10 @@ impl Fact {
         }
     }
 
+    fn is_untold(&self) -> bool {
+        matches!(self.field, Field::Option(_, table, id) if rings::is_untold(table, id))
+    }
+
     /// Times come back as the kernel's clock can tell them: 1/100 s through jiffies, up to one lost.
     fn is_rounded(&self) -> bool {
         self.row().is_some_and(|row| row.unit == "1/100 s")
@@ -95,6 +100,14 @@ impl Fact {
             Field::Link(id) => LINK.rows.get(usize::from(id)),
             Field::Option(_, table, id) => table.rows.get(usize::from(id)),
             _ => None,
+        }
+    }
+
+    /// A state of it as a text for people.
+    pub fn text(&self, state: Option<&Value>) -> String {
+        match (self.row(), state) {
+            (Some(row), Some(value)) => row.text(value),
+            _ => text(state),
         }
     }
 

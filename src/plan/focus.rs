@@ -242,7 +242,7 @@ fn near(named: impl Iterator<Item = u32>, before: &Snapshot, after: &Snapshot) -
     for index in named {
         for state in [before, after] {
             near.insert(index);
-            near.extend(rules::goes_with(index, state));
+            near.extend(rules::all_touched_with([index], state));
             near.extend(state.ports_of(index).map(Link::index));
             let own = state.link_by_index(index);
             near.extend(own.and_then(Link::master));

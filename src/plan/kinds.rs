@@ -409,9 +409,13 @@ impl Options<'_> {
     /// `netkit_change_link`.
     fn check_primary(&self) -> Result<(), Refusal> {
         let primary = self.present.and_then(|present| Self::of(present, "primary")?.number());
-        match primary == Some(0) {
-            true => self.refuse("primary", "the options of a pair are set at its primary end"),
-            false => Ok(()),
+        match self.named.fields().next() {
+            Some((_, row, value)) if primary == Some(0) => Err(Refusal::Invalid {
+                what: row.name,
+                value: row.text(value),
+                why: "the options of a pair are set at its primary end".to_owned(),
+            }),
+            _ => Ok(()),
         }
     }
 }
@@ -476,13 +480,17 @@ pub(super) fn is_choice(row: &Row) -> bool {
     CHOICES.contains(&row.constant)
 }
 
-/// A tun or tap interface is made with a name, an index and its options only: what else is said of it is set afterwards.
+/// A tun or tap interface is made with a name, an index and its options only, and an HSR interface has the mtu of its ports
+/// (`hsr_add_port`): what else is said of it is set afterwards.
 pub(super) fn set_later(mut new: NewLink) -> (NewLink, Vec<(u16, Value)>) {
     let mut later = Vec::new();
-    if new.kind() == "tun" {
-        for id in [row::ADDRESS, row::MTU, row::TXQLEN] {
-            later.extend(new.record.remove(id).map(|value| (id, value)));
-        }
+    let unheard: &[u16] = match new.kind() {
+        "tun" => &[row::ADDRESS, row::MTU, row::TXQLEN],
+        "hsr" => &[row::MTU],
+        _ => &[],
+    };
+    for id in unheard {
+        later.extend(new.record.remove(*id).map(|value| (*id, value)));
     }
     (new, later)
 }

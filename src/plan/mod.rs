@@ -27,6 +27,7 @@ mod refusal;
 mod resume;
 mod revert;
 mod review;
+mod rings;
 mod rules;
 mod selection;
 mod spec;

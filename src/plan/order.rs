@@ -6,8 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::action::{Action, Indexes, Origin};
-use super::draft::{Create, LinkDraft, merge};
-use super::fact::text;
+use super::draft::{Create, LinkDraft, cannot_have, links_in, merge};
 use super::keyed::{Planned, Turn, steps};
 use super::{
     AddressSpec, Conflicts, Draft, Fact, Refusal, Target, bridge_vlans, kinds, ports, rules,
@@ -111,6 +110,7 @@ pub(super) fn plan(draft: &Draft, now: &Snapshot) -> Result<Vec<(Phase, Wave)>, 
         if let Target::Live { index, generation } = link.target {
             rules::live(index, generation, now)?;
         }
+        check_named(draft, link, now)?;
         plan_link(draft, link, (now, &below), &mut planned)?;
     }
     free_names(draft, now, &mut planned)?;
@@ -152,12 +152,13 @@ fn later(phase: Phase, action: &Action, draft: &Draft) -> Phase {
 /// What goes: what is removed, and what goes with that.
 fn removed(draft: &Draft, now: &Snapshot) -> BTreeSet<Target> {
     let named = draft.links().iter().filter(|link| link.remove).map(|link| link.target);
-    let with = |target: Target| match target {
-        Target::Live { index, .. } => rules::goes_with(index, now),
-        Target::New(_) => Vec::new(),
+    let index = |target: Target| match target {
+        Target::Live { index, .. } => Some(index),
+        Target::New(_) => None,
     };
+    let gone = rules::all_gone_with(named.clone().filter_map(index), now);
     let live = |index| now.link_by_index(index).map(Target::of);
-    named.flat_map(|own| with(own).into_iter().filter_map(live).chain([own])).collect()
+    gone.into_iter().filter_map(live).chain(named).collect()
 }
 
 /// What is removed cannot be edited, nor carry, nor be the master of, anything: it goes last, and takes with it what
@@ -183,6 +184,9 @@ fn check_removed(
         }
         _ => {}
     }
+    if let Some((option, named)) = link.named_links().find(|(_, named)| is_removed(*named)) {
+        return refuse(named, cannot_have(&own, option));
+    }
     match draft.master_of(link.target).filter(|master| is_removed(*master)) {
         Some(master) if link.master.is_some() => {
             refuse(master, format!("`{own}` cannot become its port"))
@@ -192,6 +196,18 @@ fn check_removed(
         }
         _ => Ok(()),
     }
+}
+
+/// The interfaces that options name are those that were found when they were named.
+fn check_named(draft: &Draft, link: &LinkDraft, now: &Snapshot) -> Result<(), Refusal> {
+    for (option, named) in link.named_links() {
+        if let Target::Live { index, generation } = named {
+            let of = || draft.name_of(link.target);
+            let named = |why| Refusal::Named { option, of: of(), why: Box::new(why) };
+            rules::live(index, generation, now).map_err(named)?;
+        }
+    }
+    Ok(())
 }
 
 /// What goes to another namespace is edited there; nothing can be made on it, or be its port, here.
@@ -207,6 +223,9 @@ fn check_leaving(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
             (_, true) => refuse(link.target, "it is edited there".to_owned()),
             _ => Ok(()),
         };
+    }
+    if let Some((option, named)) = link.named_links().find(|(_, named)| leaves(*named)) {
+        return refuse(named, cannot_have(&own, option));
     }
     match (&link.create, link.master) {
         (Some(Create::New(_, Some(lower))), _) if leaves(*lower) => {
@@ -242,6 +261,7 @@ fn plan_link(
         Some(Create::New(new, lower)) => {
             let (new, mtu) = rules::told_mtu_later(new, link.set.value(row::MTU));
             let (new, later) = kinds::set_later(new);
+            let (new, active) = ports::without_active(new);
             let phase = Phase::Create(height(draft, link.target, now), Made::Here);
             to.push((phase, create(draft, link, &new, *lower)));
             let set = |id, value| Action::Set { target: link.target, id, value };
@@ -251,6 +271,8 @@ fn plan_link(
             };
             to.extend(mtu.into_iter().map(|value| (turn, set(row::MTU, value))));
             to.extend(later.into_iter().map(|(id, value)| (Phase::Attribute, set(id, value))));
+            let data = |options| Action::Data { target: link.target, options };
+            to.extend(active.map(|options| (Phase::Port, data(options))));
         }
         Some(Create::Arrival(origin, name)) => {
             let phase = match origin {
@@ -370,14 +392,33 @@ fn is_said_at_once(link: &LinkDraft, options: &Record) -> bool {
     kinds::takes_whole(options.table()) && matches!(link.create, Some(Create::New(..)))
 }
 
-/// How many interfaces are below a target, new ones included.
+/// How many interfaces are below a target, new ones included, or are named by what it is made with: those are made first.
 fn height(draft: &Draft, target: Target, now: &Snapshot) -> u8 {
-    let own = draft.links().iter().find(|link| link.target == target);
-    match (own.and_then(|link| link.create.as_ref()), target) {
-        (Some(Create::New(_, Some(lower))), _) => height(draft, *lower, now).saturating_add(1),
-        (Some(_), _) | (None, Target::New(_)) => 0,
-        (None, Target::Live { index, .. }) => rules::height(index, now),
+    const HIGHEST: u8 = 32;
+    let below = |target: Target| match (is_new(draft, target), target) {
+        (false, Target::Live { .. }) => Vec::new(),
+        _ => lowers_of(draft, target, now),
+    };
+    let there = |floor: &BTreeSet<Target>| {
+        let live = floor.iter().filter_map(|target| match (is_new(draft, *target), target) {
+            (false, Target::Live { index, .. }) => Some(rules::height(*index, now)),
+            _ => None,
+        });
+        live.max().unwrap_or(0)
+    };
+    let (mut floor, mut highest) = (BTreeSet::from([target]), 0);
+    for height in 0..HIGHEST {
+        highest = highest.max(there(&floor).saturating_add(height));
+        floor = floor.into_iter().flat_map(below).collect();
+        if floor.is_empty() {
+            return highest.max(height);
+        }
     }
+    HIGHEST
+}
+
+fn is_new(draft: &Draft, target: Target) -> bool {
+    draft.links().iter().any(|link| link.target == target && link.create.is_some())
 }
 
 fn edits(
@@ -457,27 +498,29 @@ fn mtu_turn(
 /// Interfaces on which this transaction makes something, and what they stand on.
 fn below_new(draft: &Draft, now: &Snapshot) -> BTreeSet<Target> {
     let mut all = BTreeSet::new();
-    for link in draft.links() {
-        let mut at = match link.create {
-            Some(Create::New(_, lower)) => lower,
-            _ => None,
-        };
-        while let Some(target) = at.filter(|target| all.insert(*target)) {
-            at = lower_of(draft, target, now);
+    let made = draft.links().iter().filter(|link| matches!(link.create, Some(Create::New(..))));
+    let mut next: Vec<_> = made.flat_map(|link| lowers_of(draft, link.target, now)).collect();
+    while let Some(target) = next.pop() {
+        if all.insert(target) {
+            next.extend(lowers_of(draft, target, now));
         }
     }
     all
 }
 
-/// What an interface stands on, or is to be made on.
-fn lower_of(draft: &Draft, target: Target, now: &Snapshot) -> Option<Target> {
+/// What an interface stands on, or is to be made on or with.
+fn lowers_of(draft: &Draft, target: Target, now: &Snapshot) -> Vec<Target> {
     let own = draft.links().iter().find(|link| link.target == target);
     match (own.and_then(|link| link.create.as_ref()), target) {
-        (Some(Create::New(_, lower)), _) => *lower,
-        (Some(_), _) | (None, Target::New(_)) => None,
+        (Some(Create::New(new, lower)), _) => {
+            let named = new.data.iter().flat_map(links_in).map(|(_, named)| named);
+            lower.iter().copied().chain(named).collect()
+        }
+        (Some(_), _) | (None, Target::New(_)) => Vec::new(),
         (None, Target::Live { index, .. }) => {
-            let link = now.link_by_index(index).filter(|link| !kinds::is_pair(link.kind()))?;
-            now.link_by_index(rules::lower_of(link)?).map(Target::of)
+            let link = now.link_by_index(index).filter(|link| !kinds::is_pair(link.kind()));
+            let lowers = link.into_iter().flat_map(rules::lowers_of);
+            lowers.filter_map(|lower| now.link_by_index(lower)).map(Target::of).collect()
         }
     }
 }
@@ -611,9 +654,9 @@ fn is_replacement(draft: &Draft, action: &Action) -> bool {
 fn conflict(fact: &Fact, base: Option<Value>, now: Option<Value>, names: &Snapshot) -> Refusal {
     Refusal::Conflict {
         what: fact.title(names),
-        base: text(base.as_ref()),
-        now: text(now.as_ref()),
-        want: text(fact.want.as_ref()),
+        base: fact.text(base.as_ref()),
+        now: fact.text(now.as_ref()),
+        want: fact.text(fact.want.as_ref()),
     }
 }
 

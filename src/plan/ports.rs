@@ -19,7 +19,7 @@ use crate::state::Snapshot;
 
 use super::action::Action;
 use super::fact::{Fact, Field};
-use super::{AddressSpec, Refusal, Target, rules};
+use super::{AddressSpec, Refusal, Target, rings, rules};
 
 /// `bond_enslave`, `team_port_add`: a port must be down when it joins (`Device can not be enslaved while up`, EPERM; EBUSY
 /// of a team); joining raises it, and leaving takes it down.
@@ -236,7 +236,7 @@ pub(super) fn check_new(new: &NewLink) -> Result<(), Refusal> {
 
 /// `hsr_newlink`: two different interfaces.
 fn check_hsr(new: &NewLink) -> Result<(), Refusal> {
-    let slave = |id| new.data.as_ref().and_then(|data| data.value(id)).and_then(Value::number);
+    let slave = |id| new.data.as_ref().and_then(|data| data.value(id));
     let why = match (slave(hsr::SLAVE1), slave(hsr::SLAVE2)) {
         (Some(one), Some(two)) if one != two => return Ok(()),
         (Some(_), Some(_)) => "its ports are two different interfaces",
@@ -367,7 +367,7 @@ fn check_monitoring(
 }
 
 fn invalid(row: &'static Row, value: &Value, why: String) -> Result<(), Refusal> {
-    Err(Refusal::Invalid { what: row.name, value: value.to_string(), why })
+    Err(Refusal::Invalid { what: row.name, value: row.text(value), why })
 }
 
 /// A bond refuses also to be told what it is, where it would refuse to be told otherwise.
@@ -383,6 +383,18 @@ pub(super) fn needs_ports(action: &Action) -> bool {
         }
         _ => false,
     }
+}
+
+/// A new bond, and what of its options needs its ports.
+pub(super) fn without_active(mut new: NewLink) -> (NewLink, Option<Record>) {
+    let options = new.data.as_mut().filter(|options| options.table() == &BOND);
+    let active = options.and_then(|options| options.remove(bond::ACTIVE_SLAVE));
+    let active = active.map(|active| {
+        let mut options = Record::new(&BOND);
+        options.set(bond::ACTIVE_SLAVE, active);
+        options
+    });
+    (new, active)
 }
 
 /// The options in one request, those that need the ports in another behind it, and those that the new mode does not have
@@ -593,7 +605,8 @@ pub(super) fn rises_with_lower(link: &Link) -> bool {
 /// and down with it. The lowest first: none gets a larger mtu than what it stands on.
 pub(super) fn upper_facts(lower: u32, before: &Snapshot, now: &Snapshot) -> Vec<Fact> {
     let mut facts = Vec::new();
-    for index in rules::goes_with(lower, before).into_iter().rev() {
+    let rings = rings::over(&BTreeSet::from([lower]), before);
+    for index in rules::goes_with(lower, before).into_iter().rev().chain(rings) {
         let Some(old) = before.link_by_index(index).filter(|old| old.kind() != Some("veth")) else {
             continue;
         };

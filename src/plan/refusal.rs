@@ -6,6 +6,16 @@ pub enum Refusal {
     /// No such interface.
     #[error("there is no interface `{0}`")]
     Unknown(String),
+    /// An option names an interface that it cannot.
+    #[error("{option} of `{of}`: {why}")]
+    Named {
+        /// Which option.
+        option: &'static str,
+        /// Of which interface.
+        of: String,
+        /// Why it cannot.
+        why: Box<Refusal>,
+    },
     /// The handle's interface is gone, or another one has its index now.
     #[error("the interface with index {index} that this handle means is gone{}", replaced(.by))]
     Stale {
@@ -117,6 +127,16 @@ pub enum Refusal {
     /// The database was opened in explicit mode, and no transaction was begun.
     #[error("the database is in explicit mode: begin a transaction before editing")]
     Explicit,
+}
+
+impl Refusal {
+    /// Without what says of what it is.
+    pub fn root(&self) -> &Refusal {
+        match self {
+            Refusal::Named { why, .. } => why.root(),
+            own => own,
+        }
+    }
 }
 
 fn replaced(by: &Option<String>) -> String {

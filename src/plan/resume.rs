@@ -16,7 +16,7 @@ use super::commit::{Commit, Stage};
 use super::keyed::scope;
 use super::order::Wave;
 use super::undo::{Entry, Outcome as Sent, Withdrawn, causes_of};
-use super::{AddressSpec, Failure, Target, VlanEdit, Why, rules};
+use super::{AddressSpec, Failure, Target, VlanEdit, Why, rings, rules};
 use crate::object::link::row;
 use crate::object::{BridgeVlan, Link};
 use crate::state::{Bodies, Part, Snapshot};
@@ -243,7 +243,7 @@ fn links_in_reach<'a>(
             _ => {}
         }
     }
-    links.extend(deleted.into_iter().flat_map(|index| rules::goes_with(index, before)));
+    links.extend(rules::all_touched_with(deleted, before));
     let near = |index: &u32| {
         let link = before.link_by_index(*index);
         let ports = before.ports_of(*index).map(Link::index).collect::<Vec<_>>();
@@ -251,6 +251,7 @@ fn links_in_reach<'a>(
         let backed = master.into_iter().flat_map(|master| before.ports_of(master));
         let backed = backed.filter(|other| rules::is_backup(*index, other)).map(Link::index);
         let lower = link.and_then(|link| rules::lower_of(link).or(link.link()));
+        let lower = lower.into_iter().chain(link.into_iter().flat_map(rings::ports_of));
         ports.into_iter().chain(master).chain(lower).chain(backed).collect::<Vec<_>>()
     };
     let near: Vec<_> = links.iter().flat_map(near).collect();

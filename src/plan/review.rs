@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::action::{Action, Indexes, Origin};
-use super::fact::{Fact, Field, text};
+use super::fact::{Fact, Field};
 use super::keyed::{Op, Planned};
 use super::order::{Wave, plan};
 use super::{Draft, Refusal, Target, bridge_vlans, rules};
@@ -158,6 +158,7 @@ fn plain(sign: Sign, what: String) -> Line {
 }
 
 fn lines(action: &Action, now: &Snapshot, name: &dyn Fn(Target) -> String) -> Vec<Line> {
+    let action = &with_names(action, name);
     match action {
         Action::Create { new, peer, .. } => {
             let interface = format!("interface, {}{}", new.kind(), with_peer(new, *peer, name));
@@ -213,7 +214,7 @@ fn changed(action: &Action, now: &Snapshot) -> Vec<Line> {
         return vec![plain(Sign::Plus, words(action))];
     }
     let line = |fact: &Fact| {
-        let shown = |state: Option<&Value>| Some(show(&fact.field, state));
+        let shown = |state: Option<&Value>| Some(show(fact, state));
         let states = [shown(fact.state(now).as_ref()), shown(fact.want.as_ref())];
         (Sign::Change, field_name(&fact.field), states)
     };
@@ -259,11 +260,11 @@ fn field_name(field: &Field) -> String {
     }
 }
 
-fn show(field: &Field, state: Option<&Value>) -> String {
-    match (field, state.and_then(Value::number)) {
+fn show(fact: &Fact, state: Option<&Value>) -> String {
+    match (&fact.field, state.and_then(Value::number)) {
         (Field::Flag(_), Some(0)) => "off".to_owned(),
         (Field::Flag(_), Some(_)) => "on".to_owned(),
-        _ => text(state),
+        _ => fact.text(state),
     }
 }
 
@@ -310,6 +311,7 @@ impl fmt::Display for ReviewLine {
 
 /// The iproute2 command that does the same as an action.
 pub(super) fn command(action: &Action, name: &dyn Fn(Target) -> String) -> String {
+    let action = &with_names(action, name);
     let dev = name(action.target());
     match action {
         Action::Create { .. } => create_command(action, name),
@@ -343,6 +345,24 @@ pub(super) fn command(action: &Action, name: &dyn Fn(Target) -> String) -> Strin
         Action::Arrive { name, .. } => format!("ip link show dev {name}"),
         Action::Vlans { own, edit, vlans, .. } => bridge_vlans::commands(&dev, *own, *edit, vlans),
     }
+}
+
+/// The same with the names of the interfaces that options name.
+fn with_names(action: &Action, name: &dyn Fn(Target) -> String) -> Action {
+    let mut named = action.clone();
+    let options = match &mut named {
+        Action::Create { new, .. } => new.data.as_mut(),
+        Action::Data { options, .. } | Action::Port { options, .. } => Some(options),
+        _ => None,
+    };
+    let Some(options) = options else { return named };
+    for (id, _, value) in options.clone().fields() {
+        if let Value::Link(which) = value {
+            let target = Target::named(which).map(name);
+            target.into_iter().for_each(|name| options.set(id, Value::Link(name.into())));
+        }
+    }
+    named
 }
 
 /// The arguments that say what an action sets.

@@ -18,7 +18,7 @@ use crate::object::{
 use crate::state::{AddressKey, Snapshot};
 
 use super::fact::{Fact, Field};
-use super::{Action, AddressSpec, Refusal, VlanEdit, kinds, ports};
+use super::{Action, AddressSpec, Refusal, VlanEdit, kinds, ports, rings};
 
 /// `dev_valid_name`: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space.
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
@@ -108,7 +108,7 @@ pub(super) fn check_settable(options: &Record) -> Result<(), Refusal> {
             .and_then(|()| ports::check_values(options)),
         Some((_, row, value)) => Err(Refusal::Invalid {
             what: row.name,
-            value: value.to_string(),
+            value: row.text(value),
             why: "the kernel sets it, nobody else".to_owned(),
         }),
     }
@@ -138,6 +138,11 @@ pub(super) fn lower_of(link: &Link) -> Option<u32> {
         None => link.link().filter(|lower| *lower != link.index()).or_else(by_option),
         Some(_) => None,
     }
+}
+
+/// Everything that an interface is made on: the one below it, or the ports of an HSR or PRP interface.
+pub(super) fn lowers_of(link: &Link) -> impl Iterator<Item = u32> {
+    lower_of(link).into_iter().chain(rings::ports_of(link))
 }
 
 /// Whether the interface with an index is gone, or is not the one any more that it was (K33): nothing of it is ours.
@@ -180,7 +185,7 @@ pub(super) fn returned_elsewhere<'a>(
     (is_new && is_it).then_some((old, new))
 }
 
-/// Kinds to which ports can be added. (An HSR interface has the ports that it is made with.)
+/// Kinds to which ports can be added. (An HSR interface has the ports that it is made with, see [`rings`].)
 pub(super) fn takes_ports(kind: &str) -> bool {
     matches!(kind, "bridge" | "bond" | "team" | "vrf" | "openvswitch" | "batadv")
 }
@@ -197,11 +202,36 @@ pub(super) fn name(index: u32, now: &Snapshot) -> String {
 
 /// A link that is deleted, and what goes with it.
 pub(super) fn gone_with(index: u32, now: &Snapshot) -> BTreeSet<u32> {
-    goes_with(index, now).into_iter().chain([index]).collect()
+    all_gone_with([index], now)
+}
+
+/// Links that are deleted, and what goes when all of them do.
+pub(super) fn all_gone_with(
+    indexes: impl IntoIterator<Item = u32>,
+    now: &Snapshot,
+) -> BTreeSet<u32> {
+    let mut gone: BTreeSet<u32> = indexes.into_iter().collect();
+    for index in gone.clone() {
+        collect_with(index, now, &mut gone, &mut Vec::new());
+    }
+    gone
+}
+
+/// Links that are deleted, what goes when all of them do, and the HSR and PRP interfaces that lose a port by it, which are made
+/// anew when it comes back; with what goes with those.
+pub(super) fn all_touched_with(
+    indexes: impl IntoIterator<Item = u32>,
+    now: &Snapshot,
+) -> BTreeSet<u32> {
+    let gone = all_gone_with(indexes, now);
+    match rings::over(&gone, now) {
+        rings if rings.is_empty() => gone,
+        rings => all_touched_with(gone.into_iter().chain(rings), now),
+    }
 }
 
 /// What goes with a link when it is deleted: its veth peer, what is stacked on it (macvlan, vxlan, vlan ...), and a bond of
-/// tunnels whose last port it is.
+/// tunnels, or an HSR or PRP interface, whose last port it is.
 /// In the order of deletion by dependence: uppers first.
 pub(super) fn goes_with(index: u32, now: &Snapshot) -> Vec<u32> {
     let mut all = Vec::new();
@@ -214,7 +244,8 @@ pub(super) fn stacked_on(index: u32, now: &Snapshot) -> Vec<u32> {
     let mut all = vec![index];
     let mut at = 0;
     while let Some(lower) = all.get(at).copied() {
-        let on_top = |link: &&Link| link.kind() != Some("veth") && lower_of(link) == Some(lower);
+        let on_top =
+            |link: &&Link| link.kind() != Some("veth") && lowers_of(link).any(|own| own == lower);
         let uppers: Vec<_> = now.links().filter(on_top).map(Link::index).collect();
         all.extend(uppers.into_iter().filter(|upper| !all.contains(upper)).collect::<Vec<_>>());
         at += 1;
@@ -229,9 +260,13 @@ pub(super) fn has_carrier_of_lower(link: &Link) -> bool {
 }
 
 fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut Vec<u32>) {
-    let on_top = |link: &&Link| lower_of(link) == Some(index) && !kinds::outlives_lower(link);
+    let on_top = |link: &&Link| {
+        lower_of(link) == Some(index) && !kinds::outlives_lower(link)
+            || rings::falls_with(link, index, seen)
+    };
+    let on_top: Vec<_> = now.links().filter(on_top).collect();
     let bond = ports::falls_with_ports(index, seen, now);
-    for link in now.links().filter(on_top).chain(bond) {
+    for link in on_top.into_iter().chain(bond) {
         if seen.insert(link.index()) {
             collect_with(link.index(), now, seen, all);
             all.push(link.index());
@@ -239,16 +274,21 @@ fn collect_with(index: u32, now: &Snapshot, seen: &mut BTreeSet<u32>, all: &mut 
     }
 }
 
-/// How many interfaces are below this one: what is below is made, and raised, first.
+/// How many interfaces are below this one, by the longest way: what is below is made, and raised, first.
 pub(super) fn height(index: u32, now: &Snapshot) -> u8 {
-    let (mut at, mut height) = (index, 0u8);
-    while let Some(link) = now.link_by_index(at).filter(|link| !kinds::is_pair(link.kind())) {
-        match lower_of(link) {
-            Some(lower) if height < 32 => (at, height) = (lower, height + 1),
-            _ => break,
+    const HIGHEST: u8 = 32;
+    let below = |index: u32| {
+        let link = now.link_by_index(index).filter(|link| !kinds::is_pair(link.kind()));
+        link.into_iter().flat_map(lowers_of)
+    };
+    let mut floor = BTreeSet::from([index]);
+    for height in 0..HIGHEST {
+        floor = floor.into_iter().flat_map(below).collect();
+        if floor.is_empty() {
+            return height;
         }
     }
-    height
+    HIGHEST
 }
 
 /// K25: deleting a primary address deletes its secondaries too, unless promote_secondaries is set. Those that the

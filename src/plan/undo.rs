@@ -10,7 +10,7 @@ use super::action::{Action, Indexes, Origin};
 use super::commit::Residue;
 use super::fact::{Fact, Field};
 use super::keyed::Causes;
-use super::{AddressSpec, Failure, Target, bridge_vlans, kinds, ports, rules};
+use super::{AddressSpec, Failure, Target, bridge_vlans, kinds, ports, rings, rules};
 use crate::object::kinds::bridge::row::FORWARD_DELAY;
 use crate::object::kinds::{BRIDGE, NewLink};
 use crate::object::link::{LinkFlags, row};
@@ -105,6 +105,7 @@ pub(super) fn undo(
     }
     if undo.actions.is_empty() || last {
         undo.residue.extend(other_types(journal, before, now, indexes));
+        undo.residue.extend(rings::left(&all_taken(journal, before, indexes), before, now));
         collateral(journal, before, now, indexes, &mut undo);
     }
     undo
@@ -128,7 +129,8 @@ fn joins_what_is_not_there(action: &Action, now: &Snapshot) -> bool {
     }
 }
 
-/// Bonds and teams that can be as before only when they are made anew: they are deleted, which is undone in its turn.
+/// Bonds and teams, HSR and PRP interfaces, that can be as before only when they are made anew: they are deleted, which is undone
+/// in its turn.
 fn remakes(
     journal: &[Entry],
     before: &Snapshot,
@@ -138,7 +140,8 @@ fn remakes(
     let lost = masters(journal, before, indexes)
         .filter(|old| ports::has_lost_its_type(old, before, now))
         .map(|old| Action::Delete { target: Target::of(old) });
-    lost.collect::<Vec<_>>().into_iter()
+    let rings = rings::to_remake(&all_taken(journal, before, indexes), before, now);
+    lost.chain(rings).collect::<Vec<_>>().into_iter()
 }
 
 /// Those that have stayed of another kind than they were, which no request changes.
@@ -248,6 +251,22 @@ fn carried_out_on<'a>(
     carried_out(journal).filter_map(|action| Some((indexes.of(action.target())?, action)))
 }
 
+/// The interfaces that such actions delete or move away. One that moves is taken down, and may take down what stands on it.
+fn taken<'a>(
+    actions: impl Iterator<Item = &'a Action>,
+    indexes: &Indexes,
+) -> impl Iterator<Item = u32> {
+    actions.filter_map(|action| match action {
+        Action::Delete { target } | Action::Move { target, .. } => indexes.of(*target),
+        _ => None,
+    })
+}
+
+/// Those of a commit, and what went with them.
+pub(super) fn all_taken(journal: &[Entry], before: &Snapshot, indexes: &Indexes) -> BTreeSet<u32> {
+    rules::all_gone_with(taken(carried_out(journal), indexes), before)
+}
+
 /// What such actions do to them.
 pub(super) fn causes_of<'a>(
     actions: impl Iterator<Item = &'a Action>,
@@ -258,6 +277,9 @@ pub(super) fn causes_of<'a>(
     let mut causes = Causes::default();
     causes.links = without_ipv6(&actions, before, indexes);
     let mut fallen = BTreeSet::new();
+    let gone = rules::all_gone_with(taken(actions.iter().copied(), indexes), before);
+    causes.links.extend(&gone);
+    fallen.extend(gone);
     for action in actions {
         let index = indexes.of(action.target());
         readdressed(action, index, before, indexes, &mut causes.readdressed);
@@ -284,14 +306,8 @@ pub(super) fn causes_of<'a>(
                 causes.links.insert(index);
                 causes.sources.insert(spec.local());
             }
-            // One that moves is taken down, and may take down what stands on it.
-            Action::Delete { .. } | Action::Move { .. } => {
-                let gone = rules::gone_with(index, before);
-                causes.links.extend(&gone);
-                fallen.extend(gone);
-                if matches!(action, Action::Delete { .. }) {
-                    causes.links.extend(before.ports_of(index).map(Link::index));
-                }
+            Action::Delete { .. } => {
+                causes.links.extend(before.ports_of(index).map(Link::index));
             }
             _ => {}
         }
@@ -311,8 +327,8 @@ fn starved_by(fallen: BTreeSet<u32>, before: &Snapshot) -> BTreeSet<u32> {
         let masters = starved.iter().filter_map(|index| before.link_by_index(*index)?.master());
         let masters: Vec<_> = masters.collect();
         let over = |link: &&Link| {
-            let below = rules::lower_of(link).or(link.link());
-            below.is_some_and(|below| starved.contains(&below))
+            let below = rules::lower_of(link).or(link.link()).into_iter();
+            below.chain(rings::ports_of(link)).any(|below| starved.contains(&below))
         };
         let over: Vec<_> = before.links().filter(over).map(Link::index).collect();
         let many = starved.len();
@@ -480,8 +496,8 @@ fn undo_facts(facts: &[Fact], own: &[Fact], before: &Snapshot, now: &Snapshot, u
             (Some(_), Some(action)) => join(&mut group, action),
             (Some(_), None) => undo.residue.push(Residue {
                 what: fact.title(before),
-                was: super::fact::text(was.as_ref()),
-                is: super::fact::text(is.as_ref()),
+                was: fact.text(was.as_ref()),
+                is: fact.text(is.as_ref()),
                 failure: None,
             }),
         }
@@ -548,7 +564,9 @@ impl Restore<'_> {
                     self.give_back(old, new, undo)
                 }
                 (Some(_), Some(thief)) => self.is_stolen(index, thief, undo),
-                (Some(old), None) if self.stands_on_another(old) || self.is_alone(old) => {
+                (Some(old), None)
+                    if self.stands_on_another(old) || self.is_alone(old) || self.waits(old) =>
+                {
                     self.is_missing(index, undo)
                 }
                 (Some(old), None) => {
@@ -613,10 +631,16 @@ impl Restore<'_> {
 
     /// Whether another program has taken the index of the interface below one that is to come back.
     fn stands_on_another(&self, old: &Link) -> bool {
-        rules::lower_of(old).is_some_and(|lower| {
+        rules::lowers_of(old).any(|lower| {
             self.now.link_by_index(lower).is_some()
                 && rules::is_replaced(lower, self.last_seen, self.now)
         })
+    }
+
+    /// Whether a port is still to come back that one is to be made with: no later one can be given to it.
+    fn waits(&self, old: &Link) -> bool {
+        let is_coming = |port| self.now.link_by_index(port).is_some() || self.done.contains(&port);
+        !rings::ports_of(old).all(is_coming)
     }
 
     /// Whether it is one end of a veth pair whose other end is in another namespace (K32): the pair cannot be made
@@ -969,7 +993,7 @@ pub(super) fn without_collateral(
 fn unclipped(old: &Link, new: &Link) -> Record {
     let mut record = new.record().clone();
     let follows = rules::follows_ports(old) || ports::takes_address(old);
-    let follows_mtu = rules::follows_ports(old) || old.gets_mtu_of_lower();
+    let follows_mtu = rules::follows_ports(old) || old.gets_mtu_of_lower() || old.hsr().is_some();
     let mtu = (new.mtu() < old.mtu() || follows_mtu).then_some(row::MTU);
     let address = follows.then_some(row::ADDRESS);
     for id in [mtu, address].into_iter().flatten() {
@@ -993,6 +1017,7 @@ fn collateral(
     undo: &mut Undo,
 ) {
     let mut moved = Moved::default();
+    moved.touched.extend(all_taken(journal, before, indexes));
     for action in carried_out(journal) {
         let Some(index) = indexes.of(action.target()) else {
             moved.note_gone(action, indexes);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::snapshot::Placed;
 use super::{AddressKey, Event, LinkEvent, NeighbourKey, Snapshot};
+use crate::object::kinds::hsr::without_port;
 use crate::object::link::row;
 use crate::object::{Address, Link, Record, Value};
 
@@ -153,6 +154,16 @@ impl Snapshot {
             if record.number(row::MASTER) != 0 {
                 record.set(row::PORT_KIND, "bridge".into());
                 record.set(row::PORT, Value::Nested(Box::new(port)));
+            }
+        });
+    }
+
+    /// An HSR or PRP interface loses a port that is gone.
+    pub(super) fn leave_ring(&mut self, ring: u32, port: u32) {
+        self.change_link(ring, |record| {
+            let left = record.value(row::DATA).and_then(Value::nested);
+            if let Some(left) = left.map(|options| without_port(options, port)) {
+                record.set(row::DATA, Value::Nested(Box::new(left)));
             }
         });
     }

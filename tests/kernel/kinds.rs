@@ -732,7 +732,7 @@ fn bad_values_of_more_kinds_are_refused() {
     check(Vlan::new("v9", "v0", 9).ingress_qos_map([(8, 1)]).into(), &["ingress_qos", "0 to 7"]);
     let both = IpvlanFlags::PRIVATE | IpvlanFlags::VEPA;
     check(Ipvlan::new("i0", "v0").flags(both).into(), &["exclude each other"]);
-    check(Hsr::new("h0", 7, 7).into(), &["two different interfaces"]);
+    check(Hsr::new("h0", 7u32, 7u32).into(), &["two different interfaces"]);
     check(NewLink::with_kind("h0", "hsr"), &["slave2", "two ports"]);
     check(NewLink::with_kind("m0", "macsec"), &["m0", "stands on another interface"]);
     check(NewLink::with_kind("x0", "vxlan"), &["id", "x0", "network identifier"]);

@@ -39,6 +39,7 @@ mod object;
 mod random_stacks;
 mod reading;
 mod revert;
+mod rings;
 mod rollback;
 mod route;
 mod route_bad_input;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
     cases.extend(random_stacks::cases());
     cases.extend(reading::cases());
     cases.extend(revert::cases());
+    cases.extend(rings::cases());
     cases.extend(rollback::cases());
     cases.extend(route::cases());
     cases.extend(route_bad_input::cases());

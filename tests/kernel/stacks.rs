@@ -7,8 +7,9 @@ use crate::scene::{agrees, before, exactly_as_before};
 use crate::support::{need_kinds, scene};
 use crate::witness::{is_as_before, is_the_kernel, quiet, refused_at_every_step};
 use netlinkdb::{
-    Bond, BondMode, Bridge, BridgePortOptions, CommitError, Db, Dummy, Link, Macvlan, MacvlanMode,
-    Result, Route, Rule, Snapshot, Transaction, Veth, Vlan, Vrf, Vxlan,
+    Bond, BondMode, BondOptions, Bridge, BridgePortOptions, CommitError, Db, Dummy, Gre, Link,
+    LinkRef, Macvlan, MacvlanMode, Result, Route, Rule, Snapshot, Transaction, Veth, Vlan, Vrf,
+    Vxlan,
 };
 
 use std::net::Ipv4Addr;
@@ -31,6 +32,9 @@ crate::cases![
     what_a_new_one_stands_on_is_raised_first,
     a_vxlan_that_is_wider_than_what_it_stands_on_comes_back,
     what_a_tunnel_has_joined_and_left_is_of_ethernet_again,
+    what_options_name_is_made_first,
+    ports_that_a_bond_names_are_made_first,
+    what_options_name_is_known_before_anything_is_sent,
     an_ipvlan_gets_the_mtu_of_what_it_stands_on,
     what_a_bond_that_goes_leaves_is_as_it_was_named,
     a_port_of_a_vrf_that_was_never_up_has_no_local_routes,
@@ -45,7 +49,7 @@ fn shape(now: &Snapshot) -> Vec<(String, u32, Option<u32>, Option<u32>)> {
 
 /// Builds it, refused everywhere; removes it, refused everywhere; and nothing is left.
 #[track_caller]
-fn comes_and_goes(
+pub fn comes_and_goes(
     build: impl Fn(&mut Transaction) -> Result<()>,
     remove: impl Fn(&mut Transaction) -> Result<()>,
     least: [u32; 2],
@@ -153,7 +157,7 @@ fn undone(lines: &str, edit: impl Fn(&mut Transaction) -> Result<()>) {
 
 /// The same, also if the kernel refuses a step before the last.
 #[track_caller]
-fn not_done(lines: &str, edit: impl Fn(&mut Transaction) -> Result<()>) -> CommitError {
+pub fn not_done(lines: &str, edit: impl Fn(&mut Transaction) -> Result<()>) -> CommitError {
     quiet();
     scene(lines);
     let db = Db::open().expect("a database");
@@ -470,6 +474,89 @@ fn an_ipvlan_gets_the_mtu_of_what_it_stands_on() {
         tx.remove("i0")
     });
     assert!(error.is_hook(), "{error}");
+}
+
+/// Options named interfaces by an index only, which new ones do not have yet.
+fn what_options_name_is_made_first() {
+    need_kinds("veth bridge vxlan macvlan");
+    comes_and_goes(
+        |tx| {
+            tx.create(Veth::new("v0", "v1"))?;
+            let m0 = tx.create(Macvlan::new("m0", "v1").mode(MacvlanMode::BRIDGE))?;
+            tx.create(Vxlan::new("x0", 7).port(4789u16).link(&m0))?;
+            tx.create(Bridge::new("br0"))?;
+            tx.create(Veth::new("v2", "v3"))?;
+            tx.interface("br0").add_port("v0")?.add_port("v2")?;
+            tx.interface("v0").bridge_port(BridgePortOptions::new().backup_port("v2"))?;
+            Ok(())
+        },
+        |tx| ["br0", "x0", "v2", "v0"].iter().try_for_each(|name| tx.remove(*name)),
+        [5, 2],
+    );
+}
+
+fn ports_that_a_bond_names_are_made_first() {
+    need_kinds("dummy bond gre");
+    comes_and_goes(
+        |tx| {
+            tx.create(Dummy::new("d0"))?;
+            let d1 = tx.create(Dummy::new("d1"))?;
+            let bond = Bond::new("b0").mode(BondMode::ACTIVE_BACKUP).miimon(100u32);
+            tx.create(bond.primary("d0").active_slave(&d1))?;
+            tx.create(Bond::new("b1").mode(BondMode::ACTIVE_BACKUP).miimon(100u32))?;
+            tx.create(Dummy::new("d2").index(777))?;
+            tx.interface("b1").bond(BondOptions::new().primary(777u32))?.add_port("d2")?;
+            tx.interface("b0").add_port("d0")?.add_port("d1")?.up();
+            let remote = Ipv4Addr::new(10, 0, 0, 2);
+            tx.create(Gre::new("g0").remote(remote).link("d2"))?;
+            Ok(())
+        },
+        |tx| ["g0", "b1", "b0", "d0", "d1", "d2"].iter().try_for_each(|name| tx.remove(*name)),
+        [5, 2],
+    );
+}
+
+/// The kernel's word for such an index was a bare "No such device", or "No such file or directory".
+fn what_options_name_is_known_before_anything_is_sent() {
+    need_kinds("veth bridge");
+    scene(
+        "link add br0 type bridge
+         link add v0 type veth peer name v1
+         link add v2 type veth peer name v3
+         link set v0 master br0
+         link set v2 master br0",
+    );
+    let db = Db::open().expect("a database");
+    let backup = |which: LinkRef| {
+        let mut tx = db.begin();
+        let named = BridgePortOptions::new().backup_port(which);
+        let error = tx.interface("v0").bridge_port(named).map(drop).expect_err("no such port");
+        assert!(error.is_refused() && error.is_not_found(), "{error}");
+        error.to_string()
+    };
+    for (which, word) in [(LinkRef::from(999u32), "999"), (LinkRef::from("nobody"), "nobody")] {
+        let text = backup(which);
+        let said = ["backup_port", "`v0`", word].iter().all(|word| text.contains(word));
+        assert!(said, "{text}");
+    }
+    let remove = |name: &str| {
+        let mut tx = db.begin();
+        let named = BridgePortOptions::new().backup_port("v2");
+        tx.interface("v0").bridge_port(named).map(drop).expect("a port");
+        tx.remove(name).expect("an edit");
+        tx.commit().expect_err("what goes cannot be named").to_string()
+    };
+    let text = remove("v2");
+    assert!(text.contains("`v2` is removed") && text.contains("backup_port"), "{text}");
+    // Gone since it was named, and another one in its place.
+    let mut tx = db.begin();
+    let named = BridgePortOptions::new().backup_port("v2");
+    tx.interface("v0").bridge_port(named).map(drop).expect("a port");
+    scene("link del v2\n link add v2 type veth peer name v3\n link set v2 master br0");
+    db.sync().expect("a snapshot");
+    let error = tx.commit().expect_err("it is another one");
+    assert!(error.is_refused() && error.is_stale(), "{error}");
+    assert!(error.to_string().contains("backup_port"), "{error}");
 }
 
 /// Found by random stacks (seed 1766): a bond that goes takes its ports down, and gives them their mtu back in silence.

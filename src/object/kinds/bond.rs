@@ -177,7 +177,7 @@ table! {
         /// Which port sends what; only while the bond is down and has no ports.
         MODE mode: OneOf<BondMode> = Path(&[1]), "IFLA_BOND_MODE", Set, keyword: "mode", silent: WhileDown;
         /// The port that is used, by its index; in modes `ACTIVE_BACKUP`, `BALANCE_TLB` and `BALANCE_ALB`. The kernel takes another one when that fails.
-        ACTIVE_SLAVE active_slave: Index = Path(&[2]), "IFLA_BOND_ACTIVE_SLAVE", Set, keyword: "active_slave", none: Some(0), silent: Always;
+        ACTIVE_SLAVE active_slave: Interface = Path(&[2]), "IFLA_BOND_ACTIVE_SLAVE", Set, keyword: "active_slave", none: Some(0), silent: Always;
         /// Time between looks at the carriers, 0 to 2147483647 ms; 0 for none. Ends looking by ARP.
         MIIMON miimon: U32 = Path(&[3]), "IFLA_BOND_MIIMON", Set, keyword: "miimon", unit: "ms", range: 0..=INT_MAX, silent: WhileDown;
         /// How long a carrier must be there before the port is used, 0 to 2147483647 ms; a multiple of `miimon`, without which there is none.
@@ -201,7 +201,7 @@ table! {
         /// How many targets must answer.
         ARP_ALL_TARGETS arp_all_targets: OneOf<ArpAllTargets> = Path(&[10]), "IFLA_BOND_ARP_ALL_TARGETS", Set, keyword: "arp_all_targets", silent: WhileDown;
         /// The port that is used while it can be, by its index; in modes `ACTIVE_BACKUP`, `BALANCE_TLB` and `BALANCE_ALB`. The kernel tells it while it is a port.
-        PRIMARY primary: Index = Path(&[11]), "IFLA_BOND_PRIMARY", Set, keyword: "primary", none: Some(0), silent: WhileDown;
+        PRIMARY primary: Interface = Path(&[11]), "IFLA_BOND_PRIMARY", Set, keyword: "primary", none: Some(0), silent: WhileDown;
         /// When the primary becomes the active port again.
         PRIMARY_RESELECT primary_reselect: OneOf<PrimaryReselect> = Path(&[12]), "IFLA_BOND_PRIMARY_RESELECT", Set, keyword: "primary_reselect", silent: WhileDown;
         /// Whose hardware address is whose; only while the bond has no ports.

@@ -426,11 +426,11 @@ mod tests {
         let ipvlan = IpvlanOptions::new().mode(IpvlanMode::L3).flags(IpvlanFlags::PRIVATE);
         assert_eq!(words(ipvlan.record()), "mode l3 private");
         let hsr = NewLink::from(
-            Hsr::new("h0", 7, 8).multicast_spec(45u8).version(1u8).protocol(HsrProtocol::PRP),
+            Hsr::new("h0", 7u32, "d8").multicast_spec(45u8).version(1u8).protocol(HsrProtocol::PRP),
         );
         assert_eq!(
             hsr.data.as_ref().map(words).as_deref(),
-            Some("slave1 if7 slave2 if8 supervision 45 version 1 proto 1")
+            Some("slave1 if7 slave2 d8 supervision 45 version 1 proto 1")
         );
     }
 }

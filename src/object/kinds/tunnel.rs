@@ -296,7 +296,7 @@ macro_rules! gre_kind {
                 /// The source address of tunnel packets; unspecified for any.
                 LOCAL local: $ip = Path(&[6]), "IFLA_GRE_LOCAL", Set, keyword: "local", form: Custom(show_local), argument: By(local_words), silent: WhileDown;
                 /// The interface that tunnel packets leave by, by its index; 0 for any.
-                LINK link: Index = Path(&[1]), "IFLA_GRE_LINK", Set, keyword: "dev", silent: WhileDown;
+                LINK link: Interface = Path(&[1]), "IFLA_GRE_LINK", Set, keyword: "dev", silent: WhileDown;
                 /// The time to live (IPv6: hop limit) of tunnel packets, 1 to 255; 0 to take it from the packet inside.
                 TTL ttl: U8 = Path(&[8]), "IFLA_GRE_TTL", Set, keyword: "ttl", argument: By(ttl_words), silent: WhileDown;
                 /// The key of packets received, 0 to 4294967295.
@@ -375,7 +375,7 @@ macro_rules! iptunnel_kind {
                 /// The source address of tunnel packets; unspecified for any.
                 LOCAL local: $ip = Path(&[2]), "IFLA_IPTUN_LOCAL", Set, keyword: "local", form: Custom(show_local), argument: By(local_words), silent: WhileDown;
                 /// The interface that tunnel packets leave by, by its index; 0 for any.
-                LINK link: Index = Path(&[1]), "IFLA_IPTUN_LINK", Set, keyword: "dev", silent: WhileDown;
+                LINK link: Interface = Path(&[1]), "IFLA_IPTUN_LINK", Set, keyword: "dev", silent: WhileDown;
                 /// The time to live (IPv6: hop limit) of tunnel packets, 1 to 255; 0 to take it from the packet inside.
                 TTL ttl: U8 = Path(&[4]), "IFLA_IPTUN_TTL", Set, keyword: "ttl", argument: By(ttl_words), silent: WhileDown;
                 /// The firewall mark of tunnel packets; 0 for none.

@@ -29,7 +29,7 @@ macro_rules! vti_kind {
                 /// The source address of tunnel packets; unspecified for any.
                 LOCAL local: $ip = Path(&[4]), "IFLA_VTI_LOCAL", Set, keyword: "local", form: Custom(show_local), argument: By(local_words), silent: WhileDown;
                 /// The interface that tunnel packets leave by, by its index; 0 for any.
-                LINK link: Index = Path(&[1]), "IFLA_VTI_LINK", Set, keyword: "dev", silent: WhileDown;
+                LINK link: Interface = Path(&[1]), "IFLA_VTI_LINK", Set, keyword: "dev", silent: WhileDown;
                 /// The key of packets received, 0 to 4294967295: the mark that IPsec policies look for.
                 IKEY ikey: Be32 = Path(&[2]), "IFLA_VTI_IKEY", Set, keyword: "ikey", form: Custom(show_vti_ikey), argument: Argument::Number, silent: WhileDown;
                 /// The key of packets sent, 0 to 4294967295: the mark that IPsec policies look for.

@@ -171,7 +171,7 @@ table! {
         /// The IPv6 source address of tunnel packets.
         LOCAL6 local6: Ip6 = Path(&[17]), "IFLA_VXLAN_LOCAL6", Set, keyword: "local", form: Custom(show_local6), silent: WhileDown;
         /// The interface that the tunnel uses, by its index.
-        LINK link: Index = Path(&[3]), "IFLA_VXLAN_LINK", Set, keyword: "dev", silent: WhileDown;
+        LINK link: Interface = Path(&[3]), "IFLA_VXLAN_LINK", Set, keyword: "dev", silent: WhileDown;
         /// The lowest and the highest UDP source port, `1000..=2000` or `(1000, 2000)`; both 0 for the kernel's choice.
         PORT_RANGE port_range: PortRangeOf = Path(&[10]), "IFLA_VXLAN_PORT_RANGE", Create, keyword: "srcport", argument: By(port_words);
         /// The UDP destination port, 1 to 65535; 8472 when not given.

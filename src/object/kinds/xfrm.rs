@@ -51,7 +51,7 @@ table! {
         /// Whether routes and flow rules choose the number packet by packet (Linux 6.1).
         COLLECT_METADATA external: Present = Path(&[3]), "IFLA_XFRM_COLLECT_METADATA", Create, keyword: "external", argument: NoWord;
         /// The interface that packets leave by, by its index; 0 for any.
-        LINK link: Index = Path(&[1]), "IFLA_XFRM_LINK", Create, keyword: "dev", form: Hidden;
+        LINK link: Interface = Path(&[1]), "IFLA_XFRM_LINK", Create, keyword: "dev", form: Hidden;
         /// The number of the policies and states, 1 to 4294967295.
         IF_ID if_id: U32 = Path(&[2]), "IFLA_XFRM_IF_ID", Set, keyword: "if_id", form: Custom(show_if_id), range: 1..=4_294_967_295, silent: WhileDown;
     }

@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Answer, Commit, Known, Outcome, Poll, Stage, failure};
 use crate::object::Link;
 use crate::plan::action::Action;
-use crate::plan::fact::{Fact, Field, text};
+use crate::plan::fact::{Fact, Field};
 use crate::plan::focus::renumbered;
 use crate::plan::keyed::{Causes, Step, doubtful, fading, residue};
-use crate::plan::undo::{Entry, Outcome as Sent, added, causes, orphans, undo, withdrawn_by};
-use crate::plan::{Failure, Target, Why, kinds, rules};
+use crate::plan::undo::{
+    Entry, Outcome as Sent, added, all_taken, causes, orphans, undo, withdrawn_by,
+};
+use crate::plan::{Failure, Target, Why, kinds, rings, rules};
 use crate::state::Snapshot;
 
 /// How often a rollback looks and undoes before it is torn: restoring a deleted interface takes three.
@@ -40,6 +42,7 @@ impl Commit {
     pub(super) fn look(&mut self, now: Snapshot) {
         self.forget_gone(&now);
         self.follow_returned(&now);
+        self.note_fallen(&now);
         let last = self.rounds >= UNDO_ROUNDS;
         let last_seen = self.last_seen.as_ref().unwrap_or(&self.before);
         // What cannot be undone must not keep everything that comes after it from being tried.
@@ -243,13 +246,32 @@ impl Commit {
         }
     }
 
+    /// What has gone with its ports is undone as if it had been asked for.
+    fn note_fallen(&mut self, now: &Snapshot) {
+        let Some(seen) = &self.last_seen else { return };
+        let taken = all_taken(&self.journal, &self.before, &self.indexes);
+        let is_noted = |link: &&Link| {
+            self.journal.iter().any(|entry| match &entry.action {
+                Action::Delete { target } => self.indexes.of(*target) == Some(link.index()),
+                _ => false,
+            })
+        };
+        let fallen = rings::fallen(&taken, seen, now).into_iter();
+        let fallen: Vec<_> = fallen.filter(|link| !is_noted(link)).map(Target::of).collect();
+        fallen.into_iter().for_each(|target| self.note_deleted(target));
+    }
+
+    fn note_deleted(&mut self, target: Target) {
+        let action = Action::Delete { target };
+        self.journal.push(Entry { action, request: Vec::new(), seq: 0, sent: Sent::Done });
+    }
+
     /// That is undone as if it had been asked for, and comes back as it was before: without ports, and without what this
     /// commit had set on it.
     fn note_remade(&mut self, link: &Link) {
         let indexes = &self.indexes;
         self.journal.retain(|entry| indexes.of(entry.action.target()) != Some(link.index()));
-        let action = Action::Delete { target: Target::of(link) };
-        self.journal.push(Entry { action, request: Vec::new(), seq: 0, sent: Sent::Done });
+        self.note_deleted(Target::of(link));
         let Some(seen) = self.last_seen.take() else { return };
         let ports = seen.ports_of(link.index());
         let as_before = ports.filter_map(|port| self.before.link_by_index(port.index())).cloned();
@@ -301,8 +323,8 @@ impl Commit {
         });
         let residue = facts.into_iter().filter(|fact| !fact.holds(now)).map(|fact| Residue {
             what: fact.title(self.names_for(fact.index, now)),
-            was: text(fact.want.as_ref()),
-            is: text(fact.state(now).as_ref()),
+            was: fact.text(fact.want.as_ref()),
+            is: fact.text(fact.state(now).as_ref()),
             failure: failure.cloned(),
         });
         let orphans = match (action, self.indexes.of(action.target())) {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use back::Residue;
 
 use super::action::{Action, Indexes, Origin};
-use super::fact::{Field, text};
+use super::fact::Field;
 use super::keyed::{Causes, Journal, Step};
 use super::order::{Phase, Wave, deleted_addresses, plan};
 use super::resume::{Noted, Resumed};
@@ -381,13 +381,10 @@ impl Commit {
     /// The interfaces that are deleted or moved away from here on, in whichever wave, what goes with them, and their ports.
     fn doomed(&self) -> Vec<u32> {
         let deleted = self.waves.iter().flat_map(|(_, wave)| self.leaving(wave));
-        let with = |index| {
-            let ports = self.before.ports_of(index).map(Link::index);
-            let with: Vec<_> =
-                rules::goes_with(index, &self.before).into_iter().chain(ports).collect();
-            with.into_iter().chain([index])
-        };
-        deleted.flat_map(with).collect()
+        let deleted: BTreeSet<u32> = deleted.collect();
+        let ports = deleted.iter().flat_map(|index| self.before.ports_of(*index).map(Link::index));
+        let ports: Vec<_> = ports.collect();
+        rules::all_touched_with(deleted, &self.before).into_iter().chain(ports).collect()
     }
 
     /// What came of the requests of the last [`Poll::Send`], in their order.
@@ -670,7 +667,7 @@ impl Commit {
                     continue;
                 }
                 let state = fact.state(now);
-                let mut instead = format!("{} is {}", fact.title(now), text(state.as_ref()));
+                let mut instead = format!("{} is {}", fact.title(now), fact.text(state.as_ref()));
                 if state.is_none() && kinds::is_for_root(&fact.field) {
                     instead.push_str(
                         " (the kernel tells it with CAP_NET_ADMIN in the initial user namespace only)",

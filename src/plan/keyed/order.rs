@@ -148,7 +148,7 @@ fn check_links(draft: &Draft, now: &Snapshot, steps: &[(Turn, Planned)]) -> Resu
         Target::Live { index, .. } => Some(index),
         Target::New(_) => None,
     });
-    let removed: BTreeSet<u32> = removed.flat_map(|index| rules::gone_with(index, now)).collect();
+    let removed: BTreeSet<u32> = rules::all_gone_with(removed, now);
     let mut seen = BTreeSet::new();
     for (_, planned) in steps.iter().filter(|(_, planned)| planned.op() != Op::Delete) {
         for index in planned.live_links() {

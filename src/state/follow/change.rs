@@ -234,6 +234,7 @@ impl Follower {
         if let (Some(before), Some(after)) = (&before, &after) {
             self.follow_mtu(index, before.mtu(), after.mtu());
             if before.mtu() != after.mtu() {
+                self.rings_over(index).into_iter().for_each(|ring| self.ask(Query::Link(ring)));
                 self.ask_narrowed(index);
             }
         }
@@ -286,6 +287,7 @@ impl Follower {
             }
             Doubt::Gone(master) => {
                 self.ask_bridge(index, master);
+                self.leave_rings(index);
                 let lost = |link: &&Link| link.link() == Some(index) && link.index() != index;
                 let left: Vec<_> = self.shown.links().filter(lost).map(Link::index).collect();
                 left.into_iter().for_each(|index| self.ask(Query::Link(index)));
@@ -294,6 +296,22 @@ impl Follower {
                 self.lose_proxies(index, |_| true);
                 self.ask(Query::Addresses(index));
             }
+        }
+    }
+
+    /// HSR and PRP interfaces with such a port. It does not have them for its masters.
+    fn rings_over(&self, port: u32) -> Vec<u32> {
+        let has = |link: &&Link| link.hsr().is_some_and(|hsr| hsr.ports().any(|own| own == port));
+        self.shown.links().filter(has).map(Link::index).collect()
+    }
+
+    /// They lose a port that is gone, which is not announced (`hsr_netdev_notify`).
+    fn leave_rings(&mut self, port: u32) {
+        let rings = self.rings_over(port);
+        if !rings.is_empty() {
+            self.silently(|follower| {
+                rings.iter().for_each(|ring| follower.shown.leave_ring(*ring, port));
+            });
         }
     }
 
