@@ -173,8 +173,11 @@ const POISONS: &[Poison] = &[
     ),
     (
         "data",
-        |tx| tx.interface("old0").bridge(BridgeOptions::new().group_fwd_mask(1u16)).map(drop),
-        "group_fwd_mask 0x1",
+        |tx| {
+            let options = BridgeOptions::new().group_addr(mac("02:00:00:00:00:09"));
+            tx.interface("old0").bridge(options).map(drop)
+        },
+        "group_address 02:00:00:00:00:09",
     ),
     (
         "data of a tunnel",
