@@ -1057,6 +1057,7 @@ fn collateral(
     for index in readdressed {
         fell(index, before, now, undo);
         misplaced(index, before, now, undo);
+        undo.residue.extend(unwanted_ipv6(index, before, now));
     }
     renamed.into_iter().for_each(|index| relabelled(index, before, now, undo));
 }
@@ -1159,6 +1160,20 @@ fn made_anew(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     if !fact.holds(now) {
         undo.actions.extend(Action::for_fact(&fact));
     }
+}
+
+/// What a bond has given its mtu back has no IPv6 (see [`told_mtu_again`]), and made again it has: nothing takes that away.
+fn unwanted_ipv6(index: u32, before: &Snapshot, now: &Snapshot) -> Option<Residue> {
+    let (old, new) = (before.link_by_index(index)?, now.link_by_index(index)?);
+    let fact = Fact { index, field: Field::Link(row::ADDR_GEN_MODE), want: None };
+    let (was, is) = (fact.state(before), fact.state(now));
+    let has_more = was.is_none() && is.is_some() && old.mtu() == new.mtu();
+    (has_more && rules::is_brought_back(old, new)).then(|| Residue {
+        what: fact.title(before),
+        was: super::fact::text(was.as_ref()),
+        is: super::fact::text(is.as_ref()),
+        failure: None,
+    })
 }
 
 /// Interfaces that such actions have taken below 1280 bytes: what they were told, what has got a port that has less, and what

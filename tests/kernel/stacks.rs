@@ -37,7 +37,7 @@ crate::cases![
     what_options_name_is_known_before_anything_is_sent,
     an_ipvlan_gets_the_mtu_of_what_it_stands_on,
     what_a_bond_that_goes_leaves_is_as_it_was_named,
-    a_port_of_a_vrf_that_was_never_up_has_no_local_routes,
+    who_joins_a_vrf_while_down_has_its_local_routes_as_before,
 ];
 
 /// Names, kinds, indexes, masters: what a stack is.
@@ -593,7 +593,7 @@ fn what_a_bond_that_goes_leaves_is_as_it_was_named() {
 
 /// Found by random stacks (seed 1246): the kernel makes local routes of addresses that are given to an interface that is down,
 /// and takes them when it joins a VRF.
-fn a_port_of_a_vrf_that_was_never_up_has_no_local_routes() {
+fn who_joins_a_vrf_while_down_has_its_local_routes_as_before() {
     need_kinds("vrf veth");
     let removals: [&[&str]; 3] = [&["v0"], &["r0"], &["r0", "v0"]];
     for names in removals {
@@ -606,6 +606,22 @@ fn a_port_of_a_vrf_that_was_never_up_has_no_local_routes() {
              addr add 10.1.0.5/24 dev v0",
             |tx| names.iter().try_for_each(|name| tx.remove(*name)),
         );
+        assert!(error.is_hook(), "{error}");
+        scene("link del r0\n link del v0");
+    }
+    // Seed 3041: one that has them, and is to join.
+    const OWN: &str = "link add r0 type vrf table 15
+         link set r0 up
+         link add v0 type veth peer name v1
+         addr add 10.1.0.6/24 dev v0
+         addr add 10.1.0.5/24 dev v0";
+    for goes in [true, false] {
+        let error = not_done(OWN, |tx| {
+            if goes {
+                tx.interface("v0").del_ip("10.1.0.6/24")?;
+            }
+            tx.interface("r0").add_port("v0").map(drop)
+        });
         assert!(error.is_hook(), "{error}");
         scene("link del r0\n link del v0");
     }

@@ -324,10 +324,15 @@ impl Journal {
                 steps => restore(steps),
             }
         }
+        for step in self.local_routes_moved(before, now, &causes) {
+            match step.op {
+                Op::Delete => removals.push(step),
+                _ => restore(vec![step]),
+            }
+        }
         nexthops.into_iter().for_each(|step| restore(vec![step]));
         let lost = self.lost_along((before, now), &causes, &known);
         lost.into_iter().for_each(restore);
-        removals.extend(self.local_routes_made(before, now, &causes));
         removals.sort_by_key(turn_of);
         let turns = removals.chunk_by_mut(|a, b| turn_of(a) == turn_of(b));
         turns.for_each(|run| scatter(run, |step| step.key.clone()));
@@ -371,9 +376,10 @@ impl Journal {
         all.into_iter().map(|(_, step)| Planned::Ready(step)).collect()
     }
 
-    /// An address makes its local route on an interface that is down too (`fib_add_ifaddr`). One that has joined a VRF while it
-    /// was down has none until it comes up (`fib_disable_ip`); made again, and joined first, it has.
-    fn local_routes_made(
+    /// The local routes of IPv4 addresses on interfaces that are down: the kernel makes one with the address
+    /// (`fib_add_ifaddr`), and takes those of all when the interface joins or leaves a VRF (`fib_disable_ip`). When it comes
+    /// up it makes them anew, and only then. Here those that are not as they were: too many, and too few.
+    fn local_routes_moved(
         &mut self,
         before: &Snapshot,
         now: &Snapshot,
@@ -384,26 +390,30 @@ impl Journal {
         for index in &causes.links {
             let links = [before, now].map(|state| state.link_by_index(*index));
             let [Some(old), Some(new)] = links else { continue };
-            if old.is_up() || new.is_up() || old.generation() == new.generation() {
+            if old.is_up() || new.is_up() || old.master() != new.master() {
                 continue;
             }
             let vrf = new.master().and_then(|master| now.link_by_index(master)?.vrf()?.table());
+            let is_its = |one: &Content| match one {
+                Content::Route(held) => {
+                    route::is_kernels(held)
+                        && held.body().is_some_and(|own| own.links().contains(index))
+                }
+                _ => false,
+            };
             for address in now.addresses_of(*index) {
                 let IpAddr::V4(local) = address.local() else { continue };
                 let (table, dst) = (vrf.unwrap_or(LOCAL), local.to_bits());
                 let key = RouteKey4 { table, dst, len: 32, tos: 0, priority: 0 };
                 let key = Key::Route(RouteKey::V4(key));
-                let was = key.elements(before, &mut self.bodies);
-                let is = key.elements(now, &mut self.bodies).into_iter();
-                let is_its = |one: &Content| match one {
-                    Content::Route(held) => {
-                        route::is_kernels(held)
-                            && held.body().is_some_and(|own| own.links().contains(index))
-                    }
-                    _ => false,
-                };
-                let new = is.filter(|one| is_its(one) && !was.iter().any(|old| old.same(one)));
-                steps.extend(new.map(|content| Step { key: key.clone(), content, op: Op::Delete }));
+                let mut of = |state| key.elements(state, &mut self.bodies);
+                let (was, is) = (of(before), of(now));
+                let step = |op, one: &Content| Step { key: key.clone(), content: one.clone(), op };
+                let lacks = |all: &[Content], one: &Content| !all.iter().any(|own| own.same(one));
+                let more = is.iter().filter(|one| is_its(one) && lacks(&was, one));
+                let less = was.iter().filter(|one| is_its(one) && lacks(&is, one));
+                steps.extend(more.map(|one| step(Op::Delete, one)));
+                steps.extend(less.map(|one| step(Op::Append, one)));
             }
         }
         steps
