@@ -238,12 +238,11 @@ impl Commit {
 
     /// What was there before, and is deleted on the way back to be made anew.
     fn is_remade(&self, action: &Action) -> Option<Link> {
-        match action {
-            Action::Delete { target } => {
-                self.before.link_by_index(self.indexes.of(*target)?).cloned()
-            }
-            _ => None,
-        }
+        let Action::Delete { target } = action else { return None };
+        let index = self.indexes.of(*target)?;
+        // A new interface may have the index of one that is in another namespace.
+        let is_it = !rules::is_replaced(index, &self.before, &self.seen);
+        self.before.link_by_index(index).filter(|_| is_it).cloned()
     }
 
     /// What has gone with its ports is undone as if it had been asked for.
