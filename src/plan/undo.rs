@@ -604,9 +604,25 @@ impl Restore<'_> {
         // A new name gives addresses new labels: they come when the name is the old one again.
         let ready = self.last || new.name() == rules::name(old.index(), self.before);
         let left = left.filter(|fact| ready || !matches!(fact.field, Field::Address(_)));
+        let left = left.filter(|fact| !self.comes_with_ports(fact, old));
         let left = left.map(|fact| self.relabel(fact, old));
         let left: Vec<_> = left.filter(|fact| !fact.holds(self.now)).collect();
         undo.actions.extend(joined(left.iter()));
+    }
+
+    /// Of a bridge that is to have its address from its ports, what waits until they have joined: the address, and being up,
+    /// with which IPv6 makes an address of that.
+    fn comes_with_ports(&self, fact: &Fact, old: &Link) -> bool {
+        let waits = match fact.field {
+            Field::Link(row::ADDRESS) => true,
+            Field::Flag(flag) => flag == LinkFlags::UP.0,
+            _ => false,
+        };
+        waits
+            && fact.index == old.index()
+            && !self.last
+            && rules::has_address_of_ports(old, self.last_seen)
+            && rules::lacks_ports(old, self.last_seen, self.now)
     }
 
     fn is_stolen(&self, index: u32, thief: &Link, undo: &mut Undo) {
@@ -812,10 +828,6 @@ fn differences(old: &Link, new: &Link, before: &Snapshot, now: &Snapshot) -> Vec
     let is_alone = before.ports_of(index).next().is_none();
     if ports::is_of_its_ports(old) && old.link_type() != new.link_type() && !is_alone {
         // It has an address of that kind when its port has joined, and that one's.
-        facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
-    }
-    if rules::has_address_of_ports(old, before) && rules::lacks_ports(old, before, now) {
-        // It has their address when they have joined.
         facts.retain(|fact| fact.index != index || fact.field != Field::Link(row::ADDRESS));
     }
     if old.master() != new.master() && ports::address_at_joining(old).is_some() {

@@ -502,7 +502,8 @@ fn ports_that_a_bond_names_are_made_first() {
             tx.create(Dummy::new("d0"))?;
             let d1 = tx.create(Dummy::new("d1"))?;
             let bond = Bond::new("b0").mode(BondMode::ACTIVE_BACKUP).miimon(100u32);
-            tx.create(bond.primary("d0").active_slave(&d1))?;
+            // The same: a moment later the bond uses its primary port.
+            tx.create(bond.primary("d1").active_slave(&d1))?;
             tx.create(Bond::new("b1").mode(BondMode::ACTIVE_BACKUP).miimon(100u32))?;
             tx.create(Dummy::new("d2").index(777))?;
             tx.interface("b1").bond(BondOptions::new().primary(777u32))?.add_port("d2")?;
