@@ -43,6 +43,10 @@ fn what_is_not_given_back_with_a_removed_interface_is_said() {
     }
     scene("link add gone0 type ifb");
     let db = open();
+    // Before 5.18 the kernel makes it without a word of that.
+    if db.snapshot().link("x0").and_then(|x0| x0.vxlan()?.vnifilter()) != Some(true) {
+        skip("this kernel filters no network identifiers");
+    }
     let mut tx = db.begin();
     tx.remove("gone0").expect("an interface");
     tx.on_commit(|_, _| Err("no"));
