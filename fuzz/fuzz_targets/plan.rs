@@ -77,7 +77,7 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
                 assert!(matches!(poll, Poll::Verified(_)), "{draft:?}\n{poll:?}");
             }
         }
-        Outcome::RolledBack { cause, snapshot } => {
+        Outcome::RolledBack { cause, snapshot, .. } => {
             let _ = format!("{cause}");
             if honest {
                 // As the engine does: handles on what has been brought back hold.
