@@ -103,12 +103,6 @@ impl Link {
         self.nested(row::DATA, &kinds::VRF).map(VrfData)
     }
 
-    /// Whether it gets each new mtu of the interface below, larger or smaller and whatever its own is
-    /// (`ipvlan_adjust_mtu`).
-    pub(crate) fn gets_mtu_of_lower(&self) -> bool {
-        matches!(self.kind(), Some("ipvlan" | "ipvtap"))
-    }
-
     /// Its options, if it is an ipvlan or ipvtap.
     pub fn ipvlan(&self) -> Option<IpvlanData<'_>> {
         let ipvtap = || self.nested(row::DATA, &kinds::IPVTAP);

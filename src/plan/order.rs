@@ -11,7 +11,7 @@ use super::keyed::{Planned, Turn, steps};
 use super::{
     AddressSpec, Conflicts, Draft, Fact, Refusal, Target, bridge_vlans, kinds, ports, rules,
 };
-use crate::object::kinds::{BOND, NewLink};
+use crate::object::kinds::{BOND, NewLink, gets_mtu_of_lower};
 use crate::object::link::row;
 use crate::object::{Link, LinkFlags, Record, Value};
 use crate::state::{AddressKey, Snapshot};
@@ -265,11 +265,8 @@ fn plan_link(
             let phase = Phase::Create(height(draft, link.target, now), Made::Here);
             to.push((phase, create(draft, link, &new, *lower)));
             let set = |id, value| Action::Set { target: link.target, id, value };
-            let turn = match below.contains(&link.target) {
-                true => Phase::Create(height(draft, link.target, now), Made::Widened),
-                false => Phase::Mtu(0),
-            };
-            to.extend(mtu.into_iter().map(|value| (turn, set(row::MTU, value))));
+            let turn = |value: &Value| mtu_turn(draft, link.target, value, (now, below));
+            to.extend(mtu.into_iter().map(|value| (turn(&value), set(row::MTU, value))));
             to.extend(later.into_iter().map(|(id, value)| (Phase::Attribute, set(id, value))));
             let data = |options| Action::Data { target: link.target, options };
             to.extend(active.map(|options| (Phase::Port, data(options))));
@@ -395,30 +392,14 @@ fn is_said_at_once(link: &LinkDraft, options: &Record) -> bool {
 /// How many interfaces are below a target, new ones included, or are named by what it is made with: those are made first.
 fn height(draft: &Draft, target: Target, now: &Snapshot) -> u8 {
     const HIGHEST: u8 = 32;
-    let below = |target: Target| match (is_new(draft, target), target) {
-        (false, Target::Live { .. }) => Vec::new(),
-        _ => lowers_of(draft, target, now),
-    };
-    let there = |floor: &BTreeSet<Target>| {
-        let live = floor.iter().filter_map(|target| match (is_new(draft, *target), target) {
-            (false, Target::Live { index, .. }) => Some(rules::height(*index, now)),
-            _ => None,
-        });
-        live.max().unwrap_or(0)
-    };
-    let (mut floor, mut highest) = (BTreeSet::from([target]), 0);
+    let mut floor = BTreeSet::from([target]);
     for height in 0..HIGHEST {
-        highest = highest.max(there(&floor).saturating_add(height));
-        floor = floor.into_iter().flat_map(below).collect();
+        floor = floor.into_iter().flat_map(|target| lowers_of(draft, target, now)).collect();
         if floor.is_empty() {
-            return highest.max(height);
+            return height;
         }
     }
     HIGHEST
-}
-
-fn is_new(draft: &Draft, target: Target) -> bool {
-    draft.links().iter().any(|link| link.target == target && link.create.is_some())
 }
 
 fn edits(
@@ -485,7 +466,7 @@ fn mtu_turn(
         Target::New(_) => 0,
     };
     // It gets that of the interface below with every change of it.
-    if matches!(draft.kind_of(target).as_deref(), Some("ipvlan" | "ipvtap")) {
+    if gets_mtu_of_lower(draft.kind_of(target).as_deref()) {
         return Phase::Data;
     }
     match value.number().unwrap_or(0) >= present {

@@ -12,7 +12,7 @@ use super::fact::{Fact, Field};
 use super::keyed::Causes;
 use super::{AddressSpec, Failure, Target, bridge_vlans, kinds, ports, rings, rules};
 use crate::object::kinds::bridge::row::FORWARD_DELAY;
-use crate::object::kinds::{BRIDGE, NewLink};
+use crate::object::kinds::{BRIDGE, NewLink, gets_mtu_of_lower};
 use crate::object::link::{LinkFlags, row};
 use crate::object::{Address, Link, Record, Role, Value};
 use crate::state::Snapshot;
@@ -100,13 +100,17 @@ pub(super) fn undo(
     let whole = actions.map(|action| ports::whole_maps(action, now));
     undo.actions = whole.flat_map(|action| ports::lowered(action, now)).collect();
     park_names(&mut undo.actions, now);
-    if undo.actions.is_empty() && !last {
-        undo.actions.extend(remakes(journal, before, now, indexes));
+    if !undo.actions.is_empty() && !last {
+        return undo;
+    }
+    let taken = all_taken(journal, before, indexes);
+    if !last {
+        undo.actions = remakes(journal, (before, now), indexes, &taken);
     }
     if undo.actions.is_empty() || last {
         undo.residue.extend(other_types(journal, before, now, indexes));
-        undo.residue.extend(rings::left(&all_taken(journal, before, indexes), before, now));
-        collateral(journal, before, now, indexes, &mut undo);
+        undo.residue.extend(rings::left(&taken, before, now));
+        collateral(journal, (before, now), indexes, taken, &mut undo);
     }
     undo
 }
@@ -133,15 +137,14 @@ fn joins_what_is_not_there(action: &Action, now: &Snapshot) -> bool {
 /// in its turn.
 fn remakes(
     journal: &[Entry],
-    before: &Snapshot,
-    now: &Snapshot,
+    (before, now): (&Snapshot, &Snapshot),
     indexes: &Indexes,
-) -> impl Iterator<Item = Action> {
+    taken: &BTreeSet<u32>,
+) -> Vec<Action> {
     let lost = masters(journal, before, indexes)
         .filter(|old| ports::has_lost_its_type(old, before, now))
         .map(|old| Action::Delete { target: Target::of(old) });
-    let rings = rings::to_remake(&all_taken(journal, before, indexes), before, now);
-    lost.chain(rings).collect::<Vec<_>>().into_iter()
+    lost.chain(rings::to_remake(taken, before, now)).collect()
 }
 
 /// Those that have stayed of another kind than they were, which no request changes.
@@ -716,13 +719,10 @@ fn recreate(old: &Link, peer: Option<&Link>, of: &Snapshot) -> Action {
     if rules::has_address_of_ports(old, of) {
         new.record.remove(row::ADDRESS);
     }
-    if let Some(mtu) = mtu_for_vxlans(old, of) {
-        new.record.set(row::MTU, Value::Number(mtu.into()));
-    }
-    if let (Some(mtu), Some(record)) =
-        (peer.and_then(|peer| mtu_for_vxlans(peer, of)), &mut new.peer)
-    {
-        record.set(row::MTU, Value::Number(mtu.into()));
+    for (end, record) in [(Some(old), Some(&mut new.record)), (peer, new.peer.as_mut())] {
+        if let (Some(mtu), Some(record)) = (end.and_then(|end| mtu_for_vxlans(end, of)), record) {
+            record.set(row::MTU, Value::Number(mtu.into()));
+        }
     }
     Action::Create {
         target: live(old.index()),
@@ -1005,7 +1005,8 @@ pub(super) fn without_collateral(
 fn unclipped(old: &Link, new: &Link) -> Record {
     let mut record = new.record().clone();
     let follows = rules::follows_ports(old) || ports::takes_address(old);
-    let follows_mtu = rules::follows_ports(old) || old.gets_mtu_of_lower() || old.hsr().is_some();
+    let follows_mtu =
+        rules::follows_ports(old) || gets_mtu_of_lower(old.kind()) || old.hsr().is_some();
     let mtu = (new.mtu() < old.mtu() || follows_mtu).then_some(row::MTU);
     let address = follows.then_some(row::ADDRESS);
     for id in [mtu, address].into_iter().flatten() {
@@ -1023,13 +1024,12 @@ fn unclipped(old: &Link, new: &Link) -> Record {
 /// What the kernel changed along with what this commit asked for, and did not change back with it.
 fn collateral(
     journal: &[Entry],
-    before: &Snapshot,
-    now: &Snapshot,
+    (before, now): (&Snapshot, &Snapshot),
     indexes: &Indexes,
+    taken: BTreeSet<u32>,
     undo: &mut Undo,
 ) {
-    let mut moved = Moved::default();
-    moved.touched.extend(all_taken(journal, before, indexes));
+    let mut moved = Moved { touched: taken, ..Moved::default() };
     for action in carried_out(journal) {
         let Some(index) = indexes.of(action.target()) else {
             moved.note_gone(action, indexes);
@@ -1162,15 +1162,13 @@ fn made_anew(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     if rules::is_replaced(index, before, now) {
         return;
     }
-    let (Some(was), Some(_)) = (fact.state(before), fact.state(now)) else {
-        if fact.state(before).is_some() {
-            undo.actions.extend(told_mtu_again(index, now));
+    match (fact.state(before), fact.state(now)) {
+        (None, _) => {}
+        (Some(_), None) => undo.actions.extend(told_mtu_again(index, now)),
+        (want, Some(_)) => {
+            let fact = Fact { want, ..fact };
+            undo.actions.extend(Action::for_fact(&fact).filter(|_| !fact.holds(now)));
         }
-        return;
-    };
-    let fact = Fact { want: Some(was), ..fact };
-    if !fact.holds(now) {
-        undo.actions.extend(Action::for_fact(&fact));
     }
 }
 

@@ -39,6 +39,12 @@ options! {
     IpvlanOptions;
 }
 
+/// Whether interfaces of a kind get each new mtu of the one below, larger or smaller and whatever their own is
+/// (`ipvlan_adjust_mtu`).
+pub(crate) fn gets_mtu_of_lower(kind: Option<&str>) -> bool {
+    matches!(kind, Some("ipvlan" | "ipvtap"))
+}
+
 names! {
     /// `IFLA_IPVLAN_MODE`: on which layer packets are told apart.
     enum IpvlanMode: u16 as U16 {

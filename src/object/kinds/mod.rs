@@ -50,6 +50,7 @@ pub use iptunnel::{
     IP6TNL, IPIP, Ip6tnl, Ip6tnlData, Ip6tnlOptions, Ipip, IpipData, IpipOptions, SIT, Sit,
     SitData, SitOptions,
 };
+pub(crate) use ipvlan::gets_mtu_of_lower;
 pub use ipvlan::{
     IPVLAN, IPVTAP, Ipvlan, IpvlanData, IpvlanFlags, IpvlanMode, IpvlanOptions, Ipvtap,
 };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::ask::Query;
 use super::{AF_INET6, Follower, IPV6_MIN_MTU};
+use crate::object::kinds::gets_mtu_of_lower;
 use crate::object::route::{RouteKey, RouteKey6, RouteProtocol, split};
 use crate::object::{Address, AddressFlags, Link, LinkFlags};
 use crate::state::altered::{with_link_mtu, without_source};
@@ -336,7 +337,7 @@ impl Follower {
 
     /// IPVLANs have the mtu of the interface below from when that changes, and are not announced (`ipvlan_adjust_mtu`).
     fn ask_narrowed(&mut self, lower: u32) {
-        let over = |link: &&Link| link.link() == Some(lower) && link.gets_mtu_of_lower();
+        let over = |link: &&Link| link.link() == Some(lower) && gets_mtu_of_lower(link.kind());
         let over: Vec<_> = self.shown.links().filter(over).map(Link::index).collect();
         over.into_iter().for_each(|index| self.ask(Query::Link(index)));
     }
