@@ -48,6 +48,7 @@ fn undone(edit: impl Fn(&mut Transaction) -> Result<()>) {
     need_kinds("dummy hsr macvlan");
     let error = not_done(&format!("{RING}\n{LADEN}"), edit);
     assert!(error.is_hook(), "{error}");
+    assert_eq!(error.untold(), ["the version of `h1`"]);
 }
 
 /// It was told to be as before, and had one port: nothing gives it another one.
