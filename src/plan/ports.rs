@@ -607,7 +607,9 @@ pub(super) fn upper_facts(lower: u32, before: &Snapshot, now: &Snapshot) -> Vec<
     let mut facts = Vec::new();
     let rings = rings::over(&BTreeSet::from([lower]), before);
     for index in rules::goes_with(lower, before).into_iter().rev().chain(rings) {
-        let Some(old) = before.link_by_index(index).filter(|old| old.kind() != Some("veth")) else {
+        let Some(old) =
+            before.link_by_index(index).filter(|old| !super::kinds::is_pair(old.kind()))
+        else {
             continue;
         };
         if rules::is_replaced(index, before, now) {

@@ -906,8 +906,11 @@ impl Moved {
             }
             Action::Set { id: row::MTU | row::ADDRESS, .. } => {
                 self.touched.insert(index);
+                // A bond gives its ports its mtu, and what stands on them has no larger one.
                 if raises(Some(index)) {
-                    self.raised.extend(before.ports_of(index).map(Link::index));
+                    let ports: Vec<_> = before.ports_of(index).map(Link::index).collect();
+                    self.touched.extend(&ports);
+                    self.raised.extend(ports);
                 }
             }
             Action::Master { master, .. } => {
