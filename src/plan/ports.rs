@@ -62,10 +62,14 @@ pub(super) fn falls_with_ports<'a>(
 pub(super) fn has_lost_its_type(old: &Link, before: &Snapshot, now: &Snapshot) -> bool {
     let index = old.index();
     let new = now.link_by_index(index).filter(|new| new.generation() == old.generation());
-    raises_ports(old.kind())
-        && old.link_type() == LinkType::ETHER
+    may_lose_its_type(old)
         && new.is_some_and(|new| new.link_type() != LinkType::ETHER)
         && [before, now].iter().all(|state| state.ports_of(index).next().is_none())
+}
+
+/// Whether that can happen to it.
+pub(super) fn may_lose_its_type(link: &Link) -> bool {
+    raises_ports(link.kind()) && link.link_type() == LinkType::ETHER
 }
 
 /// What a bond or team has done before it refuses a port (K31; `bond_enslave`, `team_port_add`): it has taken the port's

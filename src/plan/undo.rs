@@ -255,7 +255,7 @@ fn carried_out_on<'a>(
 }
 
 /// The interfaces that such actions delete or move away. One that moves is taken down, and may take down what stands on it.
-fn taken<'a>(
+pub(super) fn taken<'a>(
     actions: impl Iterator<Item = &'a Action>,
     indexes: &Indexes,
 ) -> impl Iterator<Item = u32> {
@@ -1079,7 +1079,7 @@ fn collateral(
 
 /// Those, what stands on them, and the masters that follow them, up to the top: a port with a smaller mtu makes that of its
 /// bridge smaller, and so that of a macvlan on the bridge.
-fn reached(touched: BTreeSet<u32>, before: &Snapshot, now: &Snapshot) -> BTreeSet<u32> {
+pub(super) fn reached(touched: BTreeSet<u32>, before: &Snapshot, now: &Snapshot) -> BTreeSet<u32> {
     let mut next: Vec<_> = touched.into_iter().collect();
     let mut all = BTreeSet::new();
     while let Some(index) = next.pop() {
