@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{Db, Edit, Error, Interface, Result, RouteHandle, RuleHandle};
 use crate::engine::{Hold, Note, Tally, Trouble};
 use crate::object::LinkRef;
-use crate::plan::Selection;
-use crate::state::{Change, Snapshot};
+use crate::plan::{Selection, untold_of};
+use crate::state::{Change, Object, Snapshot};
 use crate::sys::sync::thread::Builder;
 
 /// Objects that are held as they are: what other programs change of them is undone until this is dropped, or
@@ -30,6 +30,7 @@ use crate::sys::sync::thread::Builder;
 ///   another try after a pause.
 /// - **An interface that others delete** comes back with its index, if nobody has that by then, its addresses, its master
 ///   and ports and, where they are held, the routes over it; handles on it hold again. With another index they do not.
+///   What rtnetlink does not tell of it, such as WireGuard's keys, does not: [`Reversion::untold`].
 ///   Hardware that is gone, or in another namespace, is reported.
 /// - **What the kernel does not announce** (see [the list](crate#what-the-kernel-changes-without-a-word)) is undone when
 ///   it is next seen: by [`Db::refresh`], [`Db::resync`], or with any announced change of the same interface. After a
@@ -136,11 +137,11 @@ impl FreezeReport {
             }
             Note::Failed(trouble) => FreezeReport::Failed(match *trouble {
                 Trouble::Start(start) => start.into(),
-                Trouble::RolledBack(cause, snapshot) => {
-                    Error::rolled_back(cause, Vec::new(), snapshot)
+                Trouble::RolledBack(cause, untold, snapshot) => {
+                    Error::rolled_back(cause, untold, snapshot)
                 }
-                Trouble::Torn(cause, residue, snapshot) => {
-                    Error::torn(cause, residue, Vec::new(), snapshot)
+                Trouble::Torn(cause, residue, untold, snapshot) => {
+                    Error::torn(cause, residue, untold, snapshot)
                 }
             }),
         }
@@ -171,6 +172,18 @@ impl Reversion {
         &self.changes
     }
 
+    /// What interfaces had that others deleted and that were made anew, and that no one can give back who has it not, as
+    /// rtnetlink does not tell of it: keys and peers of a WireGuard interface. See
+    /// [`Transaction::remove`](super::Transaction::remove).
+    pub fn untold(&self) -> Vec<String> {
+        let gone = self.changes.iter().filter(|change| change.after().is_none());
+        let links = gone.filter_map(|change| match change.before() {
+            Some(Object::Link(link)) => untold_of(link),
+            _ => None,
+        });
+        links.collect()
+    }
+
     /// How long it took, from when it was noticed to when it was read back and found undone.
     pub fn took(&self) -> Duration {
         self.took
@@ -183,7 +196,10 @@ impl fmt::Display for Reversion {
         for (at, change) in self.changes.iter().enumerate() {
             write!(f, "{} {change}", if at == 0 { "" } else { ";" })?;
         }
-        Ok(())
+        match &*self.untold() {
+            [] => Ok(()),
+            all => write!(f, "; not given back: {}", all.join(", ")),
+        }
     }
 }
 

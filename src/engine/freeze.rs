@@ -72,10 +72,10 @@ pub enum Note {
 pub enum Trouble {
     /// It cannot come back, or the kernel could not be reached.
     Start(Start),
-    /// The way back failed, and was itself undone.
-    RolledBack(Failure, Snapshot),
-    /// Some of the way back could not be undone.
-    Torn(Failure, Vec<Residue>, Snapshot),
+    /// The way back failed, and was itself undone; what interfaces had that were made anew for that.
+    RolledBack(Failure, Vec<String>, Snapshot),
+    /// Some of the way back could not be undone; the same.
+    Torn(Failure, Vec<Residue>, Vec<String>, Snapshot),
 }
 
 impl std::fmt::Display for Trouble {
@@ -83,7 +83,7 @@ impl std::fmt::Display for Trouble {
         match self {
             Trouble::Start(Start::Refused(refusal)) => write!(f, "{refusal}"),
             Trouble::Start(Start::Unreached(error) | Start::CutOff(error)) => write!(f, "{error}"),
-            Trouble::RolledBack(failure, _) | Trouble::Torn(failure, ..) => write!(f, "{failure}"),
+            Trouble::RolledBack(failure, ..) | Trouble::Torn(failure, ..) => write!(f, "{failure}"),
         }
     }
 }
@@ -393,9 +393,11 @@ impl Engine {
                 let now = adopted.and_then(Result::ok).unwrap_or(snapshot);
                 return (Undone::Done(touched), now);
             }
-            Ok(Outcome::RolledBack { cause, snapshot, .. }) => Trouble::RolledBack(cause, snapshot),
-            Ok(Outcome::Torn { cause, residue, snapshot, .. }) => {
-                Trouble::Torn(cause, residue, snapshot)
+            Ok(Outcome::RolledBack { cause, untold, snapshot }) => {
+                Trouble::RolledBack(cause, untold, snapshot)
+            }
+            Ok(Outcome::Torn { cause, residue, untold, snapshot }) => {
+                Trouble::Torn(cause, residue, untold, snapshot)
             }
             Err(start) => Trouble::Start(start),
         };

@@ -465,6 +465,11 @@ pub(super) fn untold(link: &Link) -> Option<&'static str> {
     }
 }
 
+/// The same, of one that has been made anew, in words.
+pub(crate) fn untold_of(link: &Link) -> Option<String> {
+    Some(format!("the {} of `{}`", untold(link)?, link.name()))
+}
+
 /// Whether a kind comes in pairs, of which each end is the link of the other.
 pub(super) fn is_pair(kind: Option<&str>) -> bool {
     matches!(kind, Some("veth" | "netkit"))

@@ -44,6 +44,7 @@ pub use failure::{Failure, Hint, Why};
 pub use group::{Group, Joint};
 pub use hold::{CALM, FIRST_PAUSE, FREE, Holds, LONGEST_PAUSE, Round, Trouble, Undone, Way, Word};
 pub use keyed::{Op, Which};
+pub(crate) use kinds::untold_of;
 pub use refusal::Refusal;
 pub use review::{Review, ReviewLine, Sign};
 pub use selection::Selection;

@@ -1,5 +1,6 @@
 //! Holding objects fast against other programs: iproute2 is the other program, and the witness.
 
+use crate::rollback::more_than_is_told;
 use crate::scene::{before, exactly_as_before};
 use crate::support::{batch, ip, ip_json, need_kinds, quiesce_and_compare, scene, try_ip};
 use netlinkdb::{Bridge, Db, FreezeReport, Frozen, Ifb, Route, RouteFilter, Rule, Selection, Veth};
@@ -14,6 +15,7 @@ crate::cases![
     an_address_of_many_comes_back_as_it_was,
     ports_and_masters_are_held,
     a_deleted_pair_comes_back,
+    a_deleted_interface_comes_back_but_for_what_nobody_tells,
     a_route_is_held_by_its_handle,
     a_rule_is_held_and_others_beside_it_stay,
     a_table_is_held_exactly,
@@ -270,6 +272,19 @@ fn a_deleted_pair_comes_back() {
     assert!(!v0.is_stale() && !v1.is_stale());
     frozen.thaw();
     exactly_as_before(&db, &was);
+}
+
+/// As a rollback says it.
+fn a_deleted_interface_comes_back_but_for_what_nobody_tells() {
+    let db = more_than_is_told();
+    let frozen = db.interface("x0").unwrap().freeze().unwrap();
+    ip(&["link", "del", "x0"]);
+    let Some(FreezeReport::Reverted(done)) = frozen.next_within(WHILE) else { panic!("nothing") };
+    assert_eq!(done.untold(), ["the network identifiers of `x0`"]);
+    assert!(done.to_string().ends_with("not given back: the network identifiers of `x0`"));
+    ip(&["link", "set", "x0", "mtu", "1300"]);
+    let Some(FreezeReport::Reverted(done)) = frozen.next_within(WHILE) else { panic!("nothing") };
+    assert_eq!(done.untold(), [""; 0]);
 }
 
 fn a_route_is_held_by_its_handle() {

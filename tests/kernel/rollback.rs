@@ -35,18 +35,25 @@ crate::cases![
     what_is_not_given_back_with_a_removed_interface_is_said,
 ];
 
-/// A rollback that had made such an interface anew said that everything was as before.
-fn what_is_not_given_back_with_a_removed_interface_is_said() {
+/// An interface `x0` with something that rtnetlink does not tell with it.
+pub fn more_than_is_told() -> Db {
     let words = "link add x0 type vxlan external vnifilter dstport 4789";
     if !try_ip(&words.split(' ').collect::<Vec<_>>()).status.success() {
         skip("this kernel, or its iproute2, filters no network identifiers");
     }
-    scene("link add gone0 type ifb");
     let db = open();
     // Before 5.18 the kernel makes it without a word of that.
     if db.snapshot().link("x0").and_then(|x0| x0.vxlan()?.vnifilter()) != Some(true) {
         skip("this kernel filters no network identifiers");
     }
+    db
+}
+
+/// A rollback that had made such an interface anew said that everything was as before.
+fn what_is_not_given_back_with_a_removed_interface_is_said() {
+    let db = more_than_is_told();
+    scene("link add gone0 type ifb");
+    db.sync().expect("a snapshot");
     let mut tx = db.begin();
     tx.remove("gone0").expect("an interface");
     tx.on_commit(|_, _| Err("no"));

@@ -304,8 +304,7 @@ impl Commit {
                 matches!(entry.action, Action::Move { target, .. } if target == Target::of(link))
             })
         };
-        let told = |link: &Link| Some(format!("the {} of `{}`", kinds::untold(link)?, link.name()));
-        made.filter(|link| !moved(link)).filter_map(told).collect()
+        made.filter(|link| !moved(link)).filter_map(kinds::untold_of).collect()
     }
 
     fn left_over(&self, action: &Action, now: &Snapshot) -> Vec<Residue> {
