@@ -238,7 +238,7 @@ impl Transaction {
     /// Rules of one priority stand in their order again. The addresses of an interface do not: one that comes back comes
     /// behind the others, since taking the others away too would take the routes over them along; a rollback, which knows
     /// what went, does keep that order. Neighbours that the kernel has learned are nobody's to bring back: it learns them
-    /// again.
+    /// again. Nor does an interface come back with more than a snapshot knows of it: see [`Transaction::remove`].
     ///
     /// Both states are what the database has heard. Where other programs may have changed something in silence (see
     /// [the list](crate#what-the-kernel-changes-without-a-word)), [`Db::refresh`] comes before [`Db::begin`].
