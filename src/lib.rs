@@ -48,8 +48,9 @@
 //!   see [`Frozen`].
 //! - Looking back: [`DbBuilder::history`], [`Db::at`], [`Db::before`].
 //! - Crash safety: [`DbBuilder::journal`], [`Db::recover`].
-//! - Namespaces: [`NetNs`], [`DbBuilder::netns`]; [`Transaction::move_to`] sends an interface to another one;
-//!   [`Db::transaction_over`] changes several together, see [`JointTransaction`].
+//! - Namespaces: [`NetNs`], [`DbBuilder::netns`]; [`Transaction::move_to`] sends an interface to another one,
+//!   [`Transaction::create_in`] makes one there on an interface of here; [`Db::transaction_over`] changes several
+//!   together, see [`JointTransaction`].
 //!
 //! # Routes
 //!

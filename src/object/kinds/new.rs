@@ -72,6 +72,15 @@ impl NewLink {
         self.peer.as_ref()?.value(row::NAME)?.text()
     }
 
+    /// The other end of a pair, as if it were made by itself.
+    pub(crate) fn other_end(&self) -> Option<NewLink> {
+        let mut other = NewLink::with_kind(self.peer_name()?, self.kind());
+        for (id, _, value) in self.peer.as_ref()?.fields() {
+            other.record.set(id, value.clone());
+        }
+        Some(other)
+    }
+
     /// Gives it, or the other end, another name.
     pub(crate) fn rename(&mut self, name: &str, other_end: bool) {
         let record = if other_end { self.peer.as_mut() } else { Some(&mut self.record) };
