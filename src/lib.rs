@@ -187,7 +187,7 @@ pub use object::kinds::{
     IpvlanData, IpvlanFlags, IpvlanMode, IpvlanOptions, Ipvtap, LacpActive, LacpRate, LacpState,
     MacaddrMode, Macsec, MacsecCipher, MacsecData, MacsecOffload, MacsecOptions, MacsecValidation,
     Macvlan, MacvlanData, MacvlanFlags, MacvlanMode, MacvlanOptions, Macvtap, MiiStatus, Netkit,
-    NetkitData, NetkitMode, NetkitOptions, NetkitPolicy, NetkitScrub, NewLink, Nlmon,
+    NetkitData, NetkitMode, NetkitOptions, NetkitPolicy, NetkitScrub, NewLink, Nlmon, Pair,
     PrimaryReselect, RawAttributes, Sit, SitData, SitOptions, Team, Tun, TunData, TunMode,
     TunnelEncap, TunnelProtocol, UdpPorts, Veth, Vlan, VlanData, VlanOptions, VlanProtocol, Vrf,
     VrfData, VrfPortData, Vti, Vti6, Vti6Data, Vti6Options, VtiData, VtiOptions, Vxlan, VxlanData,

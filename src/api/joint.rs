@@ -10,7 +10,7 @@ use super::transaction::number;
 use super::{CommitError, Committed, Db, Error, NetNs, NewInterface, Result, Transaction};
 use crate::engine::{Member, Terms, commit_together};
 use crate::object::LinkRef;
-use crate::object::kinds::{NewLink, Veth};
+use crate::object::kinds::{NewLink, Pair};
 use crate::plan::{Departure, Draft, Outcome, Refusal, Residue, Review, Target};
 use crate::state::Snapshot;
 
@@ -82,18 +82,19 @@ impl JointTransaction {
         Ok(&mut self.members[at])
     }
 
-    /// Creates a veth pair with one end in each of two namespaces. Gives both, each to be edited at its own.
+    /// Creates a pair, [`Veth`](crate::Veth) or [`Netkit`](crate::Netkit), with one end in each of two namespaces. Gives
+    /// both, each to be edited at its own.
     ///
     /// # Errors
     /// When a name cannot be a name or is taken, or the transaction is not over one of the databases, or they are one.
     pub fn create_pair(
         &mut self,
         first: &Db,
-        veth: Veth,
+        pair: impl Into<Pair>,
         second: &Db,
     ) -> Result<(NewInterface, NewInterface)> {
         let (before, netns) = (self.at(first)?.clone(), second.netns()?);
-        let own = self.at(first)?.create_with_peer_in(veth, &netns)?;
+        let own = self.at(first)?.create_with_peer_in(pair, &netns)?;
         let made = self.arrived(first, second, Target::New(own.number));
         self.kept(made, before).map(|peer| (own, peer))
     }

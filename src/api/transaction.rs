@@ -13,7 +13,7 @@ use super::handles::Follow;
 use super::joint::carry_out_jointly;
 use super::{CommitError, Db, Edit, Editor, Error, Interface, NetNs, Result};
 use crate::engine::{Hook, Terms};
-use crate::object::kinds::{NewLink, Place, Veth};
+use crate::object::kinds::{NewLink, Pair, Place};
 use crate::object::{LinkRef, Tree};
 use crate::plan::{
     Conflicts, Draft, Ensure, Outcome, Progress, Refusal, Review, Selection, Target,
@@ -64,7 +64,7 @@ pub struct NewInterface {
 }
 
 impl NewInterface {
-    /// The other end, when it is one end of a veth pair.
+    /// The other end, when it is one end of a pair and both are made in one namespace.
     pub fn peer(&self) -> Option<NewInterface> {
         self.peer.map(|number| NewInterface { number, peer: Some(self.number) })
     }
@@ -132,14 +132,18 @@ impl Transaction {
         Ok(NewInterface { number: number(target), peer })
     }
 
-    /// Creates a veth pair whose other end is in another namespace. That end is seen there before this transaction holds; to
-    /// have it edited in the same transaction, see [`JointTransaction`](super::JointTransaction).
+    /// Creates a pair, [`Veth`](crate::Veth) or [`Netkit`](crate::Netkit), whose other end is in another namespace. That end
+    /// is seen there before this transaction holds; to have it edited in the same transaction, see
+    /// [`JointTransaction::create_pair`](super::JointTransaction::create_pair).
     ///
     /// # Errors
     /// As [`Transaction::create`]; when the namespace is the one of this database.
-    pub fn create_with_peer_in(&mut self, veth: Veth, netns: &NetNs) -> Result<NewInterface> {
-        let mut new = NewLink::from(veth);
-        new.peer_place = Some(self.place(netns)?);
+    pub fn create_with_peer_in(
+        &mut self,
+        pair: impl Into<Pair>,
+        netns: &NetNs,
+    ) -> Result<NewInterface> {
+        let new = pair.into().with_peer_in(self.place(netns)?);
         let target = self.draft.create(new)?;
         self.abroad.push(netns.clone());
         Ok(NewInterface { number: number(target), peer: None })

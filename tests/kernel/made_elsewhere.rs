@@ -1,13 +1,15 @@
-//! What is made in another namespace on an interface of this one.
+//! What is made in another namespace on an interface of this one, and pairs across them.
 
 use crate::joint::{Two, jointly_rolled_back};
-use crate::scene::{open, rolled_back, scene};
-use crate::support::namespaces::{kind_available, need_kind, with_capabilities, with_own_run};
+use crate::scene::{agrees, open, rolled_back, scene};
+use crate::support::namespaces::{
+    kind_available, need_kind, need_kinds, with_capabilities, with_own_run,
+};
 use crate::support::{ip, ip_available, ip_json, skip, sysctl};
 use netlinkdb::{
     AddressSpec, Bond, Bridge, Db, Dummy, Geneve, Gre, GreOptions, Hsr, Ifb, Ipip, Ipvlan, Ipvtap,
-    JointTransaction, Link, Macsec, Macvlan, MacvlanMode, Macvtap, NetNs, Netkit, NewLink, Route,
-    Sit, Team, Tun, Veth, Vlan, Vrf, Vxlan, Wireguard,
+    JointTransaction, Link, Macsec, Macvlan, MacvlanMode, Macvtap, NetNs, Netkit, NetkitMode,
+    NewLink, Route, Sit, Team, Tun, Veth, Vlan, Vrf, Vxlan, Wireguard,
 };
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -29,6 +31,8 @@ crate::cases![
     a_savepoint_forgets_it,
     what_its_creation_cannot_say_is_said_there,
     the_review_can_be_typed,
+    a_netkit_pair_has_an_end_in_each,
+    a_netkit_that_fails_leaves_no_end,
 ];
 
 /// An interface that something is made on.
@@ -586,4 +590,58 @@ fn the_review_can_be_typed() {
         assert_eq!(typed.ok(), committed);
         NetNs::remove("blue").expect("a removal");
     });
+}
+
+fn netkit() -> Netkit {
+    Netkit::new("host", "eth0").mode(NetkitMode::L2).peer_mtu(1400)
+}
+
+fn a_netkit_pair_has_an_end_in_each() {
+    need_kinds("netkit");
+    let two = Two::new();
+    let netns = two.there.netns().expect("a namespace");
+    let mut tx = two.begin();
+    let (host, eth0) = tx.create_pair(&two.here, netkit(), &two.there).expect("a pair");
+    tx.at(&two.here).expect("here").interface(&host).add_ip("10.5.0.1/24").expect("ip").up();
+    let there = tx.at(&two.there).expect("there");
+    there.interface(&eth0).add_ip("10.5.0.2/24").expect("an address").up();
+    there.add_route(Route::to("default").via("10.5.0.1")).expect("a route");
+    let review = tx.review().expect("a review").to_string();
+    assert!(review.contains("type netkit mode l2 peer name eth0 netns"), "{review}");
+    let done = tx.commit().expect("a commit");
+    let eth0 = done.at(&two.there).expect("there").interface(&eth0).expect("eth0");
+    let eth0 = eth0.link().expect("eth0");
+    assert_eq!((eth0.kind(), eth0.mtu(), eth0.is_up()), (Some("netkit"), 1400, true));
+    assert_eq!(eth0.netkit().and_then(|data| data.primary()), Some(false));
+    two.agree();
+    let mut tx = two.here.begin();
+    tx.remove("host").expect("a removal");
+    tx.commit().expect("a commit");
+    assert!(two.there.sync().expect("a snapshot").link("eth0").is_none());
+    let mut tx = two.here.begin();
+    let host = tx.create_with_peer_in(netkit(), &netns).expect("a pair");
+    tx.interface(&host).up();
+    let done = tx.commit().expect("a commit");
+    assert!(done.interface(&host).expect("host").link().expect("host").is_up());
+    assert!(two.there.sync().expect("a snapshot").link("eth0").is_some());
+    two.agree();
+}
+
+fn a_netkit_that_fails_leaves_no_end() {
+    need_kinds("netkit");
+    let two = Two::new();
+    let before = two.before();
+    let mut tx = two.begin();
+    let (host, eth0) = tx.create_pair(&two.here, netkit(), &two.there).expect("a pair");
+    tx.at(&two.here).expect("here").interface(&host).up();
+    tx.at(&two.there).expect("there").interface(&eth0).up();
+    let mut refused = tx.clone();
+    refused.at(&two.there).expect("there").on_commit(|_, _| Err("not content"));
+    jointly_rolled_back(refused.commit());
+    two.exactly_as(&before);
+    let wrong = Route::to("10.99.0.0/16").via("172.16.0.1");
+    tx.at(&two.there).expect("there").add_route(wrong).expect("a route");
+    assert_eq!(jointly_rolled_back(tx.commit()).errno(), Some(libc::ENETUNREACH));
+    two.exactly_as(&before);
+    agrees(&two.here);
 }
