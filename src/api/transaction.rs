@@ -156,7 +156,7 @@ impl Transaction {
     /// in the same transaction, see [`JointTransaction::create_in`](super::JointTransaction::create_in).
     ///
     /// Before Linux 6.15 the kernel refuses a name that an interface of this namespace has. Where one has it, the new one
-    /// is made under another name, and renamed there.
+    /// is made under another name, and renamed there. An index of choice must be free in both namespaces.
     ///
     /// ```
     /// # netlinkdb::NetNs::enter_private()?;

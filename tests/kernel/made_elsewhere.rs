@@ -3,7 +3,7 @@
 use crate::joint::{Two, jointly_rolled_back};
 use crate::scene::{agrees, open, rolled_back, scene};
 use crate::support::namespaces::{
-    kind_available, need_kind, need_kinds, with_capabilities, with_own_run,
+    Elsewhere, kind_available, need_kind, need_kinds, with_capabilities, with_own_run,
 };
 use crate::support::{ip, ip_available, ip_json, skip, sysctl};
 use netlinkdb::{
@@ -19,6 +19,7 @@ crate::cases![
     every_kind_is_made_there_and_taken_back,
     it_is_edited_there_in_the_same_transaction,
     what_it_stands_on_may_be_new_whichever_namespace_comes_first,
+    what_stands_in_three_namespaces_is_made_from_below,
     a_name_of_here_may_be_one_of_there,
     a_name_that_is_taken_there_is_refused_and_its_namespace_named,
     refused_at_every_step_in_turn_nothing_of_it_is_left,
@@ -181,6 +182,59 @@ fn what_it_stands_on_may_be_new_whichever_namespace_comes_first() {
         two.agree();
         scene("link del ens3");
     }
+}
+
+/// Each on one that the transaction makes, in another namespace than the last; the uppermost is named first.
+fn what_stands_in_three_namespaces_is_made_from_below() {
+    need_kind("macvlan");
+    let two = Two::new();
+    let third = Elsewhere::new();
+    let third = NetNs::from_path(&third.path).expect("a namespace");
+    let top = Db::builder().netns(&third).open().expect("a database");
+    let before = two.before();
+    let upper = if kind_available("vlan") { "vlan" } else { "macvlan" };
+    let build = || {
+        let mut tx = Db::transaction_over([&top, &two.there, &two.here]).expect("a transaction");
+        tx.at(&two.here).expect("here").create(Veth::new("ens3", "ens4")).expect("a pair");
+        let m0 = Macvlan::new("m0", "ens3").mode(MacvlanMode::BRIDGE);
+        let m0 = tx.create_in(&two.here, m0, &two.there).expect("a macvlan");
+        let new = NewLink::from(Vlan::new("q0", &m0, 9));
+        let new = if upper == "vlan" { new } else { Macvlan::new("q0", &m0).into() };
+        let q0 = tx.create_in(&two.there, new, &top).expect("one on that");
+        tx.at(&top).expect("on top").interface(&q0).add_ip("10.5.0.2/24").expect("ip").up();
+        tx.at(&two.there).expect("there").interface(&m0).up();
+        tx.at(&two.here).expect("here").interface("ens3").up();
+        tx.at(&two.here).expect("here").interface("ens4").up();
+        tx
+    };
+    let mut refused = build();
+    refused.at(&two.here).expect("here").on_commit(|_, _| Err("not content"));
+    assert!(jointly_rolled_back(refused.commit()).is_hook());
+    two.exactly_as(&before);
+    assert_eq!(top.sync().expect("a snapshot").link_count(), 1);
+    let done = build().commit().expect("a commit");
+    let q0 = done.at(&top).expect("on top").snapshot().link("q0").cloned().expect("q0");
+    assert!(q0.is_up() && q0.kind() == Some(upper));
+    two.agree();
+    // One transaction of one database sends to both.
+    let mut tx = two.here.begin();
+    let there = two.there.netns().expect("a namespace");
+    for (name, netns) in [("n0", &there), ("n1", &third), ("n2", &there)] {
+        tx.create_in(Macvlan::new(name, "ens3"), netns).expect("a macvlan");
+    }
+    let mut refused = tx.clone();
+    refused.on_commit(|_, _| Err("not content"));
+    assert!(rolled_back(refused.commit()).is_hook());
+    let names = |db: &Db| {
+        let now = db.sync().expect("a snapshot");
+        now.links().map(|link| link.name().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(!names(&two.there).iter().chain(&names(&top)).any(|name| name.starts_with('n')));
+    tx.commit().expect("a commit");
+    let there = names(&two.there);
+    assert!(["n0", "n2"].iter().all(|name| there.iter().any(|own| own == name)), "{there:?}");
+    assert!(names(&top).iter().any(|own| own == "n1"));
+    two.agree();
 }
 
 /// Before Linux 6.15 the kernel compared it with the names of here.
