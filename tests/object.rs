@@ -625,7 +625,10 @@ fn another_codec_reads_our_rules_and_neighbours() {
             ][..],
         ),
         (
-            independent(&encode(&neighbour.record(7), kind::RTM_NEWNEIGH)),
+            independent(&encode(
+                &neighbour.record(|_| Some(7)).expect("a neighbour"),
+                kind::RTM_NEWNEIGH,
+            )),
             &["ifindex: 7", "Permanent", "Router", "LinkLocalAddress([2, 0, 0, 0, 0, 2])"][..],
         ),
     ] {

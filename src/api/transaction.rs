@@ -272,8 +272,8 @@ impl Transaction {
     ///
     /// A rollback makes it anew with everything that a [`Snapshot`] knows of it. Not with what other interfaces of the kernel
     /// tell: keys and peers of WireGuard, the channels, associations and keys of a MACsec interface, mode and options of a
-    /// team, the identifiers that a VXLAN with `vnifilter` receives: the review says so, and so does the error, as does
-    /// [`Error::untold`]. Nor, of any interface, with queueing disciplines and filters, what was set with `sysctl` or `ethtool`,
+    /// team, the identifiers that a VXLAN with `vnifilter` receives, the version of HSR: the review says so, and so does the
+    /// error, as does [`Error::untold`]. Nor, of any interface, with queueing disciplines and filters, what was set with `sysctl` or `ethtool`,
     /// programs that were attached to it, multicast groups that were joined by it, or the multicast database and the spanning
     /// trees by VLAN of a bridge. What is in use is better taken down, or [moved](Transaction::move_to), than removed.
     ///

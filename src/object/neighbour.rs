@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::route::RouteProtocol;
 use super::shape::*;
 use super::show::{debug_as_display, link_name, printed};
-use super::spec::{Draft, SpecError, family_of};
+use super::spec::{Draft, Places, SpecError, family_of};
 use super::table::table;
 use super::{Family, LinkRef, Named, Names, Record, Tree, Value};
 use crate::wire::HardwareAddress;
@@ -37,7 +37,7 @@ impl Neighbour {
         }
         draft.number(row::STATE, NeighbourState::PERMANENT.0);
         draft.number(row::TYPE, 0u8);
-        NeighbourSpec { draft, dev: dev.into(), flags: NeighbourFlags(0) }
+        NeighbourSpec { draft, dev: dev.into(), via: None, flags: NeighbourFlags(0) }
     }
 
     /// A forwarding entry to be added: the address, and the port of the bridge or the tunnel behind which it is.
@@ -46,7 +46,8 @@ impl Neighbour {
         draft.number(row::FAMILY, AF_BRIDGE);
         draft.number(row::STATE, NeighbourState::PERMANENT.0);
         draft.number(row::TYPE, 0u8);
-        NeighbourSpec { draft, dev: dev.into(), flags: NeighbourFlags(0) }.lladdr(address)
+        let spec = NeighbourSpec { draft, dev: dev.into(), via: None, flags: NeighbourFlags(0) };
+        spec.lladdr(address)
     }
 
     /// Everything that the kernel said.
@@ -386,6 +387,7 @@ fn word(key: &str, tree: &Tree) -> Option<String> {
 pub struct NeighbourSpec {
     draft: Draft,
     dev: LinkRef,
+    via: Option<LinkRef>,
     flags: NeighbourFlags,
 }
 
@@ -448,15 +450,17 @@ impl NeighbourSpec {
         let mut inside = self.clone();
         inside.flags = other | NeighbourFlags::MASTER;
         // Where a tunnel leads a bridge does not know.
-        for id in [row::DST, row::PORT, row::VNI, row::SRC_VNI, row::IFINDEX, row::NH_ID] {
+        for id in [row::DST, row::PORT, row::VNI, row::SRC_VNI, row::NH_ID] {
             inside.draft.record.remove(id);
         }
+        inside.via = None;
         vec![NeighbourSpec { flags: other | NeighbourFlags::SELF, ..self }, inside]
     }
 
-    /// Of a tunnel's forwarding entry: the interface by which its other end is reached, by its index, 1 to 2147483647.
-    pub fn via(mut self, index: u32) -> Self {
-        self.draft.number(row::IFINDEX, index);
+    /// Of a tunnel's forwarding entry: the interface by which its other end is reached, by name, index or handle. When that
+    /// is gone the entry stays, and the kernel does not delete it any more ("Device not found"): it is removed before.
+    pub fn via(mut self, link: impl Into<LinkRef>) -> Self {
+        self.via = Some(link.into());
         self
     }
 
@@ -549,20 +553,29 @@ impl NeighbourSpec {
         }
     }
 
-    /// The interface that it names.
+    /// The interface behind which it is.
     pub fn link(&self) -> &LinkRef {
         &self.dev
     }
 
-    /// The entry as a request carries it, with the index of its interface.
-    pub fn record(&self, index: u32) -> Record {
+    /// The interfaces that it names: its own, then that of [`via`](NeighbourSpec::via).
+    pub fn links(&self) -> impl Iterator<Item = &LinkRef> {
+        std::iter::once(&self.dev).chain(&self.via)
+    }
+
+    /// The entry as a request carries it, with the indexes of the interfaces that it names; `None` when `index` knows one
+    /// of them not.
+    pub fn record(&self, index: impl Fn(&LinkRef) -> Option<u32>) -> Option<Record> {
         let mut record = self.draft.record.clone();
         let fdb = record.number(row::FAMILY) == AF_BRIDGE;
         let chosen = self.flags.0 & (NeighbourFlags::MASTER.0 | NeighbourFlags::SELF.0) != 0;
         let own = if fdb && !chosen { NeighbourFlags::SELF } else { NeighbourFlags(0) };
         record.set(row::FLAGS, Value::Number((self.flags | own).0.into()));
-        record.set(row::INDEX, Value::Number(index.into()));
-        record
+        record.set(row::INDEX, Value::Number(index(&self.dev)?.into()));
+        if let Some(via) = &self.via {
+            record.set(row::IFINDEX, Value::Number(index(via)?.into()));
+        }
+        Some(record)
     }
 
     fn flag(mut self, flag: NeighbourFlags) -> Self {
@@ -572,8 +585,23 @@ impl NeighbourSpec {
 
     /// In the words of `ip neigh`, the interface by the name that `name` knows.
     pub(crate) fn text(&self, name: impl Fn(&LinkRef) -> String) -> String {
-        let line = Neighbour::of(self.record(0)).line(&());
-        format!("{line} dev {}", name(&self.dev))
+        let (mut entry, names) = self.placed(&name);
+        entry.record.remove(row::INDEX);
+        format!("{} dev {}", entry.line(&names), name(&self.dev))
+    }
+
+    /// What `ip neigh add` or `bridge fdb add` takes.
+    pub(crate) fn arguments(&self, name: impl Fn(&LinkRef) -> String) -> String {
+        let (entry, names) = self.placed(&name);
+        entry.arguments(Some(&name(&self.dev)), &names)
+    }
+
+    /// With the places of its interfaces as their indexes.
+    fn placed(&self, name: impl Fn(&LinkRef) -> String) -> (Neighbour, Places) {
+        let links: Vec<_> = self.links().collect();
+        let record = self.record(|link| Places::place(&links, &link));
+        let names = Places(links.into_iter().map(name).collect());
+        (Neighbour::of(record.unwrap_or_else(|| self.draft.record.clone())), names)
     }
 }
 
@@ -594,12 +622,16 @@ mod tests {
     fn a_specification_reads_as_ip_prints_it() {
         let spec = Neighbour::new("10.0.0.2", "v0").lladdr("02:00:00:00:00:02").router();
         spec.check().unwrap();
-        let line = Neighbour::of(spec.record(7)).to_string();
+        let line = Neighbour::of(spec.record(|_| Some(7)).unwrap()).to_string();
         assert_eq!(line, "10.0.0.2 dev if7 lladdr 02:00:00:00:00:02 router PERMANENT");
         assert_eq!(spec.to_string(), "10.0.0.2 lladdr 02:00:00:00:00:02 router PERMANENT dev v0");
-        let fdb = Neighbour::fdb("02:00:00:00:00:09", "vx0").dst("10.0.0.9").vni(7);
-        let line = Neighbour::of(fdb.record(7)).to_string();
-        assert_eq!(line, "02:00:00:00:00:09 dev if7 dst 10.0.0.9 vni 7 self permanent");
+        let fdb = Neighbour::fdb("02:00:00:00:00:09", "vx0").dst("10.0.0.9").vni(7).via("u0");
+        let index = |link: &LinkRef| Some(if *link == "u0".into() { 8 } else { 7 });
+        let line = Neighbour::of(fdb.record(index).unwrap()).to_string();
+        assert_eq!(line, "02:00:00:00:00:09 dev if7 dst 10.0.0.9 vni 7 via if8 self permanent");
+        let line = "02:00:00:00:00:09 dst 10.0.0.9 vni 7 via u0 self permanent dev vx0";
+        assert_eq!(fdb.to_string(), line);
+        assert_eq!(fdb.record(|link| Some(7).filter(|_| *link == "vx0".into())), None);
     }
 
     #[test]

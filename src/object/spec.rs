@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::shape::{Ip, Typed};
-use super::{Record, Value};
+use super::{Names, Record, Value};
 
 /// What a specification says that cannot be: the words, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,4 +82,22 @@ pub(super) fn prefix(text: &str) -> Result<IpNet, SpecError> {
 /// `AF_INET` 2 or `AF_INET6` 10.
 pub(super) fn family_of(address: IpAddr) -> u8 {
     if address.is_ipv4() { 2 } else { 10 }
+}
+
+/// Names of interfaces that a specification speaks of, by their places from 1.
+pub(super) struct Places(pub(super) Vec<String>);
+
+impl Places {
+    /// Where one of them is.
+    pub(super) fn place<T: PartialEq>(all: &[T], one: &T) -> Option<u32> {
+        let place = all.iter().position(|own| own == one)?;
+        u32::try_from(place + 1).ok()
+    }
+}
+
+impl Names for Places {
+    fn name_of(&self, index: u32) -> Option<&str> {
+        let place = usize::try_from(index).ok()?.checked_sub(1)?;
+        self.0.get(place).map(String::as_str)
+    }
 }

@@ -98,7 +98,7 @@ impl Selection {
                 };
                 let key = NeighbourKey::of(entry.record());
                 let named = |spec: &NeighbourSpec| {
-                    let record = index(spec.link()).map(|index| spec.record(index));
+                    let record = spec.record(index);
                     key.is_some() && record.and_then(|record| NeighbourKey::of(&record)) == key
                 };
                 self.all_neighbours

@@ -2,7 +2,7 @@
 //! goes with them.
 
 use crate::object::kinds::macvlan::row as macvlan;
-use crate::object::kinds::{MacaddrMode, MacvlanMode, NewLink};
+use crate::object::kinds::{HsrProtocol, MacaddrMode, MacvlanMode, NewLink};
 use crate::object::link::row;
 use crate::object::{Link, Record, Row, Table, Value};
 use crate::state::Snapshot;
@@ -452,12 +452,14 @@ pub(super) fn fallback_hint(new: &NewLink) -> Option<Hint> {
 
 /// What an interface has that is told neither of links nor of what a snapshot keeps, and that is not made with it: keys and
 /// peers of WireGuard, the channels of a MACsec interface and what a team does are generic netlink's; the identifiers that a
-/// VXLAN with `vnifilter` receives are messages of their own (`RTM_NEWTUNNEL`).
+/// VXLAN with `vnifilter` receives are messages of their own (`RTM_NEWTUNNEL`); the version of HSR is told nowhere
+/// (`hsr_fill_info`). PRP has one version.
 pub(super) fn untold(link: &Link) -> Option<&'static str> {
     match link.kind()? {
         "wireguard" => Some("keys and peers"),
         "macsec" => Some("channels, associations and keys"),
         "team" => Some("mode and options"),
+        "hsr" if link.hsr()?.protocol() != Some(HsrProtocol::PRP) => Some("version"),
         "vxlan" if link.vxlan()?.vnifilter() == Some(true) => Some("network identifiers"),
         _ => None,
     }

@@ -439,6 +439,7 @@ pub(super) fn neighbour(entries: &Entries) -> Result<Option<NeighbourSpec>, Wron
             "vni" => spec.vni(number()?),
             "src_vni" => spec.src_vni(number()?),
             "nhid" => spec.nexthop_id(number()?),
+            "viaIf" => spec.via(word()?),
             // The bridge in which it stands: that of its port.
             "master" if text(Some(value)) == Some(dev) => spec,
             "master" => spec.master(),

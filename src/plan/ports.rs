@@ -62,10 +62,14 @@ pub(super) fn falls_with_ports<'a>(
 pub(super) fn has_lost_its_type(old: &Link, before: &Snapshot, now: &Snapshot) -> bool {
     let index = old.index();
     let new = now.link_by_index(index).filter(|new| new.generation() == old.generation());
-    raises_ports(old.kind())
-        && old.link_type() == LinkType::ETHER
+    may_lose_its_type(old)
         && new.is_some_and(|new| new.link_type() != LinkType::ETHER)
         && [before, now].iter().all(|state| state.ports_of(index).next().is_none())
+}
+
+/// Whether that can happen to it.
+pub(super) fn may_lose_its_type(link: &Link) -> bool {
+    raises_ports(link.kind()) && link.link_type() == LinkType::ETHER
 }
 
 /// What a bond or team has done before it refuses a port (K31; `bond_enslave`, `team_port_add`): it has taken the port's
@@ -607,7 +611,9 @@ pub(super) fn upper_facts(lower: u32, before: &Snapshot, now: &Snapshot) -> Vec<
     let mut facts = Vec::new();
     let rings = rings::over(&BTreeSet::from([lower]), before);
     for index in rules::goes_with(lower, before).into_iter().rev().chain(rings) {
-        let Some(old) = before.link_by_index(index).filter(|old| old.kind() != Some("veth")) else {
+        let Some(old) =
+            before.link_by_index(index).filter(|old| !super::kinds::is_pair(old.kind()))
+        else {
             continue;
         };
         if rules::is_replaced(index, before, now) {

@@ -7,7 +7,7 @@
 //!
 //! Undoing a list takes some of it away that comes back behind something else; putting addresses in order does so too.
 //! Were the process to end in between, nobody could tell that from another program's deletion: so this too is noted before
-//! it is sent, also by one that was resumed.
+//! it is sent, also by one that was resumed. So is what it deletes to make it anew.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ use super::action::{Action, Indexes, Origin};
 use super::commit::{Commit, Stage};
 use super::keyed::scope;
 use super::order::Wave;
-use super::undo::{Entry, Outcome as Sent, Withdrawn, causes_of};
-use super::{AddressSpec, Failure, Target, VlanEdit, Why, rings, rules};
+use super::undo::{Entry, Outcome as Sent, Withdrawn, causes_of, reached, taken};
+use super::{AddressSpec, Failure, Target, VlanEdit, Why, ports, rings, rules};
 use crate::object::link::row;
 use crate::object::{BridgeVlan, Link};
 use crate::state::{Bodies, Part, Snapshot};
@@ -30,6 +30,14 @@ pub(super) struct Noted {
     indexes: usize,
     last_seen: bool,
     withdrawn: Vec<Withdrawn>,
+    remaking: usize,
+}
+
+impl Noted {
+    /// The actions are others than those that it was told of.
+    pub(super) fn forget_actions(&mut self) {
+        (self.actions, self.last_seen) = (0, false);
+    }
 }
 
 /// What a resumed commit knows besides.
@@ -82,10 +90,19 @@ impl Commit {
         let kept = self.noted.actions.min(self.journal.len());
         (kept as u32).pack(&mut bytes);
         let new = self.journal[kept..].iter().map(|entry| entry.action.clone());
-        new.collect::<Vec<_>>().pack(&mut bytes);
+        // What is deleted on the way back, to be made anew, is gone between: whoever finds it so has to know by whom.
+        new.chain(self.remaking().cloned()).collect::<Vec<_>>().pack(&mut bytes);
         let doubtful = |at: &usize| matches!(self.journal[*at].sent, Sent::Doubtful(_));
-        let refused = std::mem::take(&mut self.refused).into_iter();
-        refused.map(|at| (at as u32, doubtful(&at))).collect::<Vec<_>>().pack(&mut bytes);
+        let is_refused = |sent: &Sent| matches!(sent, Sent::Refused | Sent::Doubtful(_));
+        let again = (0..kept).filter(|at| self.refused.contains(at));
+        let new = (kept..self.journal.len()).filter(|at| is_refused(&self.journal[*at].sent));
+        let refused: Vec<_> = again.chain(new).collect();
+        self.refused.clear();
+        refused
+            .into_iter()
+            .map(|at| (at as u32, doubtful(&at)))
+            .collect::<Vec<_>>()
+            .pack(&mut bytes);
         self.indexes.known.pack(&mut bytes);
         self.keyed.note(self.noted.steps, &mut bytes);
         self.withdrawn.pack(&mut bytes);
@@ -101,7 +118,14 @@ impl Commit {
             indexes: self.indexes.known.len(),
             last_seen: self.last_seen.is_some(),
             withdrawn: self.withdrawn.clone(),
+            remaking: self.remaking().count(),
         }
+    }
+
+    /// What is about to be deleted although it was there before.
+    fn remaking(&self) -> impl Iterator<Item = &Action> {
+        let sent = if matches!(self.stage, Stage::Undoing) { self.undoing.as_slice() } else { &[] };
+        sent.iter().filter(|action| self.is_remade(action).is_some())
     }
 
     /// The commit that was carried out by a process that has ended, to be undone: from what it has kept. `cause` is why.
@@ -159,8 +183,10 @@ impl Commit {
 
     /// What an undo can need of the state before.
     fn part(&self) -> Part {
-        let mut links = links_in_reach(self.actions(), &self.before);
-        let causes = causes_of(self.actions(), &self.before, &self.indexes);
+        let remade = may_be_remade(self.actions(), &self.before, &self.indexes);
+        let actions = || self.actions().chain(&remade);
+        let mut links = links_in_reach(actions(), &self.before);
+        let causes = causes_of(actions(), &self.before, &self.indexes);
         links.extend(&causes.carriers);
         let steps = self.waves.iter().flat_map(|(_, wave)| match wave {
             Wave::Steps(all) => Some(all.iter()),
@@ -223,7 +249,7 @@ fn links_in_reach<'a>(
     before: &Snapshot,
 ) -> BTreeSet<u32> {
     let mut links = BTreeSet::new();
-    let mut deleted = BTreeSet::new();
+    let (mut deleted, mut touched) = (BTreeSet::new(), BTreeSet::new());
     for action in actions {
         let named = match action {
             Action::Create { lower, peer, .. } => [*lower, *peer],
@@ -238,12 +264,16 @@ fn links_in_reach<'a>(
         links.extend(named.into_iter().flatten().chain([action.target()]).filter_map(live));
         match (action, live(action.target())) {
             (Action::Delete { .. }, Some(index)) => drop(deleted.insert(index)),
-            (Action::Set { id: row::MTU, .. }, Some(index)) => {
-                links.extend(rules::stacked_on(index, before));
-            }
+            (
+                Action::Set { id: row::MTU | row::ADDRESS, .. }
+                | Action::Flags { .. }
+                | Action::Master { .. },
+                Some(index),
+            ) => touched.extend(before.ports_of(index).map(Link::index).chain([index])),
             _ => {}
         }
     }
+    links.extend(reached(touched, before, before));
     links.extend(rules::all_touched_with(deleted, before));
     let near = |index: &u32| {
         let link = before.link_by_index(*index);
@@ -258,6 +288,25 @@ fn links_in_reach<'a>(
     let near: Vec<_> = links.iter().flat_map(near).collect();
     links.extend(near);
     links
+}
+
+/// What an undo of these may delete to make it anew (`remakes`).
+fn may_be_remade<'a>(
+    actions: impl Iterator<Item = &'a Action>,
+    before: &Snapshot,
+    indexes: &Indexes,
+) -> Vec<Action> {
+    let actions: Vec<_> = actions.collect();
+    let masters = actions.iter().filter_map(|action| match action {
+        Action::Master { master: Some(master), .. } => {
+            before.link_by_index(indexes.of(*master)?).filter(|link| ports::may_lose_its_type(link))
+        }
+        _ => None,
+    });
+    let taken = rules::all_gone_with(taken(actions.iter().copied(), indexes), before);
+    let rings = rings::over(&taken, before).into_iter();
+    let rings = rings.filter_map(|index| before.link_by_index(index));
+    masters.chain(rings).map(|link| Action::Delete { target: Target::of(link) }).collect()
 }
 
 /// Whether an interface still is the one that it was, as far as can be told: what the commit itself may have changed
@@ -338,7 +387,7 @@ impl Pack for AddressSpec {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Draft, Outcome, Poll};
+    use super::super::{Answer, Draft, Outcome, Poll};
     use super::*;
     use crate::object::kinds::{BRIDGE, NewLink, Place};
     use crate::object::{BRIDGE_PORT, Bridge, LinkFlags, Record, Value};
@@ -453,6 +502,46 @@ mod tests {
             Poll::Finished(Outcome::RolledBack { cause, .. }) => assert_eq!(cause.why, why),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A process that was killed between left it to nobody.
+    #[test]
+    fn what_is_deleted_to_be_made_anew_is_noted_before() {
+        let mut record = Record::new(&crate::object::LINK);
+        record.set(row::INDEX, Value::Number(7));
+        record.set(row::NAME, "b0".into());
+        record.set(row::KIND, "bond".into());
+        let before = Snapshot::default().with_links(vec![Link::new(record, 1)]);
+        let mut draft = Draft::new(before.clone(), 0);
+        draft
+            .set(Target::of(before.link_by_index(7).unwrap()), row::MTU, Value::Number(1400))
+            .unwrap();
+        let mut commit = Commit::new(&draft, before.clone()).unwrap();
+        let testament = commit.testament();
+        assert!(matches!(commit.poll(), Poll::Send(_)));
+        let mut notes = vec![commit.note().unwrap()];
+        let delete = Action::Delete { target: Target::of(before.link_by_index(7).unwrap()) };
+        (commit.stage, commit.seen, commit.undoing) =
+            (Stage::Undoing, before, vec![delete.clone()]);
+        notes.push(commit.note().expect("a note"));
+        assert!(commit.note().is_none(), "told once");
+        let actions = |notes: &[Vec<u8>]| {
+            let notes: Vec<_> = notes.iter().map(Vec::as_slice).collect();
+            let resumed = Commit::resume(&testament, &notes, cut_off()).unwrap();
+            resumed.actions().map(|action| format!("{action:?}")).collect::<Vec<_>>()
+        };
+        let known: Vec<_> = commit.actions().map(|action| format!("{action:?}")).collect();
+        assert_eq!(actions(&notes), [known.clone(), vec![format!("{delete:?}")]].concat());
+        // Refused, it is as before.
+        (commit.stage, commit.undoing) = (Stage::UndoSend, Vec::new());
+        notes.push(commit.note().expect("a note"));
+        assert_eq!(actions(&notes), known);
+        // Done, nothing else counts of it.
+        (commit.stage, commit.undoing) = (Stage::Undoing, vec![delete.clone()]);
+        let answer = Answer { seq: 1, ack: Some(Default::default()), created: None };
+        commit.handle_answers(&[answer]);
+        notes.push(commit.note().expect("a note"));
+        assert_eq!(actions(&notes), [format!("{delete:?}")]);
     }
 
     #[test]

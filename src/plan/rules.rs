@@ -245,7 +245,7 @@ pub(super) fn stacked_on(index: u32, now: &Snapshot) -> Vec<u32> {
     let mut at = 0;
     while let Some(lower) = all.get(at).copied() {
         let on_top =
-            |link: &&Link| link.kind() != Some("veth") && lowers_of(link).any(|own| own == lower);
+            |link: &&Link| !kinds::is_pair(link.kind()) && lowers_of(link).any(|own| own == lower);
         let uppers: Vec<_> = now.links().filter(on_top).map(Link::index).collect();
         all.extend(uppers.into_iter().filter(|upper| !all.contains(upper)).collect::<Vec<_>>());
         at += 1;

@@ -256,7 +256,7 @@ fn carried_out_on<'a>(
 }
 
 /// The interfaces that such actions delete or move away. One that moves is taken down, and may take down what stands on it.
-fn taken<'a>(
+pub(super) fn taken<'a>(
     actions: impl Iterator<Item = &'a Action>,
     indexes: &Indexes,
 ) -> impl Iterator<Item = u32> {
@@ -911,8 +911,11 @@ impl Moved {
             }
             Action::Set { id: row::MTU | row::ADDRESS, .. } => {
                 self.touched.insert(index);
+                // A bond gives its ports its mtu, and what stands on them has no larger one.
                 if raises(Some(index)) {
-                    self.raised.extend(before.ports_of(index).map(Link::index));
+                    let ports: Vec<_> = before.ports_of(index).map(Link::index).collect();
+                    self.touched.extend(&ports);
+                    self.raised.extend(ports);
                 }
             }
             Action::Master { master, .. } => {
@@ -1081,7 +1084,7 @@ fn collateral(
 
 /// Those, what stands on them, and the masters that follow them, up to the top: a port with a smaller mtu makes that of its
 /// bridge smaller, and so that of a macvlan on the bridge.
-fn reached(touched: BTreeSet<u32>, before: &Snapshot, now: &Snapshot) -> BTreeSet<u32> {
+pub(super) fn reached(touched: BTreeSet<u32>, before: &Snapshot, now: &Snapshot) -> BTreeSet<u32> {
     let mut next: Vec<_> = touched.into_iter().collect();
     let mut all = BTreeSet::new();
     while let Some(index) = next.pop() {

@@ -712,18 +712,23 @@ fn entry(object: &Object) -> (String, String) {
         Object::Address(address, _) => {
             (format!("{:?}", AddressKey::of(address)), address.flags().to_string())
         }
+        Object::BridgeVlan(vlan, _) => {
+            (format!("vlan {} of {}", vlan.vid(), vlan.index()), vlan.to_string())
+        }
         // Several may share all that they show.
         other => (String::new(), other.to_string()),
     }
 }
 
-/// Every interface and address, and each route with how often it is there.
+/// Every interface, address and VLAN, and each route with how often it is there.
 fn titles(of: &Snapshot) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     let links = of.links().map(|link| of.interface_object(link));
     let addresses = of.addresses().map(|address| Object::Address(address.clone(), "".into()));
     let routes = of.routes().all().iter().map(|route| Object::Route(route.clone()));
-    links.chain(addresses).chain(routes).for_each(|object| put(&object, &mut all));
+    let vlans = of.links().flat_map(|link| of.vlans_of(link.index()));
+    let vlans = vlans.map(|vlan| Object::BridgeVlan(*vlan, "".into()));
+    links.chain(addresses).chain(vlans).chain(routes).for_each(|object| put(&object, &mut all));
     all
 }
 

@@ -302,6 +302,7 @@ fn everything_comes_back_from_a_file() {
     let db = Db::builder().neighbours(true).open().expect("a database");
     let mut tx = db.begin();
     let by_tunnel = Neighbour::fdb("02:00:00:00:00:09", "vx0").dst("10.0.0.7").vni(7).port(4790);
+    let by_tunnel = by_tunnel.via("v1");
     tx.add_neighbour(by_tunnel).expect("an entry");
     let by_port = Neighbour::fdb("02:00:00:00:00:0a", "v0").master().sticky();
     let by_port = by_port.state(NeighbourState::NOARP);

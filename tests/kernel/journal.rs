@@ -5,7 +5,7 @@
 
 use crate::scene::{Before, before, open, scene};
 use crate::support::namespaces::{drop_capabilities, elsewhere};
-use crate::support::{ip, ip_json, skip};
+use crate::support::{ip, ip_json, need_kinds, skip};
 use netlinkdb::internals::sys::HeldFile;
 use netlinkdb::internals::wire::{Pack, crc32};
 use netlinkdb::{
@@ -26,6 +26,7 @@ crate::cases![
     killed_at_random_moments_nothing_is_left,
     killed_in_a_hook_what_others_have_done_since_stays,
     killed_in_the_middle_of_many_routes_nothing_is_left,
+    killed_when_a_port_was_narrower_what_is_above_is_whole_again,
     a_recovery_that_is_killed_is_taken_up_by_the_next,
     what_cannot_be_undone_is_told,
     a_journal_that_is_not_whole_is_refused,
@@ -83,6 +84,8 @@ fn commit_and_die(what: &str, path: &Path) -> Result<()> {
         let route = |n| Route::to(std::net::Ipv4Addr::from(0x0b00_0000 + n));
         let routes = (0..20_000u32).map(|n| route(n).via("10.1.0.9").table(77));
         tx.sync_routes(netlinkdb::RouteFilter::table(77), routes)?;
+    } else if what.contains("narrow") {
+        tx.interface("p0").set_mtu(1400);
     } else if what.contains("vlans") {
         crate::bridge_vlans::some_vlans(&mut tx)?;
     } else {
@@ -546,6 +549,22 @@ fn killed_in_the_middle_of_many_routes_nothing_is_left() {
     assert_eq!((undone.len(), snapshot.routes().table(77).len()), (there, 1));
     ip(&["route", "del", "12.0.0.0/8", "table", "77"]);
     exactly(&world, "when theirs is gone");
+}
+
+/// The journal had the bridge of the port, and not what stands on that.
+fn killed_when_a_port_was_narrower_what_is_above_is_whole_again() {
+    need_kinds("bridge macvlan veth");
+    machine();
+    scene("link add m0 link old0 type macvlan mode bridge\n link set m0 addrgenmode none");
+    let world = world();
+    let journal = Journal::new();
+    journal.killed("narrow hook");
+    let mtu = || Db::open().unwrap().snapshot().link("m0").unwrap().mtu();
+    assert_eq!(mtu(), 1400);
+    assert!(journal.recover().unwrap().is_rolled_back());
+    assert_eq!(mtu(), 1500);
+    exactly(&world, "when it is undone");
+    ip(&["link", "del", "m0"]);
 }
 
 fn a_recovery_that_is_killed_is_taken_up_by_the_next() {

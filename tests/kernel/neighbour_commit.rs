@@ -5,7 +5,7 @@ use crate::support::{bridge_json, need_kind, skip, try_ip};
 use crate::tables::{knows, open_all, printed, tables, two_links, whole};
 use netlinkdb::{
     Db, HardwareAddress, Neighbour, NeighbourSpec, NeighbourState, Nexthop, RouteProtocol,
-    Transaction,
+    Transaction, Veth,
 };
 use std::process::Command;
 
@@ -247,10 +247,30 @@ fn entries_of_a_tunnel() {
         (of(mac, "10.0.0.9").port(4790).vni(7), vec!["dst 10.0.0.9", "port 4790", "vni 7"]),
         (of(any, "10.0.0.9"), vec![any, "dst 10.0.0.9"]),
         (of(mac, "10.0.0.9").extern_learn(), vec!["dst 10.0.0.9", "self extern_learn"]),
-        (of(mac, "10.0.0.9").via(index_of("v1")), vec!["dst 10.0.0.9", "via v1"]),
+        (of(mac, "10.0.0.9").via("v1"), vec!["dst 10.0.0.9", "via v1"]),
     ] {
         there_and_back(&db, &spec, &words);
     }
+    // By what the same transaction makes.
+    let mut tx = db.begin();
+    let new = tx.create(Veth::new("n0", "n1")).expect("a pair");
+    tx.add_neighbour(of(mac, "10.0.0.9").via(&new)).expect("an entry");
+    let review = tx.review().to_string();
+    let command = format!("bridge fdb add {mac} dev x0 dst 10.0.0.9 via n0 self permanent");
+    assert!(review.contains(&command), "{review}");
+    tx.commit().unwrap_or_else(|error| panic!("{error}"));
+    assert!(entries("x0").iter().any(|line| line.contains("dst 10.0.0.9 via n0")));
+    let after = whole();
+    let mut tx = db.begin();
+    tx.remove_neighbour(of(mac, "10.0.0.9")).expect("the entry");
+    tx.on_commit(|_, _| Err("no"));
+    assert!(rolled_back(tx.commit()).is_hook());
+    after.again(&db);
+    commit(&db, |tx| tx.remove_neighbour(of(mac, "10.0.0.9")).map(drop));
+    commit(&db, |tx| tx.remove("n0"));
+    let nowhere = of(mac, "10.0.0.9").via("nosuch");
+    let error = db.begin().add_neighbour(nowhere).map(drop).unwrap_err();
+    assert!(error.is_not_found() && error.to_string().contains("nosuch"), "{error}");
     // One tunnel for several networks: of one address an entry for each.
     scene("link add x1 type vxlan external dstport 4790\n link set x1 up");
     db.sync().expect("a snapshot");
@@ -342,10 +362,6 @@ fn a_tunnel_in_a_bridge_has_entries_in_both() {
     assert_eq!(known(), 1);
     commit(&db, |tx| tx.remove_neighbour(in_tunnel()).map(drop));
     assert_eq!(tables(), before);
-}
-
-fn index_of(name: &str) -> u32 {
-    Db::open().expect("a database").snapshot().link(name).expect("an interface").index()
 }
 
 /// They were no commands: `PERMANENT` is no word of `ip neigh`, and an interface that is still to be made was

@@ -12,15 +12,16 @@ use crate::support::kind_available;
 use crate::support::namespaces::elsewhere;
 use crate::witness::{self, commit_refused_at, is_as_before, is_the_kernel};
 use netlinkdb::{
-    Bond, BondMode, BondOptions, BondPortOptions, Bridge, BridgeOptions, BridgePortOptions,
-    CommitError, Db, Dummy, Ending, Geneve, Gre, HardwareAddress, Ifb, Ipip, Ipvlan, IpvlanMode,
-    IpvlanOptions, Link, LinkType, Macsec, Macvlan, MacvlanMode, MacvlanOptions, NewLink, Nlmon,
-    Result, Route, RouteProtocol, Rule, Snapshot, Team, Transaction, Veth, Vlan, VlanOptions, Vrf,
-    Vxlan, VxlanOptions, Wireguard, Xfrm,
+    Bareudp, Bond, BondMode, BondOptions, BondPortOptions, Bridge, BridgeOptions,
+    BridgePortOptions, CommitError, Db, Dummy, Ending, Erspan, Geneve, Gre, Gretap,
+    HardwareAddress, Hsr, Ifb, Ip6gre, Ip6gretap, Ip6tnl, Ipip, Ipvlan, IpvlanMode, IpvlanOptions,
+    Link, LinkType, Macsec, Macvlan, MacvlanMode, MacvlanOptions, Netkit, NewLink, Nlmon, Result,
+    Route, RouteProtocol, Rule, Sit, Snapshot, Team, Transaction, Tun, Veth, Vlan, VlanOptions,
+    Vrf, Vti, Vti6, Vxlan, VxlanOptions, Wireguard, Xfrm,
 };
 use rng::Rng;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -30,7 +31,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[path = "../support/sim/rng.rs"]
 mod rng;
 
-crate::cases![a_refused_step_leaves_nothing_behind];
+crate::cases![
+    a_refused_step_leaves_nothing_behind,
+    a_refused_step_of_rarer_kinds_leaves_nothing_behind,
+];
 
 /// Seeds that are played unless something else is said.
 const SEEDS: u64 = 20;
@@ -41,7 +45,7 @@ const ENOUGH: usize = 12;
 /// Names that interfaces are given; few, so that they come again.
 const NAMES: usize = 12;
 
-/// Kinds that are made, with how often.
+/// Kinds that are made, with how often. The seeds are of this list: what comes new goes into the other one.
 const KINDS: &[&str] = &[
     "veth",
     "veth",
@@ -69,10 +73,51 @@ const KINDS: &[&str] = &[
     "wireguard",
 ];
 
+/// Rarer ones, among some to stand on and to be ports of.
+const RARER: &[&str] = &[
+    "veth",
+    "dummy",
+    "dummy",
+    "bridge",
+    "bond",
+    "vrf",
+    "team",
+    "vlan",
+    "macvlan",
+    "ipvtap",
+    "sit",
+    "vti",
+    "vti6",
+    "ip6tnl",
+    "gretap",
+    "erspan",
+    "ip6gre",
+    "ip6gretap",
+    "tun",
+    "tap",
+    "bareudp",
+    "hsr",
+    "hsr",
+    "netkit",
+    "netkit",
+];
+
 fn a_refused_step_leaves_nothing_behind() {
+    play_all(KINDS);
+}
+
+fn a_refused_step_of_rarer_kinds_leaves_nothing_behind() {
+    play_all(RARER);
+}
+
+fn play_all(kinds: &[&'static str]) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let kinds: Vec<_> = KINDS.iter().copied().filter(|kind| kind_available(kind)).collect();
-    let mut lacks: Vec<_> = KINDS.iter().copied().filter(|kind| !kind_available(kind)).collect();
+    // Both are `tun` to `ip link`, which makes neither.
+    let is_there = |kind: &&str| match *kind {
+        "tun" | "tap" => std::path::Path::new("/dev/net/tun").exists(),
+        kind => kind_available(kind),
+    };
+    let (kinds, mut lacks): (Vec<_>, Vec<_>) = kinds.iter().copied().partition(is_there);
     lacks.dedup();
     println!("without {lacks:?}, which this kernel lacks");
     let mut seen = Seen::default();
@@ -401,19 +446,33 @@ impl<'a> Game<'a> {
         };
         let lower = self.name(wanted);
         let n = self.below(6) as u32 + 1;
-        let Some(new) = self.new_link(kind, &name, lower.as_deref(), n) else { return };
+        let second = match kind {
+            "hsr" => self.name(wanted),
+            _ => None,
+        };
+        let lowers = [lower.as_deref(), second.as_deref()];
+        let Some(new) = self.new_link(kind, &name, lowers, n) else { return };
         let ended = tx.create(new).map(drop);
         let words = format!("create {name} type {kind} {n} on {lower:?}");
         if self.tell(words, ended) {
+            let kind = if kind == "tap" { "tun" } else { kind };
             wanted.kinds.insert(name.clone(), kind.to_owned());
-            if kind == "veth" {
+            if matches!(kind, "veth" | "netkit") {
                 wanted.kinds.insert(format!("{name}p"), kind.to_owned());
             }
         }
     }
 
-    fn new_link(&mut self, kind: &str, name: &str, lower: Option<&str>, n: u32) -> Option<NewLink> {
+    fn new_link(
+        &mut self,
+        kind: &str,
+        name: &str,
+        [lower, second]: [Option<&str>; 2],
+        n: u32,
+    ) -> Option<NewLink> {
         let there = Ipv4Addr::new(10, 99, 0, n as u8);
+        let (here6, there6) = ("fd99::1:1", format!("fd99::{n}"));
+        let here = Ipv4Addr::new(10, 99, 1, 1);
         let on = |lower: Option<&str>| lower.map(str::to_owned);
         Some(match kind {
             "veth" => Veth::new(name, &format!("{name}p")).into(),
@@ -434,9 +493,23 @@ impl<'a> Game<'a> {
             "vxlan" if n > 3 => Vxlan::new(name, n).port(4789u16).into(),
             "vxlan" => Vxlan::new(name, n).dev(on(lower)?).port(4789u16).into(),
             "macsec" => Macsec::new(name, on(lower)?).into(),
-            "gre" => Gre::new(name).local(Ipv4Addr::new(10, 99, 1, 1)).remote(there).key(n).into(),
-            "ipip" => Ipip::new(name).local(Ipv4Addr::new(10, 99, 1, 1)).remote(there).into(),
+            "gre" => Gre::new(name).local(here).remote(there).key(n).into(),
+            "ipip" => Ipip::new(name).local(here).remote(there).into(),
             "geneve" => Geneve::new(name, n).remote(there).into(),
+            "ipvtap" => netlinkdb::Ipvtap::new(name, on(lower)?).mode(IpvlanMode::L2).into(),
+            "sit" => Sit::new(name).local(here).remote(there).into(),
+            "vti" => Vti::new(name).local(here).remote(there).into(),
+            "vti6" => Vti6::new(name).local(inet6(here6)).remote(inet6(&there6)).into(),
+            "ip6tnl" => Ip6tnl::new(name).local(inet6(here6)).remote(inet6(&there6)).into(),
+            "gretap" => Gretap::new(name).local(here).remote(there).key(n).into(),
+            "erspan" => Erspan::new(name).local(here).remote(there).key(n).erspan_ver(1).into(),
+            "ip6gre" => Ip6gre::new(name).local(inet6(here6)).remote(inet6(&there6)).into(),
+            "ip6gretap" => Ip6gretap::new(name).local(inet6(here6)).remote(inet6(&there6)).into(),
+            "tun" => Tun::new(name).into(),
+            "tap" => Tun::tap(name).into(),
+            "bareudp" => Bareudp::new(name, 6000 + n as u16, 0x0800).into(),
+            "hsr" => Hsr::new(name, on(lower)?, on(second)?).into(),
+            "netkit" => Netkit::new(name, &format!("{name}p")).into(),
             "xfrm" => Xfrm::new(name, n).into(),
             "nlmon" => Nlmon::new(name).into(),
             _ => Wireguard::new(name).into(),
@@ -702,6 +775,10 @@ fn is_wide_without_ipv6(link: &Link) -> bool {
     link.mtu() >= 1280 && link.addr_gen_mode().is_none()
 }
 
+fn inet6(text: &str) -> Ipv6Addr {
+    text.parse().expect("an address")
+}
+
 fn macvlan_mode(n: u32) -> MacvlanMode {
     [MacvlanMode::BRIDGE, MacvlanMode::VEPA, MacvlanMode::PRIVATE][n as usize % 3]
 }
@@ -736,7 +813,9 @@ fn uppers(base: &Snapshot, names: &[String]) -> Vec<String> {
     while let Some(index) = gone.get(at).copied() {
         let on = |link: &&Link| {
             let options = link.vxlan().and_then(|vxlan| vxlan.link());
-            link.link() == Some(index) || options == Some(index)
+            // It goes with the last of them.
+            let is_port = link.hsr().is_some_and(|hsr| hsr.ports().any(|port| port == index));
+            link.link() == Some(index) || options == Some(index) || is_port
         };
         let new: Vec<_> = base.links().filter(on).map(Link::index).collect();
         gone.extend(new.into_iter().filter(|index| !gone.contains(index)).collect::<Vec<_>>());

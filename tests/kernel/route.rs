@@ -8,8 +8,8 @@ use crate::support::namespaces::receive_one;
 use crate::support::oracle::to_json;
 use crate::support::{ip, ip_json, need_kind, scene};
 use netlinkdb::internals::object::{
-    Encap, Hop, LinkRef, NEIGHBOUR, NEXTHOP, Names, Neighbour, Nexthop, Preference, ROUTE, RULE,
-    Record, Route, RouteProtocol, RouteSpec, Rule, RuleSpec, route,
+    Encap, Hop, LinkRef, NEIGHBOUR, NEXTHOP, Names, Neighbour, NeighbourSpec, Nexthop, Preference,
+    ROUTE, RULE, Record, Route, RouteProtocol, RouteSpec, Rule, RuleSpec, route,
 };
 use netlinkdb::internals::sys::{Options, Socket};
 use netlinkdb::internals::wire::{Ack, Builder, Messages, flags, kind};
@@ -526,11 +526,15 @@ fn rules_neighbours_and_nexthops_that_are_specified_are_made() {
     let weight = large_weight();
     let v0 = (1..99).find(|index| Links::dump().name_of(*index) == Some("v0")).expect("v0");
     let spec = Neighbour::new("10.0.0.2", "v0").lladdr("02:00:00:00:00:02");
-    assert_eq!(send(&spec.record(v0), kind::RTM_NEWNEIGH), 0);
+    let made = |spec: NeighbourSpec| {
+        let record = spec.record(|_| Some(v0)).expect("a neighbour");
+        assert_eq!(send(&record, kind::RTM_NEWNEIGH), 0);
+    };
+    made(spec);
     let text: Vec<_> = all_neighbours(0, 0).iter().map(Neighbour::to_string).collect();
     let own = format!("10.0.0.2 dev if{v0} lladdr 02:00:00:00:00:02 PERMANENT");
     assert!(text.contains(&own), "{text:?}");
-    assert_eq!(send(&Neighbour::new("10.0.0.9", "v0").proxy().record(v0), kind::RTM_NEWNEIGH), 0);
+    made(Neighbour::new("10.0.0.9", "v0").proxy());
     for (spec, link) in [
         (Nexthop::new(1).via("10.0.0.2").dev("v0"), Some(v0)),
         (Nexthop::new(2).via("10.0.0.3").dev("v0").onlink(), Some(v0)),

@@ -4,7 +4,7 @@
 //! Every kind of the first is on the kernels of tests/vm only; the second has what the development kernel has.
 
 use crate::scene::{agrees, before, exactly_as_before};
-use crate::support::{need_kinds, scene};
+use crate::support::{kind_available, need_kinds, scene};
 use crate::witness::{is_as_before, is_the_kernel, quiet, refused_at_every_step};
 use netlinkdb::{
     Bond, BondMode, BondOptions, Bridge, BridgePortOptions, CommitError, Db, Dummy, Gre, Link,
@@ -38,6 +38,7 @@ crate::cases![
     an_ipvlan_gets_the_mtu_of_what_it_stands_on,
     what_a_bond_that_goes_leaves_is_as_it_was_named,
     who_joins_a_vrf_while_down_has_its_local_routes_as_before,
+    what_stands_on_a_port_of_a_narrower_master_is_whole_again,
 ];
 
 /// Names, kinds, indexes, masters: what a stack is.
@@ -295,6 +296,31 @@ fn a_bond_whose_first_port_takes_no_address_is_as_before() {
         tx.interface("b0").add_port("p0").map(drop)
     });
     assert!(error.is_hook(), "{error}");
+}
+
+/// Found by random stacks (seed 50 of the rarer kinds): a bond or team gives its ports its mtu, and what stands on them keeps the
+/// smaller one when they have theirs again.
+fn what_stands_on_a_port_of_a_narrower_master_is_whole_again() {
+    need_kinds("bond dummy vlan");
+    for (kind, port) in [("bond", "dummy"), ("team", "dummy"), ("team", "netkit")] {
+        if ![kind, port].into_iter().all(kind_available) {
+            continue;
+        }
+        let lines = format!(
+            "link add b0 type {kind}
+             link add d0 type {port}
+             link set d0 master b0
+             link add v0 link d0 type vlan id 7
+             link add v1 link v0 type vlan id 8
+             link set b0 up"
+        );
+        let error = not_done(&lines, |tx| {
+            tx.interface("b0").set_mtu(1450);
+            Ok(())
+        });
+        assert!(error.is_hook(), "{error}");
+        scene("link del v0\n link del d0\n link del b0");
+    }
 }
 
 /// A bond without ports takes the kind, the address and the mtu of one that it then refuses, and is as a new one after that

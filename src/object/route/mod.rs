@@ -29,6 +29,9 @@ pub struct Route {
 /// `RT_TABLE_MAIN`: the table where routes are unless someone says otherwise.
 pub const TABLE_MAIN: u32 = 254;
 
+/// `RT_TABLE_LOCAL`: the table of what the machine itself has.
+pub(crate) const TABLE_LOCAL: u32 = 255;
+
 /// The priority that the kernel gives an IPv6 route without one, `IP6_RT_PRIO_USER` (K24).
 pub const PRIORITY_INET6: u32 = 1024;
 

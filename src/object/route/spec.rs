@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use super::super::encap::Encap;
 use super::super::shape::{Ip, Labels, Typed, Via};
 use super::super::show::debug_as_display;
-use super::super::spec::{Draft, SpecError, address, family_of, prefix};
-use super::super::{LinkRef, Names, Record, Role, Value};
+use super::super::spec::{Draft, Places, SpecError, address, family_of, prefix};
+use super::super::{LinkRef, Record, Role, Value};
 use super::key::{LABEL_BITS, label_entry};
 use super::{
     AF_INET, AF_INET6, AF_MPLS, HOP, LEG_ROWS, METRICS, PRIORITY_INET6, Preference, ROUTE, Route,
@@ -758,23 +758,10 @@ impl RouteSpec {
             return error.text.clone();
         }
         let links: Vec<LinkRef> = self.links().collect();
-        let index = |link: &LinkRef| {
-            let place = links.iter().position(|own| own == link)?;
-            u32::try_from(place + 1).ok()
-        };
-        let record = self.record(index).unwrap_or_else(|| Record::new(&ROUTE));
+        let record =
+            self.record(|link| Places::place(&links, link)).unwrap_or_else(|| Record::new(&ROUTE));
         let names = Places(links.iter().map(name).collect());
         line::line(&record, &names).replace("\n\t", " ")
-    }
-}
-
-/// Names of interfaces by their places from 1.
-struct Places(Vec<String>);
-
-impl Names for Places {
-    fn name_of(&self, index: u32) -> Option<&str> {
-        let place = usize::try_from(index).ok()?.checked_sub(1)?;
-        self.0.get(place).map(String::as_str)
     }
 }
 

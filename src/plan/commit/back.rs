@@ -237,7 +237,7 @@ impl Commit {
     }
 
     /// What was there before, and is deleted on the way back to be made anew.
-    fn is_remade(&self, action: &Action) -> Option<Link> {
+    pub(in super::super) fn is_remade(&self, action: &Action) -> Option<Link> {
         let Action::Delete { target } = action else { return None };
         let index = self.indexes.of(*target)?;
         // A new interface may have the index of one that is in another namespace.
@@ -271,6 +271,7 @@ impl Commit {
         let indexes = &self.indexes;
         self.journal.retain(|entry| indexes.of(entry.action.target()) != Some(link.index()));
         self.note_deleted(Target::of(link));
+        self.noted.forget_actions();
         let Some(seen) = self.last_seen.take() else { return };
         let ports = seen.ports_of(link.index());
         let as_before = ports.filter_map(|port| self.before.link_by_index(port.index())).cloned();

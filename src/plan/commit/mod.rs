@@ -145,7 +145,7 @@ const MEND_ROUNDS: u32 = 3;
 #[derive(Debug)]
 pub struct Commit {
     pub(super) before: Snapshot,
-    seen: Snapshot,
+    pub(super) seen: Snapshot,
     pub(super) names: BTreeMap<u64, String>,
     pub(super) waves: VecDeque<(Phase, Wave)>,
     /// The turn of the wave that was sent last.
@@ -158,7 +158,7 @@ pub struct Commit {
     pub(super) keyed: Journal,
     /// Whether steps are in flight, and not actions.
     steps_sent: bool,
-    undoing: Vec<Action>,
+    pub(super) undoing: Vec<Action>,
     undo_failures: Vec<Failure>,
     step_failures: Vec<(Step, Failure)>,
     /// Whether an answer to undoing was lost.

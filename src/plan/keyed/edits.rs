@@ -7,8 +7,8 @@ use super::{Content, Key, Matcher, Op, Pending, Planned, Step, Wish, invalid, ro
 use crate::object::neighbour::row as neighbour_row;
 use crate::object::route::{Route, RouteKey, RouteProtocol, RouteSpec, row};
 use crate::object::{
-    Family, Link, LinkFlags, LinkRef, Names, Neighbour, NeighbourFlags, NeighbourSpec, Nexthop,
-    NexthopSpec, Rule, RuleSpec,
+    Family, LinkFlags, LinkRef, NEIGHBOUR, Names, Neighbour, NeighbourFlags, NeighbourSpec,
+    Nexthop, NexthopSpec, Record, Rule, RuleSpec,
 };
 use crate::plan::{Draft, Refusal, Target};
 use crate::state::{
@@ -216,7 +216,7 @@ impl Draft {
             return Err(Refusal::NotFollowed { what: "neighbours".to_owned() });
         }
         let link = self.base().link(spec.link().clone());
-        let record = spec.record(link.map_or(0, Link::index));
+        let record = self.neighbour_record(spec);
         let refuse = |why: &str| {
             Err(Refusal::Invalid {
                 what: "neighbour",
@@ -639,10 +639,7 @@ impl Draft {
     }
 
     fn text(&self, wish: &Wish, links: &[(LinkRef, Target)]) -> String {
-        let name = |link: &LinkRef| match links.iter().find(|(own, _)| own == link) {
-            Some((_, target)) => self.name_of(*target),
-            None => link.to_string(),
-        };
+        let name = |link: &LinkRef| self.named(link, links);
         match wish {
             Wish::Route(spec) => spec.text(name),
             Wish::Neighbour(spec) => spec.text(name),
@@ -650,12 +647,17 @@ impl Draft {
         }
     }
 
+    fn named(&self, link: &LinkRef, links: &[(LinkRef, Target)]) -> String {
+        match links.iter().find(|(own, _)| own == link) {
+            Some((_, target)) => self.name_of(*target),
+            None => link.to_string(),
+        }
+    }
+
     /// What a command says of a neighbour.
     fn arguments(&self, wish: &Wish, links: &[(LinkRef, Target)]) -> Option<String> {
         let Wish::Neighbour(spec) = wish else { return None };
-        let (_, target) = links.iter().find(|(own, _)| own == spec.link())?;
-        let dev = self.name_of(*target);
-        Some(Neighbour::of(spec.record(0)).arguments(Some(&dev), self.base()))
+        Some(spec.arguments(|link| self.named(link, links)))
     }
 
     /// What this transaction itself puts there, if that is meant.
@@ -757,13 +759,18 @@ impl Draft {
     }
 
     fn neighbour_key(&self, which: &NeighbourSpec) -> Result<Arc<NeighbourKey>, Refusal> {
-        let index = match self.resolve(which.link())? {
-            Target::Live { index, .. } => index,
-            Target::New(_) => 0,
+        self.resolve(which.link())?;
+        let key = NeighbourKey::of(&self.neighbour_record(which)).map(Arc::new);
+        key.ok_or_else(|| Refusal::Missing { what: format!("neighbour {which}") })
+    }
+
+    /// With 0 for the interfaces that are not there yet.
+    fn neighbour_record(&self, spec: &NeighbourSpec) -> Record {
+        let index = |link: &LinkRef| match self.resolve(link) {
+            Ok(Target::Live { index, .. }) => Some(index),
+            _ => Some(0),
         };
-        let key = NeighbourKey::of(Neighbour::of(which.record(index)).record());
-        let missing = || Refusal::Missing { what: format!("neighbour {which}") };
-        key.map(Arc::new).ok_or_else(missing)
+        spec.record(index).unwrap_or_else(|| Record::new(&NEIGHBOUR))
     }
 
     fn rules_meant(&self, which: &RuleSpec) -> Result<Vec<(Key, Content)>, Refusal> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::order::{Turn, scatter, turn_of, turn_together};
 use super::{Content, Key, Matcher, Op, Planned, Step, neighbour, route};
-use crate::object::route::{RouteKey, RouteKey4};
+use crate::object::route::{RouteKey, RouteKey4, TABLE_LOCAL};
 use crate::object::{Names, Neighbour};
 use crate::plan::action::Indexes;
 use crate::plan::commit::{Answer, Residue};
@@ -385,7 +385,6 @@ impl Journal {
         now: &Snapshot,
         causes: &Causes,
     ) -> Vec<Step> {
-        const LOCAL: u32 = 255;
         let mut steps = Vec::new();
         for index in &causes.links {
             let links = [before, now].map(|state| state.link_by_index(*index));
@@ -403,7 +402,7 @@ impl Journal {
             };
             for address in now.addresses_of(*index) {
                 let IpAddr::V4(local) = address.local() else { continue };
-                let (table, dst) = (vrf.unwrap_or(LOCAL), local.to_bits());
+                let (table, dst) = (vrf.unwrap_or(TABLE_LOCAL), local.to_bits());
                 let key = RouteKey4 { table, dst, len: 32, tos: 0, priority: 0 };
                 let key = Key::Route(RouteKey::V4(key));
                 let mut of = |state| key.elements(state, &mut self.bodies);

@@ -593,7 +593,7 @@ impl Wish {
         match self {
             Wish::Route(spec) => spec.links().collect(),
             Wish::Rule(_) => Vec::new(),
-            Wish::Neighbour(spec) => vec![spec.link().clone()],
+            Wish::Neighbour(spec) => spec.links().cloned().collect(),
             Wish::Nexthop(spec) => spec.link().into_iter().cloned().collect(),
         }
     }
@@ -623,7 +623,7 @@ impl Wish {
                 Some((Key::Rule(RuleKey::of(rule.record())), Content::Rule(Arc::new(rule))))
             }
             Wish::Neighbour(spec) => {
-                let neighbour = Neighbour::of(spec.record(index(spec.link())?));
+                let neighbour = Neighbour::of(spec.record(index)?);
                 let key = NeighbourKey::of(neighbour.record())?;
                 Some((Key::Neighbour(Arc::new(key)), Content::Neighbour(Arc::new(neighbour))))
             }

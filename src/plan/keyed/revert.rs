@@ -309,7 +309,7 @@ impl Selection {
         let links: Vec<_> = self.neighbours_of.iter().filter_map(index).collect();
         let specs = self.neighbours.iter();
         let keys: Vec<_> =
-            specs.filter_map(|spec| NeighbourKey::of(&spec.record(index(spec.link())?))).collect();
+            specs.filter_map(|spec| NeighbourKey::of(&spec.record(index)?)).collect();
         let is_meant = |one: &Neighbour| {
             self.all_neighbours
                 || one.index().is_some_and(|index| links.contains(&index))

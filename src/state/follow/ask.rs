@@ -17,7 +17,7 @@ use crate::object::shape::{Ip, Typed};
 use crate::object::{BridgeVlan, Family, Link, NEIGHBOUR, Record, Rule, Value, bridge_vlan};
 use crate::state::routes::Held;
 use crate::state::view::Judged;
-use crate::state::{AddressKey, Event, NeighbourKey};
+use crate::state::{AddressKey, Event, LinkEvent, NeighbourKey};
 use crate::wire::{Ack, Builder, HardwareAddress, Message, flags, kind, u16_at};
 
 /// One object that is asked for on the event socket, because the kernel may have changed it in silence.
@@ -41,6 +41,7 @@ pub(super) enum Query {
 pub(super) struct Asked {
     query: Query,
     seq: u32,
+    link_touched: bool,
     seen: BTreeSet<AddressKey>,
     touched: BTreeSet<AddressKey>,
     vlans: Vec<BridgeVlan>,
@@ -59,6 +60,7 @@ impl Asked {
         Asked {
             query,
             seq,
+            link_touched: false,
             seen,
             touched,
             vlans: Vec::new(),
@@ -75,6 +77,7 @@ impl Asked {
     /// Something was announced while the answer is on its way.
     pub(super) fn touch(&mut self, event: &Event) {
         match event {
+            Event::Link(index, _) => self.link_touched |= self.query == Query::Link(*index),
             Event::AddressNew(address) | Event::AddressGone(address) => {
                 self.touched.extend(AddressKey::of(address));
             }
@@ -265,8 +268,8 @@ impl Follower {
         let ack = Ack::parse(message).and_then(Result::ok).unwrap_or_default();
         let Some(asked) = self.asked.take() else { return };
         self.answered_total += 1;
-        if matches!(asked.query, Query::Link(_)) {
-            return;
+        if let Query::Link(index) = asked.query {
+            return self.never_made(index, &asked, ack.errno);
         }
         if message.flags & flags::DUMP_INTR != 0 {
             return self.ask(asked.query);
@@ -304,6 +307,18 @@ impl Follower {
                 gone.iter().for_each(|key| drop(self.shown.neighbours.map.remove(key)));
             }
             Query::Fdb(_) | Query::Link(_) => {}
+        }
+    }
+
+    /// The kernel announces no end of an interface that was still being made (`rtnl_newlink_create`): an HSR interface is
+    /// announced with its first port, and goes in silence when it cannot have the second (`hsr_dev_finalize`).
+    fn never_made(&mut self, index: u32, asked: &Asked, errno: i32) {
+        if errno != libc::ENODEV || self.shown.link_by_index(index).is_none() {
+            return;
+        }
+        match asked.link_touched {
+            true => self.ask(Query::Link(index)),
+            false => self.apply(Event::Link(index, LinkEvent::Gone { moved: false })),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::ask::Query;
 use super::{AF_INET6, Follower, IPV6_MIN_MTU};
 use crate::object::kinds::gets_mtu_of_lower;
-use crate::object::route::{RouteKey, RouteKey6, RouteProtocol, split};
+use crate::object::route::{RouteKey, RouteKey6, RouteProtocol, TABLE_LOCAL, split};
 use crate::object::{Address, AddressFlags, Link, LinkFlags};
 use crate::state::altered::{with_link_mtu, without_source};
 use crate::state::apply::Doubt;
@@ -19,8 +19,6 @@ use crate::state::routes::{Body, Held};
 use crate::state::view::Judged;
 use crate::state::{Event, LinkEvent, NeighbourKey, NeighbourTarget, Snapshot};
 use crate::wire::{Message, flags, kind};
-
-const TABLE_LOCAL: u32 = 255;
 
 impl Follower {
     /// Key and body of a route; `None` for what is no route of a table.
