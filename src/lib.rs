@@ -48,8 +48,9 @@
 //!   see [`Frozen`].
 //! - Looking back: [`DbBuilder::history`], [`Db::at`], [`Db::before`].
 //! - Crash safety: [`DbBuilder::journal`], [`Db::recover`].
-//! - Namespaces: [`NetNs`], [`DbBuilder::netns`]; [`Transaction::move_to`] sends an interface to another one;
-//!   [`Db::transaction_over`] changes several together, see [`JointTransaction`].
+//! - Namespaces: [`NetNs`], [`DbBuilder::netns`]; [`Transaction::move_to`] sends an interface to another one,
+//!   [`Transaction::create_in`] makes one there on an interface of here; [`Db::transaction_over`] changes several
+//!   together, see [`JointTransaction`].
 //!
 //! # Routes
 //!
@@ -186,7 +187,7 @@ pub use object::kinds::{
     IpvlanData, IpvlanFlags, IpvlanMode, IpvlanOptions, Ipvtap, LacpActive, LacpRate, LacpState,
     MacaddrMode, Macsec, MacsecCipher, MacsecData, MacsecOffload, MacsecOptions, MacsecValidation,
     Macvlan, MacvlanData, MacvlanFlags, MacvlanMode, MacvlanOptions, Macvtap, MiiStatus, Netkit,
-    NetkitData, NetkitMode, NetkitOptions, NetkitPolicy, NetkitScrub, NewLink, Nlmon,
+    NetkitData, NetkitMode, NetkitOptions, NetkitPolicy, NetkitScrub, NewLink, Nlmon, Pair,
     PrimaryReselect, RawAttributes, Sit, SitData, SitOptions, Team, Tun, TunData, TunMode,
     TunnelEncap, TunnelProtocol, UdpPorts, Veth, Vlan, VlanData, VlanOptions, VlanProtocol, Vrf,
     VrfData, VrfPortData, Vti, Vti6, Vti6Data, Vti6Options, VtiData, VtiOptions, Vxlan, VxlanData,

@@ -164,13 +164,12 @@ impl Error {
 
     /// Whether something is there already.
     pub fn is_exists(&self) -> bool {
-        matches!(*self.0, Kind::Refused(Refusal::Exists { .. }))
-            || self.errno() == Some(libc::EEXIST)
+        matches!(self.refusal(), Some(Refusal::Exists { .. })) || self.errno() == Some(libc::EEXIST)
     }
 
     /// Whether another program changed the same field since the transaction began.
     pub fn is_conflict(&self) -> bool {
-        matches!(*self.0, Kind::Refused(Refusal::Conflict { .. }))
+        matches!(self.refusal(), Some(Refusal::Conflict { .. }))
     }
 
     /// Whether a privilege is missing.

@@ -1,6 +1,6 @@
 //! One transaction over several namespaces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use uuid::Uuid;
@@ -10,8 +10,8 @@ use super::transaction::number;
 use super::{CommitError, Committed, Db, Error, NetNs, NewInterface, Result, Transaction};
 use crate::engine::{Member, Terms, commit_together};
 use crate::object::LinkRef;
-use crate::object::kinds::Veth;
-use crate::plan::{Draft, Origin, Outcome, Refusal, Residue, Review};
+use crate::object::kinds::{NewLink, Pair};
+use crate::plan::{Departure, Draft, Outcome, Refusal, Residue, Review, Target};
 use crate::state::Snapshot;
 
 /// Changes in several network namespaces that hold together or not at all: from [`Db::transaction_over`].
@@ -82,20 +82,61 @@ impl JointTransaction {
         Ok(&mut self.members[at])
     }
 
-    /// Creates a veth pair with one end in each of two namespaces. Gives both, each to be edited at its own.
+    /// Creates a pair, [`Veth`](crate::Veth) or [`Netkit`](crate::Netkit), with one end in each of two namespaces. Gives
+    /// both, each to be edited at its own.
     ///
     /// # Errors
     /// When a name cannot be a name or is taken, or the transaction is not over one of the databases, or they are one.
     pub fn create_pair(
         &mut self,
         first: &Db,
-        veth: Veth,
+        pair: impl Into<Pair>,
         second: &Db,
     ) -> Result<(NewInterface, NewInterface)> {
         let (before, netns) = (self.at(first)?.clone(), second.netns()?);
-        let own = self.at(first)?.create_with_peer_in(veth, &netns)?;
-        let made = self.arrived(first, second, &before);
+        let own = self.at(first)?.create_with_peer_in(pair, &netns)?;
+        let made = self.arrived(first, second, Target::New(own.number));
         self.kept(made, before).map(|peer| (own, peer))
+    }
+
+    /// Creates an interface in one namespace, on an interface of another if it stands on one: see
+    /// [`Transaction::create_in`]. Gives it as it is there, to be edited.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Db, Macvlan, NetNs, Route, Veth};
+    /// # let sleep = std::process::Command::new("unshare").args(["-n", "sleep", "60"]).spawn();
+    /// # let Ok(mut container) = sleep else { return Ok(()) };
+    /// # while NetNs::of_pid(container.id())? == NetNs::current()? { std::thread::yield_now(); }
+    ///
+    /// let host = Db::open()?;
+    /// # let mut tx = host.begin();
+    /// # tx.create(Veth::new("ens3", "ens4"))?;
+    /// # tx.commit()?;
+    /// let guest = Db::builder().netns(&NetNs::of_pid(container.id())?).open()?;
+    /// let mut tx = Db::transaction_over([&host, &guest])?;
+    /// tx.at(&host)?.interface("ens3").up();
+    /// let eth0 = tx.create_in(&host, Macvlan::new("eth0", "ens3"), &guest)?;
+    /// tx.at(&guest)?.interface(&eth0).add_ip("10.0.0.2/24")?.up();
+    /// tx.at(&guest)?.add_route(Route::to("default").via("10.0.0.1"))?;
+    /// let done = tx.commit()?;
+    /// assert!(done.at(&guest)?.interface(&eth0)?.link()?.is_up());
+    /// # container.kill().ok();
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there; when its name is taken there, or the transaction is not over one of the databases.
+    pub fn create_in(
+        &mut self,
+        from: &Db,
+        new: impl Into<NewLink>,
+        to: &Db,
+    ) -> Result<NewInterface> {
+        let (before, netns) = (self.at(from)?.clone(), to.netns()?);
+        let target = self.at(from)?.make_in(new.into(), &netns)?;
+        let made = self.arrived(from, to, target);
+        self.kept(made, before)
     }
 
     /// Moves an interface from one namespace to another: see [`Transaction::move_to`]. Gives it as it is there, to be
@@ -110,8 +151,8 @@ impl JointTransaction {
         to: &Db,
     ) -> Result<NewInterface> {
         let (before, netns) = (self.at(from)?.clone(), to.netns()?);
-        self.at(from)?.move_to(which, &netns)?;
-        let made = self.arrived(from, to, &before);
+        let target = self.at(from)?.send(which.into(), &netns, None)?;
+        let made = self.arrived(from, to, target);
         self.kept(made, before)
     }
 
@@ -127,26 +168,24 @@ impl JointTransaction {
         name: &str,
     ) -> Result<NewInterface> {
         let (before, netns) = (self.at(from)?.clone(), to.netns()?);
-        self.at(from)?.move_as(which, &netns, name)?;
-        let made = self.arrived(from, to, &before);
+        let target = self.at(from)?.send(which.into(), &netns, Some(name))?;
+        let made = self.arrived(from, to, target);
         self.kept(made, before)
     }
 
-    /// What has been named since `before` as going from one to the other is known there too.
-    fn arrived(&mut self, from: &Db, to: &Db, before: &Transaction) -> Result<NewInterface> {
+    /// What goes from one to the other is known there too.
+    fn arrived(&mut self, from: &Db, to: &Db, target: Target) -> Result<NewInterface> {
         let (from, to) = (self.position(from)?, self.position(to)?);
         let here = self.members[from].db.netns()?.place();
-        self.members[from].abroad.pop();
-        let known = before.draft.departures(&here);
-        let is_known = |origin: &Origin, name: &str| {
-            known.iter().any(|(known, own)| known.to() == origin.to() && **own == *name)
-        };
-        let mut departures = self.members[from].draft.departures(&here).into_iter();
-        let new = departures.find(|(origin, name)| !is_known(origin, name));
-        let Some((origin, name)) = new else {
+        let own = &self.members[from].draft;
+        let departures = own.departures(&here, own.base());
+        let Some(new) = departures.into_iter().find(|departure| departure.target == target) else {
             return Err(Error::other("what goes to another namespace is not named"));
         };
-        let target = self.members[to].draft.arrive(origin, &name)?;
+        let there = &mut self.members[to];
+        let arrived = there.draft.arrive(new.origin, &new.name);
+        let title = there.db.netns()?.to_string();
+        let target = arrived.map_err(|refusal| refusal.in_namespace(&title))?;
         Ok(NewInterface { number: number(target), peer: None })
     }
 
@@ -267,6 +306,13 @@ struct Guest {
     db: Db,
     netns: NetNs,
     draft: Draft,
+    received: BTreeSet<Target>,
+}
+
+impl Guest {
+    fn receive(&mut self, departure: Departure) -> Result<(), Refusal> {
+        self.draft.receive(departure, &mut self.received)
+    }
 }
 
 /// Commits transactions together, with the namespaces that they send something to. Gives what [`Transaction::commit`] gives
@@ -279,31 +325,43 @@ pub(super) fn carry_out_jointly(
     }
     let mut drafts: Vec<_> = transactions.iter().map(|tx| tx.draft.clone()).collect();
     let mut guests: Vec<Guest> = Vec::new();
-    for tx in transactions {
-        let here = tx.db.netns()?.place();
-        for (origin, name) in tx.draft.departures(&here) {
-            // The others are named where they arrive.
-            let is_there = |netns: &&NetNs| netns.place() == *origin.to();
-            let Some(netns) = tx.abroad.iter().find(is_there) else { continue };
-            match member(transactions, netns)? {
-                Some(at) => drafts[at].arrive(origin, &name)?,
-                None => guest(&mut guests, netns, tx)?.draft.arrive(origin, &name)?,
-            };
-        }
-    }
     let titles = transactions.iter().map(|tx| tx.db.netns().map(|netns| netns.to_string()));
     let mut titles = titles.collect::<Result<Vec<_>>>()?;
+    let mut received = vec![BTreeSet::new(); transactions.len()];
+    for (from, tx) in transactions.iter().enumerate() {
+        let here = tx.db.netns()?.place();
+        let now = tx.db.snapshot();
+        drafts[from].evade_names(&now, tx.id.as_u128() as u64);
+        for departure in drafts[from].departures(&here, &now) {
+            let is_there = |netns: &&NetNs| netns.place() == *departure.origin.to();
+            let Some(netns) = tx.abroad.iter().find(is_there) else {
+                return Err(Error::other("where an interface goes is not known any more"));
+            };
+            let title = netns.to_string();
+            let said = |refusal: Refusal| refusal.in_namespace(&title);
+            match member(transactions, netns)? {
+                Some(at) => drafts[at].receive(departure, &mut received[at]).map_err(said)?,
+                None => guest(&mut guests, netns, tx)?.receive(departure).map_err(said)?,
+            }
+        }
+    }
+    for (at, (draft, received)) in drafts.iter().zip(&received).enumerate() {
+        draft.check_arrivals(received).map_err(|refusal| refusal.in_namespace(&titles[at]))?;
+    }
+    let is_one = transactions.len() == 1;
     titles.extend(guests.iter().map(|guest| guest.netns.to_string()));
-    let own = transactions.iter().zip(&drafts).map(|(tx, draft)| Member {
+    let own = transactions.iter().zip(&drafts).zip(&titles).map(|((tx, draft), title)| Member {
         engine: tx.db.engine(),
         draft,
         terms: tx.terms(),
+        title: (!is_one).then_some(&**title),
     });
     let id = transactions.first().map_or_else(Uuid::new_v4, |tx| tx.id);
-    let others = guests.iter().map(|guest| Member {
+    let others = guests.iter().zip(&titles[transactions.len()..]).map(|(guest, title)| Member {
         engine: guest.db.engine(),
         draft: &guest.draft,
         terms: Terms { id, hooks: &[], deadline: None, watcher: None },
+        title: Some(&**title),
     });
     let members: Vec<_> = own.chain(others).collect();
     let (outcomes, culprit) = commit_together(&members)?;
@@ -331,7 +389,7 @@ fn guest<'a>(guests: &'a mut Vec<Guest>, netns: &NetNs, tx: &Transaction) -> Res
             let builder = builder.addresses(false).rules(false).nexthops(false);
             let db = builder.open()?;
             let draft = db.begin().draft;
-            guests.push(Guest { db, netns: netns.clone(), draft });
+            guests.push(Guest { db, netns: netns.clone(), draft, received: BTreeSet::new() });
             guests.len() - 1
         }
     };

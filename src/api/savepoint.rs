@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::handles::Follow;
-use super::{Result, Transaction};
+use super::{NetNs, Result, Transaction};
 use crate::engine::Hook;
 use crate::plan::{Draft, Refusal};
 
@@ -18,6 +18,7 @@ pub struct Savepoint {
     hooks: Vec<Hook>,
     hook_deadline: Option<Duration>,
     follows: Vec<Follow>,
+    abroad: Vec<NetNs>,
 }
 
 impl std::fmt::Debug for Savepoint {
@@ -51,6 +52,7 @@ impl Transaction {
             hooks: self.hooks.clone(),
             hook_deadline: self.hook_deadline,
             follows: self.follows.clone(),
+            abroad: self.abroad.clone(),
         }
     }
 
@@ -71,6 +73,7 @@ impl Transaction {
         self.hooks = savepoint.hooks.clone();
         self.hook_deadline = savepoint.hook_deadline;
         self.follows = savepoint.follows.clone();
+        self.abroad = savepoint.abroad.clone();
         Ok(self)
     }
 }

@@ -13,7 +13,7 @@ use super::handles::Follow;
 use super::joint::carry_out_jointly;
 use super::{CommitError, Db, Edit, Editor, Error, Interface, NetNs, Result};
 use crate::engine::{Hook, Terms};
-use crate::object::kinds::{NewLink, Place, Veth};
+use crate::object::kinds::{NewLink, Pair, Place};
 use crate::object::{LinkRef, Tree};
 use crate::plan::{
     Conflicts, Draft, Ensure, Outcome, Progress, Refusal, Review, Selection, Target,
@@ -64,7 +64,7 @@ pub struct NewInterface {
 }
 
 impl NewInterface {
-    /// The other end, when it is one end of a veth pair.
+    /// The other end, when it is one end of a pair and both are made in one namespace.
     pub fn peer(&self) -> Option<NewInterface> {
         self.peer.map(|number| NewInterface { number, peer: Some(self.number) })
     }
@@ -132,17 +132,68 @@ impl Transaction {
         Ok(NewInterface { number: number(target), peer })
     }
 
-    /// Creates a veth pair whose other end is in another namespace. That end is seen there before this transaction holds; to
-    /// have it edited in the same transaction, see [`JointTransaction`](super::JointTransaction).
+    /// Creates a pair, [`Veth`](crate::Veth) or [`Netkit`](crate::Netkit), whose other end is in another namespace. That end
+    /// is seen there before this transaction holds; to have it edited in the same transaction, see
+    /// [`JointTransaction::create_pair`](super::JointTransaction::create_pair).
     ///
     /// # Errors
     /// As [`Transaction::create`]; when the namespace is the one of this database.
-    pub fn create_with_peer_in(&mut self, veth: Veth, netns: &NetNs) -> Result<NewInterface> {
-        let mut new = NewLink::from(veth);
-        new.peer_place = Some(self.place(netns)?);
+    pub fn create_with_peer_in(
+        &mut self,
+        pair: impl Into<Pair>,
+        netns: &NetNs,
+    ) -> Result<NewInterface> {
+        let new = pair.into().with_peer_in(self.place(netns)?);
         let target = self.draft.create(new)?;
         self.abroad.push(netns.clone());
         Ok(NewInterface { number: number(target), peer: None })
+    }
+
+    /// Creates an interface in another namespace, on an interface of this one if it stands on one: a
+    /// [`Macvlan`](crate::Macvlan), [`Ipvlan`](crate::Ipvlan) or [`Vlan`](crate::Vlan) for a container, a tunnel whose
+    /// packets go out here, or any kind that stands alone. Only there its name must be free. It is read back there, with
+    /// everything that was named of it, before this transaction holds, and a rollback deletes it there. To have it edited
+    /// in the same transaction, see [`JointTransaction::create_in`](super::JointTransaction::create_in).
+    ///
+    /// Before Linux 6.15 the kernel refuses a name that an interface of this namespace has. Where one has it, the new one
+    /// is made under another name, and renamed there. An index of choice must be free in both namespaces.
+    ///
+    /// ```
+    /// # netlinkdb::NetNs::enter_private()?;
+    /// use netlinkdb::{Db, Macvlan, MacvlanMode, NetNs};
+    /// # let sleep = std::process::Command::new("unshare").args(["-n", "sleep", "60"]).spawn();
+    /// # let Ok(mut container) = sleep else { return Ok(()) };
+    /// # while NetNs::of_pid(container.id())? == NetNs::current()? { std::thread::yield_now(); }
+    ///
+    /// let db = Db::open()?;
+    /// # let mut tx = db.begin();
+    /// # tx.create(netlinkdb::Veth::new("ens3", "ens4"))?;
+    /// # tx.commit()?;
+    /// let there = NetNs::of_pid(container.id())?;
+    /// let mut tx = db.begin();
+    /// tx.interface("ens3").up();
+    /// tx.create_in(Macvlan::new("eth0", "ens3").mode(MacvlanMode::BRIDGE), &there)?;
+    /// println!("{}", tx.review()); // ip link add link ens3 name eth0 netns 4711 type macvlan ...
+    /// tx.commit()?;
+    /// let guest = Db::builder().netns(&there).open()?;
+    /// assert_eq!(guest.interface("eth0")?.link()?.kind(), Some("macvlan"));
+    /// # container.kill().ok();
+    /// # Ok::<(), netlinkdb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the name cannot be a name, an option is out of range, the interface below is unknown here, the namespace is
+    /// the one of this database, or it is a pair, a tun or tap interface, or a bond with ports. The commit is refused when
+    /// the name is taken there.
+    pub fn create_in(&mut self, new: impl Into<NewLink>, netns: &NetNs) -> Result<()> {
+        self.make_in(new.into(), netns).map(drop)
+    }
+
+    pub(super) fn make_in(&mut self, new: NewLink, netns: &NetNs) -> Result<Target> {
+        let place = self.place(netns)?;
+        let target = self.draft.create_in(new, place)?;
+        self.abroad.push(netns.clone());
+        Ok(target)
     }
 
     /// Moves an interface to another namespace. It arrives there down, without addresses, routes and master, and with
@@ -178,9 +229,10 @@ impl Transaction {
     /// ```
     ///
     /// # Errors
-    /// When it is unknown, one that this transaction creates, or there already.
+    /// When it is unknown, there already, or one that this transaction creates: that is created there
+    /// ([`Transaction::create_in`]).
     pub fn move_to(&mut self, which: impl Into<LinkRef>, netns: &NetNs) -> Result<()> {
-        self.send(which.into(), netns, None)
+        self.send(which.into(), netns, None).map(drop)
     }
 
     /// As [`Transaction::move_to`], under a name that it has there.
@@ -188,15 +240,20 @@ impl Transaction {
     /// # Errors
     /// As there; when the name cannot be a name.
     pub fn move_as(&mut self, which: impl Into<LinkRef>, netns: &NetNs, name: &str) -> Result<()> {
-        self.send(which.into(), netns, Some(name))
+        self.send(which.into(), netns, Some(name)).map(drop)
     }
 
-    fn send(&mut self, which: LinkRef, netns: &NetNs, name: Option<&str>) -> Result<()> {
+    pub(super) fn send(
+        &mut self,
+        which: LinkRef,
+        netns: &NetNs,
+        name: Option<&str>,
+    ) -> Result<Target> {
         let place = self.place(netns)?;
         let target = self.draft.resolve(&which)?;
         self.draft.move_away(target, place, name)?;
         self.abroad.push(netns.clone());
-        Ok(())
+        Ok(target)
     }
 
     /// Another namespace, as a request names it.
@@ -221,7 +278,7 @@ impl Transaction {
     /// trees by VLAN of a bridge. What is in use is better taken down, or [moved](Transaction::move_to), than removed.
     ///
     /// # Errors
-    /// When it is unknown, or no virtual interface.
+    /// When it is unknown, or no virtual interface; when another namespace's part of the same transaction makes or sends it.
     pub fn remove(&mut self, which: impl Into<LinkRef>) -> Result<()> {
         let target = self.draft.resolve(&which.into())?;
         Ok(self.draft.remove(target)?)

@@ -22,6 +22,8 @@ pub struct Member<'a> {
     pub draft: &'a Draft,
     /// What its transaction says besides.
     pub terms: Terms<'a>,
+    /// Its namespace, where a refusal is to say that.
+    pub title: Option<&'a str>,
 }
 
 /// While a group is carried out: a place for each member in the order in which they are named.
@@ -45,7 +47,11 @@ pub fn commit_together(members: &[Member<'_>]) -> Result<(Vec<Outcome>, Option<u
     let before = members.iter().map(|member| member.engine.state_for(member.draft));
     let before = before.collect::<Result<Vec<_>, _>>().map_err(Start::Unreached)?;
     let drafts = members.iter().map(|member| member.draft).zip(before.iter().cloned());
-    let mut group = Group::new(drafts).map_err(Start::Refused)?;
+    let refused = |(at, refusal): (usize, Refusal)| match members[at].title {
+        Some(title) => Start::Refused(refusal.in_namespace(title)),
+        None => Start::Refused(refusal),
+    };
+    let mut group = Group::new(drafts).map_err(refused)?;
     let mut running = Together { members, requests, before };
     running.drive(&mut group).map_err(Start::CutOff)
 }

@@ -31,7 +31,7 @@ use crate::sys::{self, HeldFile, Namespace, Options, Socket};
 use crate::wire::{Pack, Unpackable, crc32, pack_enum, pack_struct};
 
 const MAGIC: &[u8; 8] = b"nldbjrnl";
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 const LENGTH: usize = 8;
 const HEADER: usize = 24;

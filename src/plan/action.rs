@@ -24,6 +24,17 @@ pub enum Action {
         /// The other end of a veth pair.
         peer: Option<Target>,
     },
+    /// Creates an interface in another namespace, on one of this if it has one below.
+    CreateIn {
+        /// Which.
+        target: Target,
+        /// What it is made from.
+        new: Box<NewLink>,
+        /// The interface below it.
+        lower: Option<Target>,
+        /// Where.
+        to: Place,
+    },
     /// Deletes an interface.
     Delete {
         /// Which.
@@ -138,10 +149,16 @@ pub enum Action {
 /// How an interface comes from another namespace.
 #[derive(Clone, Debug)]
 pub enum Origin {
-    /// It is made there: the other end of a veth pair.
+    /// It is made by a request there: the other end of a pair, or an interface on one of there.
     Made {
         /// This namespace, as the request there names it.
         to: Place,
+        /// What it is to be.
+        new: Box<NewLink>,
+        /// What it is called at first.
+        called: Box<str>,
+        /// How many interfaces are below it.
+        height: u8,
     },
     /// It was there.
     Moved {
@@ -162,7 +179,15 @@ impl Origin {
     /// This namespace, as the request there names it.
     pub fn to(&self) -> &Place {
         match self {
-            Origin::Made { to } | Origin::Moved { to, .. } => to,
+            Origin::Made { to, .. } | Origin::Moved { to, .. } => to,
+        }
+    }
+
+    /// What kind it is of.
+    pub(super) fn kind(&self) -> Option<&str> {
+        match self {
+            Origin::Made { new, .. } => Some(new.kind()),
+            Origin::Moved { kind, .. } => kind.as_deref(),
         }
     }
 }
@@ -201,6 +226,7 @@ impl Action {
     pub fn target(&self) -> Target {
         match self {
             Action::Create { target, .. }
+            | Action::CreateIn { target, .. }
             | Action::Delete { target }
             | Action::Set { target, .. }
             | Action::Flags { target, .. }
@@ -219,7 +245,7 @@ impl Action {
 
     /// The request. `None` when an interface that it names has no index: its creation failed.
     pub fn encode(&self, indexes: &Indexes) -> Option<Vec<u8>> {
-        if let Action::Create { new, lower, .. } = self {
+        if let Action::Create { new, lower, .. } | Action::CreateIn { new, lower, .. } = self {
             let lower = match lower {
                 Some(lower) => Some(indexes.of(*lower)?),
                 None => None,
@@ -229,11 +255,18 @@ impl Action {
                 Some(options) => Some(indexed(options, indexes)?),
                 None => None,
             };
-            return Some(create(&new.request(lower)));
+            let mut record = new.request(lower);
+            return Some(match self {
+                Action::CreateIn { to, .. } => {
+                    record.set(row::NET_NS_FD, Value::Number(to.fd.into()));
+                    create(&record, 0)
+                }
+                _ => create(&record, flags::ECHO),
+            });
         }
         let index = indexes.of(self.target())?;
         Some(match self {
-            Action::Create { .. } | Action::Arrive { .. } => return None,
+            Action::Create { .. } | Action::CreateIn { .. } | Action::Arrive { .. } => return None,
             Action::Move { to, name, .. } => travel(index, to, None, name),
             Action::Return { to, index: old, name, .. } => travel(index, to, Some(*old), name),
             Action::Delete { .. } => {
@@ -265,6 +298,7 @@ impl Action {
     pub(super) fn sends(&self, place: &Place, called: &str) -> bool {
         match self {
             Action::Move { to, name, .. } => to == place && **name == *called,
+            Action::CreateIn { to, new, .. } => to == place && new.name() == called,
             Action::Create { new, .. } => {
                 new.peer_place.as_ref() == Some(place) && new.peer_name() == Some(called)
             }
@@ -294,9 +328,10 @@ impl Action {
                 Action::Data { options, .. } | Action::Port { options, .. },
                 [LINKINFO, 2 | 5, inner @ ..],
             ) if !inner.is_empty() => options.table().name_path(inner),
-            (Action::Create { new, .. }, [LINKINFO, 2, inner @ ..]) if !inner.is_empty() => {
-                new.data.as_ref()?.table().name_path(inner)
-            }
+            (
+                Action::Create { new, .. } | Action::CreateIn { new, .. },
+                [LINKINFO, 2, inner @ ..],
+            ) if !inner.is_empty() => new.data.as_ref()?.table().name_path(inner),
             _ => LINK.name_path(path),
         }
     }
@@ -348,6 +383,9 @@ impl Action {
                 bridge_vlans::facts(index, *own, *edit, vlans)
             }
             Action::Move { .. } | Action::Return { .. } => one(Field::Exists, None),
+            // It is seen where it is.
+            Action::CreateIn { .. } => Vec::new(),
+            Action::Arrive { origin: Origin::Made { new, .. }, .. } => arrived(index, new),
             Action::Arrive { .. } => one(Field::Exists, Some(Value::Present)),
         }
     }
@@ -356,6 +394,7 @@ impl Action {
     pub(super) fn lacking(self, now: &Snapshot, indexes: &Indexes) -> Option<Action> {
         match self {
             Action::Create { .. }
+            | Action::CreateIn { .. }
             | Action::Delete { .. }
             | Action::Move { .. }
             | Action::Arrive { .. }
@@ -475,6 +514,13 @@ fn created(index: u32, record: &Record, options: Option<&Record>) -> Vec<Fact> {
     facts
 }
 
+/// The same of one that was asked for in another namespace. The interfaces that its options name are of there.
+fn arrived(index: u32, new: &NewLink) -> Vec<Fact> {
+    let mut facts = created(index, &new.record, new.data.as_ref());
+    facts.retain(|fact| !matches!(fact.want, Some(Value::Link(_))));
+    facts
+}
+
 fn option_facts(index: u32, part: u16, options: &Record) -> Vec<Fact> {
     let table = options.table();
     // Some options are orders ("flush the FDB"): nothing of them can be seen afterwards.
@@ -527,8 +573,9 @@ fn bridge_message(kind: u16, index: u32) -> Builder {
     Builder::new(kind, REQUEST).fixed(&header.encode_header())
 }
 
-fn create(record: &Record) -> Vec<u8> {
-    let more = flags::CREATE | flags::EXCL | flags::ECHO;
+/// The kernel's echo (K11) goes to the namespace that it is made in.
+fn create(record: &Record, echo: u16) -> Vec<u8> {
+    let more = flags::CREATE | flags::EXCL | echo;
     let mut message =
         Builder::new(kind::RTM_NEWLINK, REQUEST | more).fixed(&record.encode_header());
     record.encode(&mut message);

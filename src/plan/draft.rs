@@ -1,6 +1,6 @@
 //! What the user named, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::object::kinds::macvlan::row as macvlan;
@@ -13,6 +13,7 @@ use crate::state::{AddressKey, Ask, Snapshot};
 use super::action::Origin;
 use super::bridge_vlans::Vlans;
 use super::keyed::Edits;
+use super::order::height;
 use super::{AddressSpec, Conflicts, Refusal};
 use super::{kinds, ports, rules};
 
@@ -168,16 +169,57 @@ fn has_local(keys: &BTreeMap<AddressKey, u64>, local: IpAddr) -> bool {
 pub(super) enum Create {
     /// By a request of its own, on top of another interface if it has one below.
     New(NewLink, Option<Target>),
+    /// In another namespace, by a request of its own here.
+    Abroad(Box<Abroad>),
     /// As the other end of a pair, together with the first: with this name, of this kind.
     Peer(Target, Box<str>, Box<str>),
     /// By what is asked for in another namespace.
     Arrival(Origin, Box<str>),
 }
 
+/// An interface that is made in another namespace.
+#[derive(Clone, Debug)]
+pub(super) struct Abroad {
+    /// What it is to be there.
+    pub(super) new: NewLink,
+    /// The one below it, which is here.
+    pub(super) lower: Option<Target>,
+    /// Where.
+    pub(super) to: Place,
+    /// What it is called at first.
+    pub(super) called: Box<str>,
+}
+
+/// What goes to another namespace, as it arrives there.
+#[derive(Clone, Debug)]
+pub struct Departure {
+    /// Which, here.
+    pub target: Target,
+    /// How it comes there.
+    pub origin: Origin,
+    /// What it is called there in the end.
+    pub name: Box<str>,
+}
+
 impl Create {
+    /// What it is made from here, wherever it is then, and on what.
+    pub(super) fn made(&self) -> Option<(&NewLink, Option<Target>)> {
+        match self {
+            Create::New(new, lower) => Some((new, *lower)),
+            Create::Abroad(abroad) => Some((&abroad.new, abroad.lower)),
+            Create::Peer(..) | Create::Arrival(..) => None,
+        }
+    }
+
+    /// Whether it is here when it is made.
+    fn is_here(&self) -> bool {
+        !matches!(self, Create::Abroad(_))
+    }
+
     pub(super) fn name(&self) -> &str {
         match self {
             Create::New(new, _) => new.name(),
+            Create::Abroad(abroad) => abroad.new.name(),
             Create::Peer(_, name, _) | Create::Arrival(_, name) => name,
         }
     }
@@ -185,9 +227,9 @@ impl Create {
     fn kind(&self) -> Option<&str> {
         match self {
             Create::New(new, _) => Some(new.kind()),
+            Create::Abroad(abroad) => Some(abroad.new.kind()),
             Create::Peer(_, _, kind) => Some(kind),
-            Create::Arrival(Origin::Made { .. }, _) => Some("veth"),
-            Create::Arrival(Origin::Moved { kind, .. }, _) => kind.as_deref(),
+            Create::Arrival(origin, _) => origin.kind(),
         }
     }
 }
@@ -214,10 +256,8 @@ impl LinkDraft {
 
     /// The options that it is made with or that are set, and the interfaces that they name.
     pub(super) fn named_links(&self) -> impl Iterator<Item = (&'static str, Target)> {
-        let made = match &self.create {
-            Some(Create::New(new, _)) => new.data.as_ref(),
-            _ => None,
-        };
+        let made = self.create.as_ref().and_then(Create::made);
+        let made = made.and_then(|(new, _)| new.data.as_ref());
         [made, self.data.as_ref(), self.port.as_ref()].into_iter().flatten().flat_map(links_in)
     }
 
@@ -308,6 +348,7 @@ impl Draft {
     /// Finds an interface: one that this draft creates by its name or the index that it is to have, or one that is there.
     pub fn resolve(&self, which: &LinkRef) -> Result<Target, Refusal> {
         let created = self.links.iter().find(|draft| match (&draft.create, which) {
+            (Some(create), _) if !create.is_here() => false,
             (Some(_), LinkRef::New(number)) => draft.target == Target::New(*number),
             (Some(create), LinkRef::Name(name)) => create.name() == &**name,
             (Some(Create::New(new, _)), LinkRef::Index(index)) => {
@@ -380,18 +421,8 @@ impl Draft {
     ///
     /// # Errors
     /// When the name cannot be a name or is taken, or the lower interface is unknown.
-    pub fn create(&mut self, mut new: NewLink) -> Result<Target, Refusal> {
-        rules::check_name(new.name())?;
-        new.data = new.data.map(|options| kinds::with_sources(kinds::completed(options), None));
-        if let Some(options) = &new.data {
-            rules::check_settable(options)?;
-            kinds::check(options, None)?;
-        }
-        ports::check_new(&new)?;
-        if let Some(options) = &new.data {
-            new.data = Some(self.found(options, new.name())?);
-            ports::check_new(&new)?;
-        }
+    pub fn create(&mut self, new: NewLink) -> Result<Target, Refusal> {
+        let new = self.checked(new)?;
         if let Some(peer) = new.peer_name() {
             rules::check_name(peer)?;
             // One that is made elsewhere has its name there.
@@ -416,10 +447,73 @@ impl Draft {
         Ok(target)
     }
 
+    /// Creates an interface in another namespace, on one of this.
+    ///
+    /// # Errors
+    /// When the name cannot be a name, the interface below is unknown here, or it is of a kind that is not made so.
+    pub fn create_in(&mut self, new: NewLink, to: Place) -> Result<Target, Refusal> {
+        kinds::check_made_elsewhere(&new)?;
+        let new = self.checked(new)?;
+        let lower = new.lower().map(|which| self.resolve(which)).transpose()?;
+        let target = self.new_target();
+        let called = new.name().into();
+        self.edit(target).create =
+            Some(Create::Abroad(Box::new(Abroad { new, lower, to, called })));
+        Ok(target)
+    }
+
+    /// Before Linux 6.15 the kernel looks for the name of a new interface here, also if it is made elsewhere: where someone has
+    /// it, now or by this draft, it is made under another name first, made up from a `seed` that no one else has.
+    pub fn evade_names(&mut self, now: &Snapshot, seed: u64) {
+        let here = self.links.iter().filter_map(|link| {
+            let created = link.create.as_ref().filter(|create| create.is_here());
+            let renamed = link.set.value(row::NAME).and_then(Value::text);
+            created.map(Create::name).or(renamed).map(str::to_owned)
+        });
+        let altnames = self.links.iter().flat_map(|link| &link.altnames);
+        let here: BTreeSet<_> = here.chain(altnames.map(|(name, _)| name.to_string())).collect();
+        for link in &mut self.links {
+            let Some(Create::Abroad(abroad)) = &mut link.create else { continue };
+            let name = abroad.new.name();
+            let taken = here.contains(name) || now.link(LinkRef::from(name)).is_some();
+            abroad.called = match (taken, link.target) {
+                (true, Target::New(number)) => {
+                    rules::passing_name(seed.wrapping_add(number), now).into()
+                }
+                _ => name.into(),
+            };
+        }
+    }
+
+    /// A new interface with options that it can have, and the interfaces found that those name.
+    fn checked(&self, mut new: NewLink) -> Result<NewLink, Refusal> {
+        rules::check_name(new.name())?;
+        new.data = new.data.map(|options| kinds::with_sources(kinds::completed(options), None));
+        if let Some(options) = &new.data {
+            rules::check_settable(options)?;
+            kinds::check(options, None)?;
+        }
+        ports::check_new(&new)?;
+        if let Some(options) = &new.data {
+            new.data = Some(self.found(options, new.name())?);
+            ports::check_new(&new)?;
+        }
+        Ok(new)
+    }
+
     /// The other end of a veth pair that this draft creates.
     pub fn peer_of(&self, target: Target) -> Option<Target> {
         let is_peer = |draft: &&LinkDraft| matches!(&draft.create, Some(Create::Peer(of, ..)) if *of == target);
         self.links.iter().find(is_peer).map(|draft| draft.target)
+    }
+
+    /// How many interfaces of other namespaces are below one that comes from there.
+    pub(super) fn height_elsewhere(&self, target: Target) -> u8 {
+        let own = self.links.iter().find(|link| link.target == target);
+        match own.and_then(|link| link.create.as_ref()) {
+            Some(Create::Arrival(Origin::Made { height, .. }, _)) => *height,
+            _ => 0,
+        }
     }
 
     fn new_target(&mut self) -> Target {
@@ -430,11 +524,8 @@ impl Draft {
     /// A name is free when nobody has it, or who has it gives it up in this transaction.
     fn check_free(&self, name: &str) -> Result<(), Refusal> {
         let taken = || Err(Refusal::Exists { what: format!("interface `{name}`") });
-        let new = self
-            .links
-            .iter()
-            .any(|draft| draft.create.as_ref().is_some_and(|create| create.name() == name));
-        if new {
+        let is_new = |create: &Create| create.is_here() && create.name() == name;
+        if self.links.iter().any(|draft| draft.create.as_ref().is_some_and(is_new)) {
             return taken();
         }
         match self.base.link_by_name(name) {
@@ -455,10 +546,16 @@ impl Draft {
     /// Deletes an interface. One that this draft creates is forgotten together with all that was named about it.
     ///
     /// # Errors
-    /// When it is a device of its own; when this draft creates it, and creates or edits something that needs it.
+    /// When it is a device of its own, or comes from another namespace by what another draft asks for; when this draft creates
+    /// it, and creates or edits something that needs it.
     pub fn remove(&mut self, target: Target) -> Result<(), Refusal> {
         if let Some(link) = self.base_link(target) {
             rules::check_removable(link)?;
+        }
+        let own = self.links.iter().find(|link| link.target == target);
+        if own.is_some_and(|link| matches!(link.create, Some(Create::Arrival(..)))) {
+            let used = "what it comes from in another namespace is not".to_owned();
+            return Err(Refusal::Removed { name: self.name_of(target), used });
         }
         if matches!(target, Target::New(_)) {
             let pair = self.pair_of(target);
@@ -476,9 +573,10 @@ impl Draft {
         for draft in others {
             let own = self.name_of(draft.target);
             let named = draft.named_links().find(|(_, named)| forgotten.contains(named));
-            let (used, by) = match (&draft.create, draft.master, named) {
-                (Some(Create::New(_, Some(lower))), ..) if forgotten.contains(lower) => {
-                    (*lower, format!("`{own}` cannot be created on it"))
+            let lower = draft.create.as_ref().and_then(Create::made).and_then(|(_, lower)| lower);
+            let (used, by) = match (lower, draft.master, named) {
+                (Some(lower), ..) if forgotten.contains(&lower) => {
+                    (lower, format!("`{own}` cannot be created on it"))
                 }
                 (_, Some(Some(master)), _) if forgotten.contains(&master) => {
                     (master, format!("`{own}` cannot become its port"))
@@ -521,7 +619,8 @@ impl Draft {
         let name = name.unwrap_or(&own);
         rules::check_name(name)?;
         if self.base_link(target).is_none() {
-            let used = "what is made in a transaction is made where it is to be".to_owned();
+            let used = "what is made in a transaction is made where it is to be (`create_in`)";
+            let used = used.to_owned();
             return Err(Refusal::Leaves { name: own, used });
         }
         let name = name.into();
@@ -544,11 +643,17 @@ impl Draft {
         Ok(target)
     }
 
-    /// What it sends to other namespaces, as it arrives there; `here` is how they name this one.
-    pub fn departures(&self, here: &Place) -> Vec<(Origin, Box<str>)> {
-        let departure = |link: &LinkDraft| match (&link.away, &link.create) {
+    /// What it sends to other namespaces, as it arrives there; `here` is how they name this one, which is as it is `now`.
+    pub fn departures(&self, here: &Place, now: &Snapshot) -> Vec<Departure> {
+        self.links.iter().filter_map(|link| self.departure(link, here, now)).collect()
+    }
+
+    fn departure(&self, link: &LinkDraft, here: &Place, now: &Snapshot) -> Option<Departure> {
+        let target = link.target;
+        let height = || height(self, target, now);
+        let (origin, name) = match (&link.away, &link.create) {
             (Some((to, name)), _) => {
-                let old = self.base_link(link.target)?;
+                let old = self.base_link(target)?;
                 let origin = Origin::Moved {
                     to: to.clone(),
                     from: here.clone(),
@@ -556,14 +661,67 @@ impl Draft {
                     name: old.name().into(),
                     kind: old.kind().map(Box::from),
                 };
-                Some((origin, name.clone()))
+                (origin, name.clone())
+            }
+            (None, Some(Create::Abroad(abroad))) => {
+                let (to, called) = (abroad.to.clone(), abroad.called.clone());
+                let new = Box::new(abroad.new.clone());
+                (Origin::Made { to, new, called, height: height() }, abroad.new.name().into())
             }
             (None, Some(Create::New(new, _))) => {
-                Some((Origin::Made { to: new.peer_place.clone()? }, new.peer_name()?.into()))
+                let to = new.peer_place.clone()?;
+                let new = Box::new(new.other_end()?);
+                let called: Box<str> = new.name().into();
+                (Origin::Made { to, new, called: called.clone(), height: height() }, called)
+            }
+            _ => return None,
+        };
+        Some(Departure { target, origin, name })
+    }
+
+    /// What departs elsewhere arrives here: as what is known to arrive and was not `received` yet, or as one that is not known.
+    ///
+    /// # Errors
+    /// When its name is taken.
+    pub fn receive(
+        &mut self,
+        departure: Departure,
+        received: &mut BTreeSet<Target>,
+    ) -> Result<(), Refusal> {
+        let Departure { origin, name, .. } = departure;
+        let mut awaited = self.links.iter_mut().filter(|link| !received.contains(&link.target));
+        let known = awaited.find_map(|link| match &mut link.create {
+            Some(Create::Arrival(own, called)) => {
+                (own.to() == origin.to() && *called == name).then_some((link.target, own))
             }
             _ => None,
+        });
+        let target = match known {
+            Some((target, own)) => {
+                *own = origin;
+                target
+            }
+            None => self.arrive(origin, &name)?,
         };
-        self.links.iter().filter_map(departure).collect()
+        received.insert(target);
+        Ok(())
+    }
+
+    /// Refuses what is to arrive, and is not among those that were received.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub fn check_arrivals(&self, received: &BTreeSet<Target>) -> Result<(), Refusal> {
+        let stray = self.links.iter().find_map(|link| match &link.create {
+            Some(Create::Arrival(_, name)) => (!received.contains(&link.target)).then_some(name),
+            _ => None,
+        });
+        match stray {
+            Some(name) => Err(Refusal::Missing {
+                what: format!("what `{name}` comes from in another namespace"),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Names a link attribute.
@@ -589,7 +747,7 @@ impl Draft {
         match &mut self.edit(target).create {
             Some(Create::New(new, _)) => new.rename(name, false),
             Some(Create::Peer(_, own, _)) => *own = name.into(),
-            Some(Create::Arrival(..)) => {
+            Some(Create::Abroad(_) | Create::Arrival(..)) => {
                 let (what, value) = ("interface name", name.to_owned());
                 let why = "it comes from another namespace, where its name is said".to_owned();
                 return Err(Refusal::Invalid { what, value, why });
@@ -634,6 +792,7 @@ impl Draft {
         let mut named = own.and_then(|own| own.data.clone());
         let mut all = own.and_then(|own| match &own.create {
             Some(Create::New(new, _)) => new.data.clone(),
+            Some(Create::Arrival(Origin::Made { new, .. }, _)) => new.data.clone(),
             _ => None,
         });
         let base = self.base_link(target);

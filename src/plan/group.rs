@@ -39,11 +39,14 @@ impl Group {
     /// Plans the commits of these drafts, each on the state of its namespace.
     ///
     /// # Errors
-    /// When one is refused; nothing is to be sent then.
+    /// When one is refused, which is said; nothing is to be sent then.
     pub fn new<'a>(
         drafts: impl IntoIterator<Item = (&'a Draft, Snapshot)>,
-    ) -> Result<Self, Refusal> {
-        let members = drafts.into_iter().map(|(draft, now)| Commit::new(draft, now));
+    ) -> Result<Self, (usize, Refusal)> {
+        let member = |(at, (draft, now)): (usize, (&Draft, Snapshot))| {
+            Commit::new(draft, now).map_err(|refusal| (at, refusal))
+        };
+        let members = drafts.into_iter().enumerate().map(member);
         let members = members.collect::<Result<Vec<_>, _>>()?;
         Ok(Group { at: 0, members, culprit: None, busy: false, quiet: 0 })
     }
@@ -173,7 +176,9 @@ mod tests {
         new.peer_place = Some(place.clone());
         let mut drafts = [0, 1 << 24].map(|first| Draft::new(Snapshot::default(), first));
         let v0 = drafts[0].create(new).unwrap();
-        let v1 = drafts[1].arrive(Origin::Made { to: place }, "v1").unwrap();
+        let peer = Box::new(NewLink::with_kind("v1", "veth"));
+        let origin = Origin::Made { to: place, new: peer, called: "v1".into(), height: 0 };
+        let v1 = drafts[1].arrive(origin, "v1").unwrap();
         drafts[0].set_flags(v0, LinkFlags::UP, true);
         drafts[1].set_flags(v1, LinkFlags::UP, true);
         Group::new(drafts.iter().map(|draft| (draft, Snapshot::default()))).unwrap()

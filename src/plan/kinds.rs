@@ -487,6 +487,25 @@ pub(super) fn is_choice(row: &Row) -> bool {
     CHOICES.contains(&row.constant)
 }
 
+/// Not every kind is made in another namespace than the request is sent in.
+pub(super) fn check_made_elsewhere(new: &NewLink) -> Result<(), Refusal> {
+    let why = match new.kind() {
+        "tun" => "it is made by calls on a device, in its own namespace only",
+        "bond" if names_links(new) => "its ports are where it is, and not yet",
+        kind if is_pair(Some(kind)) => {
+            "of a pair one end is made elsewhere (`create_with_peer_in`)"
+        }
+        _ => return Ok(()),
+    };
+    let (value, why) = (new.name().to_owned(), why.to_owned());
+    Err(Refusal::Invalid { what: "interface in another namespace", value, why })
+}
+
+fn names_links(new: &NewLink) -> bool {
+    let mut named = new.data.iter().flat_map(Record::fields);
+    named.any(|(_, _, value)| matches!(value, Value::Link(_)))
+}
+
 /// A tun or tap interface is made with a name, an index and its options only, and an HSR interface has the mtu of its ports
 /// (`hsr_add_port`): what else is said of it is set afterwards.
 pub(super) fn set_later(mut new: NewLink) -> (NewLink, Vec<(u16, Value)>) {

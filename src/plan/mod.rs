@@ -37,7 +37,7 @@ pub use action::{Action, Origin};
 pub use bridge_vlans::VlanEdit;
 pub use commit::{Answer, Commit, Outcome, Poll, Progress, Residue};
 pub use conflict::Conflicts;
-pub use draft::{Draft, LinkDraft, Target};
+pub use draft::{Departure, Draft, LinkDraft, Target};
 pub use ensure::Ensure;
 pub use fact::{Fact, Field};
 pub use failure::{Failure, Hint, Why};

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::action::{Action, Indexes, Origin};
-use super::draft::{Create, LinkDraft, cannot_have, links_in, merge};
+use super::draft::{Abroad, Create, LinkDraft, cannot_have, links_in, merge};
 use super::keyed::{Planned, Turn, steps};
 use super::{
     AddressSpec, Conflicts, Draft, Fact, Refusal, Target, bridge_vlans, kinds, ports, rules,
@@ -178,11 +178,8 @@ fn check_removed(
             false => Ok(()),
         };
     }
-    match &link.create {
-        Some(Create::New(_, Some(lower))) if is_removed(*lower) => {
-            return refuse(*lower, format!("`{own}` cannot be created on it"));
-        }
-        _ => {}
+    if let Some(lower) = lower_named(link).filter(|lower| is_removed(*lower)) {
+        return refuse(lower, format!("`{own}` cannot be created on it"));
     }
     if let Some((option, named)) = link.named_links().find(|(_, named)| is_removed(*named)) {
         return refuse(named, cannot_have(&own, option));
@@ -227,15 +224,20 @@ fn check_leaving(draft: &Draft, link: &LinkDraft) -> Result<(), Refusal> {
     if let Some((option, named)) = link.named_links().find(|(_, named)| leaves(*named)) {
         return refuse(named, cannot_have(&own, option));
     }
-    match (&link.create, link.master) {
-        (Some(Create::New(_, Some(lower))), _) if leaves(*lower) => {
-            refuse(*lower, format!("`{own}` cannot be created on it"))
+    match (lower_named(link), link.master) {
+        (Some(lower), _) if leaves(lower) => {
+            refuse(lower, format!("`{own}` cannot be created on it"))
         }
         (_, Some(Some(master))) if leaves(master) => {
             refuse(master, format!("`{own}` cannot become its port"))
         }
         _ => Ok(()),
     }
+}
+
+/// What a new interface is made on.
+fn lower_named(link: &LinkDraft) -> Option<Target> {
+    link.create.as_ref().and_then(Create::made)?.1
 }
 
 /// `below` is what something new is made on.
@@ -271,13 +273,39 @@ fn plan_link(
             let data = |options| Action::Data { target: link.target, options };
             to.extend(active.map(|options| (Phase::Port, data(options))));
         }
+        Some(Create::Abroad(abroad)) => {
+            let Abroad { new, lower, to: place, called } = &**abroad;
+            let (mut new, _) = made_and_told(new, None);
+            new.rename(called, false);
+            new.data = new.data.map(kinds::without_nothing);
+            let (new, lower, target) = (Box::new(new), *lower, link.target);
+            let phase = Phase::Create(height(draft, target, now), Made::Here);
+            to.push((phase, Action::CreateIn { target, new, lower, to: place.clone() }));
+        }
         Some(Create::Arrival(origin, name)) => {
-            let phase = match origin {
-                Origin::Made { .. } => Phase::Create(0, Made::Elsewhere),
-                Origin::Moved { .. } => Phase::Arrive,
+            let target = link.target;
+            let arrive = |name: &str| {
+                let (origin, name) = (origin.clone(), name.into());
+                Action::Arrive { target, origin, name }
             };
-            let (target, origin, name) = (link.target, origin.clone(), name.clone());
-            to.push((phase, Action::Arrive { target, origin, name }));
+            match origin {
+                Origin::Made { new, called, height, .. } => {
+                    to.push((Phase::Create(*height, Made::Elsewhere), arrive(called)));
+                    let renamed = (called != name).then(|| (row::NAME, Value::Text(name.clone())));
+                    let (_, told) = made_and_told(new, link.set.value(row::MTU));
+                    let told = renamed.into_iter().chain(told);
+                    let phase = |id: u16, value: &Value| match id {
+                        row::MTU => mtu_turn(draft, target, value, (now, below)),
+                        _ => Phase::Attribute,
+                    };
+                    to.extend(
+                        told.map(|(id, value)| {
+                            (phase(id, &value), Action::Set { target, id, value })
+                        }),
+                    );
+                }
+                Origin::Moved { .. } => to.push((Phase::Arrive, arrive(name))),
+            }
         }
         Some(Create::Peer(..)) | None => {}
     }
@@ -306,6 +334,13 @@ fn left_before(draft: &Draft, link: &LinkDraft, now: &Snapshot) -> Option<Action
         || link.mask.contains(LinkFlags::UP);
     let leaves = is_moved && link.master.is_none() && ports::raises_ports(master.kind()) && goes();
     leaves.then_some(Action::Master { target: link.target, master: None })
+}
+
+/// What the request says that makes an interface in another namespace, and what is said when it is there.
+fn made_and_told(new: &NewLink, mtu: Option<&Value>) -> (NewLink, Vec<(u16, Value)>) {
+    let (new, told) = rules::told_mtu_later(new, mtu);
+    let (new, later) = kinds::set_later(new);
+    (new, told.into_iter().map(|mtu| (row::MTU, mtu)).chain(later).collect())
 }
 
 /// What a bond refuses as it will be when it is told: without the ports that are released, down if it is taken down.
@@ -389,14 +424,18 @@ fn is_said_at_once(link: &LinkDraft, options: &Record) -> bool {
     kinds::takes_whole(options.table()) && matches!(link.create, Some(Create::New(..)))
 }
 
-/// How many interfaces are below a target, new ones included, or are named by what it is made with: those are made first.
-fn height(draft: &Draft, target: Target, now: &Snapshot) -> u8 {
+/// How many interfaces are below a target, new ones and those of other namespaces included, or are named by what it is made
+/// with: those are made first.
+pub(super) fn height(draft: &Draft, target: Target, now: &Snapshot) -> u8 {
     const HIGHEST: u8 = 32;
     let mut floor = BTreeSet::from([target]);
+    let mut highest = 0;
     for height in 0..HIGHEST {
+        let elsewhere = floor.iter().map(|target| draft.height_elsewhere(*target)).max();
+        highest = highest.max(height.saturating_add(elsewhere.unwrap_or(0)));
         floor = floor.into_iter().flat_map(|target| lowers_of(draft, target, now)).collect();
         if floor.is_empty() {
-            return height;
+            return highest.min(HIGHEST);
         }
     }
     HIGHEST
@@ -479,7 +518,8 @@ fn mtu_turn(
 /// Interfaces on which this transaction makes something, and what they stand on.
 fn below_new(draft: &Draft, now: &Snapshot) -> BTreeSet<Target> {
     let mut all = BTreeSet::new();
-    let made = draft.links().iter().filter(|link| matches!(link.create, Some(Create::New(..))));
+    let is_made = |link: &&LinkDraft| link.create.as_ref().is_some_and(|new| new.made().is_some());
+    let made = draft.links().iter().filter(is_made);
     let mut next: Vec<_> = made.flat_map(|link| lowers_of(draft, link.target, now)).collect();
     while let Some(target) = next.pop() {
         if all.insert(target) {
@@ -492,11 +532,12 @@ fn below_new(draft: &Draft, now: &Snapshot) -> BTreeSet<Target> {
 /// What an interface stands on, or is to be made on or with.
 fn lowers_of(draft: &Draft, target: Target, now: &Snapshot) -> Vec<Target> {
     let own = draft.links().iter().find(|link| link.target == target);
-    match (own.and_then(|link| link.create.as_ref()), target) {
-        (Some(Create::New(new, lower)), _) => {
-            let named = new.data.iter().flat_map(links_in).map(|(_, named)| named);
-            lower.iter().copied().chain(named).collect()
-        }
+    let create = own.and_then(|link| link.create.as_ref());
+    if let Some((new, lower)) = create.and_then(Create::made) {
+        let named = new.data.iter().flat_map(links_in).map(|(_, named)| named);
+        return lower.into_iter().chain(named).collect();
+    }
+    match (create, target) {
         (Some(_), _) | (None, Target::New(_)) => Vec::new(),
         (None, Target::Live { index, .. }) => {
             let link = now.link_by_index(index).filter(|link| !kinds::is_pair(link.kind()));

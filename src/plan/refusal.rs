@@ -16,6 +16,14 @@ pub enum Refusal {
         /// Why it cannot.
         why: Box<Refusal>,
     },
+    /// It is so in this one of several namespaces.
+    #[error("in namespace {namespace}: {why}")]
+    There {
+        /// Which one.
+        namespace: String,
+        /// Why it is refused there.
+        why: Box<Refusal>,
+    },
     /// The handle's interface is gone, or another one has its index now.
     #[error("the interface with index {index} that this handle means is gone{}", replaced(.by))]
     Stale {
@@ -130,12 +138,17 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Without what says of what it is.
+    /// Without what says of what, and where, it is.
     pub fn root(&self) -> &Refusal {
         match self {
-            Refusal::Named { why, .. } => why.root(),
+            Refusal::Named { why, .. } | Refusal::There { why, .. } => why.root(),
             own => own,
         }
+    }
+
+    /// The same, said of a namespace.
+    pub(crate) fn in_namespace(self, namespace: &str) -> Refusal {
+        Refusal::There { namespace: namespace.to_owned(), why: Box::new(self) }
     }
 }
 

@@ -253,6 +253,7 @@ fn links_in_reach<'a>(
     for action in actions {
         let named = match action {
             Action::Create { lower, peer, .. } => [*lower, *peer],
+            Action::CreateIn { lower, .. } => [*lower, None],
             Action::Master { master, .. } => [*master, None],
             _ => [None, None],
         };
@@ -345,10 +346,11 @@ pack_enum!(Action, "action" {
     11 Arrive { target, origin, name },
     12 Return { target, to, index, name },
     13 Vlans { target, own, edit, vlans },
+    14 CreateIn { target, new, lower, to },
 });
 
 pack_enum!(Origin, "origin" {
-    0 Made { to },
+    0 Made { to, new, called, height },
     1 Moved { to, from, index, name, kind },
 });
 
@@ -406,7 +408,12 @@ mod tests {
         options.set(0, Value::Number(u64::MAX));
         let created = NewLink::from(Bridge::new("br0").forward_delay(400u32));
         vec![
-            Action::Create { target: new, new: Box::new(created), lower: Some(live), peer: None },
+            Action::Create {
+                target: new,
+                new: Box::new(created.clone()),
+                lower: Some(live),
+                peer: None,
+            },
             Action::Delete { target: live },
             Action::Set { target: live, id: row::NAME, value: "eth0".into() },
             Action::Flags { target: live, flags: LinkFlags::UP, mask: LinkFlags(u32::MAX) },
@@ -425,7 +432,21 @@ mod tests {
                 edit: VlanEdit::AddTunnels,
                 vlans: BridgeVlan::range(10..=11).untagged().tunnel(7).each(0).collect(),
             },
+            Action::CreateIn {
+                target: new,
+                new: Box::new(created),
+                lower: Some(live),
+                to: place(),
+            },
         ]
+    }
+
+    #[test]
+    fn what_is_made_elsewhere_is_read_as_it_was_written() {
+        let new = Box::new(NewLink::from(Bridge::new("br0")));
+        let made = Origin::Made { to: place(), new, called: "nl7".into(), height: 3 };
+        let read = Origin::whole(&made.packed()).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{made:?}"));
     }
 
     #[test]

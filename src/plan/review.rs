@@ -162,7 +162,12 @@ fn lines(action: &Action, now: &Snapshot, name: &dyn Fn(Target) -> String) -> Ve
     match action {
         Action::Create { new, peer, .. } => {
             let interface = format!("interface, {}{}", new.kind(), with_peer(new, *peer, name));
-            let all = [interface].into_iter().chain(options(action));
+            let all = [interface].into_iter().chain(options(new));
+            all.map(|what| plain(Sign::Plus, what)).collect()
+        }
+        Action::CreateIn { new, to, .. } => {
+            let interface = format!("interface, {}, in namespace {}", new.kind(), to.title);
+            let all = [interface].into_iter().chain(options(new));
             all.map(|what| plain(Sign::Plus, what)).collect()
         }
         Action::Delete { target: Target::Live { index, .. } } => {
@@ -314,7 +319,11 @@ pub(super) fn command(action: &Action, name: &dyn Fn(Target) -> String) -> Strin
     let action = &with_names(action, name);
     let dev = name(action.target());
     match action {
-        Action::Create { .. } => create_command(action, name),
+        Action::Create { new, lower, peer, .. } => create_command(new, *lower, *peer, (&dev, name)),
+        Action::CreateIn { new, lower, to, .. } => {
+            let own = format!("{} netns {}", new.name(), to.title);
+            create_command(new, *lower, None, (&own, name))
+        }
         Action::Delete { .. } => format!("ip link del dev {dev}"),
         Action::Master { master: None, .. } => format!("ip link set dev {dev} nomaster"),
         Action::Master { master: Some(master), .. } => {
@@ -351,7 +360,7 @@ pub(super) fn command(action: &Action, name: &dyn Fn(Target) -> String) -> Strin
 fn with_names(action: &Action, name: &dyn Fn(Target) -> String) -> Action {
     let mut named = action.clone();
     let options = match &mut named {
-        Action::Create { new, .. } => new.data.as_mut(),
+        Action::Create { new, .. } | Action::CreateIn { new, .. } => new.data.as_mut(),
         Action::Data { options, .. } | Action::Port { options, .. } => Some(options),
         _ => None,
     };
@@ -406,13 +415,17 @@ fn flag_words(flags: LinkFlags, mask: LinkFlags) -> String {
     words.join(" ")
 }
 
-fn options(action: &Action) -> Vec<String> {
-    let Action::Create { new, .. } = action else { return Vec::new() };
+fn options(new: &NewLink) -> Vec<String> {
     new.data.as_ref().map(|options| options.words(&())).unwrap_or_default()
 }
 
-fn create_command(action: &Action, name: &dyn Fn(Target) -> String) -> String {
-    let Action::Create { target, new, lower, peer } = action else { return String::new() };
+/// `own` is what it is called, and where.
+fn create_command(
+    new: &NewLink,
+    lower: Option<Target>,
+    peer: Option<Target>,
+    (own, name): (&str, &dyn Fn(Target) -> String),
+) -> String {
     let own_dev = new.data.as_ref().is_some_and(|options| options.table().row("link").is_some());
     let lower = lower.map(name);
     let link = lower
@@ -426,14 +439,14 @@ fn create_command(action: &Action, name: &dyn Fn(Target) -> String) -> String {
     }
     // `ip link` makes none: it is a call on a device.
     if new.kind() == "tun" {
-        let words = [vec![format!("ip tuntap add dev {}", name(*target))], options(action)];
+        let words = [vec![format!("ip tuntap add dev {own}")], options(new)];
         return words.concat().join(" ");
     }
-    let mut parts = vec![format!("ip link add {link}name {}", name(*target))];
+    let mut parts = vec![format!("ip link add {link}name {own}")];
     parts.extend(attributes.words(&()));
     parts.push(format!("type {}", new.kind()));
     parts.extend(lower.filter(|_| own_dev).map(|lower| format!("dev {lower}")));
-    parts.extend(options(action));
+    parts.extend(options(new));
     parts.extend(peer.map(|peer| format!("peer name {}", name(peer))));
     if let Some(place) = &new.peer_place {
         let peer = new.peer_name().unwrap_or_default();

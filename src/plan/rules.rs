@@ -376,6 +376,17 @@ pub(super) fn parked_name(index: u32, now: &Snapshot) -> Value {
     Value::Text(name.unwrap_or_default().into())
 }
 
+/// A name that nobody here has, for an interface that is made elsewhere; of a number that nobody else has.
+pub(super) fn passing_name(number: u64, now: &Snapshot) -> String {
+    const WITHIN_15_BYTES: u64 = (1 << 48) - 1;
+    let name = |number: u64| format!("nl{:x}", number & WITHIN_15_BYTES);
+    let mut number = number;
+    while now.link(LinkRef::from(name(number).as_str())).is_some() {
+        number = number.wrapping_add(1 << 24);
+    }
+    name(number)
+}
+
 /// Whether a state of a fact about a name is one that [`parked_name`] has given.
 pub(super) fn is_parked(fact: &Fact, state: Option<&Value>) -> bool {
     matches!(fact.field, Field::Link(row::NAME))

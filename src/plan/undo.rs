@@ -72,7 +72,8 @@ pub(super) fn undo(
     let mut restore = Restore { before, last_seen, now, own: &own, done: BTreeSet::new(), last };
     for entry in journal.iter().rev() {
         match (&entry.action, &entry.sent) {
-            (_, Outcome::Doubtful(_)) => {}
+            // What is made in another namespace is undone there.
+            (_, Outcome::Doubtful(_)) | (Action::CreateIn { .. }, _) => {}
             (Action::Create { .. }, sent) => {
                 undo_create(entry, sent, before, now, indexes, &mut undo)
             }
@@ -408,7 +409,11 @@ fn park_names(actions: &mut Vec<Action>, now: &Snapshot) {
 fn is_about_existence(action: &Action) -> bool {
     matches!(
         action,
-        Action::Create { .. } | Action::Delete { .. } | Action::Move { .. } | Action::Arrive { .. }
+        Action::Create { .. }
+            | Action::CreateIn { .. }
+            | Action::Delete { .. }
+            | Action::Move { .. }
+            | Action::Arrive { .. }
     )
 }
 

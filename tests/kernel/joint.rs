@@ -42,7 +42,7 @@ crate::cases![
 ];
 
 /// Two namespaces as they were.
-struct Was {
+pub struct Was {
     namespaces: [Before; 2],
     routes: [Vec<String>; 2],
 }
@@ -70,14 +70,14 @@ fn routes() -> Vec<String> {
 }
 
 /// Two namespaces, this thread's and another, without anything that happens later.
-struct Two {
-    here: Db,
-    there: Db,
-    elsewhere: Elsewhere,
+pub struct Two {
+    pub here: Db,
+    pub there: Db,
+    pub elsewhere: Elsewhere,
 }
 
 impl Two {
-    fn new() -> Two {
+    pub fn new() -> Two {
         let elsewhere = Elsewhere::new();
         let quiet = || {
             sysctl("ipv6.conf.default.accept_dad", 0);
@@ -91,13 +91,13 @@ impl Two {
         Two { here: open(), there, elsewhere }
     }
 
-    fn before(&self) -> Was {
+    pub fn before(&self) -> Was {
         let [here, there] = [before(), self.elsewhere.run(before)];
         Was { namespaces: [here, there], routes: [routes(), self.elsewhere.run(routes)] }
     }
 
     #[track_caller]
-    fn exactly_as(&self, was: &Was) {
+    pub fn exactly_as(&self, was: &Was) {
         let [here, there] = was.namespaces.clone();
         exactly_as_before(&self.here, &numbered(here));
         self.elsewhere.run(|| exactly_as_before(&self.there, &numbered(there)));
@@ -121,12 +121,12 @@ impl Two {
     }
 
     #[track_caller]
-    fn agree(&self) {
+    pub fn agree(&self) {
         agrees(&self.here);
         self.elsewhere.run(|| agrees(&self.there));
     }
 
-    fn begin(&self) -> JointTransaction {
+    pub fn begin(&self) -> JointTransaction {
         Db::transaction_over([&self.here, &self.there]).expect("a transaction")
     }
 }
@@ -137,7 +137,7 @@ fn numbered(was: Before) -> Before {
     if gives_indexes() { was } else { was.with_indexes_of_now(MOVED) }
 }
 
-fn jointly_rolled_back(
+pub fn jointly_rolled_back(
     ended: Result<JointlyCommitted, CommitError<JointTransaction>>,
 ) -> CommitError<JointTransaction> {
     let error = ended.expect_err("a refused commit");

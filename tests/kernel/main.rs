@@ -31,6 +31,7 @@ mod joint;
 mod journal;
 mod kinds;
 mod late;
+mod made_elsewhere;
 mod mpls;
 mod neighbour_commit;
 mod netns;
@@ -95,6 +96,7 @@ fn main() -> ExitCode {
     cases.extend(journal::cases());
     cases.extend(kinds::cases());
     cases.extend(late::cases());
+    cases.extend(made_elsewhere::cases());
     cases.extend(mpls::cases());
     cases.extend(neighbour_commit::cases());
     cases.extend(netns::cases());

@@ -64,7 +64,7 @@ pub use macvlan::{
 pub use netkit::{
     NETKIT, Netkit, NetkitData, NetkitMode, NetkitOptions, NetkitPolicy, NetkitScrub,
 };
-pub use new::{NewLink, Place, RawAttributes};
+pub use new::{NewLink, Pair, Place, RawAttributes};
 pub use nlmon::Nlmon;
 pub use team::Team;
 pub use tun::{TUN, Tun, TunData, TunMode};

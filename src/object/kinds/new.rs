@@ -19,6 +19,31 @@ pub struct NewLink {
     pub(crate) peer_place: Option<Place>,
 }
 
+/// Two interfaces, each of which receives what the other sends, to be created: a [`Veth`](crate::Veth) or a
+/// [`Netkit`](crate::Netkit).
+#[derive(Clone, Debug)]
+pub struct Pair(NewLink);
+
+impl From<super::Veth> for Pair {
+    fn from(pair: super::Veth) -> Self {
+        Pair(pair.0)
+    }
+}
+
+impl From<super::Netkit> for Pair {
+    fn from(pair: super::Netkit) -> Self {
+        Pair(pair.0)
+    }
+}
+
+impl Pair {
+    /// With its other end in another namespace.
+    pub(crate) fn with_peer_in(mut self, place: Place) -> NewLink {
+        self.0.peer_place = Some(place);
+        self.0
+    }
+}
+
 /// Another network namespace, as a request names it: whoever sends the request holds it open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -70,6 +95,15 @@ impl NewLink {
     /// The name of the other end of a pair.
     pub(crate) fn peer_name(&self) -> Option<&str> {
         self.peer.as_ref()?.value(row::NAME)?.text()
+    }
+
+    /// The other end of a pair, as if it were made by itself.
+    pub(crate) fn other_end(&self) -> Option<NewLink> {
+        let mut other = NewLink::with_kind(self.peer_name()?, self.kind());
+        for (id, _, value) in self.peer.as_ref()?.fields() {
+            other.record.set(id, value.clone());
+        }
+        Some(other)
     }
 
     /// Gives it, or the other end, another name.

@@ -489,11 +489,23 @@ impl Commit {
     }
 
     fn step(&self, action: &Action) -> String {
+        let is_renamed = matches!(action, Action::Set { id: row::NAME, .. });
         let name = |target| match target {
             Target::Live { index, .. } => rules::name(index, &self.before),
-            Target::New(number) => self.names.get(&number).cloned().unwrap_or_default(),
+            Target::New(number) => {
+                let first = self.called_first(target).filter(|_| is_renamed);
+                first.or(self.names.get(&number).cloned()).unwrap_or_default()
+            }
         };
         review::command(action, &name)
+    }
+
+    /// What an interface from another namespace was called when it arrived.
+    fn called_first(&self, target: Target) -> Option<String> {
+        self.journal.iter().find_map(|entry| match &entry.action {
+            Action::Arrive { target: own, name, .. } => (*own == target).then(|| name.to_string()),
+            _ => None,
+        })
     }
 
     /// The state behind the fence. `created` are links that have appeared by requests of this database: sequence
@@ -531,9 +543,11 @@ impl Commit {
 
     fn find_indexes(&mut self, now: &Snapshot, created: &BTreeMap<u32, u32>) {
         for entry in &self.journal {
-            let (number, peer) = match &entry.action {
-                Action::Create { target: Target::New(number), peer, .. } => (number, peer),
-                Action::Arrive { target: Target::New(number), .. } => (number, &None),
+            let (number, peer, arrival) = match &entry.action {
+                Action::Create { target: Target::New(number), peer, .. } => (number, peer, None),
+                Action::Arrive { target: Target::New(number), name, origin } => {
+                    (number, &None, Some((name, origin)))
+                }
                 _ => continue,
             };
             if self.indexes.gone.contains(number) {
@@ -546,7 +560,12 @@ impl Commit {
             for target in [Some(Target::New(*number)), *peer].into_iter().flatten().filter(|_| made)
             {
                 let Target::New(number) = target else { continue };
-                let link = self.names.get(&number).and_then(|name| now.link_by_name(name));
+                let link = match arrival {
+                    Some((name, origin)) => {
+                        now.link_by_name(name).filter(|link| link.kind() == origin.kind())
+                    }
+                    None => self.names.get(&number).and_then(|name| now.link_by_name(name)),
+                };
                 let fresh = link.filter(|link| {
                     self.before
                         .link(LinkRef::Handle {
@@ -571,10 +590,10 @@ impl Commit {
         });
         let missing = arrivals.map(|entry| self.step(&entry.action)).next();
         self.stage = if missing.is_some() { Stage::Look } else { Stage::Send };
+        self.seen = now.clone();
         if let Some(step) = missing {
             let instead = "it did not arrive from the other namespace".to_owned();
             self.cause.get_or_insert(Failure { step, why: Why::Ignored { instead } });
-            self.seen = now.clone();
         }
     }
 
@@ -854,8 +873,19 @@ impl Commit {
             .collect();
         let mut asks: BTreeSet<_> = asks;
         asks.extend(self.tied().into_iter().chain(self.bonds()).map(Ask::Link));
+        asks.extend(self.below_others().into_iter().map(Ask::Link));
         asks.extend(self.doubtful().into_iter().map(Ask::Link));
         asks.into_iter().chain(self.keyed.silent()).collect()
+    }
+
+    /// Interfaces on which something was made in another namespace: when that comes up and goes, they may become promiscuous,
+    /// and are not any more, in silence (KERNEL 3I).
+    fn below_others(&self) -> Vec<u32> {
+        let lowers = self.journal.iter().filter_map(|entry| match &entry.action {
+            Action::CreateIn { lower, .. } => self.indexes.of((*lower)?),
+            _ => None,
+        });
+        lowers.collect()
     }
 
     /// Bonds that a port joins or leaves: that changes what they use.
@@ -909,9 +939,11 @@ fn is_silent(action: &Action) -> bool {
             options.fields().any(|(_, row, _)| row.silent != Silent::Never)
         }
         // Some of what a creation says is set when the kernel has told of the interface already (K34).
-        Action::Create { new, .. } => new.data.as_ref().is_some_and(|options| {
-            options.fields().any(|(_, row, _)| row.silent == Silent::Always)
-        }),
+        Action::Create { new, .. } | Action::Arrive { origin: Origin::Made { new, .. }, .. } => {
+            new.data.as_ref().is_some_and(|options| {
+                options.fields().any(|(_, row, _)| row.silent == Silent::Always)
+            })
+        }
         // The list of alternative names is told like other fields: not of a link that is down.
         Action::Master { .. } | Action::Altname { .. } => true,
         _ => false,
@@ -926,7 +958,9 @@ fn failure(action: &Action, request: &[u8], ack: &Ack, step: String) -> Failure 
     let is_vlan = matches!(action, Action::Vlans { .. });
     let lacks = is_vlan && ack.errno == libc::EOPNOTSUPP;
     let hint = match action {
-        Action::Create { new, .. } if ack.errno == libc::EEXIST => kinds::fallback_hint(new),
+        Action::Create { new, .. } | Action::CreateIn { new, .. } if ack.errno == libc::EEXIST => {
+            kinds::fallback_hint(new)
+        }
         _ if lacks => Some(Hint::Lacks(bridge_vlans::FEATURE)),
         _ => None,
     };
