@@ -1,7 +1,7 @@
 //! The kernel's manners: one named function each, with its fact's number in KERNEL.md where it has one.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::object::kinds::NewLink;
 use crate::object::kinds::bridge::row as bridge;
@@ -12,13 +12,13 @@ use crate::object::link::row;
 use crate::object::port::row as port_row;
 use crate::object::route::RouteProtocol;
 use crate::object::{
-    Address, AddressFlags, BRIDGE_PORT, Family, Form, Link, LinkRef, Neighbour, Record, Role, Row,
-    Table, Value,
+    Address, AddressFlags, BRIDGE_PORT, Family, Form, Link, LinkFlags, LinkRef, Neighbour, Record,
+    Role, Row, Table, Value,
 };
 use crate::state::{AddressKey, Snapshot};
 
 use super::fact::{Fact, Field};
-use super::{Action, AddressSpec, Refusal, VlanEdit, kinds, ports, rings};
+use super::{Action, AddressSpec, Refusal, Target, VlanEdit, kinds, ports, rings};
 
 /// `dev_valid_name`: 1 to 15 bytes, not `.` or `..`, no slash, colon or white space.
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
@@ -537,6 +537,22 @@ pub(super) fn ipv4_that_fell(index: u32, before: &Snapshot, now: &Snapshot) -> V
             && AddressKey::of(address).is_some_and(|key| now.address(&key).is_none())
     });
     fell.filter_map(AddressSpec::of).collect()
+}
+
+/// The address that a loopback interface without it gets from the kernel when it comes up, before some version only where it
+/// has none of IPv4 (`inetdev_event`), and keeps when it goes down: the way to be without it again.
+pub(super) fn got_by_loopback(index: u32, before: &Snapshot, now: &Snapshot) -> Option<Action> {
+    let (old, new) = (before.link_by_index(index)?, now.link_by_index(index)?);
+    let localhost = (IpAddr::from(Ipv4Addr::LOCALHOST), 8);
+    let own = |of: &Snapshot| {
+        let all = of.addresses_of(index).into_iter();
+        let mut own = all.filter(|own| (own.local(), own.prefix_length()) == localhost);
+        own.next().and_then(AddressSpec::of)
+    };
+    let is_given =
+        old.flags().contains(LinkFlags::LOOPBACK) && !old.is_up() && own(before).is_none();
+    let spec = own(now).filter(|_| is_given)?;
+    Some(Action::DelAddress { target: Target::of(new), spec, secondary: false })
 }
 
 /// K25 in a rollback: an address that comes back is behind those that stayed. Where the addresses of a network are not

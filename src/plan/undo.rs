@@ -1124,7 +1124,7 @@ fn relabelled(index: u32, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     }));
 }
 
-/// A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`). A bond
+/// A loopback interface that comes up gets an address. A bridge that gets or loses its spanning tree keeps its forward delay within bounds (`br_stp_set_enabled`). A bond
 /// changes options that go with its mode and its way to look after ports; a tunnel whose options change gets another MTU.
 fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &mut Undo) {
     if let Action::Data { options, .. } | Action::Port { options, .. } = action {
@@ -1134,6 +1134,9 @@ fn along(index: u32, action: &Action, before: &Snapshot, now: &Snapshot, undo: &
         };
         let there = |fact: &&Fact| !rules::is_replaced(fact.index, before, now);
         undo.actions.extend(joined(moved.iter().filter(there)));
+    }
+    if matches!(action, Action::Flags { mask, .. } if mask.contains(LinkFlags::UP)) {
+        undo.actions.extend(rules::got_by_loopback(index, before, now));
     }
     let Action::Data { options, .. } = action else { return };
     let fact = stp_delay(index, options, before, now).or_else(|| mtu_of(index, options, before));

@@ -4,6 +4,7 @@ use crate::scene::{
     Ear, agrees, agrees_unasked, before, exactly_as_before, open, refused, rolled_back, scene,
     sysctl,
 };
+use crate::support::namespaces::elsewhere;
 use crate::support::{ip, skip, try_ip};
 use netlinkdb::{
     Bridge, BridgeOptions, BridgePortOptions, Db, HardwareAddress, Ifb, Macvlan, MacvlanMode,
@@ -33,7 +34,42 @@ crate::cases![
     another_programs_interface_survives_a_rollback,
     a_removed_port_of_a_kept_bridge_comes_back_as_its_port,
     what_is_not_given_back_with_a_removed_interface_is_said,
+    a_loopback_that_comes_up_and_goes_down_again_has_no_address,
 ];
+
+/// The kernel gives it one when it comes up without, and leaves it there when it goes down (`inetdev_event`). It was told to be
+/// as before.
+fn a_loopback_that_comes_up_and_goes_down_again_has_no_address() {
+    let up = |tx: &mut Transaction| {
+        tx.interface("lo").up();
+        tx.on_commit(|_, _| Err("no"));
+    };
+    elsewhere(|| {
+        let db = open();
+        let was = before();
+        assert!(db.snapshot().addresses().next().is_none());
+        for edit in [
+            |_: &mut Transaction| (),
+            |tx: &mut Transaction| {
+                tx.interface("lo").add_ip("127.0.0.1/8").map(drop).expect("an address");
+            },
+        ] {
+            let mut tx = db.begin();
+            edit(&mut tx);
+            up(&mut tx);
+            assert!(rolled_back(tx.commit()).is_hook());
+            exactly_as_before(&db, &was);
+        }
+        // With another that was there, some kernels give it none.
+        scene("addr add 127.0.0.9/32 dev lo");
+        db.sync().expect("a snapshot");
+        let was = before();
+        let mut tx = db.begin();
+        up(&mut tx);
+        assert!(rolled_back(tx.commit()).is_hook());
+        exactly_as_before(&db, &was);
+    });
+}
 
 /// An interface `x0` with something that rtnetlink does not tell with it.
 pub fn more_than_is_told() -> Db {
