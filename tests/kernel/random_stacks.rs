@@ -10,6 +10,7 @@
 
 use crate::support::kind_available;
 use crate::support::namespaces::elsewhere;
+use crate::tunnels::may_open_tun;
 use crate::witness::{self, commit_refused_at, is_as_before, is_the_kernel};
 use netlinkdb::{
     Bareudp, Bond, BondMode, BondOptions, BondPortOptions, Bridge, BridgeOptions,
@@ -114,7 +115,7 @@ fn play_all(kinds: &[&'static str]) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     // Both are `tun` to `ip link`, which makes neither.
     let is_there = |kind: &&str| match *kind {
-        "tun" | "tap" => std::path::Path::new("/dev/net/tun").exists(),
+        "tun" | "tap" => may_open_tun(),
         kind => kind_available(kind),
     };
     let (kinds, mut lacks): (Vec<_>, Vec<_>) = kinds.iter().copied().partition(is_there);

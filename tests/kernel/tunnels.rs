@@ -461,7 +461,7 @@ fn what_the_kernel_would_refuse_is_said_before() {
 }
 
 /// A device of the machine's, which may be only for its root.
-fn may_open_tun() -> bool {
+pub fn may_open_tun() -> bool {
     let device = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
     device.is_ok() && kind_available("tun")
 }
