@@ -39,9 +39,10 @@ pub(super) fn address_at_joining(port: &Link) -> Option<Value> {
     port.bond_port()?.perm_hwaddr().map(Value::Hardware)
 }
 
-/// `bond_setup_by_slave`: a bond of what is no Ethernet (tunnels) has become of the kind of its first port.
-pub(super) fn is_of_its_ports(bond: &Link) -> bool {
-    bond.kind() == Some("bond") && bond.link_type() != LinkType::ETHER
+/// `bond_setup_by_slave`, `team_setup_by_port`: a bond or team of what is no Ethernet (tunnels) has become of the kind of its
+/// first port, and has its address.
+pub(super) fn is_of_its_ports(master: &Link) -> bool {
+    raises_ports(master.kind()) && master.link_type() != LinkType::ETHER
 }
 
 /// `bond_slave_netdev_event`, `bond_release_and_destroy`: such a bond goes when the last of its ports does. The bond that goes
@@ -52,7 +53,8 @@ pub(super) fn falls_with_ports<'a>(
     now: &'a Snapshot,
 ) -> Option<&'a Link> {
     let bond = now.link_by_index(now.link_by_index(port)?.master()?)?;
-    let falls = is_of_its_ports(bond)
+    let falls = bond.kind() == Some("bond")
+        && is_of_its_ports(bond)
         && now.ports_of(bond.index()).all(|port| going.contains(&port.index()));
     falls.then_some(bond)
 }

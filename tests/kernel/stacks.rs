@@ -28,6 +28,7 @@ crate::cases![
     a_bond_that_refuses_a_port_is_as_before,
     a_bond_that_refuses_its_own_master_leaves_its_ports_as_they_were,
     a_bond_of_tunnels_goes_with_its_last_port_and_comes_back,
+    a_team_of_tunnels_comes_back_with_their_address,
     what_is_made_on_another_finds_the_mtu_that_was_named,
     what_a_new_one_stands_on_is_raised_first,
     a_vxlan_that_is_wider_than_what_it_stands_on_comes_back,
@@ -351,6 +352,21 @@ fn a_bond_that_refuses_its_own_master_leaves_its_ports_as_they_were() {
         |tx| tx.interface("b1").add_port("b0").map(drop),
     );
     assert_eq!(error.step(), Some("ip link set dev b0 master b1"), "{error}");
+}
+
+/// Found by random stacks (seed 169 of the rarer kinds): the team was made again with the address that it had from a tunnel, which
+/// is none of Ethernet, and so not at all.
+fn a_team_of_tunnels_comes_back_with_their_address() {
+    need_kinds("team gre");
+    let error = not_done(
+        "link add g0 type gre local 10.99.1.1 remote 10.99.0.2 key 4
+         link add t0 type team
+         link set g0 master t0
+         link set t0 up
+         addr add 10.0.0.1/24 dev t0",
+        |tx| tx.remove("g0").and_then(|()| tx.remove("t0")),
+    );
+    assert!(error.is_hook(), "{error}");
 }
 
 /// Found by random stacks (seed 240): the bond went with its port, and nobody brought it back: that it was to go too, the kernel
