@@ -89,6 +89,15 @@ pub(super) fn undo(
             (Action::Arrive { target, origin, .. }, _) => {
                 send_back(indexes.of(*target), origin, now, &mut undo)
             }
+            // It has left its former master before the new one refuses it (`do_set_master`).
+            (Action::Master { target, .. }, Outcome::Refused) => {
+                let left = indexes.of(*target).map(|index| Fact {
+                    index,
+                    field: Field::Link(row::MASTER),
+                    want: Some(Value::Number(0)),
+                });
+                undo_facts(left.as_slice(), &own, before, now, &mut undo);
+            }
             (action, Outcome::Refused) if !is_group(action) => {}
             (action, _) => undo_facts(&action.facts(indexes), &own, before, now, &mut undo),
         }
@@ -243,8 +252,13 @@ fn refused_ports<'a>(
 
 /// What the kernel has done, or may have done.
 fn carried_out(journal: &[Entry]) -> impl Iterator<Item = &Action> {
-    let ours = journal.iter().filter(|entry| matches!(entry.sent, Outcome::Done | Outcome::Lost));
-    ours.map(|entry| &entry.action)
+    // A port that its new master refuses has left the former one.
+    let is_ours = |entry: &&Entry| match entry.sent {
+        Outcome::Done | Outcome::Lost => true,
+        Outcome::Refused => matches!(entry.action, Action::Master { .. }),
+        Outcome::Doubtful(_) => false,
+    };
+    journal.iter().filter(is_ours).map(|entry| &entry.action)
 }
 
 /// The same, each with the index of its interface.

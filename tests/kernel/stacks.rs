@@ -29,6 +29,7 @@ crate::cases![
     a_bond_that_refuses_its_own_master_leaves_its_ports_as_they_were,
     a_bond_of_tunnels_goes_with_its_last_port_and_comes_back,
     a_team_of_tunnels_comes_back_with_their_address,
+    a_port_that_its_new_master_refuses_is_one_of_the_former,
     what_is_made_on_another_finds_the_mtu_that_was_named,
     what_a_new_one_stands_on_is_raised_first,
     a_vxlan_that_is_wider_than_what_it_stands_on_comes_back,
@@ -352,6 +353,23 @@ fn a_bond_that_refuses_its_own_master_leaves_its_ports_as_they_were() {
         |tx| tx.interface("b1").add_port("b0").map(drop),
     );
     assert_eq!(error.step(), Some("ip link set dev b0 master b1"), "{error}");
+}
+
+/// Found by random stacks (seed 515 of the rarer kinds): the kernel takes a port from its master before the new one refuses it. It
+/// was told to be as before.
+fn a_port_that_its_new_master_refuses_is_one_of_the_former() {
+    need_kinds("bond dummy ipvlan vrf");
+    let error = not_done(
+        "link add d0 type dummy
+         link add i0 link d0 type ipvlan mode l2
+         link add r0 type vrf table 10
+         link set i0 master r0",
+        |tx| {
+            let b0 = tx.create(Bond::new("b0"))?;
+            tx.interface(&b0).add_port("i0").map(drop)
+        },
+    );
+    assert_eq!(error.step(), Some("ip link set dev i0 master b0"), "{error}");
 }
 
 /// Found by random stacks (seed 169 of the rarer kinds): the team was made again with the address that it had from a tunnel, which
