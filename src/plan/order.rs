@@ -283,29 +283,7 @@ fn plan_link(
             to.push((phase, Action::CreateIn { target, new, lower, to: place.clone() }));
         }
         Some(Create::Arrival(origin, name)) => {
-            let target = link.target;
-            let arrive = |name: &str| {
-                let (origin, name) = (origin.clone(), name.into());
-                Action::Arrive { target, origin, name }
-            };
-            match origin {
-                Origin::Made { new, called, height, .. } => {
-                    to.push((Phase::Create(*height, Made::Elsewhere), arrive(called)));
-                    let renamed = (called != name).then(|| (row::NAME, Value::Text(name.clone())));
-                    let (_, told) = made_and_told(new, link.set.value(row::MTU));
-                    let told = renamed.into_iter().chain(told);
-                    let phase = |id: u16, value: &Value| match id {
-                        row::MTU => mtu_turn(draft, target, value, (now, below)),
-                        _ => Phase::Attribute,
-                    };
-                    to.extend(
-                        told.map(|(id, value)| {
-                            (phase(id, &value), Action::Set { target, id, value })
-                        }),
-                    );
-                }
-                Origin::Moved { .. } => to.push((Phase::Arrive, arrive(name))),
-            }
+            to.extend(arrival(draft, link, (origin, name), (now, below)));
         }
         Some(Create::Peer(..)) | None => {}
     }
@@ -334,6 +312,34 @@ fn left_before(draft: &Draft, link: &LinkDraft, now: &Snapshot) -> Option<Action
         || link.mask.contains(LinkFlags::UP);
     let leaves = is_moved && link.master.is_none() && ports::raises_ports(master.kind()) && goes();
     leaves.then_some(Action::Master { target: link.target, master: None })
+}
+
+/// What comes from another namespace, and what its creation there could not say of it.
+fn arrival(
+    draft: &Draft,
+    link: &LinkDraft,
+    (origin, name): (&Origin, &str),
+    (now, below): (&Snapshot, &BTreeSet<Target>),
+) -> Vec<(Phase, Action)> {
+    let target = link.target;
+    let arrive = |name: &str| {
+        let (origin, name) = (origin.clone(), name.into());
+        Action::Arrive { target, origin, name }
+    };
+    let Origin::Made { new, called, height, .. } = origin else {
+        return vec![(Phase::Arrive, arrive(name))];
+    };
+    let renamed = (**called != *name).then(|| (row::NAME, Value::Text(name.into())));
+    let (_, told) = made_and_told(new, link.set.value(row::MTU));
+    let said = renamed.into_iter().chain(told).map(|(id, value)| {
+        let phase = match id {
+            row::MTU => mtu_turn(draft, target, &value, (now, below)),
+            _ => Phase::Attribute,
+        };
+        (phase, Action::Set { target, id, value })
+    });
+    let made = (Phase::Create(*height, Made::Elsewhere), arrive(called));
+    std::iter::once(made).chain(said).collect()
 }
 
 /// What the request says that makes an interface in another namespace, and what is said when it is there.
