@@ -388,14 +388,18 @@ fn everything_is_there(two: &Two) {
     two.there.sync().expect("a snapshot");
 }
 
-fn refused_at_every_step_in_turn_nothing_is_left_in_either() {
-    let two = Two::new();
-    everything_is_there(&two);
-    let before = two.before();
-    let handle = two.here.interface("v1").expect("v1");
+/// Refuses each lot of requests of such a transaction in turn, and looks whether all is as it was, until it holds. Gives how
+/// many that were.
+#[track_caller]
+pub fn refused_at_every_step(
+    two: &Two,
+    before: &Was,
+    build: impl Fn(&Two) -> JointTransaction,
+    look: impl Fn(u32, &CommitError<JointTransaction>),
+) -> u32 {
     let mut step = 0;
-    let steps = loop {
-        let mut tx = everything(&two);
+    loop {
+        let mut tx = build(two);
         let answered = Arc::new(AtomicU32::new(0));
         // On this thread: without its capabilities the requests of one lot are refused, and the next ones are not.
         let count = move |_| {
@@ -406,20 +410,26 @@ fn refused_at_every_step_in_turn_nothing_is_left_in_either() {
         with_capabilities(step != 0);
         let ended = tx.commit();
         with_capabilities(true);
-        match ended {
-            Ok(_) => break step,
-            Err(error) => {
-                assert!(error.is_rolled_back(), "step {step}: {error}");
-                assert!(error.is_permission(), "step {step}: {error}");
-                println!("step {step}: {error}");
-            }
-        }
-        two.exactly_as(&before);
+        let Err(error) = ended else { return step };
+        assert!(error.is_rolled_back(), "step {step}: {error}");
+        assert!(error.is_permission(), "step {step}: {error}");
+        println!("step {step}: {error}");
+        two.exactly_as(before);
+        look(step, &error);
+        step += 1;
+    }
+}
+
+fn refused_at_every_step_in_turn_nothing_is_left_in_either() {
+    let two = Two::new();
+    everything_is_there(&two);
+    let before = two.before();
+    let handle = two.here.interface("v1").expect("v1");
+    let steps = refused_at_every_step(&two, &before, everything, |step, _| {
         if gives_indexes() {
             assert_eq!(handle.name().expect("the same interface"), "v1", "step {step}");
         }
-        step += 1;
-    };
+    });
     assert!(steps >= 12, "{steps}");
     two.agree();
 }

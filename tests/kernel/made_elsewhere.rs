@@ -1,6 +1,6 @@
 //! What is made in another namespace on an interface of this one, and pairs across them.
 
-use crate::joint::{Two, jointly_rolled_back};
+use crate::joint::{Two, jointly_rolled_back, refused_at_every_step};
 use crate::scene::{agrees, open, rolled_back, scene};
 use crate::support::namespaces::{
     Elsewhere, kind_available, need_kind, need_kinds, with_capabilities, with_own_run,
@@ -12,7 +12,6 @@ use netlinkdb::{
     NewLink, Route, Sit, Team, Tun, Veth, Vlan, Vrf, Vxlan, Wireguard,
 };
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 crate::cases![
@@ -334,32 +333,11 @@ fn refused_at_every_step_in_turn_nothing_of_it_is_left() {
     scene("link add eth0 type ifb");
     two.here.sync().expect("a snapshot");
     let before = two.before();
-    let mut step = 0;
-    let steps = loop {
-        let mut tx = container(&two);
-        let answered = Arc::new(AtomicU32::new(0));
-        let count = move |_| {
-            let now = answered.fetch_add(1, Ordering::Relaxed) + 1;
-            with_capabilities(now != step);
-        };
-        tx.at(&two.here).expect("here").on_progress(count);
-        with_capabilities(step != 0);
-        let ended = tx.commit();
-        with_capabilities(true);
-        match ended {
-            Ok(_) => break step,
-            Err(error) => {
-                assert!(error.is_rolled_back(), "step {step}: {error}");
-                assert!(error.is_permission(), "step {step}: {error}");
-                println!("step {step}: {error}");
-                let renames = error.step().is_some_and(|step| step.contains(" name eth0 (in"));
-                assert_eq!(renames, step == 1, "it is made, then it gets its name: {error}");
-                assert!(!error.to_string().contains("dev eth0 name eth0"), "{error}");
-            }
-        }
-        two.exactly_as(&before);
-        step += 1;
-    };
+    let steps = refused_at_every_step(&two, &before, container, |step, error| {
+        let renames = error.step().is_some_and(|step| step.contains(" name eth0 (in"));
+        assert_eq!(renames, step == 1, "it is made, then it gets its name: {error}");
+        assert!(!error.to_string().contains("dev eth0 name eth0"), "{error}");
+    });
     assert!(steps >= 6, "{steps}");
     two.agree();
 }
